@@ -1,0 +1,228 @@
+"""Every setting there is, its default and its limits. Knows nothing of what the settings do."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import ConfigError
+
+SYSTEM_PROMPT = (
+    "You are a friendly voice assistant. You are heard, not read: answer in one to three short, plain "
+    "sentences, without lists, headings or code, unless the person asks for more."
+)
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SessionConfig(Section):
+    """Who the agent is."""
+
+    system: str = SYSTEM_PROMPT
+
+
+class LLMConfig(Section):
+    """Which language model answers, and how it samples."""
+
+    engine: str = "llamacpp"
+    model: str = "qwen2.5-0.5b"
+    """A name from `backchat models`, or the path of a GGUF file."""
+    context: int = Field(4096, ge=256)
+    threads: int = Field(0, ge=0)
+    """0: one per core."""
+    max_tokens: int = Field(400, ge=1)
+    temperature: float = Field(0.6, ge=0.0)
+    top_p: float = Field(0.9, gt=0.0, le=1.0)
+    top_k: int = Field(40, ge=0)
+    min_p: float = Field(0.05, ge=0.0, le=1.0)
+    repeat_penalty: float = Field(1.1, ge=0.0)
+    stop: tuple[str, ...] = ()
+    seed: int | None = 0
+    """A fixed seed gives the same answer to the same words; unset (in Python: None) is random."""
+
+
+class STTConfig(Section):
+    """Who transcribes, and how."""
+
+    engine: str = "whisper"
+    model: str = "whisper-tiny.en"
+    """A name from `backchat models`, or a folder in CTranslate2's format."""
+    language: str = "en"
+    threads: int = Field(0, ge=0)
+    window: float = Field(10.0, ge=4.0, le=30.0)
+    """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
+    partials: float = Field(0.6, ge=0.0)
+    """Seconds of speech between two partial transcripts; 0 switches them off."""
+
+
+class TTSConfig(Section):
+    """Whose voice speaks."""
+
+    engine: str = "hibari"
+    voice: str = "heart"
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+    seed: int | None = 0
+
+
+class VADConfig(Section):
+    """What counts as speech."""
+
+    aggressiveness: int = Field(2, ge=0, le=3)
+    """webrtcvad's mode: 3 is the hardest to convince."""
+    onset_frames: int = Field(3, ge=1)
+    """Consecutive 10 ms frames of webrtcvad that make an onset."""
+    start: float = Field(0.5, gt=0.0, lt=1.0)
+    """Silero's probability from which a 32 ms window is speech."""
+    stop: float = Field(0.35, gt=0.0, lt=1.0)
+    """Silero's probability below which it no longer is."""
+    confirm: float = Field(0.064, ge=0.032)
+    """Seconds of Silero speech that confirm an onset."""
+    pre_roll: float = Field(0.5, ge=0.0)
+    """Seconds kept from before the onset, so that no first syllable is lost."""
+
+
+class TurnsConfig(Section):
+    """When to answer and when to yield."""
+
+    pause: float = Field(0.16, gt=0.0)
+    """Seconds of silence after which work on an answer begins, unheard."""
+    end: float = Field(0.3, gt=0.0)
+    """Seconds of silence after which the person's turn is over and the answer may sound."""
+    interrupt: bool = True
+    """Whether the person may talk over the agent."""
+    max_utterance: float = Field(28.0, gt=1.0, le=29.0)
+    """Seconds of one unbroken utterance after which it is answered as it stands."""
+
+
+class ReplyConfig(Section):
+    """How a reply becomes speech."""
+
+    ahead: float = Field(10.0, gt=0.0)
+    """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
+    first_piece: int = Field(24, ge=1)
+    """Characters from which a clause is long enough to open a reply with."""
+    longest_piece: int = Field(240, ge=40)
+    """Characters after which a piece is cut at the best place there is."""
+
+
+class Costs(Section):
+    """What engines cost on the virtual clock.
+
+    `measured`: what they really took. `declared`: the seconds below, so that a run repeats to the byte.
+    """
+
+    mode: Literal["measured", "declared"] = "measured"
+    stt: float = Field(0.1, ge=0.0)
+    """Seconds for one transcription."""
+    first_token: float = Field(0.1, ge=0.0)
+    token: float = Field(0.03, ge=0.0)
+    speech: float = Field(0.02, ge=0.0)
+    """Seconds for one part of speech."""
+
+
+class LimitsConfig(Section):
+    """How long an engine may give nothing before its turn is ended with an error, in seconds."""
+
+    first_token: float = Field(60.0, gt=0.0)
+    token: float = Field(20.0, gt=0.0)
+    speech: float = Field(30.0, gt=0.0)
+    stt: float = Field(30.0, gt=0.0)
+
+
+class Config(Section):
+    """All settings. `Config()` is the default; `load` reads a file and single settings over it."""
+
+    session: SessionConfig = SessionConfig()
+    llm: LLMConfig = LLMConfig()
+    stt: STTConfig = STTConfig()
+    tts: TTSConfig = TTSConfig()
+    vad: VADConfig = VADConfig()
+    turns: TurnsConfig = TurnsConfig()
+    reply: ReplyConfig = ReplyConfig()
+    costs: Costs = Costs()
+    limits: LimitsConfig = LimitsConfig()
+
+
+def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
+    """The configuration from a TOML file (or the defaults), then `section.key=value` settings over it.
+
+    A value is read as TOML, and as a plain string where it is none. Raises ConfigError, naming the
+    key, where it was set and the nearest valid name.
+    """
+    data: dict[str, Any] = {}
+    if file is not None:
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"{file}: cannot be read ({error.strerror}); give the path of a TOML file"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    _validate(data, str(file))
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if not (equals and dot and key):
+            raise ConfigError(
+                f"--set {setting}: write it as section.key=value, for example llm.temperature=0.2"
+            )
+        _validate({section: {key: _value(value)}}, f"--set {setting}")
+        data.setdefault(section, {})[key] = _value(value)
+    return _validate(data, "the settings together")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _validate(data: dict[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate_json(_json(data))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{source}: unknown key {key!r}{_nearest(first['loc'])}") from None
+        raise ConfigError(f"{source}: {key}: {first['msg']}, not {first['input']!r}") from None
+
+
+def _json(data: dict[str, Any]) -> str:
+    """TOML data as JSON: in pydantic's strict mode only JSON input may give a list for a tuple."""
+    import json
+
+    return json.dumps(data, default=str)
+
+
+def _nearest(where: tuple[int | str, ...]) -> str:
+    """A hint with the closest valid name, searched beside the unknown key first, then everywhere."""
+    names = {f"{s}.{k}": k for s, field in Config.model_fields.items() for k in _keys(field.annotation)}
+    wrong = str(where[-1])
+    if len(where) == 1:
+        names = {section: section for section in Config.model_fields}
+    beside = {full: k for full, k in names.items() if len(where) == 1 or full.startswith(f"{where[0]}.")}
+    for pool in (beside, names):
+        close = difflib.get_close_matches(wrong, list(pool.values()), 1, 0.5)
+        if close:
+            return f"; did you mean {next(full for full, k in pool.items() if k == close[0])!r}?"
+    return f"; known here: {', '.join(sorted(beside.values()))}" if beside else ""
+
+
+def _keys(annotation: Any) -> list[str]:
+    return (
+        list(annotation.model_fields)
+        if isinstance(annotation, type) and issubclass(annotation, Section)
+        else []
+    )

@@ -1,0 +1,252 @@
+"""What a watcher sees of a session: one typed union. Knows nothing of who watches.
+
+Times are seconds on the session's clock. `turn` counts the replies that were begun, from 1; one that
+was begun on a pause and dropped because the person went on uses a number too. Character ranges are
+half-open and count in the reply's text as the language model wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """Engines are loaded and the session listens."""
+
+    time: float
+    llm: str
+    stt: str
+    tts: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """Nobody listens any more."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The fast detector hears something that may be speech; `at`: where it began."""
+
+    time: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FalseOnset:
+    """What the fast detector heard was not confirmed as speech."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech is confirmed; `at`: where it began."""
+
+    time: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The person has been silent for the pause length; `at`: the end of the last speech."""
+
+    time: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The person went on after a pause."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What was understood so far, while the person still speaks."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Turn-taking decided something, and why."""
+
+    time: float
+    action: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOpened:
+    """Work on a reply began, behind a closed gate; `speech_end`: the last speech it answers."""
+
+    time: float
+    turn: int
+    speech_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The person's words, final for this turn; `took`: seconds of STT."""
+
+    time: float
+    turn: int
+    text: str
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReleased:
+    """The person's turn is judged over: the gate is open and `text` is in the history."""
+
+    time: float
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDropped:
+    """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain."""
+
+    time: float
+    turn: int
+    why: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The language model wrote one token's text."""
+
+    time: float
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEnded:
+    """The language model wrote its last token of this reply."""
+
+    time: float
+    turn: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The chunker gave a speakable piece of the reply; `spoken` is what the voice will say of it."""
+
+    time: float
+    turn: int
+    start: int
+    end: int
+    text: str
+    spoken: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesized:
+    """A part of the reply became speech: `seconds` of audio, made in `took` seconds."""
+
+    time: float
+    turn: int
+    start: int
+    end: int
+    seconds: float
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStarted:
+    """The reply's first sample left the speaker."""
+
+    time: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordHeard:
+    """A word of the reply has sounded to its end."""
+
+    time: float
+    turn: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The person spoke over the reply and it was cut; `onset`: where they began."""
+
+    time: float
+    turn: int
+    onset: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The reply is over. `heard` + `unheard` is all that was generated; only `heard` enters the history."""
+
+    time: float
+    turn: int
+    reason: Literal["finished", "interrupted", "error"]
+    heard: str
+    unheard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Something failed; the session goes on. `where`: stt, llm, tts, device or session."""
+
+    time: float
+    where: str
+    message: str
+    turn: int | None = None
+
+
+Event: TypeAlias = (
+    SessionStarted
+    | SessionEnded
+    | Onset
+    | FalseOnset
+    | SpeechStarted
+    | SpeechPaused
+    | SpeechResumed
+    | Partial
+    | Decision
+    | TurnOpened
+    | Transcribed
+    | TurnReleased
+    | TurnDropped
+    | Token
+    | GenerationEnded
+    | Piece
+    | Synthesized
+    | AudioStarted
+    | WordHeard
+    | Interrupted
+    | TurnEnded
+    | Error
+)
+
+Watcher: TypeAlias = Callable[[Event], None]
+
+
+def name(event: Event) -> str:
+    """The event's name in snake case, as files and wires spell it: `TurnEnded` is `turn_ended`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+
+
+def as_dict(event: Event) -> dict[str, Any]:
+    """The event as plain JSON data, its name first, times rounded to 0.1 ms."""
+    fields = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(event).items()}
+    return {"event": name(event), **fields}

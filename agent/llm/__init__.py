@@ -1,0 +1,35 @@
+"""The door to the language model: what it is asked and what it gives. Engines are one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, in the roles of every chat model."""
+
+    role: Role
+    content: str
+
+
+class LanguageModel(Protocol):
+    """Continues a conversation. A plain blocking object; one stream at a time."""
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield the assistant's answer to `messages`, one token's text at a time, as it is decoded.
+
+        Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
+        No item holds half a character; a token that ends inside one yields "" or is joined to the
+        next. Closing the iterator stops the work within one token. Raises `EngineFault` when the
+        model fails, `ModelError` when the conversation does not fit its context.
+        """
+        ...
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Read `messages` into the prefix cache, so that a later `stream` that begins the same starts sooner."""
+        ...

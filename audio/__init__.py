@@ -1,0 +1,1 @@
+"""Samples: capture, detection, synthesis, playback. Knows nothing of turns or conversation."""

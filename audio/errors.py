@@ -1,0 +1,66 @@
+"""What can go wrong with samples, in one tree. Knows nothing of how an error is shown.
+
+BackchatError            every error that a user is meant to read; its text says what to do
+├── AudioFileError       a file that is not the audio it should be, or cannot be written
+├── DeviceError          no PortAudio, no microphone, no speaker, or one that vanished
+├── MissingExtra         a library that an optional engine needs is not installed
+├── ModelError           weights missing, unreachable, corrupt, or the cache not writable
+├── ConfigError          an unknown key, a wrong type, a bad value
+├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
+│   └── EngineStalled    an engine gave nothing for longer than its time limit
+└── ScriptError          a conversation script (file, time, trigger) that makes no sense
+"""
+
+from __future__ import annotations
+
+
+class BackchatError(Exception):
+    """An error whose text is one clear line for the user. `exit_code` is the command's status."""
+
+    exit_code = 1
+
+
+class AudioFileError(BackchatError):
+    """A file is missing, empty, truncated, no audio, or cannot be written."""
+
+    exit_code = 2
+
+
+class DeviceError(BackchatError):
+    """The sound device is missing or failed."""
+
+    exit_code = 3
+
+
+class MissingExtra(BackchatError):
+    """An optional library is not installed."""
+
+    exit_code = 4
+
+
+class ModelError(BackchatError):
+    """Weights cannot be had or read."""
+
+    exit_code = 5
+
+
+class ConfigError(BackchatError):
+    """A setting is unknown or wrong."""
+
+    exit_code = 6
+
+
+class EngineFault(BackchatError):
+    """An engine failed while working."""
+
+    exit_code = 7
+
+
+class EngineStalled(EngineFault):
+    """An engine gave nothing within its time limit."""
+
+
+class ScriptError(BackchatError):
+    """A conversation script makes no sense."""
+
+    exit_code = 2

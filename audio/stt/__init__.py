@@ -1,0 +1,33 @@
+"""The door from samples to words: what a transcriber is and what it gives. Engines are one file each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from audio.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was understood.
+
+    text: the words, without leading or trailing space; empty when nothing intelligible was said.
+    confidence: mean log-probability of the tokens, 0 at best; 0 where the engine does not say.
+    no_speech: the engine's probability that this was no speech, 0 to 1.
+    """
+
+    text: str
+    confidence: float = 0.0
+    no_speech: float = 0.0
+
+
+class Transcriber(Protocol):
+    """Turns speech into text. A plain blocking object."""
+
+    def transcribe(self, audio: Frame) -> Transcript:
+        """The words in `audio` (mono, any rate; engines resample to what they need).
+
+        Raises `EngineFault` when the engine fails; silence is an empty transcript, not an error.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""The door from words to samples: what a synthesizer is and what it gives. Engines are one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from audio.frame import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word of a `Speech`.
+
+    start, end: its characters, as a half-open range in the text that was given to the synthesizer.
+    begin, finish: when it sounds, in seconds from the first sample of its `Speech`.
+    """
+
+    start: int
+    end: int
+    begin: float
+    finish: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """Audio that says a span of text.
+
+    samples: mono float32, shape (n,).
+    rate: Hz.
+    start, end: the characters said, a half-open range in the text given to the synthesizer.
+    words: the words that begin in these samples, in order. A word that runs on into the next
+        `Speech` of the same text is listed once, where it begins, with its whole length.
+    """
+
+    samples: Samples
+    rate: int
+    start: int
+    end: int
+    words: tuple[Word, ...]
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+
+class Synthesizer(Protocol):
+    """Turns text into speech. A plain blocking object; one text is synthesized at a time."""
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of everything that `stream` yields, in Hz."""
+        ...
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """Yield `text` as speech, in order, each part as soon as it is made.
+
+        The spans of the parts cover `text` in order. Text with nothing to say yields nothing.
+        Closing the iterator stops the work. Raises `EngineFault` when synthesis fails.
+        """
+        ...
