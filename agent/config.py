@@ -36,15 +36,15 @@ class LLMConfig(Section):
     engine: str = "llamacpp"
     model: str = "qwen2.5-0.5b"
     """A name from `backchat models`, or the path of a GGUF file."""
-    context: int = Field(4096, ge=256)
-    threads: int = Field(0, ge=0)
+    context: int = Field(default=4096, ge=256)
+    threads: int = Field(default=0, ge=0)
     """0: one per core."""
-    max_tokens: int = Field(400, ge=1)
-    temperature: float = Field(0.6, ge=0.0)
-    top_p: float = Field(0.9, gt=0.0, le=1.0)
-    top_k: int = Field(40, ge=0)
-    min_p: float = Field(0.05, ge=0.0, le=1.0)
-    repeat_penalty: float = Field(1.1, ge=0.0)
+    max_tokens: int = Field(default=400, ge=1)
+    temperature: float = Field(default=0.6, ge=0.0)
+    top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0.0, le=1.0)
+    repeat_penalty: float = Field(default=1.1, ge=0.0)
     stop: tuple[str, ...] = ()
     seed: int | None = 0
     """A fixed seed gives the same answer to the same words; unset (in Python: None) is random."""
@@ -57,10 +57,10 @@ class STTConfig(Section):
     model: str = "whisper-tiny.en"
     """A name from `backchat models`, or a folder in CTranslate2's format."""
     language: str = "en"
-    threads: int = Field(0, ge=0)
-    window: float = Field(10.0, ge=4.0, le=30.0)
+    threads: int = Field(default=0, ge=0)
+    window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
-    partials: float = Field(0.6, ge=0.0)
+    partials: float = Field(default=0.6, ge=0.0)
     """Seconds of speech between two partial transcripts; 0 switches them off."""
 
 
@@ -69,48 +69,48 @@ class TTSConfig(Section):
 
     engine: str = "hibari"
     voice: str = "heart"
-    speed: float = Field(1.0, ge=0.5, le=2.0)
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
     seed: int | None = 0
 
 
 class VADConfig(Section):
     """What counts as speech."""
 
-    aggressiveness: int = Field(2, ge=0, le=3)
+    aggressiveness: int = Field(default=2, ge=0, le=3)
     """webrtcvad's mode: 3 is the hardest to convince."""
-    onset_frames: int = Field(3, ge=1)
+    onset_frames: int = Field(default=3, ge=1)
     """Consecutive 10 ms frames of webrtcvad that make an onset."""
-    start: float = Field(0.5, gt=0.0, lt=1.0)
+    start: float = Field(default=0.5, gt=0.0, lt=1.0)
     """Silero's probability from which a 32 ms window is speech."""
-    stop: float = Field(0.35, gt=0.0, lt=1.0)
+    stop: float = Field(default=0.35, gt=0.0, lt=1.0)
     """Silero's probability below which it no longer is."""
-    confirm: float = Field(0.064, ge=0.032)
+    confirm: float = Field(default=0.064, ge=0.032)
     """Seconds of Silero speech that confirm an onset."""
-    pre_roll: float = Field(0.5, ge=0.0)
+    pre_roll: float = Field(default=0.5, ge=0.0)
     """Seconds kept from before the onset, so that no first syllable is lost."""
 
 
 class TurnsConfig(Section):
     """When to answer and when to yield."""
 
-    pause: float = Field(0.16, gt=0.0)
+    pause: float = Field(default=0.16, gt=0.0)
     """Seconds of silence after which work on an answer begins, unheard."""
-    end: float = Field(0.3, gt=0.0)
+    end: float = Field(default=0.3, gt=0.0)
     """Seconds of silence after which the person's turn is over and the answer may sound."""
     interrupt: bool = True
     """Whether the person may talk over the agent."""
-    max_utterance: float = Field(28.0, gt=1.0, le=29.0)
+    max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
     """Seconds of one unbroken utterance after which it is answered as it stands."""
 
 
 class ReplyConfig(Section):
     """How a reply becomes speech."""
 
-    ahead: float = Field(10.0, gt=0.0)
+    ahead: float = Field(default=10.0, gt=0.0)
     """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
-    first_piece: int = Field(24, ge=1)
+    first_piece: int = Field(default=24, ge=1)
     """Characters from which a clause is long enough to open a reply with."""
-    longest_piece: int = Field(240, ge=40)
+    longest_piece: int = Field(default=240, ge=40)
     """Characters after which a piece is cut at the best place there is."""
 
 
@@ -121,21 +121,21 @@ class Costs(Section):
     """
 
     mode: Literal["measured", "declared"] = "measured"
-    stt: float = Field(0.1, ge=0.0)
+    stt: float = Field(default=0.1, ge=0.0)
     """Seconds for one transcription."""
-    first_token: float = Field(0.1, ge=0.0)
-    token: float = Field(0.03, ge=0.0)
-    speech: float = Field(0.02, ge=0.0)
+    first_token: float = Field(default=0.1, ge=0.0)
+    token: float = Field(default=0.03, ge=0.0)
+    speech: float = Field(default=0.02, ge=0.0)
     """Seconds for one part of speech."""
 
 
 class LimitsConfig(Section):
     """How long an engine may give nothing before its turn is ended with an error, in seconds."""
 
-    first_token: float = Field(60.0, gt=0.0)
-    token: float = Field(20.0, gt=0.0)
-    speech: float = Field(30.0, gt=0.0)
-    stt: float = Field(30.0, gt=0.0)
+    first_token: float = Field(default=60.0, gt=0.0)
+    token: float = Field(default=20.0, gt=0.0)
+    speech: float = Field(default=30.0, gt=0.0)
+    stt: float = Field(default=30.0, gt=0.0)
 
 
 class Config(Section):

@@ -58,7 +58,8 @@ def resample(samples: Samples, source: int, target: int) -> Samples:
         return samples
     import soxr  # a compiled extension: loaded by the first resampling, not by `--help`
 
-    return np.asarray(soxr.resample(samples, source, target), dtype=np.float32)
+    resampled: Samples = soxr.resample(samples, source, target)  # pyright: ignore[reportUnknownMemberType]
+    return resampled
 
 
 def silence(seconds: float, rate: int) -> Samples:

@@ -31,5 +31,5 @@ class LanguageModel(Protocol):
         ...
 
     def prefill(self, messages: Sequence[Message]) -> None:
-        """Read `messages` into the prefix cache, so that a later `stream` that begins the same starts sooner."""
+        """Read `messages` into the prefix cache, so that a later `stream` starts sooner."""
         ...
