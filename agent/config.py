@@ -98,7 +98,7 @@ class TurnsConfig(Section):
     end: float = Field(default=0.3, gt=0.0)
     """Seconds of silence after which the person's turn is over and the answer may sound."""
     interrupt: bool = True
-    """Whether the person may talk over the agent."""
+    """Whether the person may talk over the agent; if not, it does not listen while it speaks."""
     max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
     """Seconds of one unbroken utterance after which it is answered as it stands."""
 

@@ -1,0 +1,156 @@
+"""Blocking engines for async tasks; the one place that knows threads and clocks. Knows no engine.
+
+An engine is called one item at a time: in a worker thread when the clock is real, in line when it is
+virtual. So a slow consumer holds the engine back, and a cancelled one wastes one item at most. An
+engine serves one caller at a time; the next one waits until it is free.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from agent.config import Costs
+from agent.errors import BackchatError, EngineFault, EngineStalled
+
+T = TypeVar("T")
+Engine = Literal["stt", "llm", "tts"]
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What a step gives when the engine's iterator is exhausted; never leaves this file."""
+
+
+class Bridge:
+    """Runs engines on the real clock, each step in a worker thread."""
+
+    def __init__(self) -> None:
+        self._zero = time.perf_counter()
+        self._busy: dict[Engine, anyio.Lock] = {"stt": anyio.Lock(), "llm": anyio.Lock(), "tts": anyio.Lock()}
+
+    def now(self) -> float:
+        """Seconds on the session's clock. On the real clock any thread may ask."""
+        return time.perf_counter() - self._zero
+
+    async def sleep_until(self, moment: float) -> None:
+        """Wait for a moment of the session's clock (s); one that is past only yields to other tasks."""
+        await anyio.sleep(max(0.0, moment - self.now()))
+
+    async def wait_for(self, work: Callable[[], T]) -> T:
+        """The result of something that may block for ever, such as a person at a keyboard.
+
+        When the task is cancelled the thread is left behind.
+        """
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+    async def call(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
+        """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds."""
+        async with self._busy[engine]:
+            return await self._step(engine, work, limit, first=True)
+
+    @asynccontextmanager
+    async def stream(
+        self, engine: Engine, begin: Callable[[], Iterator[T]], first_limit: float, limit: float
+    ) -> AsyncGenerator[AsyncIterator[T]]:
+        """An engine's generator as an async iterator, pulled one item at a time and closed at the end.
+
+        The first item may take `first_limit` seconds, each later one `limit`. Raises as `call` does.
+        """
+        iterator: Iterator[T] | None = None
+        stalled = False
+
+        async def items() -> AsyncGenerator[T]:
+            nonlocal iterator, stalled
+            iterator = begin()
+            pull, first = iterator, True
+            while True:
+                try:
+                    item = await self._step(
+                        engine, lambda: next(pull, _End()), first_limit if first else limit, first=first
+                    )
+                except EngineStalled:
+                    stalled = True
+                    raise
+                if isinstance(item, _End):
+                    return
+                yield item
+                first = False
+
+        async with self._busy[engine], aclosing(items()) as source:
+            try:
+                yield source
+            finally:
+                close = getattr(iterator, "close", None)
+                if close is not None and not stalled:
+                    with anyio.CancelScope(shield=True):
+                        await self._run(engine, close, limit)
+
+    async def _step(self, engine: Engine, work: Callable[[], T], limit: float, *, first: bool) -> T:
+        """One item of an engine's work; on a virtual clock this is what is charged."""
+        return await self._run(engine, work, limit)
+
+    async def _run(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
+        """Blocking work in a thread.
+
+        The shield lets work that was cancelled end by itself, since an engine must not be entered
+        twice; only what exceeds its limit is left behind in its thread.
+        """
+        done: list[T] = []
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit):
+            done.append(await anyio.to_thread.run_sync(_guarded, engine, work, abandon_on_cancel=True))
+        if not done:
+            raise EngineStalled(f"the {engine} engine gave nothing for {limit:g} s; this reply is given up")
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        return done[0]
+
+
+class VirtualBridge(Bridge):
+    """Runs engines in line on a virtual clock, and charges each step to it.
+
+    Needs trio with a MockClock that jumps (`agent.simulate.run_virtual` sets one up).
+    """
+
+    def __init__(self, costs: Costs) -> None:
+        super().__init__()
+        self._costs = costs
+        self._start: float | None = None
+
+    def now(self) -> float:
+        """Seconds of virtual time since the first call."""
+        moment = anyio.current_time()
+        if self._start is None:
+            self._start = moment
+        return moment - self._start
+
+    async def _step(self, engine: Engine, work: Callable[[], T], limit: float, *, first: bool) -> T:
+        began = time.perf_counter()
+        result = await self._run(engine, work, limit)
+        if self._costs.mode == "measured":
+            cost = time.perf_counter() - began
+        elif engine == "llm":
+            cost = self._costs.first_token if first else self._costs.token
+        else:
+            cost = self._costs.stt if engine == "stt" else self._costs.speech
+        await anyio.sleep(cost)
+        return result
+
+    async def _run(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
+        return _guarded(engine, work)
+
+
+def _guarded(engine: Engine, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except BackchatError:
+        raise
+    except Exception as error:  # engines are other people's code: whatever they raise ends the turn, no more
+        text = str(error).strip().partition("\n")[0]
+        raise EngineFault(f"the {engine} engine failed: {type(error).__name__}: {text}") from error

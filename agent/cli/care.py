@@ -1,0 +1,198 @@
+"""Commands that look after the installation: models, devices, doctor, config. Hold no conversation."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from agent.cli import configured, settings
+
+
+@click.group()
+def models() -> None:
+    """List, fetch and check model weights."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """Show every model that has a name: how large, which licence, and whether it is here."""
+    from rich import filesize
+    from rich.console import Console
+    from rich.table import Table
+
+    from agent import models as store
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "for", "size", "licence", "here", "about"):
+        table.add_column(column, overflow="fold")
+    for name, model in store.catalogue().items():
+        here = "yes" if store.locate(name) else "no"
+        table.add_row(name, model.kind, filesize.decimal(model.size), model.licence, here, model.about)
+    Console().print(table)
+    click.echo(f"\nkept in {store.cache_dir()} (set BACKCHAT_CACHE to move it)")
+
+
+@models.command()
+@click.argument("names", nargs=-1)
+def pull(names: tuple[str, ...]) -> None:
+    """Fetch models by NAME; without one, those that the default settings need."""
+    from agent import models as store
+    from agent.config import Config
+
+    config = Config()
+    with store.progress_bar() as progress:
+        for name in names or (config.llm.model, config.stt.model):
+            path = store.fetch(name, progress)
+            click.echo(f"{name}: {path}")
+
+
+@models.command()
+@click.argument("name")
+def where(name: str) -> None:
+    """Print the path of a model's file or folder."""
+    from agent import models as store
+    from agent.errors import ModelError
+
+    if name not in store.catalogue():
+        raise ModelError(f"no model is called {name!r}; `backchat models list` shows the names")
+    path = store.locate(name)
+    if path is None:
+        raise ModelError(f"{name} is not here yet; type `backchat models pull {name}`")
+    click.echo(path)
+
+
+@models.command()
+@click.argument("names", nargs=-1)
+def verify(names: tuple[str, ...]) -> None:
+    """Hash the files of models again, of all that are here when no NAME is given."""
+    from agent import models as store
+
+    bad = False
+    for name in names or [name for name in store.catalogue() if store.locate(name)]:
+        for file, state in store.verify(name).items():
+            click.echo(f"{name}: {file}: {state}")
+            bad = bad or state != "whole"
+    if bad:
+        click.echo("`backchat models pull NAME` fetches what is damaged or missing", err=True)
+        sys.exit(5)
+
+
+@models.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Delete a model's files from the cache."""
+    from rich import filesize
+
+    from agent import models as store
+
+    click.echo(f"{name}: {filesize.decimal(store.remove(name))} freed")
+
+
+@click.command()
+def devices() -> None:
+    """List microphones and speakers; * marks the defaults."""
+    from audio.devices import list_devices
+
+    for device in list_devices():
+        ways = [way for way, count in (("in", device.inputs), ("out", device.outputs)) if count]
+        mark = "*" if device.default_input or device.default_output else " "
+        click.echo(f"{mark} {device.index:3}  {'/'.join(ways):6}  {device.rate:>6.0f} Hz  {device.name}")
+
+
+@click.command()
+@settings
+def config(**options: Any) -> None:
+    """Print the settings in force, as TOML that --config takes."""
+    import json
+
+    chosen = configured(**options).model_dump()
+    for section, values in chosen.items():
+        click.echo(f"[{section}]")
+        for key, value in values.items():
+            if value is None:
+                continue
+            click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+        click.echo()
+
+
+@click.command()
+@settings
+def doctor(**options: Any) -> None:
+    """Say what is installed, missing or slow, and what to type."""
+    from agent import models as store
+    from agent.errors import DeviceError
+    from audio.devices import list_devices
+
+    chosen = configured(**options)
+    good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
+    for name in (chosen.llm.model, chosen.stt.model):
+        known, here = name in store.catalogue(), name in store.catalogue() and store.locate(name)
+        text = str(here) if here else "not here yet: backchat models pull " + name
+        good.append(_line(bool(here) or not known, name, text if known else "your own file"))
+    free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))
+    good.append(_line(free.free > 2e9, "disk", f"{free.free / 1e9:.0f} GB free for {store.cache_dir()}"))
+    try:
+        found = list_devices()
+    except DeviceError as error:
+        good.append(_line(False, "sound", str(error)))
+    else:
+        for way, has in (("microphone", "inputs"), ("speaker", "outputs")):
+            names = [device.name for device in found if getattr(device, has)]
+            good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
+    for extra, module, package in (
+        ("plot", "matplotlib", "matplotlib"),
+        ("torch", "torch", "torch"),
+        ("coqui", "TTS", "coqui-tts"),
+        ("piper", "piper", "piper-tts"),
+        ("server", "starlette", "starlette"),
+    ):
+        _optional(extra, module, package)
+    if store.locate(chosen.llm.model) and store.locate(chosen.stt.model):
+        good.append(_speed(chosen))
+    sys.exit(0 if all(good) else 1)
+
+
+def _line(good: bool, what: str, text: str) -> bool:
+    click.echo(
+        f"{click.style('ok  ', fg='green') if good else click.style('bad ', fg='red')} {what:18} {text}"
+    )
+    return good
+
+
+def _optional(extra: str, module: str, package: str) -> None:
+    try:
+        found = version(package) if find_spec(module) else ""
+    except PackageNotFoundError:
+        found = "present"
+    text = found or f"not installed (optional): pip install 'backchat[{extra}]'"
+    click.echo(f"{'ok  ' if found else '-   '} {'extra ' + extra:18} {text}")
+
+
+def _speed(chosen: Any) -> bool:
+    """Load the engines and time one short reply. A person speaks about 4.5 tokens a second."""
+    import time
+
+    from agent import engines
+    from agent.llm import Message
+
+    began = time.perf_counter()
+    loaded = engines.load(chosen)
+    load = time.perf_counter() - began
+    began, stamps = time.perf_counter(), list[float]()
+    for _ in loaded.llm.stream([Message("user", "Count from one to twenty in words.")]):
+        stamps.append(time.perf_counter() - began)
+        if len(stamps) == 24:
+            break
+    rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
+    began = time.perf_counter()
+    spoken = sum(part.duration for part in loaded.tts.stream("This is how fast I can speak."))
+    voice = (time.perf_counter() - began) / spoken
+    text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / voice:.0f}x real time"
+    slow = "" if rate > 6 else "; slower than speech: try --llm smollm2"
+    return _line(rate > 6 and voice < 1, "speed", text + slow)

@@ -1,0 +1,94 @@
+"""Commands that need no sound card: `run` a scripted conversation, `say` a text. Knows only their options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli import configured, settings
+
+
+@click.command()
+@click.argument("audio", nargs=-1, required=True, metavar="AUDIO[@WHEN]...")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default="out/run", show_default=True, metavar="DIR"
+)
+@click.option("--realtime", is_flag=True, help="Pace the conversation by the real clock.")
+@settings
+def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> None:
+    """Hold a conversation in which the person's part is read from AUDIO files (WAV or FLAC).
+
+    Each file begins 0.6 s after the answer to the one before. To choose another moment, add to its name:
+
+    \b
+      @after:2     2 s after the answer has ended
+      @over:2.5    when the answer has been audible for 2.5 s (talk over it)
+      @at:12       12 s after the start
+
+    Writes into DIR: conversation.wav (left the person, right the agent), transcript.md, events.jsonl and,
+    with matplotlib installed, timeline.png. The clock is virtual: it takes as long as the models compute.
+    """
+    from agent import engines, models, report
+    from agent import events as ev
+    from agent.cli.view import print_line
+    from agent.simulate import converse, read_line
+
+    config = configured(**options)
+    lines = [read_line(argument) for argument in audio]
+    with models.progress_bar() as progress:
+        loaded = engines.load(config, progress)
+    seen: list[ev.Event] = []
+    recording = out / "conversation.wav"
+    converse(loaded, config, lines, recording, realtime=realtime, watchers=[seen.append, print_line])
+    seen.sort(key=lambda event: event.time)
+    report.write_events(out / "events.jsonl", seen)
+    report.write_text(out / "transcript.md", report.transcript_markdown(seen))
+    picture = _draw(seen, recording, out / "timeline.png")
+    click.echo(f"\n{report.latency_table(seen)}\n")
+    names = ["conversation.wav", "transcript.md", "events.jsonl", *picture]
+    click.echo(f"written to {out}: {', '.join(names)}")
+    if any(isinstance(event, ev.Error) for event in seen):
+        sys.exit(7)
+
+
+def _draw(seen: list[Any], recording: Path, out: Path) -> list[str]:
+    from agent.errors import MissingExtra
+    from agent.timeline import draw
+
+    try:
+        draw(seen, recording, out)
+    except MissingExtra as missing:
+        click.echo(f"no timeline: {missing}", err=True)
+        return []
+    return [out.name]
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a WAV file instead of playing.")
+@click.option("--device", help="Speaker, by name or number from `backchat devices`.")
+@settings
+def say(text: str | None, out: Path | None, device: str | None, **options: Any) -> None:
+    """Say TEXT aloud, or what comes on standard input when TEXT is missing or `-`."""
+    from agent import engines, models
+
+    config = configured(**options)
+    words = sys.stdin.read() if text in (None, "-") else text
+    if not words or not words.strip():
+        raise click.UsageError("there is nothing to say: give a text, or pipe one in")
+    with models.progress_bar() as progress:
+        voice = engines.load_one("tts", config, progress)
+    if out is not None:
+        from agent.aloud import render
+        from audio.files import write_wav
+
+        samples = render(words, voice)
+        write_wav(out, samples, voice.rate)
+        click.echo(f"{out}: {len(samples) / voice.rate:.1f} s")
+        return
+    from agent.aloud import play
+
+    play(words, voice, config, device)

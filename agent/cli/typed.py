@@ -1,0 +1,94 @@
+"""A conversation by keyboard: lines in, answers out in print or aloud. Knows nothing of listening."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+
+import anyio
+import click
+
+from agent import events as ev
+from agent.bridge import Bridge
+from agent.config import Config
+from agent.engines import Engines
+from agent.errors import BackchatError
+from agent.history import History
+from agent.llm import LanguageModel
+from agent.session import Session
+from audio.frame import Frame
+from audio.playback import Playback
+
+
+def chat_in_print(config: Config, llm: LanguageModel) -> None:
+    """Answer each line of standard input on standard output, token by token.
+
+    An engine that fails costs its answer, not the conversation.
+    """
+    history = History(config.session.system, config.llm.context, config.llm.max_tokens)
+    prompt = _greet()
+    while (line := _line(prompt)) is not None:
+        history.person(line)
+        said = ""
+        try:
+            for token in llm.stream(history.messages()):
+                said += token
+                click.echo(token, nl=False)
+        except KeyboardInterrupt:  # stops the answer, as talking over it does
+            click.echo(" [stopped]", nl=False)
+        except BackchatError as error:
+            click.echo(f"backchat: {error}", err=True)
+        click.echo()
+        history.agent(said, "")
+        history.trim()
+
+
+def chat_aloud(config: Config, engines: Engines, speaker: str | None) -> None:
+    """Answer each line through a speaker; a line that is typed over an answer interrupts it."""
+    anyio.run(_aloud, config, engines, speaker, backend="trio")
+
+
+async def _aloud(config: Config, engines: Engines, speaker: str | None) -> None:
+    from audio.devices import Speaker
+
+    bridge, playback, prompt = Bridge(), Playback(), _greet()
+    session = Session(engines, config, bridge, playback, [_print_reply])
+
+    async def keyboard() -> AsyncIterator[Frame]:
+        """No frame ever: what is typed goes to the session as words."""
+        while (line := await bridge.wait_for(lambda: _line(prompt))) is not None:
+            session.typed(line)
+        for frame in tuple[Frame, ...]():
+            yield frame
+
+    async with Speaker(speaker, playback.read, playback.rate, bridge.now):
+        await session.run(keyboard())
+
+
+def _greet() -> str:
+    if not sys.stdin.isatty():
+        return ""
+    click.echo("Type and press Enter; an empty line ends.", err=True)
+    return "you> "
+
+
+def _line(prompt: str) -> str | None:
+    """The next line that says something; None at the end of the input, or at an empty line typed by hand."""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return None
+        if line or prompt:
+            return line or None
+
+
+def _print_reply(event: ev.Event) -> None:
+    match event:
+        case ev.TurnEnded():
+            cut = " [cut]" if event.reason == "interrupted" else ""
+            click.echo(f"{event.heard.strip()}{cut}")
+        case ev.Error():
+            click.echo(f"backchat: {event.message}", err=True)
+        case _:
+            pass

@@ -1,0 +1,158 @@
+"""What the terminal shows of a live conversation: state, level, captions. A watcher; knows no session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from agent import events as ev
+from audio.frame import Frame, level_dbfs
+
+STATES = {
+    "listening": ("●", "green"),
+    "hearing you": ("●", "bright_green"),
+    "thinking": ("◌", "yellow"),
+    "speaking": ("▶", "cyan"),
+    "interrupted": ("■", "magenta"),
+}
+
+
+class Conversation:
+    """The words and the state, followed from events; both views draw from it."""
+
+    def __init__(self) -> None:
+        self.state = "listening"
+        self.lines: list[tuple[str, str, str]] = []
+        """Who, what was heard, what was not."""
+        self.partial = ""
+        self.heard_to = 0
+        self.reply = ""
+        self.error = ""
+
+    def note(self, event: ev.Event) -> None:
+        """Take in one event."""
+        match event:
+            case ev.SpeechStarted() | ev.SpeechResumed():
+                self.state, self.partial = "hearing you", ""
+            case ev.Partial(text=text):
+                self.partial = text
+            case ev.TurnOpened():
+                self.state, self.reply, self.heard_to = "thinking", "", 0
+            case ev.Token(text=text):
+                self.reply += text
+            case ev.TurnReleased(text=text):
+                self.partial = ""
+                self.lines.append(("you", text, ""))
+            case ev.AudioStarted():
+                self.state = "speaking"
+            case ev.WordHeard(end=end):
+                self.heard_to = max(self.heard_to, end)
+            case ev.Interrupted():
+                self.state = "interrupted"
+            case ev.TurnEnded(heard=heard, unheard=unheard):
+                self.lines.append(("agent", heard, unheard))
+                self.reply = ""
+                self.state = "listening" if self.state != "interrupted" else "hearing you"
+            case ev.TurnDropped():
+                self.reply = ""
+                self.state = "listening" if self.state == "thinking" else self.state
+            case ev.Error(message=message):
+                self.error = message
+            case _:
+                pass
+
+
+class View:
+    """A live view that is redrawn a few times a second."""
+
+    def __init__(self) -> None:
+        self._talk = Conversation()
+        self._level = -120.0
+        self._live = Live(console=Console(), refresh_per_second=12, get_renderable=self._draw)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def watch(self, event: ev.Event) -> None:
+        """Take in one event; it shows at the next redraw."""
+        self._talk.note(event)
+
+    async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
+        """`frames` as they are, while the level meter follows them."""
+        async for frame in frames:
+            self._level = max(level_dbfs(frame.samples), self._level - 1.5)
+            yield frame
+
+    def _draw(self) -> RenderableType:
+        talk = self._talk
+        mark, colour = STATES[talk.state]
+        bars = round(max(0.0, min(1.0, (self._level + 60) / 60)) * 24)
+        head = Text.assemble(
+            (f"{mark} {talk.state:12}", f"bold {colour}"),
+            ("▇" * bars, "green" if bars < 20 else "red"),
+            ("·" * (24 - bars), "dim"),
+            ("   Ctrl-C ends", "dim"),
+        )
+        rows: list[RenderableType] = [head, Text()]
+        for who, heard, unheard in talk.lines[-8:]:
+            style = "bold" if who == "you" else "cyan"
+            rows.append(
+                Text.assemble(
+                    (f"{who:>6}  ", "dim"), (heard.strip(), style), (unheard.rstrip(), "dim strike")
+                )
+            )
+        if talk.partial:
+            rows.append(Text.assemble(("   you  ", "dim"), (f"{talk.partial} …", "italic dim")))
+        if talk.reply:
+            heard, rest = talk.reply[: talk.heard_to], talk.reply[talk.heard_to :]
+            rows.append(Text.assemble((" agent  ", "dim"), (heard, "bold cyan"), (rest, "dim cyan")))
+        if talk.error:
+            rows.append(Text(talk.error, "red"))
+        return Panel(Group(*rows), title="backchat", border_style="dim")
+
+
+class PlainView:
+    """The same as lines of text, for a pipe or a screen reader."""
+
+    def __enter__(self) -> Self:
+        click.echo("listening; Ctrl-C ends")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def watch(self, event: ev.Event) -> None:
+        """Print what a listener would want to read."""
+        print_line(event)
+
+    async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
+        """`frames` as they are."""
+        async for frame in frames:
+            yield frame
+
+
+def print_line(event: ev.Event) -> None:
+    """Print the events that a listener would want to read, one line each."""
+    match event:
+        case ev.TurnReleased():
+            click.echo(f"{event.time:7.2f} s  person  {event.text}")
+        case ev.TurnEnded():
+            cut = "  [cut]" if event.reason == "interrupted" else ""
+            click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")
+        case ev.Error():
+            click.echo(f"{event.time:7.2f} s  error   {event.message}", err=True)
+        case _:
+            pass

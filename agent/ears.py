@@ -1,0 +1,94 @@
+"""Frames in, decisions out: the hearing half of the data path. Knows no words and no reply."""
+
+from __future__ import annotations
+
+from agent import events as ev
+from agent.bridge import Bridge
+from agent.config import Config
+from agent.turntaking import Action, TurnTaking
+from audio import segment as seg
+from audio.frame import Frame
+from audio.vad import VoiceDetector
+
+
+class Ears:
+    """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
+
+    def __init__(self, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
+        vad, turns = config.vad, config.turns
+        self._bridge = bridge
+        self._emit = emit
+        self._partials = config.stt.partials
+        self._last_partial = 0.0
+        self._detector = VoiceDetector(vad.aggressiveness)
+        self._segmenter = seg.Segmenter(
+            onset_frames=vad.onset_frames,
+            start=vad.start,
+            stop=vad.stop,
+            confirm=vad.confirm,
+            pause=turns.pause,
+            pre_roll=vad.pre_roll,
+            longest=turns.max_utterance,
+        )
+        self._taking = TurnTaking(turns)
+        self._utterance: list[Frame] = []
+        self._unread: list[Frame] = []
+
+    def feed(self, frame: Frame) -> list[Action]:
+        """What to do after one more frame (16 kHz, contiguous with the last)."""
+        actions: list[Action] = []
+        for found in self._segmenter.feed(frame, self._detector.feed(frame)):
+            actions += self._understand(found)
+        return actions + self._taking.tick(frame.end)
+
+    def utterance(self) -> Frame:
+        """What the person said up to the last pause, with what `keep` put before it."""
+        return Frame.join([*self._unread, *self._utterance])
+
+    def cut(self) -> None:
+        """The utterance was taken: what comes now begins a new one."""
+        self._segmenter.cut()
+        self._unread = []
+
+    def keep(self, audio: Frame) -> None:
+        """Nobody has read this utterance: it belongs before the next one."""
+        self._unread = [audio]
+
+    def reply_over(self) -> None:
+        """The agent has finished speaking."""
+        self._taking.reply_over()
+
+    def half_said(self, now: float) -> Frame | None:
+        """The utterance so far, when it is time for a partial transcript.
+
+        Only while speech is really going on: a transcription that begins in the silence after the last
+        word would delay the final one.
+        """
+        ear = self._segmenter
+        if not ear.speaking:
+            self._last_partial = now
+        elif self._partials and now - self._last_partial >= self._partials and now - ear.last_speech < 0.05:
+            self._last_partial = now
+            return ear.audio()
+        return None
+
+    def _understand(self, found: seg.Segment) -> list[Action]:
+        now = self._bridge.now()
+        match found:
+            case seg.Onset(at):
+                self._emit(ev.Onset(now, at))
+                return self._taking.onset()
+            case seg.Unconfirmed():
+                self._emit(ev.FalseOnset(now))
+                return self._taking.no_speech()
+            case seg.Started(at):
+                self._emit(ev.SpeechStarted(now, at))
+                return self._taking.speech_started(at)
+            case seg.Resumed():
+                self._emit(ev.SpeechResumed(now))
+                return self._taking.resumed()
+            case seg.Paused(at, audio) | seg.Ended(at, audio):
+                self._emit(ev.SpeechPaused(now, at))
+                self._utterance = [audio]
+                too_long = isinstance(found, seg.Ended)
+                return self._taking.too_long(at) if too_long else self._taking.paused(at)

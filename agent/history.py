@@ -1,0 +1,53 @@
+"""What was said, and of that what was heard. Knows nothing of audio; the session says what was heard."""
+
+from __future__ import annotations
+
+from agent.llm import Message
+
+CHARACTERS_PER_TOKEN = 3
+"""A cautious estimate for natural language; the context limit is kept with it, not counted exactly."""
+
+
+class History:
+    """The conversation as the language model should see it.
+
+    Only heard words enter it. Consecutive messages of one side are joined, so that a person whose
+    first half was answered too early is read as one sentence. `unheard` keeps the rest of the last
+    reply that was cut.
+
+    system: the first message. context: tokens of the model's context; when the conversation outgrows
+    it, the older half is dropped at once, so that the model's prefix cache stays valid in between.
+    """
+
+    def __init__(self, system: str, context: int, reply: int) -> None:
+        self._system = Message("system", system)
+        self._budget = max(1000, (context - reply) * CHARACTERS_PER_TOKEN)
+        self._messages: list[Message] = []
+        self.unheard = ""
+
+    def person(self, text: str) -> None:
+        """The person said this."""
+        self._messages = self._with(Message("user", text))
+
+    def agent(self, heard: str, unheard: str) -> None:
+        """The agent said this, and of its reply that much was not heard."""
+        self.unheard = unheard.strip()
+        if heard.strip():
+            self._messages = self._with(Message("assistant", heard.strip()))
+
+    def messages(self, question: str = "") -> list[Message]:
+        """The whole conversation, and `question` as if the person had said it."""
+        said = self._with(Message("user", question)) if question else self._messages
+        return [self._system, *said]
+
+    def trim(self) -> None:
+        """Forget the older half when the conversation has outgrown the model's context."""
+        while sum(len(m.content) for m in self._messages) > self._budget and len(self._messages) > 2:
+            half = len(self._messages) // 2
+            self._messages = self._messages[half + (self._messages[half].role != "user") :]
+
+    def _with(self, message: Message) -> list[Message]:
+        last = self._messages[-1] if self._messages else None
+        if last is None or last.role != message.role:
+            return [*self._messages, message]
+        return [*self._messages[:-1], Message(last.role, f"{last.content} {message.content}")]

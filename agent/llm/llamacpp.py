@@ -1,0 +1,256 @@
+"""A GGUF model in this process, by llama.cpp (xllamacpp). Knows tokens and templates, nothing of turns.
+
+One token is one request of its own to llama.cpp's in-process server, which keeps the prefix in its cache and
+evaluates only what is new. Measured, this is as fast as a running stream, and it makes the engine truly
+pull-based: nothing runs ahead, stopping costs nothing, and each token's id comes back, also of one that
+ends inside a character.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import EngineFault, ModelError
+from agent.llm import Message
+
+_HALF = "\ufffd"
+"""What llama.cpp writes in place of a character that is not whole yet."""
+
+_PENALTY_WINDOW = 64
+"""Tokens that the repeat penalty looks back on, llama.cpp's own default."""
+
+
+class LlamaCpp:
+    """A chat model from a GGUF file, run by llama.cpp in this process.
+
+    weights: the GGUF file. context: tokens that prompt and answer may fill together. threads: 0 is one for
+    each core. max_tokens: the longest answer. temperature 0 is greedy. stop: strings that end the answer
+    and are not part of it. seed: a fixed one gives the same answer to the same messages; None is random.
+    The repeat penalty sees the answer so far and nothing else: it punishes neither the person's own
+    words nor the end-of-turn marks of the prompt.
+
+    Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        context: int = 4096,
+        threads: int = 0,
+        max_tokens: int = 400,
+        temperature: float = 0.6,
+        top_p: float = 0.9,
+        top_k: int = 40,
+        min_p: float = 0.05,
+        repeat_penalty: float = 1.1,
+        stop: Sequence[str] = (),
+        seed: int | None = 0,
+    ) -> None:
+        _check_file(weights)
+        self._key = secrets.token_hex(16)
+        self._server = _load(weights, context, threads or os.cpu_count() or 1, self._key)
+        self._address: str = self._server.listening_address.removeprefix("http://")
+        self._max_tokens = max_tokens
+        self._seed = seed
+        self._stop = tuple(s for s in stop if s)
+        self._sampling = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "min_p": min_p,
+            "repeat_penalty": repeat_penalty,
+        }
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield the answer to `messages`, one item a token; an item may be empty.
+
+        Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
+        token, at a stop string, after `max_tokens`, or where the context is full. Raises ModelError when
+        `messages` do not fit the context, EngineFault when llama.cpp fails.
+        """
+        prompt = self._prompt(messages)
+        seed = secrets.randbelow(2**31) if self._seed is None else self._seed
+        ids: list[int] = []
+        text = _Text(self._stop, self._detokenize)
+        for index in range(self._max_tokens):
+            try:
+                token = self._complete([*prompt, *ids], seed + index, index)
+            except ModelError:
+                if not ids:
+                    raise
+                break
+            if token["stop_type"] == "eos" or not token["content"]:
+                break
+            ids += token["tokens"]
+            yield text.push(token["content"], token["tokens"])
+            if text.stopped:
+                return
+        if rest := text.rest():
+            yield rest
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
+
+        Raises as `stream` does.
+        """
+        if messages:
+            self._post("/completion", {"prompt": self._prompt(messages), "n_predict": 0, "id_slot": 0})
+
+    def _complete(self, prompt: list[str | int], seed: int, index: int) -> dict[str, Any]:
+        # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
+        return self._post(
+            "/completion",
+            {
+                **self._sampling,
+                "prompt": prompt,
+                "n_predict": 1,
+                "id_slot": 0,
+                "cache_prompt": True,
+                "return_tokens": True,
+                "seed": seed % 2**32,
+                "repeat_last_n": min(index, _PENALTY_WINDOW),
+            },
+        )
+
+    def _prompt(self, messages: Sequence[Message]) -> list[str | int]:
+        """`messages` in the model's own chat template: text, and token ids where text would be misread.
+
+        llama.cpp reads control tokens out of prompt text. A message that spells one ("<|im_end|>") is
+        rendered as a placeholder and its plain tokens are put in that place.
+        """
+        contents: list[str] = []
+        plain: dict[str, list[int]] = {}
+        for message in messages:
+            content = message.content
+            if "<" in content or "[" in content:
+                ids = self._tokens(content, special=False)
+                if ids != self._tokens(content, special=True):
+                    content = secrets.token_hex(16)
+                    plain[content] = ids
+            contents.append(content)
+        rendered = self._post(
+            "/apply-template",
+            {"messages": [{"role": m.role, "content": c} for m, c in zip(messages, contents, strict=True)]},
+        )["prompt"]
+        prompt: list[str | int] = []
+        for placeholder, ids in plain.items():
+            before, _, rendered = rendered.partition(placeholder)
+            prompt += [before, *ids]
+        return [*prompt, rendered]
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
+        return self._post("/tokenize", {"content": text, "parse_special": special})["tokens"]
+
+    def _detokenize(self, ids: Sequence[int]) -> str:
+        return self._post("/detokenize", {"tokens": list(ids)})["content"]
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One request to the in-process server: straight to loopback, past any proxy settings."""
+        # A connection for each request: the server drops a kept one after five idle seconds, which is an
+        # ordinary wait for a consumer that holds the model back; a new one costs 0.2 ms.
+        connection = http.client.HTTPConnection(self._address)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        try:
+            connection.request("POST", path, json.dumps(body), headers)
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise EngineFault(f"llama.cpp does not answer any more ({error}); start again") from error
+        finally:
+            connection.close()
+        if "error" in answer:
+            raise _as_error(answer["error"])
+        return answer
+
+
+class _Text:
+    """Tokens to text: whole characters only, and nothing of a stop string."""
+
+    def __init__(self, stop: Sequence[str], detokenize: Callable[[Sequence[int]], str]) -> None:
+        self._stop = stop
+        self._detokenize = detokenize
+        self._half: list[int] = []
+        self._held = ""
+        self.stopped = False
+
+    def push(self, content: str, ids: list[int]) -> str:
+        """The text that this token makes certain; empty where it ends inside a character or a stop string."""
+        if self._half or content.endswith(_HALF):
+            self._half += ids
+            content = self._detokenize(self._half)
+            # No character has more than four bytes: after four tokens it is no character, but noise.
+            if content.endswith(_HALF) and len(self._half) < 4:
+                return ""
+            self._half = []
+        self._held += content
+        found = [at for s in self._stop if (at := self._held.find(s)) >= 0]
+        if found:
+            self.stopped = True
+            return self._held[: min(found)]
+        keep = max((_overlap(self._held, s) for s in self._stop), default=0)
+        certain = self._held[: len(self._held) - keep]
+        self._held = self._held[len(self._held) - keep :]
+        return certain
+
+    def rest(self) -> str:
+        """What was held back in case it became a stop string, and did not. Half a character is dropped."""
+        return self._held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` with which `stop` begins."""
+    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def _as_error(error: dict[str, Any]) -> ModelError | EngineFault:
+    if error.get("type") == "exceed_context_size_error":
+        return ModelError(
+            f"the conversation is {error['n_prompt_tokens']} tokens long, more than the model's context of "
+            f"{error['n_ctx']}; raise it with --set llm.context={2 * error['n_ctx']}"
+        )
+    return EngineFault(f"llama.cpp failed: {error.get('message', error)}")
+
+
+def _check_file(path: Path) -> None:
+    """llama.cpp's own words for a wrong file go to its log, which stays shut: say it here."""
+    cure = "give the path of a GGUF file or a name from `backchat models`"
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {cure}") from error
+    if magic != b"GGUF":
+        raise ModelError(f"{path}: not a GGUF file; {cure}")
+
+
+def _load(path: Path, context: int, threads: int, key: str) -> Any:
+    import xllamacpp
+
+    library: Any = xllamacpp  # a compiled module without type stubs
+    params = library.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = context
+    params.n_parallel = 1
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.verbosity = 0
+    # The server also listens on a loopback port. Nobody else on this machine may use it: no web page,
+    # and a random key for everything but /health.
+    params.api_keys = [key]
+    params.ui = False
+    params.endpoint_slots = False
+    # The slot itself keeps the conversation's prefix. Copies of older ones in memory would serve nobody.
+    params.cache_ram_mib = 0
+    try:
+        return library.Server(params)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: llama.cpp cannot load it; it is damaged or of an unknown kind: fetch it again or take "
+            "another from `backchat models`"
+        ) from error

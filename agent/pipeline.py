@@ -1,0 +1,119 @@
+"""THE data path of one reply: tokens -> pieces -> speech -> playback. Knows no turn-taking.
+
+Four tasks of one turn, joined by two channels that hold one item each. Every stage waits for the
+next one, so the language model writes no further ahead of the ear than the configuration allows.
+"""
+
+from __future__ import annotations
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from agent.bridge import Bridge
+from agent.chunker import Chunker, TextPiece
+from agent.config import Config
+from agent.engines import Engines
+from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Token, Watcher, WordHeard
+from agent.llm import Message
+from agent.speakable import Speakable
+from agent.turn import Turn
+from audio.playback import Playback, Track
+from audio.tts import Speech
+
+TICK = 0.02
+"""Seconds between two looks at what was heard."""
+
+
+class Pipeline:
+    """Turns a conversation into a reply that is heard while it is written."""
+
+    def __init__(
+        self, engines: Engines, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
+    ) -> None:
+        self._engines = engines
+        self._bridge = bridge
+        self._playback = playback
+        self._config = config
+        self._emit = emit
+
+    def start(self, turn: Turn, messages: list[Message]) -> None:
+        """Begin to answer `messages`, in the turn's own task group; it ends when the last sample sounded."""
+        to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
+        to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
+        turn.own(to_voice, pieces, to_speaker, speech)
+        turn.tasks.start_soon(self._think, turn, messages, to_voice)
+        turn.tasks.start_soon(self._voice, turn, pieces, to_speaker)
+        turn.tasks.start_soon(self._play, turn, speech)
+
+    async def _think(
+        self, turn: Turn, messages: list[Message], pieces: MemoryObjectSendStream[TextPiece]
+    ) -> None:
+        """Language model to chunker: each piece is sent the moment it is certain."""
+        reply, limits = self._config.reply, self._config.limits
+        chunker = Chunker(reply.first_piece, reply.longest_piece)
+        tokens = self._bridge.stream(
+            "llm", lambda: self._engines.llm.stream(messages), limits.first_token, limits.token
+        )
+        async with pieces, tokens as stream:
+            async for token in stream:
+                turn.text += token
+                turn.tokens += 1
+                now = self._bridge.now()
+                self._emit(Token(now, turn.number, token))
+                for piece in chunker.feed(token, turn.ahead(now)):
+                    await pieces.send(piece)
+            self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
+            for piece in chunker.flush():
+                await pieces.send(piece)
+
+    async def _voice(
+        self,
+        turn: Turn,
+        pieces: MemoryObjectReceiveStream[TextPiece],
+        speaker: MemoryObjectSendStream[Speech],
+    ) -> None:
+        """Pieces to speech, never further ahead of the ear than configured."""
+        speakable, limit = Speakable(), self._config.limits.speech
+        async with speaker:
+            async for piece in pieces:
+                spoken = speakable.say(piece.text)
+                now = self._bridge.now()
+                self._emit(Piece(now, turn.number, piece.start, piece.end, piece.text, spoken.text))
+                while turn.ahead(self._bridge.now()) > self._config.reply.ahead:
+                    await anyio.sleep(TICK)
+                began = self._bridge.now()
+                voice = self._bridge.stream(
+                    "tts", lambda text=spoken.text: self._engines.tts.stream(text), limit, limit
+                )
+                async with voice as parts:
+                    async for part in parts:
+                        now = self._bridge.now()
+                        start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
+                        took = now - began
+                        self._emit(Synthesized(now, turn.number, start, end, part.duration, took))
+                        ranges = (spoken.source_range(w.start, w.end) for w in part.words)
+                        turn.say(part, [(piece.start + a, piece.start + b) for a, b in ranges])
+                        await speaker.send(part)
+                        began = self._bridge.now()
+
+    async def _play(self, turn: Turn, speech: MemoryObjectReceiveStream[Speech]) -> None:
+        """Speech to the speaker, once the gate is open."""
+        await turn.gate.wait()
+        track = turn.release()
+        turn.tasks.start_soon(self._follow, turn, track)
+        async for part in speech:
+            self._playback.play(track, part.samples, part.rate)
+        self._playback.finish(track)
+
+    async def _follow(self, turn: Turn, track: Track) -> None:
+        """Report when the reply begins to sound, and each word when it was heard."""
+        told, started = 0, False
+        while not (track.finished is not None and track.finished <= self._bridge.now() - TICK):
+            now = self._bridge.now()
+            if not started and track.started is not None and track.started <= now:
+                started = True
+                self._emit(AudioStarted(track.started, turn.number))
+            for start, end in (words := turn.words_heard(now))[told:]:
+                self._emit(WordHeard(now, turn.number, start, end))
+            told = len(words)
+            await anyio.sleep(TICK)

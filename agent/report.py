@@ -1,0 +1,300 @@
+"""What each turn did and where its time went, told from events as text and files. Knows no live session."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import statistics
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent import events as ev
+from agent.errors import BackchatError, ScriptError
+from agent.events import Event
+
+PARTS = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
+"""What a wait is made of, in order: silence until work began, transcription, the language model's
+first token, the first speakable piece, its speech, the turn judged over, the speaker's start."""
+
+
+@dataclass(slots=True)
+class TurnReport:
+    """One turn, as its events tell it. Times are seconds on the session's clock, None where never reached.
+
+    speech_start, speech_end: the last stretch of the person's speech that the turn answers.
+    transcribed: when the words were there; `stt_took`: seconds that the transcription itself took.
+    first_speech: when the first part of the reply had become speech.
+    released: when the person's turn was judged over.
+    onset: where the person began to speak over the reply; `cut`: when it was cut for that.
+    ended: the reply's end, or when it was dropped; `reason`: finished, interrupted, error, dropped,
+        or "" when the events stop before the turn does. `why` is set for a dropped turn only.
+    reply: everything generated; `heard` + `unheard` is the same, split at the last word that sounded.
+    """
+
+    turn: int
+    speech_start: float
+    speech_end: float
+    opened: float
+    transcribed: float | None = None
+    stt_took: float | None = None
+    first_token: float | None = None
+    first_piece: float | None = None
+    first_speech: float | None = None
+    released: float | None = None
+    audio_started: float | None = None
+    generation_ended: float | None = None
+    onset: float | None = None
+    cut: float | None = None
+    ended: float | None = None
+    reason: str = ""
+    why: str = ""
+    user: str = ""
+    reply: str = ""
+    heard: str = ""
+    unheard: str = ""
+    tokens: int = 0
+
+    @property
+    def voice_to_voice(self) -> float | None:
+        """Seconds from the person's last speech to the reply's first sample, at least 0; None: no sound."""
+        return None if self.audio_started is None else max(0.0, self.audio_started - self.speech_end)
+
+    @property
+    def parts(self) -> list[tuple[str, float]]:
+        """The wait as (name from PARTS, seconds), none negative, adding up to `voice_to_voice`.
+
+        What was done at the same time as something slower counts 0. Empty for a silent turn.
+        """
+        if self.audio_started is None:
+            return []
+        reached = (self.opened, self.transcribed, self.first_token, self.first_piece, self.first_speech)
+        waits: list[tuple[str, float]] = []
+        now = min(self.speech_end, self.audio_started)
+        for label, time in zip(PARTS, (*reached, self.released, self.audio_started), strict=True):
+            then = now if time is None else min(max(time, now), self.audio_started)
+            waits.append((label, then - now))
+            now = then
+        return waits
+
+
+def turns(events: Iterable[Event]) -> list[TurnReport]:
+    """One report a turn, in the order in which they were opened; dropped ones too."""
+    found: dict[int, TurnReport] = {}
+    starts: list[float] = []
+    for event in events:
+        if isinstance(event, ev.SpeechStarted):
+            starts.append(event.at)
+        elif isinstance(event, ev.TurnOpened):
+            start = max((at for at in starts[-8:] if at <= event.speech_end), default=event.speech_end)
+            found[event.turn] = TurnReport(event.turn, start, event.speech_end, event.time)
+        else:
+            report = found.get(getattr(event, "turn", None) or 0)
+            if report is not None:
+                _note_wait(report, event)
+                _note_end(report, event)
+    return list(found.values())
+
+
+def _note_wait(report: TurnReport, event: Event) -> None:
+    """Put what happens up to the reply's first sound into the report; the first of its kind counts."""
+    match event:
+        case ev.Transcribed():
+            report.transcribed, report.stt_took = event.time, event.took
+            report.user = event.text
+        case ev.TurnReleased():
+            report.released, report.user = event.time, event.text
+        case ev.Token():
+            report.tokens += 1
+            report.reply += event.text
+            if report.first_token is None:
+                report.first_token = event.time
+        case ev.Piece() if report.first_piece is None:
+            report.first_piece = event.time
+        case ev.Synthesized() if report.first_speech is None:
+            report.first_speech = event.time
+        case ev.AudioStarted():
+            report.audio_started = event.time
+        case _:
+            pass
+
+
+def _note_end(report: TurnReport, event: Event) -> None:
+    """Put what ends the reply, or a part of it, into the report."""
+    match event:
+        case ev.GenerationEnded():
+            report.generation_ended, report.tokens = event.time, event.tokens
+        case ev.Interrupted():
+            report.onset, report.cut = event.onset, event.time
+        case ev.TurnDropped():
+            report.ended, report.reason, report.why = event.time, "dropped", event.why
+            report.tokens = event.tokens
+        case ev.TurnEnded():
+            report.ended, report.reason = event.time, event.reason
+            report.heard, report.unheard = event.heard, event.unheard
+            report.reply = event.heard + event.unheard
+        case _:
+            pass
+
+
+def spoken_text(events: Iterable[Event]) -> dict[int, str]:
+    """For each turn that ended: the words of its reply that were heard, as the history keeps them."""
+    return {event.turn: event.heard for event in events if isinstance(event, ev.TurnEnded)}
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` on one line, at most `width` (>= 1) characters, an ellipsis where something is left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
+
+
+def clock(seconds: float) -> str:
+    """A time as mm:ss.s, to the nearest tenth of a second."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 600:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
+
+
+def transcript_markdown(events: Sequence[Event]) -> str:
+    """The conversation as Markdown: who said what and when, what was heard, where a reply was cut.
+
+    What was generated and not heard is struck through. A dropped turn leaves no trace, unless its
+    words were never taken up by a later one.
+    """
+    reports = turns(events)
+    answered = [r for r in reports if r.reason != "dropped" and (r.user or r.reply)]
+    lines: list[tuple[float, str]] = []
+    for report in answered:
+        lines.append((report.speech_start, f"**Person** ({clock(report.speech_start)}): {_md(report.user)}"))
+        begin = report.ended if report.audio_started is None else report.audio_started
+        if begin is not None:
+            lines.append((begin, f"**Agent** ({clock(begin)}): {_agent_markdown(report)}"))
+    for report in reports:
+        taken_up = any(r.speech_start <= report.speech_end <= r.speech_end for r in answered)
+        if report.reason == "dropped" and report.user and not taken_up:
+            said = f"**Person** ({clock(report.speech_start)}): {_md(report.user)}"
+            lines.append((report.speech_start, f"{said} *(no reply: {_md(report.why)})*"))
+    for event in events:
+        if isinstance(event, ev.Error):
+            lines.append((event.time, f"*{clock(event.time)}: error in {event.where}: {_md(event.message)}*"))
+    lines.sort(key=lambda line: line[0])
+    return "\n\n".join(["# Transcript", _heading(events), *(line for _, line in lines)]) + "\n"
+
+
+def _heading(events: Iterable[Event]) -> str:
+    started = next((e for e in events if isinstance(e, ev.SessionStarted)), None)
+    note = "~~Struck through~~: written by the language model, never heard, not in the history."
+    return f"{_md(f'LLM {started.llm}, STT {started.stt}, TTS {started.tts}.')} {note}" if started else note
+
+
+def _agent_markdown(report: TurnReport) -> str:
+    """Heard text, the rest struck through, and why there is a rest."""
+    text, unheard = _md(report.heard), _md(report.unheard)
+    if unheard:
+        # Strike-through marks must touch the words they strike: the space goes before them.
+        apart = report.heard[-1:].isspace() or report.unheard[:1].isspace()
+        text += f"{' ' if apart else ''}~~{unheard}~~"
+    if report.cut is not None and report.onset is not None:
+        after = report.cut - report.onset
+        text += f" *(cut at {report.cut:.1f} s, {after:.2f} s after the person began)*"
+    elif report.reason != "finished":
+        text += " *(ended by an error)*" if report.reason == "error" else " *(the events end here)*"
+    return text.strip() or "*(nothing was said)*"
+
+
+def _md(text: str) -> str:
+    """Text on one line, with what Markdown would take for marks escaped."""
+    return re.sub(r"([\\`*_~\[\]<>#|])", r"\\\1", " ".join(text.split()))
+
+
+_COLUMNS = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start", "voice to voice")
+
+
+def latency_table(events: Iterable[Event]) -> str:
+    """The waits of all turns that sounded, as a plain text table in milliseconds, below 100 columns.
+
+    The parts of a row add up to its last column, save for rounding; with more than one row the
+    medians follow, each of its own column.
+    """
+    sounded = [r for r in turns(events) if r.voice_to_voice is not None]
+    if not sounded:
+        return "no reply was heard"
+    values = [[*(seconds for _, seconds in r.parts), r.voice_to_voice or 0.0] for r in sounded]
+    heads = [column.rpartition(" ") for column in _COLUMNS]
+    widths = [max(len(first), len(last), 5) for first, _, last in heads]
+
+    def row(turn: str, question: str, cells: Iterable[str]) -> str:
+        right = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        return f"{turn:>4}  {question:<24}  {right}"
+
+    def numbers(seconds: Iterable[float]) -> list[str]:
+        return [f"{second * 1000:.0f}" for second in seconds]
+
+    first_line = row("", "milliseconds", [first for first, _, _ in heads])
+    rule = "-" * len(first_line)
+    lines = [first_line, row("turn", "question", [last for _, _, last in heads]), rule]
+    for report, line in zip(sounded, values, strict=True):
+        lines.append(row(str(report.turn), shorten(report.user, 24), numbers(line)))
+    if len(sounded) > 1:
+        medians = [statistics.median(column) for column in zip(*values, strict=True)]
+        lines += [rule, row("", "median", numbers(medians))]
+    return "\n".join(lines)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all. Raises BackchatError when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".backchat-", dir=path.parent) as folder:
+            whole = Path(folder) / path.name
+            whole.write_text(text, encoding="utf-8")
+            os.replace(whole, path)
+    except OSError as error:
+        raise BackchatError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def write_events(path: Path, events: Iterable[Event]) -> None:
+    """Write one JSON object a line, as `agent.events.as_dict` gives it. Raises as `write_text` does."""
+    lines = (json.dumps(ev.as_dict(event), ensure_ascii=False) + "\n" for event in events)
+    write_text(path, "".join(lines))
+
+
+# An event's name comes from its type alone, so an instance without fields will do.
+_KINDS: dict[str, type[Any]] = {ev.name(object.__new__(kind)): kind for kind in get_args(Event)}
+
+
+_checker = functools.cache(TypeAdapter[Any])
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a file that `write_events` wrote. Raises ScriptError naming the first bad line."""
+    try:
+        # Not splitlines(): a person's words may hold other marks that it takes for line ends.
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ScriptError(f"{path}: cannot be read ({reason}); give an events.jsonl") from error
+    return [_event(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _event(line: str, where: str) -> Event:
+    try:
+        loaded: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ScriptError(f"{where}: not JSON ({error.msg}); the file must be an events.jsonl") from error
+    data = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
+    if (kind := _KINDS.get(str(data.pop("event", "")))) is None:
+        raise ScriptError(f"{where}: no event that backchat knows; the file must be an events.jsonl")
+    unknown = sorted(set(data) - {field.name for field in fields(kind)})
+    if unknown:
+        raise ScriptError(f"{where}: {kind.__name__} has no {unknown[0]!r}")
+    try:
+        return _checker(kind).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ScriptError(f"{where}: {kind.__name__}: {first['loc'][-1]}: {first['msg']}") from error

