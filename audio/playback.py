@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
-from audio.frame import Samples, resample, silence
+from audio.frame import Frame, Samples, resample, silence
 
 
 class Track:
@@ -107,9 +108,18 @@ class Playback:
     rate: Hz of everything it gives to the device; speech of another rate is resampled.
     fade: seconds in which gain changes and cuts are smoothed, so that nothing clicks.
     duck_gain: factor of the volume while ducked.
+    tap: is given each block that the device reads, from the thread that reads it.
     """
 
-    def __init__(self, rate: int = 24_000, *, fade: float = 0.008, duck_gain: float = 0.25) -> None:
+    def __init__(
+        self,
+        rate: int = 24_000,
+        *,
+        fade: float = 0.008,
+        duck_gain: float = 0.25,
+        tap: Callable[[Frame], None] | None = None,
+    ) -> None:
+        self._tap = tap
         self.rate = rate
         self._fade = max(1, round(fade * rate))
         self._duck_gain = duck_gain
@@ -175,7 +185,9 @@ class Playback:
                 start = at + len(tail) / self.rate
                 fresh = self._track.take(count - len(tail), start)
                 out[len(tail) : len(tail) + len(fresh)] = self._with_gain(fresh)
-            return out
+        if self._tap is not None:
+            self._tap(Frame(out, self.rate, at))
+        return out
 
     def _with_gain(self, samples: Samples) -> Samples:
         if self._gain == self._target == 1.0:

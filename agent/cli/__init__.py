@@ -95,18 +95,36 @@ def main() -> None:
 
     try:
         backchat.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("stopped", err=True)
-        sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # who read our output has gone; there is nobody to tell
         sys.exit(1)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _stopped()
     except BackchatError as error:
-        click.echo(f"backchat: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)
+        _failed(error)
+    except BaseExceptionGroup as group:  # what a task group raises, around the one thing that went wrong
+        for error in _leaves(group):
+            if isinstance(error, BackchatError):
+                _failed(error)
+            if isinstance(error, KeyboardInterrupt):
+                _stopped()
+        raise
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors inside an exception group, however deep."""
+    inner: tuple[BaseException, ...] | None = getattr(error, "exceptions", None)
+    return [error] if inner is None else [leaf for each in inner for leaf in _leaves(each)]
+
+
+def _failed(error: Any) -> None:
+    click.echo(f"backchat: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _stopped() -> None:
+    click.echo("stopped", err=True)
+    sys.exit(130)

@@ -97,7 +97,7 @@ def remove(name: str) -> None:
 @click.command()
 def devices() -> None:
     """List microphones and speakers; * marks the defaults."""
-    from audio.devices import list_devices
+    from audio.portaudio import list_devices
 
     for device in list_devices():
         ways = [way for way, count in (("in", device.inputs), ("out", device.outputs)) if count]
@@ -127,7 +127,7 @@ def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent import models as store
     from agent.errors import DeviceError
-    from audio.devices import list_devices
+    from audio.portaudio import list_devices
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
 import click
 
 from agent.cli import configured, settings
+
+if TYPE_CHECKING:
+    from agent.cli.view import View
+    from agent.config import Config
+    from agent.engines import Engines
+    from agent.events import Event
+    from audio.files import Recorder
+    from audio.frame import Frame
 
 
 @click.command()
@@ -27,34 +37,68 @@ def talk(
 
     Headphones keep the agent from hearing itself.
     """
+    import anyio
+
     from agent import engines, models
-    from agent.cli.view import PlainView, View
-    from audio.devices import check_devices
+    from agent.cli.outputs import write_all
+    from agent.cli.view import LiveView, PlainView
+    from audio.files import Recorder
+    from audio.portaudio import check_devices
 
     config = configured(**options)
     check_devices(microphone, speaker)
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
-    view = PlainView() if plain or not sys.stdout.isatty() else View()
-    with view:
-        anyio.run(_talk, loaded, config, microphone, speaker, record, view, backend="trio")
+    view = PlainView() if plain or not sys.stdout.isatty() else LiveView()
+    with contextlib.ExitStack() as stack:
+        tape = None
+        if record is not None:
+            stack.callback(lambda: write_all(record, tape.seen if tape else []))
+            tape = Tape(stack.enter_context(Recorder(record / "conversation.wav")))
+        stack.enter_context(view)
+        anyio.run(_talk, loaded, config, microphone, speaker, view, tape, backend="trio")
 
 
 async def _talk(
-    loaded: Any, config: Any, microphone: str | None, speaker: str | None, record: Path | None, view: Any
+    loaded: Engines,
+    config: Config,
+    microphone: str | None,
+    speaker: str | None,
+    view: View,
+    tape: Tape | None,
 ) -> None:
     from agent.bridge import Bridge
     from agent.session import Session
     from audio.devices import Microphone, Speaker
     from audio.playback import Playback
 
-    bridge, playback = Bridge(), Playback()
-    session = Session(loaded, config, bridge, playback, [view.watch])
+    bridge = Bridge()
+    playback = Playback(tap=tape.played.append if tape else None)
+    session = Session(loaded, config, bridge, playback, [view.watch, *([tape.seen.append] if tape else [])])
     async with (
         Speaker(speaker, playback.read, playback.rate, bridge.now),
         Microphone(microphone, bridge.now) as frames,
     ):
-        await session.run(view.listening(frames))
+        heard = view.listening(frames)
+        await session.run(tape.recording(heard) if tape else heard)
+
+
+class Tape:
+    """Keeps a live conversation: both voices in one file, and the events."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.played: deque[Frame] = deque()
+        """What the speaker was given; filled from the sound card's thread, emptied by `recording`."""
+        self.seen: list[Event] = []
+        self._recorder = recorder
+
+    async def recording(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
+        """`frames` as they are, while they and what was played meanwhile are written down."""
+        async for frame in frames:
+            self._recorder.person(frame)
+            while self.played:
+                self._recorder.agent(self.played.popleft())
+            yield frame
 
 
 @click.command()
@@ -68,7 +112,7 @@ def chat(aloud: bool, speaker: str | None, **options: Any) -> None:
     """
     from agent import engines, models
     from agent.cli.typed import chat_aloud, chat_in_print
-    from audio.devices import check_devices
+    from audio.portaudio import check_devices
 
     config = configured(**options)
     if aloud:

@@ -31,8 +31,9 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> No
     Writes into DIR: conversation.wav (left the person, right the agent), transcript.md, events.jsonl and,
     with matplotlib installed, timeline.png. The clock is virtual: it takes as long as the models compute.
     """
-    from agent import engines, models, report
+    from agent import engines, models
     from agent import events as ev
+    from agent.cli.outputs import write_all
     from agent.cli.view import print_line
     from agent.simulate import converse, read_line
 
@@ -43,27 +44,9 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> No
     seen: list[ev.Event] = []
     recording = out / "conversation.wav"
     converse(loaded, config, lines, recording, realtime=realtime, watchers=[seen.append, print_line])
-    seen.sort(key=lambda event: event.time)
-    report.write_events(out / "events.jsonl", seen)
-    report.write_text(out / "transcript.md", report.transcript_markdown(seen))
-    picture = _draw(seen, recording, out / "timeline.png")
-    click.echo(f"\n{report.latency_table(seen)}\n")
-    names = ["conversation.wav", "transcript.md", "events.jsonl", *picture]
-    click.echo(f"written to {out}: {', '.join(names)}")
+    write_all(out, seen)
     if any(isinstance(event, ev.Error) for event in seen):
         sys.exit(7)
-
-
-def _draw(seen: list[Any], recording: Path, out: Path) -> list[str]:
-    from agent.errors import MissingExtra
-    from agent.timeline import draw
-
-    try:
-        draw(seen, recording, out)
-    except MissingExtra as missing:
-        click.echo(f"no timeline: {missing}", err=True)
-        return []
-    return [out.name]
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -69,7 +69,25 @@ class Conversation:
                 pass
 
 
-class View:
+class View(Protocol):
+    """Shows a conversation while it goes on; a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def watch(self, event: ev.Event) -> None:
+        """Take in one event."""
+        ...
+
+    def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
+        """`frames` as they are, while the view follows them."""
+        ...
+
+
+class LiveView:
     """A live view that is redrawn a few times a second."""
 
     def __init__(self) -> None:
@@ -131,7 +149,9 @@ class PlainView:
         click.echo("listening; Ctrl-C ends")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
     def watch(self, event: ev.Event) -> None:

@@ -58,7 +58,8 @@ class Whisper:
         names = _vocabulary(weights)
         engine = cast(Any, ctranslate2)  # it ships no types
         try:
-            # int8 halves the time per token and changes no word on our test set: see tests.
+            # Against float32, int8 takes about half the time and gets 1 word in 100 more wrong (tiny.en,
+            # 880 words: 33 against 24 errors, nearly all of them in one hard synthetic voice).
             self._model: Any = engine.models.Whisper(
                 str(weights), compute_type="int8", intra_threads=threads or physical_cores()
             )

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import scripted
 
+import scripted
 from agent import events as ev
 from agent.config import load
 from agent.simulate import Line, converse

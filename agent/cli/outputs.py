@@ -1,0 +1,28 @@
+"""What a recorded conversation leaves in its folder. Knows no more of words and pictures than their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from agent import report
+from agent.errors import MissingExtra
+from agent.events import Event
+from agent.timeline import draw
+
+
+def write_all(folder: Path, seen: Sequence[Event]) -> None:
+    """Write events, transcript and picture beside `conversation.wav`, and print where the time went."""
+    events = sorted(seen, key=lambda event: event.time)
+    written = ["conversation.wav", "transcript.md", "events.jsonl"]
+    report.write_events(folder / "events.jsonl", events)
+    report.write_text(folder / "transcript.md", report.transcript_markdown(events))
+    try:
+        draw(events, folder / "conversation.wav", folder / "timeline.png")
+        written.append("timeline.png")
+    except MissingExtra as missing:
+        click.echo(f"no timeline: {missing}", err=True)
+    click.echo(f"\n{report.latency_table(events)}\n")
+    click.echo(f"written to {folder}: {', '.join(written)}")

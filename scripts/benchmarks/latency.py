@@ -1,0 +1,41 @@
+"""Voice to voice in real time: 8 spoken questions to each of the two embedded models."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+
+from agent import engines, models, report
+from agent.config import load
+from agent.simulate import Line, converse
+from audio.files import read_audio
+from audio.frame import HEARING_RATE
+from benchmarks.measure import responses
+from benchmarks.results import Results
+
+QUESTIONS = sorted(Path("tests/data/questions").glob("*.flac"))[:8]
+TARGETS = {"smollm2": 0.75, "qwen2.5-0.5b": 1.10}
+"""Seconds, with a 0.3 s end-of-turn pause; pipecat 1.14 on the same work and models: 1.4 and 1.9."""
+
+
+def run() -> Results:
+    results = Results("latency")
+    for model, bound in TARGETS.items():
+        config = load(None, [f'llm.model="{model}"', "llm.max_tokens=40", "turns.end=0.3"])
+        with models.progress_bar() as progress:
+            loaded = engines.load(config, progress)
+        lines = [Line(read_audio(path).at_rate(HEARING_RATE), "after", 1.0) for path in QUESTIONS]
+        with tempfile.TemporaryDirectory() as folder:
+            seen, recording = [], Path(folder) / "conversation.wav"
+            converse(loaded, config, lines, recording, realtime=True, watchers=[seen.append])
+            waits = responses(recording)
+        spoken = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
+        assert len(waits) == len(spoken) == len(QUESTIONS), "every question must be answered, once"
+        parts = [dict(turn.parts) for turn in spoken]
+        medians = {name: statistics.median(p[name] for p in parts) for name in report.PARTS}
+        median = statistics.median(waits)
+        row = {"model": model, "answered": len(waits), "voice to voice": median, "worst": max(waits)}
+        results.rows.append({**row, **medians})
+        results.target(f"median voice to voice, {model} (s)", median, "<=", bound)
+    return results

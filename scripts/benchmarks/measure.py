@@ -1,0 +1,35 @@
+"""What can be measured on a recording alone, by the definitions that the project's claims use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from audio.files import read_channels
+from audio.frame import Frame
+
+PERSON_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
+"""dBFS from which a sample of the person, and of the agent, counts as audible."""
+
+
+def stretches(frame: Frame, dbfs: float, gap: float = 0.5) -> list[tuple[float, float]]:
+    """First and last audible moment (s) of each stretch; silences up to `gap` seconds do not part one."""
+    loud = np.flatnonzero(np.abs(frame.samples) > 10 ** (dbfs / 20))
+    if len(loud) == 0:
+        return []
+    cuts = np.flatnonzero(np.diff(loud) > gap * frame.rate)
+    starts, ends = loud[np.r_[0, cuts + 1]], loud[np.r_[cuts, len(loud) - 1]]
+    return [(s / frame.rate, e / frame.rate) for s, e in zip(starts, ends, strict=True)]
+
+
+def responses(recording: Path) -> list[float]:
+    """Seconds from each last audible sample of the person to the agent's next first one."""
+    person, agent = read_channels(recording)
+    answers = [start for start, _ in stretches(agent, AGENT_AUDIBLE, gap=0.8)]
+    waits = []
+    for _, end in stretches(person, PERSON_AUDIBLE, gap=1.2):
+        following = [start for start in answers if start > end]
+        if following:
+            waits.append(following[0] - end)
+    return waits
