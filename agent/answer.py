@@ -62,9 +62,9 @@ class Answerer:
         stt = self._engines.stt
         return (await self._bridge.call("stt", lambda: stt.transcribe(audio), self._limits.stt)).text
 
-    async def prefill(self) -> None:
-        """Have the language model read the conversation so far, while nobody waits for it."""
-        llm, messages = self._engines.llm, self._history.messages()
+    async def prefill(self, question: str = "") -> None:
+        """Have the language model read the conversation, and the question so far, while nobody waits."""
+        llm, messages = self._engines.llm, self._history.messages(question)
         try:
             await self._bridge.call("llm", lambda: llm.prefill(messages), self._limits.first_token)
         except BackchatError as error:

@@ -29,18 +29,22 @@ OPENING = re.compile(
 )
 STRUCTURE = re.compile(rf"\s*(?:#{{1,6}}\s|[-*+>{BULLETS}|`]|(?:\d{{1,3}}|[A-Za-z])[.)]\s)")
 FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[^`\n]*(?P<end>\n?)")
-CONJUNCTION = re.compile(r"(?:and|but|or|because|which|while|although)\s")
+JOINT = re.compile(
+    r"(?:(?P<CLAUSE>and|but|or|because|which|while|although)|"
+    r"(?P<PHRASE>who|that|when|where|since|if|as|with|from|in|on|at|for|by|into|over|through|like|than))\s"
+)
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 FARTHEST = 240
 
 
 class Rank(IntEnum):
-    """How good a place to cut is: between words, after a clause, a sentence inside a quote, a sentence."""
+    """How good a place to cut is: between words, phrases, clauses, a sentence inside a quote, sentences."""
 
     SPACE = 0
-    CLAUSE = 1
-    INNER = 2
-    SENTENCE = 3
+    PHRASE = 1
+    CLAUSE = 2
+    INNER = 3
+    SENTENCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +170,8 @@ class _Scan:
             next_item = after + len(self.successor)
             if text[next_item : next_item + 1].isspace():
                 return self._cut(found.start(), Rank.SENTENCE)
-        clause = not self.depth and CONJUNCTION.match(text, after)
-        return self._cut(found.start(), Rank.CLAUSE if clause else Rank.SPACE)
+        joint = None if self.depth else JOINT.match(text, after)
+        return self._cut(found.start(), Rank[joint.lastgroup or ""] if joint else Rank.SPACE)
 
     def _pauses(self, found: re.Match[str]) -> bool:
         """Whether a comma, colon or dash ends a clause."""

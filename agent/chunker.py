@@ -1,10 +1,10 @@
 """LLM tokens in, speakable pieces out, as early as is safe. Knows when to cut; boundary.py knows where.
 
 The trade-off: while less than `HURRY` seconds of speech wait to be heard, silence threatens. Then the first
-clause that is long enough is a piece, and a certain full stop ends its sentence with the very token that
-brings it; a closing quote or a second mark ("!!") that arrives as a later token then opens the next piece.
-With more speech ahead there is time: pieces are whole sentences, and each full stop waits for the character
-after it.
+clause that is long enough is a piece (before the reply's first sound, a phrase), and a certain full stop ends
+its sentence with the very token that brings it; a closing quote or a second mark ("!!") that arrives as a
+later token then opens the next piece. With more speech ahead there is time: pieces are whole sentences, and
+each full stop waits for the character after it.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class Chunker:
         text, hurry = self._pending, ahead < HURRY
         reach = _reach(text, begin, self._longest)
         early = _reach(text, begin, self._first)
+        # Only before the first sound is a phrase enough: later, a break in a clause sounds odd for no gain.
+        enough = Rank.CLAUSE if self._offset + begin else Rank.PHRASE
         fallback: Cut | None = None
         for cut in cuts(text, begin, self._context, patient=not hurry or typed, done=done):
             if cut.context.fence or self._context.fence:
@@ -104,7 +106,7 @@ class Chunker:
                 continue
             if cut.rank is Rank.SENTENCE:
                 return cut
-            if hurry and cut.rank and cut.at >= early + _blanks(text, begin):
+            if hurry and cut.rank >= enough and cut.at >= early + _blanks(text, begin):
                 return cut
             if fallback is None or cut.rank >= fallback.rank or fallback.at - begin < (reach - begin) // 3:
                 fallback = cut

@@ -59,6 +59,7 @@ class STTConfig(Section):
     """A name from `backchat models`, or a folder in CTranslate2's format."""
     language: str = "en"
     threads: int = Field(default=0, ge=0)
+    """0: half of the cores."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
     partials: float = Field(default=0.6, ge=0.0)

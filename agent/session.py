@@ -114,6 +114,8 @@ class Session:
             self._emit(ev.Error(self._bridge.now(), "stt", str(error)))
         else:
             self._emit(ev.Partial(self._bridge.now(), text))
+            if text and self._turn is None:
+                await self._answerer.prefill(text)
 
     def _emit(self, event: ev.Event) -> None:
         for watch in self._watchers:

@@ -14,6 +14,11 @@ REFUTE = 0.2
 """Seconds after an onset from which silence in both detectors says that it was no speech."""
 
 
+DECAY = 32.0
+"""Decibels below the loudest stretch of an utterance at which its sound has died away. Silero goes on saying
+"speech" for about 80 ms after the last sound; the level says when that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Onset:
     """Something that may be speech, or more of it after a pause, began at `at` (s)."""
@@ -84,6 +89,9 @@ class Segmenter:
     _onset: float = 0.0
     _began: float = 0.0
     _last_speech: float = 0.0
+    _last_loud: float = 0.0
+    _loudest: float = -120.0
+    _silent: bool = False
 
     @property
     def speaking(self) -> bool:
@@ -122,12 +130,15 @@ class Segmenter:
         return found
 
     def _fast(self, item: Evidence) -> list[Segment]:
+        self._loudest = max(self._loudest, item.level)
+        if item.level > self._loudest - DECAY:
+            self._last_loud = item.time
         self._fast_run = self._fast_run + 1 if item.probability > 0.5 else 0
         if self._state == "idle" and self._fast_run >= self.onset_frames:
             return self._begin(item.time - self._fast_run * item.length)
         if self._state == "paused" and self._fast_run >= self.onset_frames and not self._doubt:
             return self._doubt_since(item.time - self._fast_run * item.length)
-        return []
+        return self._pause(item.time)
 
     def _sure(self, item: Evidence) -> list[Segment]:
         threshold = self.stop if self._state == "speaking" else self.start
@@ -146,22 +157,29 @@ class Segmenter:
                 found.append(Unconfirmed())
         elif self._state == "paused" and confirmed:
             self._state = "speaking"
+            self._silent = False
             found.append(Resumed())
         elif self._state == "paused" and self._doubt and self._refuted(item.time, speech):
             self._doubt = False
             found.append(Unconfirmed())
         if self._state == "speaking":
+            self._silent = not speech
             if speech:
-                self._last_speech = item.time
-            elif item.time - self._last_speech >= self.pause:
-                self._state = "paused"
-                self._doubt = False
-                found.append(Paused(self._last_speech, self.audio()))
-        return found
+                self._last_speech = max(self._last_speech, min(item.time, self._last_loud))
+        return found + self._pause(item.time)
+
+    def _pause(self, now: float) -> list[Segment]:
+        if self._state != "speaking" or not self._silent or now - self._last_speech < self.pause - 1e-6:
+            return []
+        self._state = "paused"
+        self._doubt = False
+        return [Paused(self._last_speech, self.audio())]
 
     def _begin(self, at: float) -> list[Segment]:
         self._state = "onset"
-        self._began = at
+        self._began = self._last_speech = at
+        self._loudest = -120.0
+        self._silent = False
         self._trim(at)
         return self._doubt_since(at)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.frame import HEARING_RATE, Frame, Samples
+from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs
 
 FAST_STEP = HEARING_RATE // 100
 """Samples of one webrtcvad decision: 10 ms."""
@@ -21,12 +21,14 @@ class Evidence:
     """What one detector says of a stretch that ended at `time` (s) and lasted `length` (s).
 
     sure: whether it comes from Silero. probability: of speech, 0 to 1; webrtcvad says 0 or 1.
+    level: of the fast detector's stretch, in dBFS (root mean square).
     """
 
     time: float
     length: float
     sure: bool
     probability: float
+    level: float = 0.0
 
 
 class VoiceDetector:
@@ -58,7 +60,7 @@ class VoiceDetector:
             end = began + (start + FAST_STEP) / HEARING_RATE
             pcm = (np.clip(block, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
             fast = bool(self._fast.is_speech(pcm, HEARING_RATE))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            found.append(Evidence(end, 0.01, sure=False, probability=float(fast)))
+            found.append(Evidence(end, 0.01, False, float(fast), level_dbfs(block)))
             found += self._be_sure(block, end, fast)
         self._rest = samples[whole:]
         return found

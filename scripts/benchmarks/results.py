@@ -22,7 +22,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        return COMPARE[self.sign](self.value, self.bound)
+        return bool(COMPARE[self.sign](self.value, self.bound))
 
     def line(self) -> str:
         verdict = "met   " if self.met else "MISSED"
