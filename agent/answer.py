@@ -57,10 +57,10 @@ class Answerer:
         self._emit(ev.TurnDropped(self._bridge.now(), turn.number, why, turn.tokens))
         return False
 
-    async def transcribe(self, audio: Frame) -> str:
+    async def transcribe(self, audio: Frame, *, final: bool) -> str:
         """The words in `audio`. Raises EngineFault."""
-        stt = self._engines.stt
-        return (await self._bridge.call("stt", lambda: stt.transcribe(audio), self._limits.stt)).text
+        stt, limit = self._engines.stt, self._limits.stt
+        return (await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)).text
 
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
@@ -73,7 +73,7 @@ class Answerer:
     async def _begin(self, turn: Turn) -> None:
         if turn.audio is not None:
             began = self._bridge.now()
-            turn.question = await self.transcribe(turn.audio)
+            turn.question = await self.transcribe(turn.audio, final=True)
             now = self._bridge.now()
             self._emit(ev.Transcribed(now, turn.number, turn.question, now - began))
         if turn.question:

@@ -42,7 +42,7 @@ class Chunker:
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.
     """
 
-    def __init__(self, first_piece: int = 24, longest_piece: int = 240) -> None:
+    def __init__(self, first_piece: int = 16, longest_piece: int = 240) -> None:
         self._first, self._longest = first_piece, longest_piece
         self._pending = ""
         self._offset = 0

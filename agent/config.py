@@ -95,7 +95,7 @@ class VADConfig(Section):
 class TurnsConfig(Section):
     """When to answer and when to yield."""
 
-    pause: float = Field(default=0.16, gt=0.0)
+    pause: float = Field(default=0.15, gt=0.0)
     """Seconds of silence after which work on an answer begins, unheard."""
     end: float = Field(default=0.3, gt=0.0)
     """Seconds of silence after which the person's turn is over and the answer may sound."""
@@ -110,7 +110,7 @@ class ReplyConfig(Section):
 
     ahead: float = Field(default=10.0, gt=0.0)
     """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
-    first_piece: int = Field(default=24, ge=1)
+    first_piece: int = Field(default=16, ge=1)
     """Characters from which a clause is long enough to open a reply with."""
     longest_piece: int = Field(default=240, ge=40)
     """Characters after which a piece is cut at the best place there is."""

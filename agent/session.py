@@ -109,7 +109,7 @@ class Session:
 
     async def _caption(self, audio: Frame) -> None:
         try:
-            text = await self._answerer.transcribe(audio)
+            text = await self._answerer.transcribe(audio, final=False)
         except BackchatError as error:
             self._emit(ev.Error(self._bridge.now(), "stt", str(error)))
         else:

@@ -77,7 +77,7 @@ class Segmenter:
     start: float = 0.5
     stop: float = 0.35
     confirm: float = 0.064
-    pause: float = 0.16
+    pause: float = 0.15
     pre_roll: float = 0.5
     longest: float = 28.0
 

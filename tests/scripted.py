@@ -57,7 +57,7 @@ class ScriptedSTT:
     texts: list[str]
     calls: int = 0
 
-    def transcribe(self, audio: Frame) -> Transcript:
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
         text = self.texts[min(self.calls, len(self.texts) - 1)]
         self.calls += 1
         return Transcript(text)

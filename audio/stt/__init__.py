@@ -25,9 +25,10 @@ class Transcript:
 class Transcriber(Protocol):
     """Turns speech into text. A plain blocking object."""
 
-    def transcribe(self, audio: Frame) -> Transcript:
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
         """The words in `audio` (mono, any rate; engines resample to what they need).
 
+        final: False while the person still speaks; then a quick guess beats a careful one.
         Raises `EngineFault` when the engine fails; silence is an empty transcript, not an error.
         """
         ...

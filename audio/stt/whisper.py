@@ -78,14 +78,15 @@ class Whisper:
         """Run once on silence, so that the first real call finds its memory and threads ready."""
         self._decode(silence(1.0, HEARING_RATE), self._window)
 
-    def transcribe(self, audio: Frame) -> Transcript:
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
         """The words in `audio`: mono, any rate and length; empty text for silence and noise.
 
+        final: False never takes the time for a second look, on the full window.
         Audio too long for one window is cut at quiet places and the words are joined. Raises
         EngineFault when the engine fails.
         """
         samples = audio.at_rate(HEARING_RATE).samples
-        heard = [self._transcribe(piece) for piece in pieces(samples) if audible(piece)]
+        heard = [self._transcribe(piece, final) for piece in pieces(samples) if audible(piece)]
         spoken = [h for h in heard if h.text]
         if not spoken:
             return Transcript("", 0.0, min((h.no_speech for h in heard), default=1.0))
@@ -95,11 +96,11 @@ class Whisper:
             min(h.no_speech for h in spoken),
         )
 
-    def _transcribe(self, samples: Samples) -> Transcript:
+    def _transcribe(self, samples: Samples, final: bool) -> Transcript:
         """The words in at most `FULL - ROOM` seconds: the short window, and the full one in doubt."""
         need = min(FULL, max(self._window, len(samples) / HEARING_RATE + ROOM))
         best = self._decode(samples, need)
-        if best.doubtful and not best.noise and need < FULL:
+        if final and best.doubtful and not best.noise and need < FULL:
             best = self._decode(samples, FULL)
         if best.noise or best.wordless:
             return Transcript("", best.confidence, best.no_speech)
