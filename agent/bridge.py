@@ -2,15 +2,16 @@
 
 An engine is called one item at a time: in a worker thread when the clock is real, in line when it is
 virtual. So a slow consumer holds the engine back, and a cancelled one wastes one item at most. An
-engine serves one caller at a time; the next one waits until it is free.
+engine serves one caller at a time; the next one waits until it is free, even of work that was given up.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import anyio
@@ -23,10 +24,28 @@ from agent.errors import BackchatError, EngineFault, EngineStalled
 T = TypeVar("T")
 Engine = Literal["stt", "llm", "tts"]
 
+PATROL = 0.02
+"""Seconds between two looks at whether an engine that was given up has come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
     """What a step gives when the engine's iterator is exhausted; never leaves this file."""
+
+
+@dataclass(slots=True)
+class _Door:
+    """What lets one caller at a time into an engine.
+
+    left: set whenever no thread is inside. unclosed: closes the stream of a caller that gave up waiting.
+    """
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    left: threading.Event = field(default_factory=threading.Event)
+    unclosed: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.left.set()
 
 
 class Bridge:
@@ -34,7 +53,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._zero = time.perf_counter()
-        self._busy: dict[Engine, anyio.Lock] = {"stt": anyio.Lock(), "llm": anyio.Lock(), "tts": anyio.Lock()}
+        self._doors: dict[Engine, _Door] = {"stt": _Door(), "llm": _Door(), "tts": _Door()}
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
@@ -53,7 +72,7 @@ class Bridge:
 
     async def call(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
         """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds."""
-        async with self._busy[engine]:
+        async with self._entered(engine, limit):
             return await self._step(engine, work, limit, first=True)
 
     @asynccontextmanager
@@ -67,15 +86,23 @@ class Bridge:
         iterator: Iterator[T] | None = None
         stalled = False
 
+        def pull() -> T | _End:
+            nonlocal iterator
+            if iterator is None:
+                iterator = iter(begin())
+            return next(iterator, _End())
+
+        def finish() -> None:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
         async def items() -> AsyncGenerator[T]:
-            nonlocal iterator, stalled
-            iterator = begin()
-            pull, first = iterator, True
+            nonlocal stalled
+            first = True
             while True:
                 try:
-                    item = await self._step(
-                        engine, lambda: next(pull, _End()), first_limit if first else limit, first=first
-                    )
+                    item = await self._step(engine, pull, first_limit if first else limit, first=first)
                 except EngineStalled:
                     stalled = True
                     raise
@@ -84,14 +111,32 @@ class Bridge:
                 yield item
                 first = False
 
-        async with self._busy[engine], aclosing(items()) as source:
+        async with self._entered(engine, first_limit) as door, aclosing(items()) as source:
             try:
                 yield source
             finally:
-                close = getattr(iterator, "close", None)
-                if close is not None and not stalled:
+                if stalled:  # its thread is still inside: the next caller closes it
+                    door.unclosed = finish
+                else:
                     with anyio.CancelScope(shield=True):
-                        await self._run(engine, close, limit)
+                        await self._run(engine, finish, limit)
+
+    @asynccontextmanager
+    async def _entered(self, engine: Engine, limit: float) -> AsyncGenerator[_Door]:
+        """The engine for oneself, free of what an earlier caller gave up; EngineStalled if it is not."""
+        door = self._doors[engine]
+        async with door.lock:
+            with anyio.move_on_after(limit):
+                while not door.left.is_set():
+                    await anyio.sleep(PATROL)
+            if not door.left.is_set():
+                raise EngineStalled(
+                    f"the {engine} engine still hangs in earlier work; this reply is given up"
+                )
+            if (close := door.unclosed) is not None:
+                door.unclosed = None
+                await self._run(engine, close, limit)
+            yield door
 
     async def _step(self, engine: Engine, work: Callable[[], T], limit: float, *, first: bool) -> T:
         """One item of an engine's work; on a virtual clock this is what is charged."""
@@ -104,9 +149,22 @@ class Bridge:
         twice; only what exceeds its limit is left behind in its thread.
         """
         done: list[T] = []
+        left = self._doors[engine].left = threading.Event()
+        claim = threading.Lock()  # taken by the work as it begins, or by who gives it up before that
+
+        def inside() -> T:
+            if not claim.acquire(blocking=False):
+                raise EngineStalled("given up before it began")
+            try:
+                return _guarded(engine, work)
+            finally:
+                left.set()
+
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit):
-            done.append(await anyio.to_thread.run_sync(_guarded, engine, work, abandon_on_cancel=True))
+            done.append(await anyio.to_thread.run_sync(inside, abandon_on_cancel=True))
         if not done:
+            if claim.acquire(blocking=False):
+                left.set()
             raise EngineStalled(f"the {engine} engine gave nothing for {limit:g} s; this reply is given up")
         await anyio.lowlevel.checkpoint_if_cancelled()
         return done[0]
@@ -135,6 +193,8 @@ class VirtualBridge(Bridge):
         result = await self._run(engine, work, limit)
         if self._costs.mode == "measured":
             cost = time.perf_counter() - began
+        elif isinstance(result, _End):
+            cost = 0.0
         elif engine == "llm":
             cost = self._costs.first_token if first else self._costs.token
         else:
@@ -152,5 +212,5 @@ def _guarded(engine: Engine, work: Callable[[], T]) -> T:
     except BackchatError:
         raise
     except Exception as error:  # engines are other people's code: whatever they raise ends the turn, no more
-        text = str(error).strip().partition("\n")[0]
+        text = str(error).strip().partition("\n")[0] or "it does not say why"
         raise EngineFault(f"the {engine} engine failed: {type(error).__name__}: {text}") from error

@@ -6,9 +6,9 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agent.errors import ConfigError
 
@@ -22,7 +22,11 @@ SYSTEM_PROMPT = (
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Seed = Annotated[int | None, BeforeValidator(lambda value: None if value == "random" else value)]
+"""A number, or in TOML "random", which is None: TOML has no null."""
 
 
 class SessionConfig(Section):
@@ -47,8 +51,8 @@ class LLMConfig(Section):
     min_p: float = Field(default=0.05, ge=0.0, le=1.0)
     repeat_penalty: float = Field(default=1.1, ge=0.0)
     stop: tuple[str, ...] = ()
-    seed: int | None = 0
-    """A fixed seed gives the same answer to the same words; unset (in Python: None) is random."""
+    seed: Seed = 0
+    """A fixed seed gives the same answer to the same words; "random" (in Python: None) does not."""
 
 
 class STTConfig(Section):
@@ -72,7 +76,7 @@ class TTSConfig(Section):
     engine: str = "hibari"
     voice: str = "heart"
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
-    seed: int | None = 0
+    seed: Seed = 0
 
 
 class VADConfig(Section):
@@ -185,9 +189,10 @@ def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if len(parsed) == 1 else text  # several lines of TOML are no one value
 
 
 def _validate(data: dict[str, Any], source: str) -> Config:

@@ -7,10 +7,10 @@ Knows no device and nothing of how a session works inside.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import anyio
 
@@ -24,12 +24,19 @@ from audio.files import Recorder, read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.playback import Playback
 
+T = TypeVar("T")
+
 BLOCK = 0.02
 """Seconds of one microphone frame."""
 SPEAKER_BLOCK = 0.01
 """Seconds that the simulated speaker pulls at a time."""
 PATIENCE = 60.0
-"""Seconds after which the scripted person stops waiting for an answer."""
+"""Seconds after which the scripted person stops waiting for an answer that is being made."""
+QUIET = 5.0
+"""Seconds after which they stop waiting when no answer is being made."""
+SETTLE = 1.5
+"""Seconds after a line from which a reply that still goes on, although it was talked over, is what they
+wait for."""
 LINGER = 1.0
 """Seconds of silence recorded after the last reply."""
 
@@ -47,6 +54,18 @@ class Line:
     seconds: float = 0.6
 
 
+class Air(Protocol):
+    """What is between the speaker, the person and the microphone; `audio.room.Room` is one."""
+
+    def played(self, frame: Frame) -> None:
+        """Take in what the speaker plays, at any rate."""
+        ...
+
+    def microphone(self, frame: Frame) -> Frame:
+        """What the microphone hears while the person says `frame` (16 kHz)."""
+        ...
+
+
 def read_line(argument: str) -> Line:
     """A line from `FILE`, `FILE@after:0.6`, `FILE@over:2.5` or `FILE@at:12`. Raises AudioFileError."""
     match = re.fullmatch(r"(.+)@(at|after|over):(\d+(?:\.\d+)?)", argument)
@@ -61,32 +80,49 @@ def read_line(argument: str) -> Line:
 
 
 class Person:
-    """Says its lines at their times; the microphone and a watcher of the session at once."""
+    """Says its lines at their times; the microphone and a watcher of the session at once.
 
-    def __init__(self, lines: Sequence[Line], bridge: Bridge, recorder: Recorder) -> None:
+    spoken: when each line began and ended (s), in order.
+    """
+
+    def __init__(self, lines: Sequence[Line], bridge: Bridge, recorder: Recorder, air: Air | None) -> None:
         self._lines = list(lines)
+        self._air = air
         self._bridge = bridge
         self._recorder = recorder
-        self._began = self._said = 0.0
-        self._turn = 0
+        self.spoken: list[tuple[float, float]] = []
+        self._began = self._said = self._closed = 0.0
+        self._open: set[int] = set()
+        self._turn = self._former = 0
         self._audible: float | None = None
         self._over: float | None = 0.0
+        self._former_audible: float | None = None
 
     def watch(self, event: ev.Event) -> None:
         """Note when the agent is heard and when it is done."""
         match event:
-            case ev.TurnOpened() if event.speech_end > self._began:
-                self._turn = event.turn
+            case ev.TurnOpened(turn=turn):
+                self._open.add(turn)
+                if event.speech_end > self._began:
+                    self._turn, self._audible, self._over = turn, None, None
             case ev.AudioStarted(turn=turn) if turn == self._turn:
                 self._audible = event.time
-            case ev.TurnEnded(turn=turn) if turn == self._turn:
-                self._over = event.time
-            case ev.TurnDropped(turn=turn, why="nothing intelligible was said" | "it failed") if (
-                turn == self._turn
-            ):
-                self._over = event.time
+            case ev.TurnEnded(turn=turn) | ev.TurnDropped(turn=turn):
+                self._open.discard(turn)
+                self._closed = event.time
+                self._close(event)
             case _:
                 pass
+
+    def _close(self, event: ev.TurnEnded | ev.TurnDropped) -> None:
+        ended = isinstance(event, ev.TurnEnded)
+        if event.turn == self._former and ended and event.reason == "interrupted":
+            self._former = 0
+        elif event.turn == self._turn:
+            if ended or (event.why in ("nothing intelligible was said", "it failed") and not self._former):
+                self._over = event.time
+            else:  # another will be opened for the line, or none: the reply before it goes on
+                self._turn = 0
 
     async def frames(self) -> AsyncIterator[Frame]:
         """16 kHz frames of `BLOCK` seconds, each as soon as it has sounded."""
@@ -97,16 +133,32 @@ class Person:
             time = count * BLOCK
             if len(saying) == 0 and self._lines and self._begins(self._lines[0], time):
                 saying = self._lines.pop(0).audio.samples
-                self._began, self._turn = time, 0
-                self._said = time + len(saying) / HEARING_RATE
-                self._audible = self._over = None
+                self._begin(time, len(saying) / HEARING_RATE)
+            self._settle(time)
             block = padded(saying[:size], size)
             saying = saying[size:]
             count += 1
             await self._bridge.sleep_until(count * BLOCK)
             frame = Frame(block, HEARING_RATE, time)
             self._recorder.person(frame)
-            yield frame
+            yield frame if self._air is None else self._air.microphone(frame)
+
+    def _begin(self, time: float, seconds: float) -> None:
+        """A line begins; a reply that sounds now is cut by it, or goes on."""
+        if self._turn in self._open and self._audible is not None:
+            self._former, self._former_audible = self._turn, self._audible
+        elif self._former not in self._open:
+            self._former = 0
+        self._began, self._said, self._turn = time, time + seconds, 0
+        self._audible = self._over = None
+        self.spoken.append((time, self._said))
+
+    def _settle(self, time: float) -> None:
+        """A reply that the line did not stop is what the person waits for again."""
+        if self._former and self._turn == 0 and time >= self._said + SETTLE:
+            self._turn, self._audible = self._former, self._former_audible
+            self._over = None if self._former in self._open else self._closed
+            self._former = 0
 
     def _begins(self, line: Line, time: float) -> bool:
         if line.when == "at":
@@ -122,7 +174,8 @@ class Person:
     def _answered(self, time: float, wait: float) -> bool:
         if self._over is not None:
             return time >= max(self._over, self._said) + wait
-        return self._audible is None and time >= self._said + PATIENCE
+        patience = PATIENCE if self._open else QUIET
+        return self._audible is None and time >= max(self._said, self._closed) + patience
 
 
 def padded(samples: Samples, size: int) -> Samples:
@@ -132,13 +185,16 @@ def padded(samples: Samples, size: int) -> Samples:
     return block
 
 
-async def _speaker(playback: Playback, bridge: Bridge, recorder: Recorder) -> None:
-    """Pull what is played, as a sound card would, into the recording."""
+async def _speaker(playback: Playback, bridge: Bridge, recorder: Recorder, air: Air | None) -> None:
+    """Pull what is played, as a sound card would, into the recording and the room."""
     size, count = round(SPEAKER_BLOCK * playback.rate), 0
     while True:
         at = count * SPEAKER_BLOCK
         await bridge.sleep_until(at)
-        recorder.agent(Frame(playback.read(size, at), playback.rate, at))
+        frame = Frame(playback.read(size, at), playback.rate, at)
+        recorder.agent(frame)
+        if air is not None:
+            air.played(frame)
         count += 1
 
 
@@ -149,15 +205,17 @@ async def _converse(
     bridge: Bridge,
     recorder: Recorder,
     watchers: Sequence[ev.Watcher],
-) -> None:
+    air: Air | None,
+) -> list[tuple[float, float]]:
     bridge.now()
     playback = Playback()
-    person = Person(lines, bridge, recorder)
+    person = Person(lines, bridge, recorder, air)
     session = Session(engines, config, bridge, playback, [*watchers, person.watch])
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_speaker, playback, bridge, recorder)
+        tasks.start_soon(_speaker, playback, bridge, recorder, air)
         await session.run(person.frames())
         tasks.cancel_scope.cancel()
+    return person.spoken
 
 
 def converse(
@@ -168,23 +226,23 @@ def converse(
     *,
     realtime: bool = False,
     watchers: Sequence[ev.Watcher] = (),
-) -> None:
+    air: Air | None = None,
+) -> list[tuple[float, float]]:
     """Hold the conversation that `lines` script and write it to `recording` (stereo WAV, 24 kHz).
 
     realtime: on the real clock, engines in threads; otherwise on a virtual clock, which is charged
-    what `config.costs` says. Raises AudioFileError when the recording cannot be written.
+    what `config.costs` says. air: the room between speaker, person and microphone; without one the
+    microphone hears the person alone. The recording keeps the person as they spoke, not as they were heard.
+    Returns when each line began and ended (s). Raises AudioFileError when the recording cannot be written.
     """
     with Recorder(recording) as recorder:
-        if realtime:
-            anyio.run(_converse, engines, config, lines, Bridge(), recorder, watchers, backend="trio")
-        else:
-            run_virtual(
-                config, _converse, engines, config, lines, VirtualBridge(config.costs), recorder, watchers
-            )
+        bridge = Bridge() if realtime else VirtualBridge(config.costs)
+        script = (_converse, engines, config, lines, bridge, recorder, watchers, air)
+        return anyio.run(*script, backend="trio") if realtime else run_virtual(config, *script)
 
 
-def run_virtual(config: Config, main: object, *args: object) -> None:
-    """Run an async function on trio's virtual clock, which jumps to the next thing to do.
+def run_virtual(config: Config, main: Callable[..., Awaitable[T]], *args: object) -> T:
+    """The result of an async function on trio's virtual clock, which jumps to the next thing to do.
 
     With declared costs tasks also wake in a fixed order, so that a run repeats exactly.
     """
@@ -198,4 +256,4 @@ def run_virtual(config: Config, main: object, *args: object) -> None:
 
         _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # pyright: ignore
         _run._r.seed(0)  # pyright: ignore
-    trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))  # pyright: ignore
+    return trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))  # pyright: ignore

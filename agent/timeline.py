@@ -43,12 +43,13 @@ BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PART_COLOURS = ("#999999", "#56B4E9", GREEN, "#F0E442", "#CC79A7", ORANGE, BLUE)
 
 
-def draw(events: Sequence[Event], recording: Path | None, out: Path) -> None:
+def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: float = 1.0) -> None:
     """Draw a conversation into the PNG file `out`, 1600 pixels wide, higher for longer ones.
 
     recording: the conversation as stereo audio (left: person, right: agent) from time 0 of the events;
-    without it, or beyond LONGEST_WAVEFORM, the lanes are plain. Raises MissingExtra without
-    matplotlib, AudioFileError for a bad recording, BackchatError when `out` cannot be written.
+    without it, or beyond LONGEST_WAVEFORM, the lanes are plain. shortest: the least length of the
+    time axis in seconds. Raises MissingExtra without matplotlib, AudioFileError for a bad recording,
+    BackchatError when `out` cannot be written.
     """
     channels: tuple[Frame, ...] = ()
     if recording is not None and duration(recording) <= LONGEST_WAVEFORM:
@@ -56,7 +57,7 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path) -> None:
     reports = turns(events)
     sounded = [report for report in reports if report.voice_to_voice is not None]
     shown = sounded[:MOST_TURNS]
-    total = max([1.0, *(event.time for event in events), *(frame.duration for frame in channels)])
+    total = max([shortest, *(event.time for event in events), *(frame.duration for frame in channels)])
     strips = min(MOST_STRIPS, math.ceil(total / LONGEST_STRIP))
     height = 1.1 + strips * (STRIP + AXIS) + (0.9 + len(shown) * TURN if shown else 0.0)
     figure = _canvas(height)

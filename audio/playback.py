@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from audio.frame import Frame, Samples, resample, silence
+from audio.frame import Frame, Samples, silence
+from audio.resampler import Resampler
 
 
 class Track:
@@ -26,6 +27,7 @@ class Track:
         self._reads: deque[tuple[float, int, int]] = deque()
         self._heard = 0
         self._read_until = 0.0
+        self._resampler: Resampler | None = None
         self.complete = False
         self.started: float | None = None
         """When its first sample sounds (s on the session's clock); None before."""
@@ -58,14 +60,28 @@ class Track:
             self._reads.popleft()
         return self._heard / self._rate
 
-    def add(self, samples: Samples) -> None:
-        """Append samples at the playback's rate. `Playback` calls this, and those below, under its lock."""
+    def add(self, samples: Samples, rate: int) -> None:
+        """Append samples at `rate` Hz. `Playback` calls this, and those below, under its lock."""
+        if self._resampler is None or self._resampler.source != rate:
+            self._settle()
+            self._resampler = Resampler(rate, self._rate)
+        self._append(self._resampler.feed(samples))
+
+    def _settle(self) -> None:
+        """Let out what the resampler holds back, up to 40 ms: nothing follows it, or not in time."""
+        if self._resampler is not None:
+            self._append(self._resampler.finish())
+            self._resampler = None
+
+    def _append(self, samples: Samples) -> None:
         self._parts.append(samples)
         self._length += len(samples)
 
     def take(self, count: int, at: float | None = None) -> Samples:
         """The next `count` samples or what there is; they sound from `at`, or right after the last ones."""
         at = self._read_until if at is None else at
+        if self._length - self._cursor < count:
+            self._settle()
         wanted = min(count, self._length - self._cursor - self._discarded)
         if wanted <= 0:
             return silence(0, self._rate)
@@ -92,11 +108,14 @@ class Track:
 
     def discard(self) -> None:
         """Give up what was not yet taken; nothing can be added any more."""
-        self._discarded = self._length - self._cursor
         self.end()
+        self._discarded = self._length - self._cursor
+        if self.finished is None:
+            self.finished = self._read_until
 
     def end(self) -> None:
         """Nothing more will be added."""
+        self._settle()
         self.complete = True
         if self.queued == 0 and self.finished is None:
             self.finished = self._read_until
@@ -128,6 +147,7 @@ class Playback:
         self._gain = 1.0
         self._target = 1.0
         self._paused = False
+        self._sounding = False
         self._tail = silence(0, rate)
 
     def open(self) -> Track:
@@ -142,10 +162,9 @@ class Playback:
 
     def play(self, track: Track, samples: Samples, rate: int) -> None:
         """Append speech (mono float32, at `rate` Hz) to a track; after it was flushed this does nothing."""
-        converted = resample(samples, rate, self.rate)
         with self._lock:
             if track is self._track and not track.complete:
-                track.add(converted)
+                track.add(samples, rate)
 
     def finish(self, track: Track) -> None:
         """No more speech will come for this track."""
@@ -164,8 +183,11 @@ class Playback:
 
     def resume(self) -> None:
         """Speak on at full volume from where it paused."""
-        self._paused = False
-        self._target = 1.0
+        with self._lock:
+            if self._paused:
+                self._gain = 0.0  # it faded out, so it fades in
+            self._paused = False
+            self._target = 1.0
 
     def flush(self) -> None:
         """Fall silent at once, within the fade; what was not yet played of the track is discarded."""
@@ -181,10 +203,12 @@ class Playback:
             out = silence(count / self.rate, self.rate)
             tail, self._tail = self._tail[:count], self._tail[count:]
             out[: len(tail)] = tail
+            self._sounding = False
             if self._track is not None and not self._paused and len(tail) < count:
                 start = at + len(tail) / self.rate
                 fresh = self._track.take(count - len(tail), start)
                 out[len(tail) : len(tail) + len(fresh)] = self._with_gain(fresh)
+                self._sounding = len(tail) + len(fresh) == count
         if self._tap is not None:
             self._tap(Frame(out, self.rate, at))
         return out
@@ -202,9 +226,8 @@ class Playback:
 
     def _cut(self) -> None:
         """Play the next few milliseconds fading out, whatever follows: a hard edge would click."""
-        track = self._track
-        if track is None or self._paused or track.queued == 0 or track.started is None:
+        if self._track is None or not self._sounding:
             return
-        count = min(self._fade, round(track.queued * self.rate))
-        tail = self._with_gain(track.take(count))
+        self._sounding = False
+        tail = self._with_gain(self._track.take(self._fade))
         self._tail = tail * np.linspace(1.0, 0.0, len(tail)).astype(np.float32)

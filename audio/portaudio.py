@@ -114,7 +114,7 @@ def open_stream(
     for rate in dict.fromkeys((wish.rate, device.rate, 48_000, 44_100)):
         for channels in dict.fromkeys(wish.channels):
             try:
-                with _quiet():
+                with quiet():
                     return make(
                         samplerate=rate,
                         blocksize=round(wish.block * rate),
@@ -135,7 +135,7 @@ def open_stream(
 def start(stream: Any, device: Device) -> None:
     """Let a stream run; DeviceError, and the stream closed, if it does not."""
     try:
-        with _quiet():
+        with quiet():
             stream.start()
     except library().PortAudioError as error:
         stream.close()
@@ -156,8 +156,11 @@ def library() -> Any:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
-    """Without the lines that PortAudio and ALSA write to stderr: what matters comes as an exception."""
+def quiet() -> Generator[None]:
+    """Without the lines that PortAudio and ALSA write to stderr: what matters comes as an exception.
+
+    All of the process is quiet meanwhile: not for a block in which Python code tells a person something.
+    """
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

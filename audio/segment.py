@@ -13,10 +13,18 @@ from audio.vad import Evidence
 REFUTE = 0.2
 """Seconds after an onset from which silence in both detectors says that it was no speech."""
 
-
+PATIENCE = 0.5
+"""Seconds after an onset from which the sure detector alone says that: a fan or music never falls silent."""
 DECAY = 32.0
 """Decibels below the loudest stretch of an utterance at which its sound has died away. Silero goes on saying
 "speech" for about 80 ms after the last sound; the level says when that was."""
+
+HANG = 0.2
+"""Seconds by which the level may move the end of speech back at most: a slammed door would drown the rest."""
+
+
+LATENCY = 0.2
+"""Seconds after which an onset is known: the pre-roll is counted from the onset, not from then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ class Segmenter:
     _doubt: bool = False
     _frames: deque[Frame] = field(default_factory=deque[Frame])
     _fast_run: int = 0
+    _fooled: bool = False
     _sure_run: float = 0.0
     _onset: float = 0.0
     _began: float = 0.0
@@ -122,7 +131,9 @@ class Segmenter:
         for item in evidence:
             found += self._sure(item) if item.sure else self._fast(item)
         if self._state == "idle":
-            self._trim(frame.end)
+            self._trim(frame.end - LATENCY)
+        elif self._state == "paused" and frame.end - self._last_speech > self.longest:
+            self.cut()  # given with `Paused`, and nobody took it
         elif self._state == "speaking" and frame.end - self._began > self.longest:
             found.append(Ended(frame.end, self.audio()))
             self._last_speech = frame.end
@@ -133,11 +144,13 @@ class Segmenter:
         self._loudest = max(self._loudest, item.level)
         if item.level > self._loudest - DECAY:
             self._last_loud = item.time
-        self._fast_run = self._fast_run + 1 if item.probability > 0.5 else 0
+        heard = item.probability > 0.5
+        self._fooled = self._fooled and heard
+        self._fast_run = self._fast_run + 1 if heard and not self._fooled else 0
         if self._state == "idle" and self._fast_run >= self.onset_frames:
             return self._begin(item.time - self._fast_run * item.length)
         if self._state == "paused" and self._fast_run >= self.onset_frames and not self._doubt:
-            return self._doubt_since(item.time - self._fast_run * item.length)
+            return self._doubt_since(max(self._last_speech, item.time - self._fast_run * item.length))
         return self._pause(item.time)
 
     def _sure(self, item: Evidence) -> list[Segment]:
@@ -154,6 +167,7 @@ class Segmenter:
                 found.append(Started(self._began))
             elif self._refuted(item.time, speech):
                 self._state = "idle"
+                self._fooled = True  # what it hears now does not count until it has once fallen silent
                 found.append(Unconfirmed())
         elif self._state == "paused" and confirmed:
             self._state = "speaking"
@@ -161,11 +175,13 @@ class Segmenter:
             found.append(Resumed())
         elif self._state == "paused" and self._doubt and self._refuted(item.time, speech):
             self._doubt = False
+            self._fooled = True
             found.append(Unconfirmed())
         if self._state == "speaking":
             self._silent = not speech
             if speech:
-                self._last_speech = max(self._last_speech, min(item.time, self._last_loud))
+                died_away = max(self._last_loud, item.time - HANG)
+                self._last_speech = max(self._last_speech, min(item.time, died_away))
         return found + self._pause(item.time)
 
     def _pause(self, now: float) -> list[Segment]:
@@ -189,7 +205,8 @@ class Segmenter:
         return [Onset(at)]
 
     def _refuted(self, now: float, speech: bool) -> bool:
-        return not speech and self._fast_run == 0 and now - self._onset > REFUTE
+        since = now - self._onset
+        return not speech and since > (REFUTE if self._fast_run == 0 else PATIENCE)
 
     def _trim(self, now: float) -> None:
         while self._frames and self._frames[0].end < now - self.pre_roll:

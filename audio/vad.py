@@ -15,6 +15,12 @@ FAST_STEP = HEARING_RATE // 100
 SURE_STEP = 512
 """Samples of one Silero decision: 32 ms."""
 
+AWAKE = 1.0
+"""Seconds for which Silero goes on after the last sign of speech."""
+
+DROWSY = 0.2
+"""Silero's probability below which what it hears does not keep it awake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -34,7 +40,7 @@ class Evidence:
 class VoiceDetector:
     """webrtcvad every 10 ms for a fast onset, Silero every 32 ms to be sure.
 
-    Silero only runs while it matters: from the fast detector's first doubt until it has been quiet for
+    Silero only runs while it matters: from the fast detector's first doubt until both have been quiet for
     a second; when it starts it is first given the last third of a second, since it needs some context.
     """
 
@@ -50,7 +56,7 @@ class VoiceDetector:
         self._awake = 0.0
 
     def feed(self, frame: Frame) -> list[Evidence]:
-        """Evidence that `frame` (16 kHz, contiguous with the last one) completes, in order of time."""
+        """Evidence that `frame` (16 kHz, contiguous with the last) completes, each detector's in order."""
         samples = np.concatenate([self._rest, frame.samples])
         began = frame.end - len(samples) / HEARING_RATE
         found: list[Evidence] = []
@@ -69,20 +75,24 @@ class VoiceDetector:
         if fast:
             if end > self._awake:
                 self._wake()
-            self._awake = end + 1.0
+            self._awake = end + AWAKE
         if end > self._awake:
-            self._context.append(block)
+            self._context.append(np.concatenate([self._window, block]))
+            self._window = self._window[:0]
             return []
         self._window = np.concatenate([self._window, block])
         if len(self._window) < SURE_STEP:
             return []
         window, self._window = self._window[:SURE_STEP], self._window[SURE_STEP:]
         heard = end - len(self._window) / HEARING_RATE
-        return [Evidence(heard, SURE_STEP / HEARING_RATE, sure=True, probability=self._probability(window))]
+        probability = self._probability(window)
+        if probability > DROWSY:  # soft speech, which the fast detector may not hear
+            self._awake = max(self._awake, end + AWAKE)
+        return [Evidence(heard, SURE_STEP / HEARING_RATE, sure=True, probability=probability)]
 
     def _wake(self) -> None:
         self._sure.reset()
-        past = np.concatenate([*self._context, self._window]) if self._context else self._window
+        past = np.concatenate([*self._context, self._window])
         self._context.clear()
         for start in range(0, len(past) - SURE_STEP + 1, SURE_STEP):
             self._probability(past[start : start + SURE_STEP])

@@ -5,6 +5,7 @@ Everything but click is imported by the command that needs it, so that `--help` 
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -22,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 COMMANDS = {
     "talk": ("agent.cli.live", "Talk and be answered, with microphone and speaker."),
     "run": ("agent.cli.offline", "Hold a conversation from audio files, with no sound card."),
+    "simulate": ("agent.cli.rehearse", "Rehearse scripted conversations, and check what must be true."),
+    "replay": ("agent.cli.rehearse", "Hear a recorded conversation again, with other settings."),
     "say": ("agent.cli.offline", "Say a text aloud, or into a WAV file."),
     "chat": ("agent.cli.live", "Type and be answered, in print or aloud."),
     "models": ("agent.cli.care", "List, fetch and check model weights."),
@@ -39,8 +42,10 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported; None when there is none."""
+        """The command of that name, imported; None when there is none and none that is nearly called so."""
         if cmd_name not in COMMANDS:
+            if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
+                raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
             return None
         return getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
 
@@ -95,8 +100,13 @@ def main() -> None:
 
     try:
         backchat.main(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context: click.Context | None = getattr(error, "ctx", None)
+        where = f"; see `{context.command_path} --help`" if context else ""
+        click.echo(f"backchat: {error.format_message().rstrip('.')}{where}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # who read our output has gone; there is nobody to tell

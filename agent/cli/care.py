@@ -97,9 +97,13 @@ def remove(name: str) -> None:
 @click.command()
 def devices() -> None:
     """List microphones and speakers; * marks the defaults."""
+    from agent.errors import DeviceError
     from audio.portaudio import list_devices
 
-    for device in list_devices():
+    found = list_devices()
+    if not found:
+        raise DeviceError("no sound device found; connect a microphone and a speaker and start again")
+    for device in found:
         ways = [way for way, count in (("in", device.inputs), ("out", device.outputs)) if count]
         mark = "*" if device.default_input or device.default_output else " "
         click.echo(f"{mark} {device.index:3}  {'/'.join(ways):6}  {device.rate:>6.0f} Hz  {device.name}")
@@ -115,9 +119,10 @@ def config(**options: Any) -> None:
     for section, values in chosen.items():
         click.echo(f"[{section}]")
         for key, value in values.items():
-            if value is None:
-                continue
-            click.echo(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+            shown = "random" if value is None else value  # only a seed may be None
+            # JSON's strings are TOML's, but for the one control character that JSON leaves as it is
+            text = json.dumps(shown, ensure_ascii=False).replace("\x7f", "\\u007f")
+            click.echo(f"{key} = {text}")
         click.echo()
 
 
@@ -131,10 +136,8 @@ def doctor(**options: Any) -> None:
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    for name in (chosen.llm.model, chosen.stt.model):
-        known, here = name in store.catalogue(), name in store.catalogue() and store.locate(name)
-        text = str(here) if here else "not here yet: backchat models pull " + name
-        good.append(_line(bool(here) or not known, name, text if known else "your own file"))
+    weights = [_weights(chosen.llm.model), _weights(chosen.stt.model)]
+    good += weights
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))
     good.append(_line(free.free > 2e9, "disk", f"{free.free / 1e9:.0f} GB free for {store.cache_dir()}"))
     try:
@@ -153,9 +156,21 @@ def doctor(**options: Any) -> None:
         ("server", "starlette", "starlette"),
     ):
         _optional(extra, module, package)
-    if store.locate(chosen.llm.model) and store.locate(chosen.stt.model):
+    if all(weights):
         good.append(_speed(chosen))
     sys.exit(0 if all(good) else 1)
+
+
+def _weights(name: str) -> bool:
+    """Whether the model of that name or path is here. Fetches nothing."""
+    from agent import models as store
+    from agent.errors import ModelError
+
+    try:
+        here = store.locate(name) if name in store.catalogue() else store.resolve(name)
+    except ModelError as error:
+        return _line(False, name, str(error))
+    return _line(here is not None, name, str(here or f"not here yet: backchat models pull {name}"))
 
 
 def _line(good: bool, what: str, text: str) -> bool:
@@ -179,10 +194,14 @@ def _speed(chosen: Any) -> bool:
     import time
 
     from agent import engines
+    from agent.errors import BackchatError
     from agent.llm import Message
 
     began = time.perf_counter()
-    loaded = engines.load(chosen)
+    try:
+        loaded = engines.load(chosen)
+    except BackchatError as error:
+        return _line(False, "engines", str(error))
     load = time.perf_counter() - began
     began, stamps = time.perf_counter(), list[float]()
     for _ in loaded.llm.stream([Message("user", "Count from one to twenty in words.")]):
@@ -194,5 +213,6 @@ def _speed(chosen: Any) -> bool:
     spoken = sum(part.duration for part in loaded.tts.stream("This is how fast I can speak."))
     voice = (time.perf_counter() - began) / spoken
     text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / voice:.0f}x real time"
-    slow = "" if rate > 6 else "; slower than speech: try --llm smollm2"
+    cure = "close other programs" if chosen.llm.model == "smollm2" else "try --llm smollm2"
+    slow = "" if rate > 6 else f"; slower than speech: {cure}"
     return _line(rate > 6 and voice < 1, "speed", text + slow)

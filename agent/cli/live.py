@@ -53,7 +53,7 @@ def talk(
     with contextlib.ExitStack() as stack:
         tape = None
         if record is not None:
-            stack.callback(lambda: write_all(record, tape.seen if tape else []))
+            stack.callback(lambda: write_all(record, tape.seen) if tape else None)
             tape = Tape(stack.enter_context(Recorder(record / "conversation.wav")))
         stack.enter_context(view)
         anyio.run(_talk, loaded, config, microphone, speaker, view, tape, backend="trio")

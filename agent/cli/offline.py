@@ -43,8 +43,11 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> No
         loaded = engines.load(config, progress)
     seen: list[ev.Event] = []
     recording = out / "conversation.wav"
-    converse(loaded, config, lines, recording, realtime=realtime, watchers=[seen.append, print_line])
-    write_all(out, seen)
+    try:
+        converse(loaded, config, lines, recording, realtime=realtime, watchers=[seen.append, print_line])
+    finally:  # also what Ctrl-C leaves; without an event there is no recording either
+        if seen:
+            write_all(out, seen)
     if any(isinstance(event, ev.Error) for event in seen):
         sys.exit(7)
 

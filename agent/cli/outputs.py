@@ -15,6 +15,13 @@ from agent.timeline import draw
 
 def write_all(folder: Path, seen: Sequence[Event]) -> None:
     """Write events, transcript and picture beside `conversation.wav`, and print where the time went."""
+    written = write_files(folder, seen)
+    click.echo(f"\n{report.latency_table(sorted(seen, key=lambda event: event.time))}\n")
+    click.echo(f"written to {folder}: {', '.join(written)}")
+
+
+def write_files(folder: Path, seen: Sequence[Event]) -> list[str]:
+    """Write events, transcript and picture beside `conversation.wav`; the names of all that is there."""
     events = sorted(seen, key=lambda event: event.time)
     written = ["conversation.wav", "transcript.md", "events.jsonl"]
     report.write_events(folder / "events.jsonl", events)
@@ -24,5 +31,4 @@ def write_all(folder: Path, seen: Sequence[Event]) -> None:
         written.append("timeline.png")
     except MissingExtra as missing:
         click.echo(f"no timeline: {missing}", err=True)
-    click.echo(f"\n{report.latency_table(events)}\n")
-    click.echo(f"written to {folder}: {', '.join(written)}")
+    return written

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from agent import events as ev
 from audio.frame import Frame, level_dbfs
+from audio.portaudio import quiet
 
 STATES = {
     "listening": ("●", "green"),
@@ -90,12 +91,16 @@ class View(Protocol):
 class LiveView:
     """A live view that is redrawn a few times a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self._talk = Conversation()
         self._level = -120.0
-        self._live = Live(console=Console(), refresh_per_second=12, get_renderable=self._draw)
+        self._console = console or Console()
+        self._live = Live(console=self._console, refresh_per_second=12, get_renderable=self._draw)
 
     def __enter__(self) -> Self:
+        # A line from ALSA ("underrun occurred") in the middle of the picture would tear it.
+        self._hush = quiet()
+        self._hush.__enter__()
         self._live.__enter__()
         return self
 
@@ -103,6 +108,7 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.__exit__(kind, error, trace)
+        self._hush.__exit__(None, None, None)
 
     def watch(self, event: ev.Event) -> None:
         """Take in one event; it shows at the next redraw."""
@@ -124,22 +130,25 @@ class LiveView:
             ("·" * (24 - bars), "dim"),
             ("   Ctrl-C ends", "dim"),
         )
-        rows: list[RenderableType] = [head, Text()]
-        for who, heard, unheard in talk.lines[-8:]:
+        rows: list[Text] = []
+        for who, heard, unheard in talk.lines[-20:]:
             style = "bold" if who == "you" else "cyan"
-            rows.append(
-                Text.assemble(
-                    (f"{who:>6}  ", "dim"), (heard.strip(), style), (unheard.rstrip(), "dim strike")
-                )
-            )
-        if talk.partial:
-            rows.append(Text.assemble(("   you  ", "dim"), (f"{talk.partial} …", "italic dim")))
+            rows += self._said(who, Text.assemble((heard.strip(), style), (unheard.rstrip(), "dim strike")))
         if talk.reply:
             heard, rest = talk.reply[: talk.heard_to], talk.reply[talk.heard_to :]
-            rows.append(Text.assemble((" agent  ", "dim"), (heard, "bold cyan"), (rest, "dim cyan")))
+            rows += self._said("agent", Text.assemble((heard, "bold cyan"), (rest, "dim cyan")))
+        if talk.partial:
+            rows += self._said("you", Text(f"{talk.partial} …", "italic dim"))
         if talk.error:
-            rows.append(Text(talk.error, "red"))
-        return Panel(Group(*rows), title="backchat", border_style="dim")
+            rows += self._said("error", Text(talk.error, "red"))
+        room = max(1, self._console.height - 5)  # more would be cut off below, where the newest is
+        return Panel(Group(head, Text(), *rows[-room:]), title="backchat", border_style="dim")
+
+    def _said(self, who: str, words: Text) -> list[Text]:
+        """Lines that fit the terminal, the first with who says it, the others indented below it."""
+        words = Text(" ").join(words.split())
+        wrapped = words.wrap(self._console, max(20, self._console.width - 12))
+        return [Text.assemble((f"{'' if i else who:>6}  ", "dim"), line) for i, line in enumerate(wrapped)]
 
 
 class PlainView:

@@ -1,0 +1,160 @@
+"""Commands for scripted conversations: `simulate` scenarios, `replay` a recording. Knows only options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli import configured, settings
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.engines import Engines
+    from agent.events import Event
+    from agent.outcome import Check
+    from agent.scenario import Scenario
+    from agent.staging import Voices
+
+
+@click.command()
+@click.argument(
+    "scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO.toml..."
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default="out/simulate", show_default=True, metavar="DIR"
+)
+@settings
+def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Hold the conversations that SCENARIO files script, and check what they expect.
+
+    A scenario says when a person speaks, what, how loud and in which room, and what must be true
+    afterwards; `configs/scenarios` has examples. Its own settings go over --config and below --set.
+
+    Writes into DIR/NAME of each: conversation.wav (left the person, right the agent), microphone.wav
+    (what the agent heard), transcript.md, events.jsonl and, with matplotlib installed, timeline.png.
+    Exits with 1 when an expectation fails.
+    """
+    from agent import scenario
+    from agent.errors import ScriptError
+    from agent.staging import Voices
+
+    if len({path.stem for path in scenarios}) < len(scenarios):
+        raise ScriptError("two scenarios have one file name: their results would share a folder; rename one")
+    chosen = [scenario.read(path) for path in scenarios]
+    pairs: tuple[str, ...] = options.pop("pairs")
+    configs = [configured(pairs=(*each.pairs, *pairs), **options) for each in chosen]
+    loaded: Engines | None = None
+    before: Config | None = None
+    voices = Voices()
+    checks: list[tuple[str, Check]] = []
+    for path, script, config in zip(scenarios, chosen, configs, strict=True):
+        if loaded is None or before is None or _needs_others(before, config):
+            loaded = None  # two language models at once may not fit
+            loaded = _load(config)
+        before = config
+        found = _hold(path, script, config, loaded, voices, out / path.stem)
+        checks += [(path.stem, each) for each in found]
+    click.echo(_table(checks))
+    failed = sum(not each.ok for _, each in checks)
+    click.echo(f"\n{len(checks) - failed} of {len(checks)} expectations hold; written to {out}")
+    sys.exit(1 if failed else 0)
+
+
+def _needs_others(before: Config, now: Config) -> bool:
+    return (before.llm, before.stt, before.tts) != (now.llm, now.stt, now.tts)
+
+
+def _load(config: Config) -> Engines:
+    from agent import engines, models
+
+    with models.progress_bar() as progress:
+        return engines.load(config, progress)
+
+
+def _hold(
+    path: Path, script: Scenario, config: Config, loaded: Engines, voices: Voices, folder: Path
+) -> list[Check]:
+    """Hold one scenario's conversation, write it down and check it."""
+    from agent.cli.outputs import write_files
+    from agent.outcome import check
+    from agent.simulate import converse
+    from agent.staging import Heard, lines
+    from audio.files import write_wav
+    from audio.frame import HEARING_RATE
+
+    click.echo(f"{path.stem}: {script.about}" if script.about else path.stem, err=True)
+    said = lines(script, path.parent, voices)
+    air = Heard(script.room, path.parent)
+    seen: list[Event] = []
+    recording = folder / "conversation.wav"
+    spoken = converse(loaded, config, said, recording, watchers=[seen.append], air=air)
+    write_wav(folder / "microphone.wav", air.samples, HEARING_RATE)
+    write_files(folder, seen)
+    return check(script, seen, spoken, recording)
+
+
+def _table(checks: Sequence[tuple[str, Check]]) -> str:
+    rows = [("scenario", "expectation", "wanted", "seen", "ok")]
+    rows += [(name, c.about, c.expected, c.seen, "yes" if c.ok else "NO") for name, c in checks]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@settings
+def replay(folder: Path, **options: Any) -> None:
+    """Let the agent hear a recorded session's person again, with other settings.
+
+    DIR is what `run`, `simulate` or `talk --record` wrote. The person's channel is heard at its own
+    times, whatever the agent does now. The models are those of the recording unless you name others; all
+    other settings are the usual ones, with yours over them: `--set turns.end=0.2` shows what would have
+    happened with a pause of 0.2 s.
+
+    Writes into DIR/replay-1 (or the next free number): what `run` writes, and both-timelines.png.
+    """
+    from agent import compare, report
+    from agent.cli.outputs import write_files
+    from agent.errors import MissingExtra
+    from agent.simulate import Line, converse
+    from audio.files import read_channels
+    from audio.frame import HEARING_RATE
+
+    was = report.read_events(folder / "events.jsonl")
+    person = read_channels(folder / "conversation.wav")[0].at_rate(HEARING_RATE)
+    config = configured(**_as_recorded(was, options))
+    loaded = _load(config)
+    number = next(n for n in range(1, 1_000_000) if not (folder / f"replay-{n}").exists())
+    out = folder / f"replay-{number}"
+    now: list[Event] = []
+    converse(loaded, config, [Line(person, "at", 0.0)], out / "conversation.wav", watchers=[now.append])
+    write_files(out, now)
+    click.echo(compare.latencies([("recorded", was), ("replayed", now)]))
+    chosen = ", ".join(options["pairs"]) or "the usual settings"
+    runs = [("As recorded", was, folder), (f"Replayed with {chosen}", now, out)]
+    try:
+        compare.draw_all(runs, out / "both-timelines.png")
+    except MissingExtra as missing:
+        click.echo(f"no timelines: {missing}", err=True)
+    click.echo(f"\nwritten to {out}")
+
+
+def _as_recorded(events: Sequence[Event], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the models of a recorded session below those that were given by hand."""
+    from agent import events as ev
+
+    started = next((event for event in events if isinstance(event, ev.SessionStarted)), None)
+    pairs: list[str] = []
+    if started is not None and options["file"] is None:
+        for section, key in (("llm", "model"), ("stt", "model"), ("tts", "voice")):
+            engine, space, model = getattr(started, section).partition(" ")
+            pairs += [f"{section}.engine={engine}", f"{section}.{key}={json.dumps(model)}"] if space else []
+    return options | {"pairs": (*pairs, *options["pairs"])}

@@ -1,0 +1,158 @@
+"""What a few words mean for the turn: listening noises, "stop", "go on", an unfinished end. Knows no sound.
+
+The words themselves are data, one file a language in `agent/languages`. Pure, and without numpy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from agent.errors import ConfigError
+
+Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words"]
+Phrase: TypeAlias = tuple[str, ...]
+"""One phrase as bare words; a last element "?" says that it counts only in a question."""
+
+_ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
+"""What transcribers write for sounds: [BLANK_AUDIO], (coughing), *cough*."""
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Phrases that ask one thing of the agent, and what may stand around them."""
+
+    phrases: frozenset[Phrase]
+    around: frozenset[Phrase]
+
+
+@dataclass(frozen=True)
+class Language:
+    """The word lists of one language, as its file explains them, and what follows from them."""
+
+    code: str
+    noise: frozenset[Phrase]
+    backchannels: frozenset[Phrase]
+    sounds: frozenset[str]
+    laughter: re.Pattern[str]
+    answers: frozenset[Phrase]
+    commands: dict[Literal["stop", "repeat", "go_on"], Command]
+    dangling: frozenset[str]
+    maybe_dangling: frozenset[str]
+    halves: frozenset[str]
+    question_words: frozenset[str]
+    openings: frozenset[str]
+    closings: frozenset[Phrase]
+    digits: frozenset[str]
+    numbers: frozenset[str]
+    announcing: frozenset[str]
+
+    def kind(self, text: str, agent_asked: bool = False) -> Kind:
+        """What a person's words are while, or right after, the agent speaks.
+
+        text: as transcribed. agent_asked: the agent has just asked a question, so that "yes" is an answer.
+        A command or a back-channel with anything else of content beside it is "words".
+        """
+        said = words(_ASIDE.sub(" ", text))
+        if not said or said in self.noise:
+            return "nothing"
+        asks = text.rstrip(" \"'”’").endswith("?")
+        for name, command in self.commands.items():
+            around = command.around | self.backchannels
+            if self._tiled(said, command.phrases, around, asks):
+                return name
+        if self._tiled(said, self.backchannels, frozenset(), asks):
+            return "words" if agent_asked and self._answers(said) else "backchannel"
+        return "words"
+
+    def is_answer(self, text: str) -> bool:
+        """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
+        said = words(text)
+        return bool(said) and (
+            any(said[:n] in self.answers for n in range(1, 5))
+            or said[0].isdigit()
+            or said[0] in self.digits | self.numbers
+        )
+
+    def _answers(self, said: Phrase) -> bool:
+        """Whether any part of a chain of back-channels is an answer."""
+        spans = ((i, j) for i in range(len(said)) for j in range(i + 1, min(i + 4, len(said)) + 1))
+        return any(said[i:j] in self.answers for i, j in spans)
+
+    def _tiled(self, said: Phrase, wanted: frozenset[Phrase], around: frozenset[Phrase], asks: bool) -> bool:
+        """Whether `said` is a chain of phrases, at least one wanted, the others wanted, around or sounds."""
+        # reach[i]: can the first i words be laid out, and does a layout hold a wanted phrase?
+        reach: list[set[bool]] = [{False}] + [set() for _ in said]
+        for i in range(len(said)):
+            for j in range(i + 1, min(i + 7, len(said)) + 1 if reach[i] else 0):
+                part = said[i:j]
+                sound = j == i + 1 and self._sounded(part[0])
+                # Among back-channels, which have nothing around them, a sound is as good as a phrase.
+                if part in wanted or (asks and (*part, "?") in wanted) or (sound and not around):
+                    reach[j].add(True)
+                elif part in around or sound:
+                    reach[j] |= reach[i]
+        return True in reach[-1]
+
+    def _sounded(self, word: str) -> bool:
+        """Whether it is a sound, however drawn out ("hmmmm"), or laughter."""
+        return squeeze(word) in self.sounds or self.laughter.fullmatch(word) is not None
+
+
+@cache
+def language(code: str) -> Language:
+    """The language with that ISO code. Raises ConfigError, with the nearest codes, where there is none."""
+    folder = importlib.resources.files("agent").joinpath("languages")
+    known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    if code not in known:
+        near = difflib.get_close_matches(code.lower(), known, 3, 0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        raise ConfigError(f"no turn-taking words for the language {code!r}; {hint}")
+    return _read(code, tomllib.loads(folder.joinpath(f"{code}.toml").read_text(encoding="utf-8")))
+
+
+def words(text: str) -> Phrase:
+    """The bare words of `text`: lower case, without punctuation, hyphens taken for spaces."""
+    return tuple(_WORD.findall(text.lower().replace("’", "'")))
+
+
+def squeeze(word: str) -> str:
+    """The word with every run of one letter made a single one: "hmmm" and "hm" are the same sound."""
+    return re.sub(r"(.)\1+", r"\1", word)
+
+
+def _read(code: str, data: dict[str, Any]) -> Language:
+    backchannels = _phrases(data["backchannels"])
+    softeners = _phrases(data["softeners"])
+    syllables = "|".join(map(re.escape, sorted(data["laughter"], key=len, reverse=True)))
+    return Language(
+        code=code,
+        noise=_phrases(data["nothing"]),
+        backchannels=backchannels,
+        sounds=frozenset(squeeze(word) for word in data["sounds"]),
+        laughter=re.compile(f"(?:{syllables}){{2,}}"),
+        answers=_phrases(data["answers"]),
+        commands={
+            name: Command(_phrases(data[name]["phrases"]), _phrases(data[name]["around"]) | softeners)
+            for name in ("stop", "repeat", "go_on")
+        },
+        closings=_phrases(data["closings"]),
+        dangling=frozenset(data["dangling"]),
+        maybe_dangling=frozenset(data["maybe_dangling"]),
+        halves=frozenset(data["halves"]),
+        question_words=frozenset(data["question_words"]),
+        openings=frozenset(data["openings"]),
+        digits=frozenset(data["digits"]),
+        numbers=frozenset(data["numbers"]),
+        announcing=frozenset(data["announcing"]),
+    )
+
+
+def _phrases(texts: list[str]) -> frozenset[Phrase]:
+    return frozenset((*words(text), "?") if text.endswith("?") else words(text) for text in texts)

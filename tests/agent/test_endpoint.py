@@ -1,0 +1,144 @@
+"""How long to wait for more: words alone, the voice alone, both together."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.endpoint import TOGETHER, Waits, judge, verdict
+from agent.language import language
+
+EN = language("en")
+WAITS = Waits(complete=0.1, unsure=0.5, incomplete=2.0)
+
+COMPLETE = [
+    "What is the capital of Spain?",
+    "So, how many legs does a spider have?",
+    "Stop.",
+    "Go on.",
+    "Uh-huh.",
+]
+COMPLETE += [
+    "Can you show it to me?",
+    "Set a timer, please.",
+    "What did you say?",
+    "Okay, and how old was he then, John?",
+]
+LIKELY = [
+    "My name is Daniel.",
+    "Turn off the light.",
+    "I was born in 1984.",
+    "I need three.",
+    "If it rains, we stay at home.",
+]
+LIKELY += ["My number is 555 123 4567.", "What I like is tea."]
+DOUBTFUL = [
+    "How many?",
+    "What is it for?",
+    "I want to.",
+    "If the weather is nice.",
+    "",
+    "Could you?",
+    "I looked at.",
+    "Turn it on.",
+]
+INCOMPLETE = [
+    "I went to the market and",
+    "I went to the market and.",
+    "Because...",
+    "Because.",
+    "I think um.",
+    "Well,",
+]
+INCOMPLETE += [
+    "What is the capital of-",
+    "What is the…",
+    "My number is 555.",
+    "It is five five five.",
+    "My code is 5.",
+]
+INCOMPLETE += [
+    "It is five, five, five",
+    "who painted the Mona Lisa",
+    "Could you tell me the?",
+    "I need milk; eggs;",
+]
+
+CASES = {"complete": COMPLETE, "likely": LIKELY, "doubtful": DOUBTFUL, "incomplete": INCOMPLETE}
+
+
+@pytest.mark.parametrize(
+    ("text", "wording"), [(text, kind) for kind, texts in CASES.items() for text in texts]
+)
+def test_words(text: str, wording: str):
+    assert judge(text, EN)[0] == wording
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes.", "No", "Nope.", "Twenty two.", "5", "I don't know.", "Yes, tomorrow", "Five, six."]
+)
+def test_an_answer_is_complete_when_the_agent_asked(text: str):
+    assert judge(text, EN, agent_asked=True)[0] == "complete"
+
+
+@pytest.mark.parametrize("text", ["Yes, and", "No, because...", "Yes, the", "Five, five, five."])
+def test_an_answer_that_leads_on_is_not(text: str):
+    assert judge(text, EN, agent_asked=True)[0] == "incomplete"
+
+
+def test_a_no_is_an_answer_only_to_a_question():
+    assert judge("No", EN)[0] == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("text", "smart", "wait"),
+    [
+        ("What is the capital of Spain?", None, 0.1),
+        ("My name is Daniel.", None, 0.5),
+        ("How many?", None, 0.5),
+        ("My name is", None, 2.0),
+        ("What is the capital of Spain?", 0.95, 0.1),
+        ("What is the capital of Spain?", 0.01, 0.5),
+        ("My name is Daniel.", 0.95, 0.1),
+        ("My name is Daniel.", 0.5, 0.5),
+        ("My name is Daniel.", 0.01, 2.0),
+        ("How many?", 0.95, 0.5),
+        ("I like apples and", 0.95, 0.5),
+        ("I like apples and", 0.01, 2.0),
+    ],
+)
+def test_waits(text: str, smart: float | None, wait: float):
+    assert verdict(text, smart, WAITS, EN, False).wait == wait
+
+
+def test_the_reason_names_the_words_and_the_voice():
+    said = verdict("I like apples and", 0.12, WAITS, EN).why
+    assert said == "'and' leads on; the voice sounds unfinished (0.12)"
+    assert verdict("Stop.", None, WAITS, EN).why == "a command"
+
+
+def test_more_doubt_never_means_a_shorter_wait():
+    """Down the table (wording) and across it (voice) the wait only grows."""
+    order = ["complete", "unsure", "incomplete"]
+    rows = [[order.index(row[voice]) for voice in order] for row in TOGETHER.values()]
+    assert list(TOGETHER) == ["complete", "likely", "doubtful", "incomplete"]
+    for row in rows:
+        assert row == sorted(row)
+    for above, below in itertools.pairwise(rows):
+        assert all(a <= b for a, b in zip(above, below, strict=True))
+
+
+@given(st.text(max_size=80), st.one_of(st.none(), st.floats(0, 1)), st.booleans())
+def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
+    found = verdict(text, smart, WAITS, EN, asked)
+    assert found.wait in (0.1, 0.5, 2.0)
+    assert found.why
+
+
+@given(st.sampled_from([t for texts in CASES.values() for t in texts]), st.floats(0, 1), st.floats(0, 1))
+def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
+    lower, higher = sorted((one, other))
+    assert verdict(text, higher, WAITS, EN).wait <= verdict(text, lower, WAITS, EN).wait

@@ -1,0 +1,74 @@
+"""From a name to an engine: built-in, by entry point, unknown, and what its constructor is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import engines
+from agent.config import load
+from agent.errors import ConfigError, ModelError
+
+PLUGIN = """
+class Parrot:
+    rate = 16000
+
+    def __init__(self, *, speed, voice="none"):
+        self.speed, self.voice, self.warmed = speed, voice, False
+
+    def warm(self):
+        self.warmed = True
+
+
+class Weighty:
+    def __init__(self, *, weights, threads):
+        self.weights, self.threads = weights, threads
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package, installed as far as importlib.metadata can see, that offers two engines."""
+    (tmp_path / "parrot_engine.py").write_text(PLUGIN)
+    info = tmp_path / "parrot_engine-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot-engine\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[backchat.tts]\nparrot = parrot_engine:Parrot\n[backchat.llm]\nweighty = parrot_engine:Weighty\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "parrot_engine", raising=False)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in engines.BUILT_IN.items() for n in names])
+def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, name: str):
+    found = engines.find(kind, name)
+    assert f"{found.__module__}:{found.__qualname__}" == engines.BUILT_IN[kind][name]
+
+
+@pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
+def test_an_unknown_engine_names_the_known(kind: engines.Kind):
+    (first, *_) = sorted(engines.BUILT_IN[kind])
+    with pytest.raises(ConfigError, match=rf"{kind}\.engine: no engine is called 'nope'; known: .*{first}"):
+        engines.load_one(kind, load(None, [f"{kind}.engine=nope"]))
+
+
+@pytest.mark.usefixtures("plugin")
+def test_another_package_offers_an_engine_and_gets_the_settings_that_it_uses():
+    parrot = engines.load_one("tts", load(None, ["tts.engine=parrot", "tts.voice=polly", "tts.speed=1.5"]))
+    assert (parrot.speed, parrot.voice, parrot.warmed) == (1.5, "polly", True)
+    with pytest.raises(ConfigError, match=r"known: hibari, .*parrot"):
+        engines.find("tts", "nope")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_weights_are_resolved_for_an_engine_that_wants_them(tmp_path: Path):
+    file = tmp_path / "own.gguf"
+    file.touch()
+    chosen = load(None, ["llm.engine=weighty", f"llm.model={file}", "llm.threads=3"])
+    weighty = engines.load_one("llm", chosen)
+    assert (weighty.weights, weighty.threads) == (file, 3)
+    with pytest.raises(ModelError, match="neither a model nor a file"):
+        engines.load_one("llm", load(None, ["llm.engine=weighty", "llm.model=nowhere"]))

@@ -1,0 +1,180 @@
+"""What a few words mean for the turn: every kind, in the spelling that Whisper gives it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import ConfigError
+from agent.language import language, squeeze, words
+
+EN = language("en")
+DATA = Path(__file__).parents[2] / "agent" / "languages" / "en.toml"
+
+NOTHING = ["", " ", ".", "...", "?!", "you", "You", "Thanks for watching!", "[BLANK_AUDIO]", "(coughing)"]
+NOTHING += ["*cough*", "[ Silence ]", "♪ ♪", "(door closes) [MUSIC]", "*clears throat*."]
+BACKCHANNELS = [
+    "uh-huh",
+    "Mm-hmm.",
+    "Uh-huh.",
+    "Hmm.",
+    "Hmmmm",
+    "Oh.",
+    "Oooh!",
+    "Right.",
+    "Okay, okay.",
+    "Mhm.",
+    "mm",
+]
+BACKCHANNELS += [
+    "Yeah, right.",
+    "Oh, I see.",
+    "Yes.",
+    "Sure.",
+    "Got it.",
+    "Really?",
+    "Wow!",
+    "I see. Uh-huh.",
+]
+BACKCHANNELS += ["Ha ha ha.", "Hahaha!", "hehe", "Okay, got it, thanks.", "Thank you.", "Mmm, yeah. (laughs)"]
+STOPS = [
+    "Stop.",
+    "Please stop.",
+    "Okay, stop.",
+    "Wait, wait.",
+    "Wait.",
+    "Hold on a second.",
+    "Be quiet, please.",
+]
+STOPS += [
+    "Shut up!",
+    "Enough.",
+    "That's enough.",
+    "That’s enough, thanks.",
+    "Never mind.",
+    "No, stop.",
+    "Pause",
+]
+STOPS += ["Can you stop talking please?", "Um, stop.", "Stop. Stop. Stop."]
+GO_ONS = ["Go on.", "Please go on.", "Continue.", "Okay, keep going.", "Carry on, please.", "And then?"]
+GO_ONS += ["Sorry, go on.", "Don't stop."]
+REPEATS = [
+    "What did you say?",
+    "Say that again.",
+    "Pardon?",
+    "Sorry?",
+    "Can you repeat that?",
+    "Repeat that please.",
+]
+REPEATS += ["Sorry, what did you say?", "Huh?", "I'm sorry, I didn't catch that."]
+WORDS = [
+    "Wait, how many days are there?",
+    "Okay, but what about Paris?",
+    "Stop the timer in the kitchen.",
+    "No.",
+]
+WORDS += [
+    "What is the capital of Spain?",
+    "Right now.",
+    "And then we went home.",
+    "Yes, but not today.",
+    "He",
+]
+WORDS += [
+    "How do I go on a diet?",
+    "Sure, tell me about stop signs.",
+    "Thank you for the story about the dragon.",
+]
+
+CASES = {
+    "nothing": NOTHING,
+    "backchannel": BACKCHANNELS,
+    "stop": STOPS,
+    "go_on": GO_ONS,
+    "repeat": REPEATS,
+    "words": WORDS,
+}
+
+
+@pytest.mark.parametrize(("text", "kind"), [(text, kind) for kind, texts in CASES.items() for text in texts])
+def test_kind(text: str, kind: str):
+    assert EN.kind(text) == kind
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes.", "Yeah, sure.", "Right.", "Okay.", "Uh-huh.", "Mm, yes.", "No.", "Oh, fine."]
+)
+def test_after_a_question_of_the_agent_a_yes_is_an_answer(text: str):
+    assert EN.kind(text, agent_asked=True) == "words"
+
+
+@pytest.mark.parametrize("text", ["Hmm.", "Oh.", "Haha.", "Mm.", "Wow."])
+def test_a_mere_sound_is_no_answer(text: str):
+    assert EN.kind(text, agent_asked=True) == "backchannel"
+
+
+@pytest.mark.parametrize("text", STOPS)
+def test_stop_is_stop_even_when_the_agent_asked(text: str):
+    assert EN.kind(text, agent_asked=True) == "stop"
+
+
+def test_huh_asks_for_a_repeat_only_as_a_question():
+    assert (EN.kind("Huh?"), EN.kind("Huh.")) == ("repeat", "backchannel")
+
+
+_LISTENING = st.sampled_from(
+    ["okay", "Right", "uh-huh", "Mm-hmm", "yeah", "Oh", "I see", "hahaha", "hmmm", "Sure"]
+)
+
+
+@given(st.lists(_LISTENING, min_size=1, max_size=8), st.sampled_from([" ", ", ", ". ", "... "]))
+def test_back_channels_in_any_number_are_one(parts: list[str], between: str):
+    assert EN.kind(between.join(parts) + ".") == "backchannel"
+
+
+@given(
+    st.lists(_LISTENING, max_size=4),
+    st.lists(_LISTENING, max_size=4),
+    st.sampled_from(["Stop", "wait", "Hold on"]),
+)
+def test_a_stop_among_back_channels_is_a_stop(before: list[str], after: list[str], stop: str):
+    assert EN.kind(", ".join([*before, stop, *after])) == "stop"
+
+
+@given(
+    st.lists(_LISTENING, max_size=4), st.sampled_from(["elephant", "Tuesday", "how many days"]), st.booleans()
+)
+def test_any_word_of_content_makes_it_words(parts: list[str], content: str, asked: bool):
+    assert EN.kind(", ".join([*parts, "stop", content]), asked) == "words"
+
+
+@given(st.text(max_size=60))
+def test_any_text_has_a_kind_whatever_its_case(text: str):
+    assert EN.kind(text) == EN.kind(text + " ") in CASES
+
+
+def test_an_unknown_language_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'eng'.*did you mean 'en'"):
+        language("eng")
+    with pytest.raises(ConfigError, match=r"'zz'.*known: .*en"):
+        language("zz")
+
+
+def test_words_are_bare():
+    assert words("Uh-huh, that’s  IT!") == ("uh", "huh", "that's", "it")
+    assert squeeze("hmmmm") == squeeze("hm") == "hm"
+
+
+def test_every_entry_of_the_file_can_match():
+    """An entry in another spelling than that of `words` would be dead: "Ok", "all-right", a stray space."""
+    data = tomllib.loads(DATA.read_text(encoding="utf-8"))
+    for name in ("stop", "go_on", "repeat"):
+        data |= {f"{name}.{key}": texts for key, texts in data.pop(name).items()}
+    for name, texts in data.items():
+        assert len(texts) == len(set(texts)), f"{name}: {[t for t in texts if texts.count(t) > 1]}"
+        for text in texts:
+            assert " ".join(words(text)) == text.removesuffix("?"), f"{name}: {text!r}"

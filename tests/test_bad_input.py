@@ -1,0 +1,328 @@
+"""What goes wrong is one clear line and an exit code, or an Error event and a session that lives on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import scripted
+from agent import events as ev
+from agent.config import load
+from agent.models import cache_dir, resolve
+from agent.simulate import Line, converse
+
+ROOT = Path(__file__).parents[1]
+QUESTION = ROOT / "configs" / "demo" / "question.wav"
+NO_PORTAUDIO = "raise OSError('PortAudio library not found')\n"
+NO_DEVICE = (
+    "class PortAudioError(Exception): pass\n"
+    "class default: device = (-1, -1)\n"
+    "query_hostapis = query_devices = lambda: ()\n"
+)
+RUN_WITH_SCRIPTED_ENGINES = (
+    "import sys; sys.path[:0] = {paths!r}\n"
+    "import resource, scripted, agent.engines\n"
+    "agent.engines.load = lambda *_: scripted.engines(['What?'], ['A bell.'])\n"
+    "from agent.cli import main\n"
+    "sys.argv = ['backchat', *{words!r}]\n"
+    "try:\n"
+    "    main()\n"
+    "finally:\n"
+    "    print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+)
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+def backchat(*words: object, folder: Path, timeout: float = 120, mortal: bool = False, **env: str) -> Ended:
+    """Run the command in a process of its own, in `folder`; `mortal`: permissions hold even for root."""
+    command = [sys.executable, "-c", "from agent.cli import main; main()", *map(str, words)]
+    environment = {"PYTHONPATH": str(ROOT), "BACKCHAT_CACHE": str(cache_dir()), **env}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_lose_privileges if mortal else None,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _lose_privileges() -> None:
+    pr_capbset_drop, cap_dac_override = 24, 1
+    ctypes.CDLL(None).prctl(pr_capbset_drop, cap_dac_override)
+
+
+def one_line(ended: Ended, code: int, *said: str) -> None:
+    """It ended with that code, and what it wrote on stderr is one line that says all of `said`."""
+    assert ended.code == code, ended
+    lines = ended.err.splitlines()
+    assert len(lines) == 1, ended.err
+    assert lines[0].startswith("backchat: ")
+    for words in said:
+        assert words in lines[0]
+
+
+def wav_header(channels: int, rate: int, length: int) -> bytes:
+    """A 16-bit WAV's first 44 bytes, for `length` bytes of samples."""
+    form = struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    return b"RIFF" + struct.pack("<I", 36 + length) + b"WAVEfmt " + form + b"data" + struct.pack("<I", length)
+
+
+FILES = {
+    "empty": (b"", "empty, 0 bytes; record it again"),
+    "truncated": (QUESTION.read_bytes()[:30_000], "cut short"),
+    "text": (b"Dear diary, this is no sound at all.\n" * 20, "not sound that can be read"),
+    "no samples": (wav_header(1, 16_000, 0), "holds no samples; record it again"),
+    "4 kHz": (wav_header(1, 4_000, 800) + bytes(800), "4000 Hz; resample it"),
+    "missing": (None, "no such file; give the path of a WAV or FLAC file"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_sound_is_one_line(tmp_path: Path, name: str):
+    content, said = FILES[name]
+    if content is not None:
+        (tmp_path / "in.wav").write_bytes(content)
+    one_line(backchat("run", "in.wav", "-o", "out", folder=tmp_path), 2, "in.wav: ", said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_bad_file_of_several_stops_it_before_anything_is_said(tmp_path: Path):
+    (tmp_path / "empty.wav").touch()
+    one_line(backchat("run", QUESTION, "empty.wav", folder=tmp_path), 2, "empty.wav: empty")
+    one_line(backchat("run", f"{QUESTION}@ovr:2", folder=tmp_path), 2, "write the time as @after:SECONDS")
+    assert not (tmp_path / "out").exists()
+
+
+def with_scripted_engines(*words: str, folder: Path, timeout: float) -> tuple[Ended, int]:
+    """The same command without weights, and the bytes of memory that it needed at most."""
+    program = RUN_WITH_SCRIPTED_ENGINES.format(paths=[str(ROOT), str(ROOT / "tests")], words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=timeout
+    )
+    lines = done.stdout.splitlines()
+    return Ended(done.returncode, done.stdout, done.stderr), int(lines[-1].split()[1]) * 1024
+
+
+def test_an_hour_of_silence_ends_by_itself(tmp_path: Path):
+    """About 45 times faster than it sounds, on one core; the file itself is sparse and takes no room."""
+    length = 3600 * 16_000 * 2
+    with (tmp_path / "hour.wav").open("wb") as hour:
+        hour.write(wav_header(1, 16_000, length))
+        hour.truncate(44 + length)
+    ended, peak = with_scripted_engines("run", "hour.wav", "-o", "out", folder=tmp_path, timeout=900)
+    assert (ended.code, ended.err) == (0, "")
+    assert "no reply was heard" in ended.out
+    assert peak < 800e6
+    recorded = soundfile.info(tmp_path / "out" / "conversation.wav")
+    assert 3600 < recorded.duration < 3670
+    for name in ("hour.wav", "out/conversation.wav"):
+        (tmp_path / name).unlink()
+
+
+def test_surround_sound_at_96_khz_is_answered(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    t = np.arange(96_000) / 96_000
+    voice = sum(np.sin(2 * np.pi * 140 * n * t) / n for n in range(1, 30)) * (0.6 + 0.4 * np.sin(25 * t))
+    samples = np.stack([0.1 * voice + 0.001 * rng.standard_normal(96_000)] * 6, axis=1)
+    soundfile.write(tmp_path / "in.wav", samples, 96_000, subtype="PCM_24")
+    ended, _ = with_scripted_engines("run", "in.wav", "-o", "out", folder=tmp_path, timeout=120)
+    assert (ended.code, ended.err) == (0, "")
+    assert "agent   A bell." in ended.out
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "/proc/nowhere"])
+def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, out: str):
+    (tmp_path / "file").write_text("precious")
+    ended, _ = with_scripted_engines("run", str(QUESTION), "-o", out, folder=tmp_path, timeout=120)
+    one_line(ended, 2, "conversation.wav: cannot be written", "choose another place")
+    one_line(backchat("say", "Hello.", "-o", f"{out}/a.wav", folder=tmp_path), 2, "cannot be written")
+    assert (tmp_path / "file").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+MODELS = [
+    (("--llm", "nowhere.gguf"), ("neither a model nor a file", "backchat models list")),
+    (("--llm", "smollm"), ("did you mean smollm2",)),
+    (("--llm", "text.gguf"), ("text.gguf: not a GGUF file",)),
+    (("--llm", "cut.gguf"), ("cut.gguf: ", "damaged")),
+    (("--llm", "folder"), ("folder: cannot be read (Is a directory)",)),
+    (("--stt", "folder"), ("no Whisper model here", "backchat models pull whisper-tiny.en")),
+    (("--stt", "text.gguf"), ("no Whisper model here",)),
+    (("--stt", "broken"), ("broken",)),
+]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("options", "said"), MODELS, ids=[" ".join(options) for options, _ in MODELS])
+def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path, options: tuple[str, str], said):
+    (tmp_path / "text.gguf").write_text("no weights")
+    (tmp_path / "folder").mkdir()
+    whole, whisper = resolve("smollm2"), resolve("whisper-tiny.en")
+    with whole.open("rb") as weights:
+        (tmp_path / "cut.gguf").write_bytes(weights.read(1_000_000))
+    (tmp_path / "broken").mkdir()
+    for file in whisper.iterdir():
+        (tmp_path / "broken" / file.name).write_bytes(file.read_bytes()[:100_000])
+    ended = backchat("run", QUESTION, "-o", "out", "--llm", "smollm2", *options, folder=tmp_path)
+    one_line(ended, 5, *said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_network_on_the_first_run_is_one_line(tmp_path: Path):
+    chosen = {"BACKCHAT_CACHE": str(tmp_path / "cache"), "BACKCHAT_OFFLINE": "1"}
+    ended = backchat("run", QUESTION, "-o", "out", folder=tmp_path, **chosen)
+    one_line(ended, 5, "is not in the cache and BACKCHAT_OFFLINE is set")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_way_to_the_network_says_what_to_type(tmp_path: Path):
+    nowhere = "http://127.0.0.1:9"  # the port that discards; nobody listens
+    env = {"BACKCHAT_CACHE": str(tmp_path / "cache"), "HF_ENDPOINT": nowhere, "PIP_INDEX_URL": nowhere}
+    env |= {"PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    ended = backchat("run", QUESTION, "-o", "out", folder=tmp_path, **env)
+    ended.err = "\n".join(line for line in ended.err.splitlines() if ": fetching " not in line)
+    one_line(ended, 5, "whisper-tiny.en: ", "check the network", "backchat models pull whisper-tiny.en")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_read_only_cache_is_one_line(tmp_path: Path):
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o555)
+    ended = backchat("run", QUESTION, "-o", "o", folder=tmp_path, mortal=True, BACKCHAT_CACHE=str(cache))
+    one_line(ended, 5, f"the cache {cache} cannot be written (Permission denied)", "set BACKCHAT_CACHE")
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.model
+def test_a_full_read_only_cache_is_used(tmp_path: Path):
+    weights = resolve("smollm2")
+    folder = tmp_path / "cache" / "models" / "smollm2"
+    folder.mkdir(parents=True)
+    (folder / weights.name).symlink_to(weights)
+    folder.chmod(0o555)
+    ended = backchat(
+        "models",
+        "where",
+        "smollm2",
+        folder=tmp_path,
+        mortal=True,
+        BACKCHAT_CACHE=str(cache := tmp_path / "cache"),
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(str(cache))
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [(NO_PORTAUDIO, "PortAudio is not installed; type: "), (NO_DEVICE, "no {} found; connect ")],
+    ids=["no PortAudio", "no device"],
+)
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("talk",), "microphone"),
+        (("say", "Hello."), "speaker"),
+        (("chat", "--aloud"), "speaker"),
+        (("devices",), "sound device"),
+    ],
+)
+def test_no_sound_is_one_line(tmp_path: Path, module: str, said: str, words: tuple[str, ...], what: str):
+    (tmp_path / "sounddevice.py").write_text(module)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ended = backchat(*words, folder=tmp_path, PYTHONPATH=path)
+    one_line(ended, 3, said.format(what))
+
+
+class Fails:
+    """An engine's generator or answer that raises, or that gives nothing for longer than its limit."""
+
+    def __init__(self, how: str) -> None:
+        self.how, self.left = how, 1
+
+    def strike(self) -> None:
+        if self.left:
+            self.left = 0
+            if self.how == "hangs":
+                time.sleep(2.0)
+            raise RuntimeError("out of paper\nand a second line")
+
+
+class FailingSTT(Fails, scripted.ScriptedSTT):
+    def __init__(self, how: str) -> None:
+        Fails.__init__(self, how)
+        scripted.ScriptedSTT.__init__(self, ["What?"])
+
+    def transcribe(self, audio, *, final=True):
+        self.strike()
+        return super().transcribe(audio, final=final)
+
+
+class FailingLLM(Fails):
+    def stream(self, messages) -> Iterator[str]:
+        yield from ("It ", "is a bell. ")
+        self.strike()
+        yield "It rings."
+
+    def prefill(self, messages) -> None:
+        pass
+
+
+class FailingTTS(Fails, scripted.ScriptedTTS):
+    def __init__(self, how: str) -> None:
+        Fails.__init__(self, how)
+        scripted.ScriptedTTS.__init__(self)
+
+    def stream(self, text: str):
+        yield from super().stream(text[:5])
+        self.strike()
+        yield from super().stream(text[5:])
+
+
+@pytest.mark.parametrize("how", ["raises", "hangs"])
+@pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
+def test_an_engine_that_fails_costs_its_reply_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, how: str
+):
+    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    engines = scripted.engines(["What?"], ["It is a bell. It rings."])
+    failing = {"stt": FailingSTT, "llm": FailingLLM, "tts": FailingTTS}[kind](how)
+    object.__setattr__(engines, kind, failing)
+    limits = [f"limits.{name}=1" for name in ("first_token", "token", "speech", "stt")]
+    events: list[ev.Event] = []
+    converse(
+        engines,
+        load(None, ["stt.partials=0", *limits]),
+        [Line(scripted.loud(0.4)), Line(scripted.loud(0.4), "after", 3.0)],
+        tmp_path / "c.wav",
+        realtime=how == "hangs",
+        watchers=[events.append],
+    )
+    error, *others = [event for event in events if isinstance(event, ev.Error)]
+    assert error.message.startswith(f"the {kind} engine ")
+    assert ("out of paper" if how == "raises" else "gave nothing for 1 s") in error.message
+    assert "\n" not in error.message
+    last = [event for event in events if isinstance(event, ev.TurnEnded)][-1]
+    assert last.time > max(each.time for each in [error, *others])
+    assert (last.reason, last.heard.strip(), last.unheard) == ("finished", "It is a bell. It rings.", "")
+    assert isinstance(events[-1], ev.SessionEnded)

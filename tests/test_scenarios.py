@@ -1,0 +1,50 @@
+"""The scenarios that are shipped, held with real engines and the quick model: the behaviour they document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import engines, events, scenario, staging
+from agent.config import load
+from agent.engines import Engines
+from agent.outcome import check
+from agent.simulate import converse
+
+SCENARIOS = sorted((Path(__file__).parents[1] / "configs" / "scenarios").glob("*.toml"))
+SAME_ENGINES = ["llm.model=smollm2"]
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Engines:
+    return engines.load(load(None, SAME_ENGINES))
+
+
+@pytest.fixture(scope="module")
+def voices() -> staging.Voices:
+    return staging.Voices()
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_explains_itself_and_expects_something(path: Path) -> None:
+    script = scenario.read(path)
+    assert script.about.endswith(".")
+    assert script.expect
+    assert all((path.parent / line.file).exists() for line in script.line if line.file)
+    assert load(None, script.pairs).costs.mode == "declared", "it must not depend on the machine"
+    assert not {"llm", "stt", "tts"} & script.settings.keys(), "one set of engines serves them all"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_holds(path: Path, loaded: Engines, voices: staging.Voices, tmp_path: Path) -> None:
+    script = scenario.read(path)
+    config = load(None, [*script.pairs, *SAME_ENGINES])
+    seen: list[events.Event] = []
+    recording = tmp_path / "conversation.wav"
+    air = staging.Heard(script.room, path.parent)
+    said = staging.lines(script, path.parent, voices)
+    spoken = converse(loaded, config, said, recording, watchers=[seen.append], air=air)
+    failed = [each for each in check(script, seen, spoken, recording) if not each.ok]
+    assert not failed, "\n".join(f"{f.about}: wanted {f.expected}, seen {f.seen}" for f in failed)

@@ -1,0 +1,182 @@
+"""A live conversation on a virtual sound card: asked, answered aloud, talked over, ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from agent.models import cache_dir, resolve
+
+pytestmark = [pytest.mark.device, pytest.mark.model]
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "configs" / "demo"
+TALK = "from agent.cli import main; main()"
+PATIENCE = 120
+"""Seconds within which something must be printed: a busy machine may be slow, but not silent."""
+
+
+class Talk:
+    """`backchat talk` in a process of its own, and the lines that it prints."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.seen: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put("")
+
+    def wait_for(self, words: str) -> str:
+        """The next line with `words` in it."""
+        while True:
+            line = self.lines.get(timeout=PATIENCE)
+            self.seen.append(line)
+            assert line, f"it ended before it said {words!r}: {self.seen}"
+            if words in line:
+                return line
+
+
+@contextmanager
+def talking(card, *words: object) -> Iterator[Talk]:
+    command = [
+        sys.executable,
+        "-u",
+        "-c",
+        TALK,
+        "talk",
+        "--plain",
+        "--llm",
+        "smollm2",
+        "--set",
+        "llm.max_tokens=90",
+        *map(str, words),
+    ]
+    env = card.env | {"PYTHONPATH": str(ROOT), "BACKCHAT_CACHE": str(cache_dir())}
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield Talk(process)
+        finally:
+            process.kill()
+
+
+def events(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+def named(found: list[dict], name: str) -> list[dict]:
+    return [event for event in found if event["event"] == name]
+
+
+def loudest(samples: np.ndarray, rate: int, start: float, end: float) -> float:
+    """The loudest 20 ms between two moments (s), as root mean square in dBFS."""
+    part = samples[round(start * rate) : round(end * rate)]
+    step = rate // 50
+    blocks = part[: len(part) - len(part) % step].reshape(-1, step)
+    return float(20 * np.log10(max(np.sqrt((blocks**2).mean(axis=1)).max(), 1e-6)))
+
+
+def test_a_live_conversation(sound_card, tmp_path: Path):
+    resolve("smollm2"), resolve("whisper-tiny.en")
+    folder, speaker = tmp_path / "kept", tmp_path / "speaker.wav"
+    with sound_card.record(speaker), talking(sound_card, "--record", folder) as talk:
+        talk.wait_for("listening")
+        time.sleep(2.0)
+        sound_card.play(DEMO / "question.wav").wait()
+        asked = talk.wait_for("person")
+        talk.wait_for("agent")
+        sound_card.play(DEMO / "story.wav").wait()
+        talk.wait_for("person")
+        until_it_speaks(speaker)
+        time.sleep(1.5)
+        sound_card.play(DEMO / "interrupt.wav").wait()
+        talk.wait_for("agent")
+        talk.wait_for("person")
+        talk.wait_for("agent")
+        talk.process.send_signal(signal.SIGINT)
+        assert talk.process.wait(timeout=PATIENCE) == 130
+        talk.wait_for("stopped")
+    assert "capital of France" in asked
+    assert not any("Traceback" in line for line in talk.seen), talk.seen
+    assert {path.name for path in folder.iterdir()} >= {"conversation.wav", "events.jsonl", "transcript.md"}
+
+    found = events(folder)
+    (cut,) = named(found, "interrupted")
+    audible = {event["turn"]: event["time"] for event in named(found, "audio_started")}
+    kept, rate = soundfile.read(folder / "conversation.wav", dtype="float32")
+    person, agent = kept[:, 0], kept[:, 1]
+    assert loudest(person, rate, 0, cut["time"]) > -40
+    for at in audible.values():
+        assert loudest(agent, rate, at, at + 1.5) > -40
+    assert loudest(agent, rate, 0, min(audible.values()) - 0.3) < -50
+    following = min(at for turn, at in audible.items() if turn > cut["turn"])
+    assert loudest(agent, rate, cut["time"] + 0.3, following - 0.3) < -50
+
+    played, played_rate = soundfile.read(speaker, dtype="float32")
+    mono = played.mean(axis=1)
+    assert loudest(mono, played_rate, 0, len(mono) / played_rate) > -40
+    silences = quiet_stretches(mono, played_rate)
+    assert max(silences) > 0.8 * (following - cut["time"])
+    assert len(named(found, "session_started")) == 1
+
+
+def until_it_speaks(recording: Path) -> None:
+    """Wait until what the speaker plays from now on is loud."""
+    before, deadline = recording.stat().st_size, time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        new = np.frombuffer(recording.read_bytes()[before:][: 1 << 30], np.uint8)
+        samples = new[: len(new) - len(new) % 2].view("<i2")
+        if len(samples) and np.abs(samples.astype(int)).max() > 1000:
+            return
+    pytest.fail("the agent did not speak")
+
+
+def quiet_stretches(samples: np.ndarray, rate: int) -> list[float]:
+    """Seconds of each stretch below -50 dBFS that lies between two louder ones."""
+    step = rate // 50
+    blocks = samples[: len(samples) - len(samples) % step].reshape(-1, step)
+    loud = np.flatnonzero(np.sqrt((blocks**2).mean(axis=1)) > 10 ** (-50 / 20))
+    return [0.02 * (gap - 1) for gap in np.diff(loud) if gap > 1]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(sound_card, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with talking(sound_card, "--record", tmp_path / "file" / "below") as talk:
+        line = talk.wait_for("cannot be written")
+        assert talk.process.wait(timeout=PATIENCE) == 2
+    assert line.startswith("backchat: ")
+    assert [each for each in talk.seen if "Traceback" in each] == []
+
+
+def test_say_is_heard_from_the_speaker(sound_card, tmp_path: Path):
+    speaker = tmp_path / "speaker.wav"
+    env = sound_card.env | {"PYTHONPATH": str(ROOT)}
+    with sound_card.record(speaker):
+        done = subprocess.run(
+            [sys.executable, "-c", TALK, "say", "This is how I sound."],
+            env=env,
+            timeout=PATIENCE,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    played, rate = soundfile.read(speaker, dtype="float32")
+    assert loudest(played.mean(axis=1), rate, 0, len(played) / rate) > -40
