@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import anyio
 import anyio.lowlevel
@@ -21,7 +21,7 @@ from agent.config import Costs
 from agent.errors import BackchatError, EngineFault, EngineStalled
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts"]
+Engine = Literal["stt", "llm", "tts", "turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._zero = time.perf_counter()
-        self._busy: dict[Engine, anyio.Lock] = {"stt": anyio.Lock(), "llm": anyio.Lock(), "tts": anyio.Lock()}
+        self._busy: dict[Engine, anyio.Lock] = {name: anyio.Lock() for name in get_args(Engine)}
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
@@ -138,7 +138,7 @@ class VirtualBridge(Bridge):
         elif engine == "llm":
             cost = self._costs.first_token if first else self._costs.token
         else:
-            cost = self._costs.stt if engine == "stt" else self._costs.speech
+            cost = {"stt": self._costs.stt, "tts": self._costs.speech, "turn": self._costs.turn}[engine]
         await anyio.sleep(cost)
         return result
 
