@@ -245,6 +245,8 @@ def _load(path: Path, context: int, threads: int, key: str) -> Any:
     params.n_parallel = 1
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
+    # Threads that spin while they wait halve the speed of everything else when the cores are busy.
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.verbosity = 0
     # The server also listens on a loopback port. Nobody else on this machine may use it: no web page,
     # and a random key for everything but /health.
