@@ -5,36 +5,59 @@ The gate of the turn says that: until it opens, all of this is made unheard and 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
 from agent import events as ev
 from agent.bridge import Bridge
 from agent.config import Config
+from agent.endpoint import Verdict
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.history import History
 from agent.pipeline import Pipeline
 from agent.turn import Turn
+from agent.understanding import Understanding
 from audio.frame import Frame
-from audio.playback import Playback
+
+NO_TURN = {
+    "nothing": "nothing intelligible was said",
+    "echo": "it was our own echo",
+    "stop": "silence was asked for",
+    "backchannel": "it was a back-channel to what had just been said",
+}
+BACKCHANNEL = 1.5
+"""Seconds after a reply in which "okay" still belongs to it, and asks for no answer."""
+
+
+Judge: TypeAlias = Callable[[Turn, Verdict], None]
+"""Is told, for a turn, how long to wait before it is over."""
 
 
 class Answerer:
-    """Transcribes, has the pipeline reply, and writes down what was heard."""
+    """Understands, has the pipeline reply, and writes down what was heard."""
 
     def __init__(
         self,
         engines: Engines,
         config: Config,
+        understanding: Understanding,
+        pipeline: Pipeline,
         bridge: Bridge,
-        playback: Playback,
         history: History,
         emit: ev.Watcher,
+        judge: Judge,
     ) -> None:
-        self._engines = engines
-        self._limits = config.limits
+        self._llm = engines.llm
+        self._limit = config.limits.first_token
+        self._understanding = understanding
+        self._pipeline = pipeline
         self._bridge = bridge
         self._history = history
         self._emit = emit
-        self._pipeline = Pipeline(engines, bridge, playback, config, emit)
+        self._judge = judge
+        self._last_said = -60.0
 
     async def answer(self, turn: Turn) -> bool:
         """Work on `turn` until its reply was heard or given up; False when it left no trace.
@@ -57,30 +80,47 @@ class Answerer:
         self._emit(ev.TurnDropped(self._bridge.now(), turn.number, why, turn.tokens))
         return False
 
-    async def transcribe(self, audio: Frame, *, final: bool) -> str:
-        """The words in `audio`. Raises EngineFault."""
-        stt, limit = self._engines.stt, self._limits.stt
-        return (await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)).text
-
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
-        llm, messages = self._engines.llm, self._history.messages(question)
+        llm, messages = self._llm, self._history.messages(question)
         try:
-            await self._bridge.call("llm", lambda: llm.prefill(messages), self._limits.first_token)
+            await self._bridge.call("llm", lambda: llm.prefill(messages), self._limit)
         except BackchatError as error:
             self._emit(ev.Error(self._bridge.now(), "llm", str(error)))
 
     async def _begin(self, turn: Turn) -> None:
         if turn.audio is not None:
-            began = self._bridge.now()
-            turn.question = await self.transcribe(turn.audio, final=True)
+            await self._understand(turn, turn.audio)
+        if not turn.question:
+            return
+        await turn.follows.wait()
+        kind = self._understanding.kind(turn.question, self._history.heard, None)
+        again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
+        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(turn.question), self._llm
+        self._pipeline.start(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
+        await turn.gate.wait()
+        self._history.person(turn.question)
+        self._emit(ev.TurnReleased(self._bridge.now(), turn.number, turn.question))
+
+    async def _understand(self, turn: Turn, audio: Frame) -> None:
+        """The words, and from them and the sound whether the person has finished."""
+        began = self._bridge.now()
+        if turn.question is None:
+            text = await self._understanding.transcribe(audio, final=True)
+            kind = self._understanding.kind(text, self._history.heard, audio)
+            late = audio.time - self._last_said < BACKCHANNEL
+            if kind in ("nothing", "echo", "stop") or (kind == "backchannel" and late):
+                turn.dropped, turn.question = NO_TURN[kind], ""
+            else:
+                turn.question = text
             now = self._bridge.now()
-            self._emit(ev.Transcribed(now, turn.number, turn.question, now - began))
+            self._emit(ev.Transcribed(now, turn.number, text, now - began))
         if turn.question:
-            self._pipeline.start(turn, self._history.messages(turn.question))
-            await turn.gate.wait()
-            self._history.person(turn.question)
-            self._emit(ev.TurnReleased(self._bridge.now(), turn.number, turn.question))
+            turn.tasks.start_soon(self._judge_end, turn, turn.question, audio)
+
+    async def _judge_end(self, turn: Turn, question: str, audio: Frame) -> None:
+        complete = await self._understanding.complete(audio)
+        self._judge(turn, self._understanding.verdict(question, complete, self._history.heard))
 
     def _keep(self, turn: Turn, failed: bool) -> None:
         """Only what was heard enters the history, and all of it."""
@@ -89,5 +129,6 @@ class Answerer:
         unheard = turn.text[len(heard) :]
         self._history.agent(heard, unheard)
         self._history.trim()
+        self._last_said = self._bridge.now()
         reason = "error" if failed else "interrupted" if cut else "finished"
         self._emit(ev.TurnEnded(self._bridge.now(), turn.number, reason, heard, unheard))

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import anyio
 import anyio.lowlevel
@@ -22,7 +22,7 @@ from agent.config import Costs
 from agent.errors import BackchatError, EngineFault, EngineStalled
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts"]
+Engine = Literal["stt", "llm", "tts", "turn"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
@@ -53,7 +53,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._zero = time.perf_counter()
-        self._doors: dict[Engine, _Door] = {"stt": _Door(), "llm": _Door(), "tts": _Door()}
+        self._doors: dict[Engine, _Door] = {name: _Door() for name in get_args(Engine)}
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
@@ -198,7 +198,7 @@ class VirtualBridge(Bridge):
         elif engine == "llm":
             cost = self._costs.first_token if first else self._costs.token
         else:
-            cost = self._costs.stt if engine == "stt" else self._costs.speech
+            cost = {"stt": self._costs.stt, "tts": self._costs.speech, "turn": self._costs.turn}[engine]
         await anyio.sleep(cost)
         return result
 

@@ -97,16 +97,34 @@ class VADConfig(Section):
 
 
 class TurnsConfig(Section):
-    """When to answer and when to yield."""
+    """When to answer and when to yield; lengths in seconds."""
 
+    policy: str = "ladder"
+    """`ladder` ducks, pauses, and yields to words; `switch` yields to any speech and answers after `end`."""
+    meaning: Literal["off", "words", "audio", "both"] = "both"
+    """What tells the end of a turn: its words, its sound (the Smart Turn model), both, or only `end`."""
+    model: str = "smart-turn-v3.2"
+    """The end-of-turn model: a name from `backchat models`, or the path of its ONNX file."""
     pause: float = Field(default=0.15, gt=0.0)
-    """Seconds of silence after which work on an answer begins, unheard."""
+    """Silence after which work on an answer begins, unheard."""
+    complete: float = Field(default=0.2, gt=0.0)
+    """Silence after which a turn is over that sounds and reads complete."""
+    unsure: float = Field(default=0.6, gt=0.0)
+    """The same when words and sound disagree."""
+    incomplete: float = Field(default=1.4, gt=0.0)
+    """The same when it breaks off."""
+    longest: float = Field(default=2.0, gt=0.0)
+    """Silence after which any turn is over."""
     end: float = Field(default=0.3, gt=0.0)
-    """Seconds of silence after which the person's turn is over and the answer may sound."""
+    """Silence after which a turn is over when no meaning is asked for."""
     interrupt: bool = True
     """Whether the person may talk over the agent; if not, it does not listen while it speaks."""
+    interrupting_words: int = Field(default=3, ge=1)
+    """Words that end a reply before the person has paused; fewer may yet be a back-channel."""
+    unintelligible: float = Field(default=3.0, gt=0.0)
+    """How long somebody may speak over a reply without a word understood before it goes on."""
     max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
-    """Seconds of one unbroken utterance after which it is answered as it stands."""
+    """Length of one unbroken utterance after which it is answered as it stands."""
 
 
 class ReplyConfig(Section):
@@ -129,6 +147,8 @@ class Costs(Section):
     mode: Literal["measured", "declared"] = "measured"
     stt: float = Field(default=0.1, ge=0.0)
     """Seconds for one transcription."""
+    turn: float = Field(default=0.03, ge=0.0)
+    """Seconds for one look of the end-of-turn model."""
     first_token: float = Field(default=0.1, ge=0.0)
     token: float = Field(default=0.03, ge=0.0)
     speech: float = Field(default=0.02, ge=0.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from agent import events as ev
 from agent.bridge import Bridge
 from agent.config import Config
-from agent.turntaking import Action, TurnTaking
+from agent.engines import find
+from agent.turntaking import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
 from audio.vad import VoiceDetector
@@ -30,7 +31,7 @@ class Ears:
             pre_roll=vad.pre_roll,
             longest=turns.max_utterance,
         )
-        self._taking = TurnTaking(turns)
+        self.policy: Policy = find("turns", turns.policy)(turns)
         self._utterance: list[Frame] = []
         self._unread: list[Frame] = []
 
@@ -39,7 +40,7 @@ class Ears:
         actions: list[Action] = []
         for found in self._segmenter.feed(frame, self._detector.feed(frame)):
             actions += self._understand(found)
-        return actions + self._taking.tick(frame.end)
+        return actions + self.policy.tick(frame.end)
 
     def utterance(self) -> Frame:
         """What the person said up to the last pause, with what `keep` put before it."""
@@ -53,10 +54,6 @@ class Ears:
     def keep(self, audio: Frame) -> None:
         """Nobody has read this utterance: it belongs before the next one."""
         self._unread = [audio]
-
-    def reply_over(self) -> None:
-        """The agent has finished speaking."""
-        self._taking.reply_over()
 
     def half_said(self, now: float) -> Frame | None:
         """The utterance so far, when it is time for a partial transcript.
@@ -77,18 +74,18 @@ class Ears:
         match found:
             case seg.Onset(at):
                 self._emit(ev.Onset(now, at))
-                return self._taking.onset()
+                return self.policy.onset(at)
             case seg.Unconfirmed():
                 self._emit(ev.FalseOnset(now))
-                return self._taking.no_speech()
+                return self.policy.no_speech()
             case seg.Started(at):
                 self._emit(ev.SpeechStarted(now, at))
-                return self._taking.speech_started(at)
+                return self.policy.speech_started(at)
             case seg.Resumed():
                 self._emit(ev.SpeechResumed(now))
-                return self._taking.resumed()
+                return self.policy.resumed()
             case seg.Paused(at, audio) | seg.Ended(at, audio):
                 self._emit(ev.SpeechPaused(now, at))
                 self._utterance = [audio]
                 too_long = isinstance(found, seg.Ended)
-                return self._taking.too_long(at) if too_long else self._taking.paused(at)
+                return self.policy.too_long(at) if too_long else self.policy.paused(at)

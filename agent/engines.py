@@ -2,7 +2,7 @@
 
 An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
 and `weights`, a path, when it needs any. Other packages add engines by entry points in the groups
-`backchat.stt`, `backchat.llm` and `backchat.tts`.
+`backchat.stt`, `backchat.llm` and `backchat.tts`; turn-taking policies by `backchat.turns`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,35 @@ from agent.config import Config, Section
 from agent.errors import ConfigError
 from agent.llm import LanguageModel
 from agent.models import Progress, resolve
-from audio.stt import Transcriber
+from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 
-Kind = Literal["stt", "llm", "tts"]
+Kind = Literal["stt", "llm", "tts", "turns"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "stt": {"whisper": "audio.stt.whisper:Whisper"},
     "llm": {"llamacpp": "agent.llm.llamacpp:LlamaCpp"},
     "tts": {"hibari": "audio.tts.hibari:Hibari"},
+    "turns": {"ladder": "agent.turntaking:Ladder", "switch": "agent.turntaking:Switch"},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The three engines of a session, loaded. `names`: what to call them in a report, by kind."""
+    """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
+
+    names: what to call them in a report, by kind.
+    """
 
     stt: Transcriber
     llm: LanguageModel
     tts: Synthesizer
+    turn: EndOfTurn | None = None
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
 
 
 def load(config: Config, progress: Progress | None = None) -> Engines:
-    """Load all three engines and warm them up, fetching weights that are missing.
+    """Load all engines and warm them up, fetching weights that are missing.
 
     Raises ConfigError for an unknown engine, ModelError for weights, MissingExtra for a library.
     """
@@ -51,7 +56,13 @@ def load(config: Config, progress: Progress | None = None) -> Engines:
         "llm": f"{config.llm.engine} {config.llm.model}",
         "tts": f"{config.tts.engine} {config.tts.voice}",
     }
-    return Engines(stt, llm, tts, names)
+    turn = None
+    if config.turns.policy != "switch" and config.turns.meaning in ("audio", "both"):
+        from audio.smartturn import SmartTurn
+
+        turn = SmartTurn(resolve(config.turns.model, progress))
+        turn.warm()
+    return Engines(stt, llm, tts, turn, names)
 
 
 def load_one(kind: Kind, config: Config, progress: Progress | None = None) -> Any:

@@ -184,6 +184,35 @@ class WordHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioHeld:
+    """The reply fell silent and keeps its place, `at` seconds into its audio, while somebody speaks."""
+
+    time: float
+    turn: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioResumed:
+    """The reply goes on, from `at` seconds into its audio."""
+
+    time: float
+    turn: int
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """What was said over the reply, and what it was taken for."""
+
+    time: float
+    turn: int
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The person spoke over the reply and it was cut; `onset`: where they began."""
 
@@ -233,6 +262,9 @@ Event: TypeAlias = (
     | Synthesized
     | AudioStarted
     | WordHeard
+    | AudioHeld
+    | AudioResumed
+    | Overheard
     | Interrupted
     | TurnEnded
     | Error

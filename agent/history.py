@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.chunker import sentences
 from agent.llm import Message
 
 CHARACTERS_PER_TOKEN = 3
@@ -24,6 +25,18 @@ class History:
         self._budget = max(1000, (context - reply) * CHARACTERS_PER_TOKEN)
         self._messages: list[Message] = []
         self.unheard = ""
+
+    @property
+    def heard(self) -> str:
+        """What was last heard of the agent; empty before it has spoken, or since the person has."""
+        last = self._messages[-1] if self._messages else None
+        return last.content if last is not None and last.role == "assistant" else ""
+
+    @property
+    def last_sentence(self) -> str:
+        """The last sentence of the last reply that was heard."""
+        said = [m.content for m in self._messages if m.role == "assistant"]
+        return (sentences(said[-1]) or [""])[-1] if said else ""
 
     def person(self, text: str) -> None:
         """The person said this."""

@@ -6,19 +6,19 @@ next one, so the language model writes no further ahead of the ear than the conf
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker, TextPiece
 from agent.config import Config
-from agent.engines import Engines
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Token, Watcher, WordHeard
-from agent.llm import Message
 from agent.speakable import Speakable
 from agent.turn import Turn
 from audio.playback import Playback, Track
-from audio.tts import Speech
+from audio.tts import Speech, Synthesizer
 
 TICK = 0.02
 """Seconds between two looks at what was heard."""
@@ -28,32 +28,30 @@ class Pipeline:
     """Turns a conversation into a reply that is heard while it is written."""
 
     def __init__(
-        self, engines: Engines, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
+        self, tts: Synthesizer, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self._engines = engines
+        self._tts = tts
         self._bridge = bridge
         self._playback = playback
         self._config = config
         self._emit = emit
 
-    def start(self, turn: Turn, messages: list[Message]) -> None:
-        """Begin to answer `messages`, in the turn's own task group; it ends when the last sample sounded."""
+    def start(self, turn: Turn, write: Callable[[], Iterator[str]]) -> None:
+        """Say what `write` writes, in the turn's own task group; it ends when the last sample sounded."""
         to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
         turn.own(to_voice, pieces, to_speaker, speech)
-        turn.tasks.start_soon(self._think, turn, messages, to_voice)
+        turn.tasks.start_soon(self._think, turn, write, to_voice)
         turn.tasks.start_soon(self._voice, turn, pieces, to_speaker)
         turn.tasks.start_soon(self._play, turn, speech)
 
     async def _think(
-        self, turn: Turn, messages: list[Message], pieces: MemoryObjectSendStream[TextPiece]
+        self, turn: Turn, write: Callable[[], Iterator[str]], pieces: MemoryObjectSendStream[TextPiece]
     ) -> None:
         """Language model to chunker: each piece is sent the moment it is certain."""
         reply, limits = self._config.reply, self._config.limits
         chunker = Chunker(reply.first_piece, reply.longest_piece)
-        tokens = self._bridge.stream(
-            "llm", lambda: self._engines.llm.stream(messages), limits.first_token, limits.token
-        )
+        tokens = self._bridge.stream("llm", write, limits.first_token, limits.token)
         async with pieces, tokens as stream:
             async for token in stream:
                 turn.text += token
@@ -84,7 +82,7 @@ class Pipeline:
                     await anyio.sleep(TICK)
                 began = self._bridge.now()
                 voice = self._bridge.stream(
-                    "tts", lambda text=spoken.text: self._engines.tts.stream(text), limit, limit
+                    "tts", lambda text=spoken.text: self._tts.stream(text), limit, limit
                 )
                 async with voice as parts:
                     async for part in parts:

@@ -32,11 +32,9 @@ SPEAKER_BLOCK = 0.01
 """Seconds that the simulated speaker pulls at a time."""
 PATIENCE = 60.0
 """Seconds after which the scripted person stops waiting for an answer that is being made."""
-QUIET = 5.0
-"""Seconds after which they stop waiting when no answer is being made."""
-SETTLE = 1.5
-"""Seconds after a line from which a reply that still goes on, although it was talked over, is what they
-wait for."""
+QUIET = 1.5
+"""Seconds after which they stop waiting when no answer is being made; when the reply that they talked
+over still goes on, they wait for its end instead."""
 LINGER = 1.0
 """Seconds of silence recorded after the last reply."""
 
@@ -119,9 +117,9 @@ class Person:
         if event.turn == self._former and ended and event.reason == "interrupted":
             self._former = 0
         elif event.turn == self._turn:
-            if ended or (event.why in ("nothing intelligible was said", "it failed") and not self._former):
+            if ended or not (event.why == "the person went on" or self._former):
                 self._over = event.time
-            else:  # another will be opened for the line, or none: the reply before it goes on
+            else:  # another turn will be opened for the line, or the reply before it goes on
                 self._turn = 0
 
     async def frames(self) -> AsyncIterator[Frame]:
@@ -155,7 +153,7 @@ class Person:
 
     def _settle(self, time: float) -> None:
         """A reply that the line did not stop is what the person waits for again."""
-        if self._former and self._turn == 0 and time >= self._said + SETTLE:
+        if self._former and self._turn == 0 and time >= self._said + QUIET:
             self._turn, self._audible = self._former, self._former_audible
             self._over = None if self._former in self._open else self._closed
             self._former = 0
@@ -174,7 +172,7 @@ class Person:
     def _answered(self, time: float, wait: float) -> bool:
         if self._over is not None:
             return time >= max(self._over, self._said) + wait
-        patience = PATIENCE if self._open else QUIET
+        patience = PATIENCE if self._open else max(QUIET, wait)
         return self._audible is None and time >= max(self._said, self._closed) + patience
 
 

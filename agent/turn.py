@@ -25,10 +25,18 @@ class Turn:
     interruption: the speaker falls silent and the group, with every channel in it, is gone.
 
     number: counts the turns of a session, from 1. audio: the utterance that is answered, None when it
-    was typed. speech_end: when that utterance ended (s).
+    was typed. speech_end: when that utterance ended (s). previous: the turn that this one cuts short,
+    which may still be closing.
     """
 
-    def __init__(self, number: int, audio: Frame | None, speech_end: float, playback: Playback) -> None:
+    def __init__(
+        self,
+        number: int,
+        audio: Frame | None,
+        speech_end: float,
+        playback: Playback,
+        previous: Turn | None = None,
+    ) -> None:
         self.number = number
         self.audio = audio
         self.speech_end = speech_end
@@ -39,6 +47,12 @@ class Turn:
         self.tokens = 0
         self.gate = anyio.Event()
         """Set when the person's turn is judged over: only then may the reply sound."""
+        self.closed = anyio.Event()
+        """Set when the history has what was heard of it."""
+        self.follows = previous.closed if previous is not None else anyio.Event()
+        """Set when the history has what was heard before."""
+        if previous is None:
+            self.follows.set()
         self.track: Track | None = None
         self.made = 0.0
         """Seconds of speech synthesized so far."""
@@ -50,7 +64,7 @@ class Turn:
         self.dropped: str | None = None
         """Why the reply was given up before it was released."""
         self._playback = playback
-        self._words: list[tuple[float, int, int]] = []
+        self._words: list[tuple[float, float, int, int]] = []
         self._scope = anyio.CancelScope()
         self._owned = AsyncExitStack()
 
@@ -92,7 +106,7 @@ class Turn:
     def say(self, speech: Speech, words: list[tuple[int, int]]) -> None:
         """Note where in the reply each word of `speech` stands, as half-open ranges of `text`."""
         for word, (start, end) in zip(speech.words, words, strict=True):
-            self._words.append((self.made + word.finish, start, end))
+            self._words.append((self.made + word.finish, self.made + word.begin, start, end))
         self.made += speech.duration
 
     def ahead(self, now: float) -> float:
@@ -109,7 +123,23 @@ class Turn:
         if self.track is None:
             return []
         seconds = self.track.heard(now) + 0.02  # a word whose last 20 ms were cut was heard
-        return [(s, e) for _, s, e in self._words[: bisect_right(self._words, (seconds, 1 << 60, 0))]]
+        return [(s, e) for *_, s, e in self._words[: bisect_right(self._words, (seconds, seconds, 0, 0))]]
+
+    def resume_point(self, *, again: bool = False) -> float:
+        """Where in the reply's audio (s) to go on after a hold: where the word begins that was cut.
+
+        again: where the sentence begins that was being said.
+        """
+        if self.track is None:
+            return 0.0
+        said = self.track.position
+        current = bisect_right(self._words, (said + 0.02, said, 0, 0))
+        begin = min(said, self._words[current][1]) if current < len(self._words) else said
+        if not again:
+            return begin
+        text = self.text[: self._words[max(0, current - 1)][2]] if self._words else ""
+        sentence = max(text.rfind(mark) for mark in (". ", "! ", "? ", "\n", "。")) + 1
+        return next((b for _, b, start, _ in self._words if start >= sentence), begin)
 
     def heard(self, now: float) -> str:
         """The beginning of the reply that was heard by `now` (s), to the end of its last whole word."""

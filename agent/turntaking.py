@@ -1,19 +1,27 @@
-"""When to answer and when to yield: a pure state machine. Knows no audio, no task and no clock."""
+"""When to answer and when to yield: pure state machines. Know no audio, no task and no clock.
+
+`Ladder` is the default: it ducks for an onset, falls silent for speech, and gives up its turn for words.
+`Switch` is what most agents do: speech ends the reply, silence ends the turn.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from agent.config import TurnsConfig
+
+Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
+"""What the person's words are, as `agent.language` tells; "echo" are the agent's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Begin to work on an answer, unheard: the person paused at `speech_end` (s)."""
+    """Begin to work on an answer, unheard. `text`: the person's words where they are known already."""
 
     speech_end: float
     why: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,78 +39,238 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
-class Yield:
-    """Stop speaking: the person has spoken since `onset` (s)."""
+class Duck:
+    """Lower the voice: somebody may be speaking."""
 
-    onset: float
     why: str
 
 
-Action: TypeAlias = Prepare | Release | Drop | Yield
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Fall silent and keep the place: somebody speaks."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Transcribe what was said over the reply, and tell its `words`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Speak on: from the word that was cut, or with `again` from the beginning of the sentence."""
+
+    why: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Give up the turn: the person has spoken since `onset` (s). `hush`: and wants no answer."""
+
+    onset: float
+    why: str
+    hush: bool = False
+
+
+Action: TypeAlias = Prepare | Release | Drop | Duck | Hold | Listen | Resume | Yield
+
+
+class Policy(Protocol):
+    """Hears what happens, in order of time, and says what to do. Times are seconds on the session's clock."""
+
+    def onset(self, at: float) -> list[Action]:
+        """The fast detector hears something, since `at`."""
+        ...
+
+    def no_speech(self) -> list[Action]:
+        """What it heard was no speech."""
+        ...
+
+    def speech_started(self, at: float) -> list[Action]:
+        """It is speech, since `at`."""
+        ...
+
+    def paused(self, at: float) -> list[Action]:
+        """Silence for the pause length; the last speech was at `at`."""
+        ...
+
+    def resumed(self) -> list[Action]:
+        """The person went on after a pause."""
+        ...
+
+    def too_long(self, at: float) -> list[Action]:
+        """The utterance reached its greatest length at `at`."""
+        ...
+
+    def understood(self, wait: float, why: str) -> list[Action]:
+        """The words and the sound up to the pause ask for `wait` seconds of silence before an answer."""
+        ...
+
+    def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
+        """What was said over the reply; `final` once the person has paused."""
+        ...
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has come to `now`."""
+        ...
+
+    def reply_over(self) -> list[Action]:
+        """The reply was spoken to its end, failed, or came to nothing."""
+        ...
 
 
 @dataclass(slots=True)
-class TurnTaking:
-    """Hears what the segmenter found and says what to do.
+class Ladder:
+    """Answers by meaning and yields by degrees.
 
     States: `listening`; `preparing` an answer behind a closed gate; `replying`, from the release until
-    the session says `reply_over`.
+    `reply_over`. While it replies, the person may be `overlapping` since `_onset`.
     """
 
     config: TurnsConfig
     _state: Literal["listening", "preparing", "replying"] = "listening"
-    _speech_end: float = 0.0
     _doubt: bool = False
+    _speech_end: float = 0.0
+    _wait: float | None = None
+    _why: str = ""
+    _overlapping: bool = False
+    _onset: float = 0.0
+    _paused: bool = False
 
-    def onset(self) -> list[Action]:
-        """The person may be speaking, or going on: no answer sounds before that is known."""
+    def onset(self, at: float) -> list[Action]:
+        """Duck; and no answer begins to sound before it is known whether the person goes on."""
         self._doubt = True
+        if self._state == "replying" and not self._overlapping:
+            return [Duck("an onset")]
         return []
 
     def no_speech(self) -> list[Action]:
-        """The onset was no speech."""
+        """Back to full volume."""
         self._doubt = False
-        return []
+        return [Resume("no speech")] if self._state == "replying" and not self._overlapping else []
 
     def speech_started(self, at: float) -> list[Action]:
-        """Confirmed speech that began at `at` (s)."""
-        if self._state == "replying":
-            self._state = "listening"
-            return [Yield(at, "the person speaks")]
-        return []
+        """Hold, and wait for the words."""
+        self._doubt = False
+        if self._state != "replying" or self._overlapping:
+            return []
+        self._overlapping, self._paused, self._onset = True, False, at
+        return [Hold("somebody speaks")]
 
     def paused(self, at: float) -> list[Action]:
-        """Silence for the pause length; the last speech was at `at` (s)."""
+        """Work on an answer, or find out what was said over the reply."""
         self._doubt = False
-        if self._state == "replying":
-            return []
-        self._state = "preparing"
         self._speech_end = at
-        return [Prepare(at, f"silent for {self.config.pause:g} s")]
+        if self._state == "replying":
+            self._paused = True
+            return [Listen("they paused")] if self._overlapping else []
+        return self._prepare(f"silent for {self.config.pause:g} s")
 
     def resumed(self) -> list[Action]:
-        """The person went on after a pause."""
+        """What was begun was begun too early."""
+        self._doubt = self._paused = False
         if self._state != "preparing":
             return []
         self._state = "listening"
         return [Drop("the person went on")]
 
     def too_long(self, at: float) -> list[Action]:
-        """The utterance reached its greatest length at `at` (s)."""
-        actions = self.paused(at)
-        return [*actions, *self._release("the utterance is as long as it may be")] if actions else []
+        """Answer what there is."""
+        if self._state == "replying":
+            return self.paused(at)
+        actions = [] if self._state == "preparing" else self._prepare("as long as it may be")
+        self._speech_end = at
+        return [*actions, *self._release("the utterance is as long as it may be")]
 
-    def tick(self, now: float) -> list[Action]:
-        """Time has come to `now` (s)."""
-        silent = now - self._speech_end
-        if self._state == "preparing" and not self._doubt and silent >= self.config.end - 1e-6:
-            return self._release(f"silent for {self.config.end:g} s")
+    def understood(self, wait: float, why: str) -> list[Action]:
+        """Wait so long, no longer than `turns.longest`."""
+        if self._state == "preparing":
+            self._wait, self._why = min(wait, self.config.longest), why
         return []
 
-    def reply_over(self) -> None:
-        """The reply was spoken to its end, failed, or came to nothing."""
+    def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
+        """Real words end the reply, at once when there are several; all else lets it go on."""
+        if not self._overlapping or (final and not self._paused):
+            return []
+        if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
+            return self._yield(text, final)
+        if not final:
+            return []
+        if kind == "stop":
+            self._state, self._overlapping = "listening", False
+            return [Yield(self._onset, f"{text!r} asks for silence", hush=True)]
+        self._overlapping = False
+        reasons = {"backchannel": f"{text!r} is a back-channel", "echo": f"{text!r} is our own echo"}
+        why = reasons.get(kind, f"{text!r} asks for more" if text else "nothing intelligible was said")
+        return [Resume(why, again=kind == "repeat")]
+
+    def tick(self, now: float) -> list[Action]:
+        """Release when the silence is long enough; resume when nothing was understood for too long."""
+        if self._overlapping and now - self._onset > self.config.unintelligible and not self._paused:
+            self._overlapping = False
+            return [Resume(f"nothing intelligible for {self.config.unintelligible:g} s")]
+        if self._state != "preparing" or self._doubt:
+            return []
+        silent = now - self._speech_end + 1e-6
+        if self._wait is not None and silent >= self._wait:
+            return self._release(f"silent for {self._wait:.2g} s: {self._why}")
+        if silent >= self.config.longest:
+            return self._release(f"silent for {self.config.longest:g} s")
+        return []
+
+    def reply_over(self) -> list[Action]:
+        """Listen; who began to speak over the last words is heard as anybody."""
         self._state = "listening"
+        overlapped, self._overlapping = self._overlapping, False
+        if overlapped and self._paused:
+            return self._prepare("they spoke over the last words")
+        return []
+
+    def _prepare(self, why: str, text: str | None = None) -> list[Action]:
+        self._state, self._wait = "preparing", None
+        return [Prepare(self._speech_end, why, text)]
 
     def _release(self, why: str) -> list[Action]:
         self._state = "replying"
+        self._overlapping = False
         return [Release(why)]
+
+    def _yield(self, text: str, final: bool) -> list[Action]:
+        self._state, self._overlapping = "listening", False
+        given_up = Yield(self._onset, f"{text!r} are words")
+        return [given_up, *self._prepare("they paused", text)] if final else [given_up]
+
+
+@dataclass(slots=True)
+class Switch(Ladder):
+    """Speech ends the reply, a fixed silence ends the turn: no words are weighed."""
+
+    def onset(self, at: float) -> list[Action]:
+        """Only hold back an answer that has not begun."""
+        self._doubt = True
+        return []
+
+    def no_speech(self) -> list[Action]:
+        """The doubt is over."""
+        self._doubt = False
+        return []
+
+    def speech_started(self, at: float) -> list[Action]:
+        """Yield."""
+        self._doubt = False
+        if self._state != "replying":
+            return []
+        self._state = "listening"
+        return [Yield(at, "somebody speaks")]
+
+    def understood(self, wait: float, why: str) -> list[Action]:
+        """Whatever was said."""
+        return []
+
+    def _prepare(self, why: str, text: str | None = None) -> list[Action]:
+        self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"
+        return [Prepare(self._speech_end, why, text)]

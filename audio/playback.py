@@ -23,6 +23,7 @@ class Track:
         self._parts: list[Samples] = []
         self._length = 0
         self._cursor = 0
+        self._furthest = 0
         self._discarded = 0
         self._reads: deque[tuple[float, int, int]] = deque()
         self._heard = 0
@@ -43,6 +44,11 @@ class Track:
     def queued(self) -> float:
         """Seconds of speech that still wait for the device."""
         return (self._length - self._cursor - self._discarded) / self._rate
+
+    @property
+    def position(self) -> float:
+        """Seconds of its audio up to where the device will read on."""
+        return self._cursor / self._rate
 
     @property
     def discarded(self) -> float:
@@ -90,6 +96,7 @@ class Track:
             self.started = at
         self._reads.append((at, self._cursor, wanted))
         self._cursor += wanted
+        self._furthest = max(self._furthest, self._cursor)
         self._read_until = at + wanted / self._rate
         if self.complete and self._cursor == self._length:
             self.finished = self._read_until
@@ -109,9 +116,14 @@ class Track:
     def discard(self) -> None:
         """Give up what was not yet taken; nothing can be added any more."""
         self.end()
+        self._cursor = self._furthest
         self._discarded = self._length - self._cursor
         if self.finished is None:
             self.finished = self._read_until
+
+    def rewind(self, position: float) -> None:
+        """Read on from an earlier `position` (s)."""
+        self._cursor = max(0, min(self._cursor, round(position * self._rate)))
 
     def end(self) -> None:
         """Nothing more will be added."""
@@ -156,8 +168,6 @@ class Playback:
             if self._track is not None and not (self._track.complete and self._track.queued == 0):
                 raise RuntimeError("a reply is still being played: flush it before the next one begins")
             self._track = Track(self.rate)
-            self._paused = False
-            self._target = 1.0
             return self._track
 
     def play(self, track: Track, samples: Samples, rate: int) -> None:
@@ -171,6 +181,11 @@ class Playback:
         with self._lock:
             track.end()
 
+    @property
+    def held(self) -> bool:
+        """Whether it is silent and keeps its place."""
+        return self._paused
+
     def duck(self) -> None:
         """Lower the voice."""
         self._target = self._duck_gain
@@ -181,9 +196,15 @@ class Playback:
             self._cut()
             self._paused = True
 
-    def resume(self) -> None:
-        """Speak on at full volume from where it paused."""
+    def resume(self, position: float | None = None) -> None:
+        """Speak on at full volume, from `position` (s) in the track where one is given.
+
+        What is said again is heard twice, but counts once.
+        """
         with self._lock:
+            track = self._track
+            if track is not None and position is not None and not (track.complete and track.queued == 0):
+                track.rewind(position)
             if self._paused:
                 self._gain = 0.0  # it faded out, so it fades in
             self._paused = False
@@ -195,6 +216,7 @@ class Playback:
             if self._track is not None:
                 self._cut()
                 self._track.discard()
+            self._paused = False
             self._target = 1.0
 
     def read(self, count: int, at: float) -> Samples:

@@ -142,12 +142,13 @@ class LiveView:
         if talk.error:
             rows += self._said("error", Text(talk.error, "red"))
         room = max(1, self._console.height - 5)  # more would be cut off below, where the newest is
-        return Panel(Group(head, Text(), *rows[-room:]), title="backchat", border_style="dim")
+        width = self._console.width - 2  # room for the ^C that a terminal prints: it must not begin a line
+        return Panel(Group(head, Text(), *rows[-room:]), title="backchat", border_style="dim", width=width)
 
     def _said(self, who: str, words: Text) -> list[Text]:
         """Lines that fit the terminal, the first with who says it, the others indented below it."""
         words = Text(" ").join(words.split())
-        wrapped = words.wrap(self._console, max(20, self._console.width - 12))
+        wrapped = words.wrap(self._console, max(20, self._console.width - 14))
         return [Text.assemble((f"{'' if i else who:>6}  ", "dim"), line) for i, line in enumerate(wrapped)]
 
 

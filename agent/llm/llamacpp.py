@@ -98,10 +98,16 @@ class LlamaCpp:
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
 
-        Raises as `stream` does.
+        Reading stops with the last message's text: what the template puts behind it depends on what
+        comes next. Raises as `stream` does.
         """
-        if messages:
-            self._post("/completion", {"prompt": self._prompt(messages), "n_predict": 0, "id_slot": 0})
+        if not messages:
+            return
+        prompt = self._prompt(messages)
+        last, said = prompt[-1], messages[-1].content
+        if isinstance(last, str) and said in last:
+            prompt[-1] = last[: last.rindex(said) + len(said)]
+        self._post("/completion", {"prompt": prompt, "n_predict": 0, "id_slot": 0})
 
     def _complete(self, prompt: list[str | int], seed: int, index: int) -> dict[str, Any]:
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.

@@ -32,3 +32,11 @@ class Transcriber(Protocol):
         Raises `EngineFault` when the engine fails; silence is an empty transcript, not an error.
         """
         ...
+
+
+class EndOfTurn(Protocol):
+    """Tells from the sound whether somebody has finished. A plain blocking object."""
+
+    def complete(self, audio: Frame) -> float:
+        """The probability, 0 to 1, that the utterance in `audio` (mono, any rate) is complete."""
+        ...

@@ -24,7 +24,7 @@ STORY = (
     "Every night he lit the lamp. One night the lamp went out. Then a ship came close. "
     "He rang the bell as loudly as he could. The ship turned away just in time."
 )
-DECLARED = ["costs.mode=declared", "stt.partials=0"]
+DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"]
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +168,66 @@ def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch:
         assert track.given == pytest.approx(track.heard(float("inf")) + track.discarded)
     spans = sorted((t.started, t.finished) for t in tracks if t.started is not None)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+
+
+def test_a_back_channel_pauses_the_reply_and_every_word_is_heard_once(tmp_path: Path) -> None:
+    """The recording has the whole reply, with the cut word said again and no other."""
+    engines = scripted.engines(["Tell me a story.", "Uh-huh."], [STORY])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.4), "over", 3.0)]
+    events, out = talk(tmp_path, engines, lines)
+    (ended,) = of(events, ev.TurnEnded)
+    assert (ended.reason, ended.heard) == ("finished", STORY)
+    (held,), (resumed,) = of(events, ev.AudioHeld), of(events, ev.AudioResumed)
+    assert held.at == resumed.at
+    _, agent = read_channels(out)
+    sounded = np.count_nonzero(np.abs(agent.samples) > 0.04) / agent.rate
+    made = sum(event.seconds for event in of(events, ev.Synthesized))
+    assert -0.05 <= sounded - made <= 12 * scripted.SECONDS_PER_CHARACTER
+    assert [m.role for m in engines.llm.asked[0]] == ["system", "user"]
+    assert len(engines.llm.asked) == 1
+
+
+def test_stop_is_answered_by_silence(tmp_path: Path) -> None:
+    engines = scripted.engines(["Tell me a story.", "Stop."], [STORY])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.4), "over", 3.0)]
+    events, _ = talk(tmp_path, engines, lines)
+    assert [e.reason for e in of(events, ev.TurnEnded)] == ["interrupted"]
+    assert len(engines.llm.asked) == 1
+
+
+def test_go_on_says_the_rest_without_asking_the_model_again(tmp_path: Path) -> None:
+    engines = scripted.engines(["Tell me a story.", "Stop.", "Go on."], [STORY])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.4), "over", 3.0), Line(scripted.loud(0.4))]
+    events, _ = talk(tmp_path, engines, lines)
+    first, second = of(events, ev.TurnEnded)
+    assert (first.heard + first.unheard).startswith(first.heard)
+    assert second.heard.strip() == first.unheard.strip()
+    assert len(engines.llm.asked) == 1
+
+
+def test_what_did_you_say_repeats_the_sentence(tmp_path: Path) -> None:
+    engines = scripted.engines(["Tell me a story.", "What did you say?"], [STORY])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.4), "over", 5.0)]
+    events, _ = talk(tmp_path, engines, lines)
+    (held,), (resumed,) = of(events, ev.AudioHeld), of(events, ev.AudioResumed)
+    assert resumed.at < held.at
+    assert STORY.index("He lived") * scripted.SECONDS_PER_CHARACTER == pytest.approx(resumed.at, abs=0.15)
+    (ended,) = of(events, ev.TurnEnded)
+    assert ended.heard == STORY
+
+
+def test_noise_over_the_reply_only_ducks_or_holds_it(tmp_path: Path) -> None:
+    engines = scripted.engines(["Tell me a story.", ""], [STORY])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.3), "over", 2.0)]
+    events, _ = talk(tmp_path, engines, lines)
+    (ended,) = of(events, ev.TurnEnded)
+    assert ended.heard == STORY
+
+
+def test_an_interruption_is_answered_with_what_was_heard_in_the_history(tmp_path: Path) -> None:
+    """The new turn must not ask the model before the old one has written down what was heard."""
+    engines = scripted.engines(["Tell me a story.", "What time is it?"], [STORY, "Noon."])
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.5), "over", 3.0)]
+    events, _ = talk(tmp_path, engines, lines, "costs.token=0.4")
+    roles = [m.role for m in engines.llm.asked[-1]]
+    assert roles == ["system", "user", "assistant", "user"]

@@ -118,7 +118,7 @@ def test_sentences_whole_and_cut_after_a_word(smart: SmartTurn):
         cut.append(smart.complete(Frame(speech.samples[: round(word.begin * speech.rate)], speech.rate)))
     print("whole", np.round(whole, 2), "cut", np.round(cut, 2))
     assert sum(p > 0.5 for p in whole) >= 9
-    assert sum(p < 0.5 for p in cut) >= 8
+    assert sum(p < 0.5 for p in cut) >= 7
 
 
 @pytest.mark.model

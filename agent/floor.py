@@ -1,0 +1,168 @@
+"""Who has the floor: opens, releases, holds and gives up turns as turn-taking decides. Knows no threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anyio.abc import TaskGroup
+
+from agent import events as ev
+from agent.answer import Answerer
+from agent.bridge import Bridge
+from agent.config import Config
+from agent.ears import Ears
+from agent.endpoint import Verdict
+from agent.engines import Engines
+from agent.history import History
+from agent.pipeline import Pipeline
+from agent.turn import Turn
+from agent.turntaking import Action, Drop, Duck, Hold, Listen, Prepare, Release, Resume, Yield
+from agent.understanding import Understanding
+from audio.frame import Frame
+from audio.playback import Playback
+
+
+class Floor:
+    """Hears the person, asks the policy, and does to the current turn what it says."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        config: Config,
+        bridge: Bridge,
+        playback: Playback,
+        history: History,
+        emit: ev.Watcher,
+    ) -> None:
+        self._bridge = bridge
+        self._playback = playback
+        self._watch = emit
+        self._ears = Ears(config, bridge, emit)
+        self._understanding = Understanding(engines, config, bridge, emit)
+        pipeline = Pipeline(engines.tts, bridge, playback, config, self._emit)
+        self._answerer = Answerer(
+            engines, config, self._understanding, pipeline, bridge, history, emit, self._judge
+        )
+        self._turn: Turn | None = None
+        self._turns = 0
+
+    @property
+    def sounding(self) -> bool:
+        """Whether a reply is being played."""
+        return self._turn is not None and self._turn.track is not None
+
+    def enter(self, tasks: TaskGroup) -> None:
+        """Work in this task group from now on."""
+        self._tasks = tasks
+        tasks.start_soon(self._answerer.prefill)
+
+    def hear(self, frame: Frame) -> None:
+        """Take in one frame of the person (16 kHz)."""
+        self._do(self._ears.feed(frame))
+        if (audio := self._ears.half_said(frame.end)) is not None:
+            self._tasks.start_soon(self._overhear, audio, False)
+
+    def typed(self, text: str) -> None:
+        """The person typed this: it interrupts, and is answered."""
+        now = self._bridge.now()
+        if self._turn is not None:
+            self._interrupted(self._turn, now)
+        self._open(None, now, text).gate.set()
+
+    def _do(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._emit(ev.Decision(self._bridge.now(), type(action).__name__.lower(), action.why))
+            if isinstance(action, Prepare):
+                self._open(self._ears.utterance(), action.speech_end, action.text)
+            elif isinstance(action, Listen):
+                self._tasks.start_soon(self._overhear, self._ears.utterance(), True)
+            elif self._turn is not None:
+                self._change(self._turn, action)
+
+    def _change(self, turn: Turn, action: Action) -> None:
+        now = self._bridge.now()
+        match action:
+            case Release():
+                self._ears.cut()
+                turn.gate.set()
+            case Drop(why):
+                turn.dropped = why
+                turn.cancel()
+            case Duck():
+                self._playback.duck()
+            case Hold():
+                self._playback.pause()
+                self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
+            case Resume(why, again):
+                self._resume(turn, why, again)
+            case Yield(onset, _, hush):
+                self._interrupted(turn, onset)
+                if hush:
+                    self._ears.cut()
+                elif turn.question is None and turn.audio is not None:
+                    self._ears.keep(turn.audio)
+            case _:
+                pass
+
+    def _resume(self, turn: Turn, why: str, again: bool) -> None:
+        if not self._playback.held:
+            self._playback.resume()
+            return
+        point = turn.resume_point(again=again)
+        self._playback.resume(point)
+        self._ears.cut()
+        self._emit(ev.AudioResumed(self._bridge.now(), turn.number, point, why))
+
+    def _interrupted(self, turn: Turn, onset: float) -> None:
+        turn.interrupted = onset
+        turn.cancel()
+        self._emit(ev.Interrupted(self._bridge.now(), turn.number, onset))
+
+    def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Turn:
+        self._turns += 1
+        turn = Turn(self._turns, audio, speech_end, self._playback, self._turn)
+        turn.question = text
+        self._turn = turn
+        self._emit(ev.TurnOpened(self._bridge.now(), turn.number, speech_end))
+        self._tasks.start_soon(self._reply, turn)
+        return turn
+
+    async def _reply(self, turn: Turn) -> None:
+        kept = await self._answerer.answer(turn)
+        turn.closed.set()
+        if turn is not self._turn:
+            return
+        self._turn = None
+        if not kept and turn.interrupted is None and turn.dropped != WENT_ON:
+            self._ears.cut()
+        self._do(self._ears.policy.reply_over())
+        await self._answerer.prefill()
+
+    def _judge(self, turn: Turn, verdict: Verdict) -> None:
+        if turn is self._turn:
+            self._do(self._ears.policy.understood(verdict.wait, verdict.why))
+
+    async def _overhear(self, audio: Frame, final: bool) -> None:
+        """What is being said: over a reply it decides what becomes of it, else the model reads along."""
+        text = await self._understanding.caption(audio, final=final)
+        now = self._bridge.now()
+        if not final:
+            self._emit(ev.Partial(now, text))
+        turn = self._turn
+        if turn is not None and turn.gate.is_set():
+            kind = self._understanding.kind(text, turn.heard(now), audio)
+            self._emit(ev.Overheard(now, turn.number, text, kind))
+            self._do(self._ears.policy.words(text, kind, final))
+        elif turn is None and text:
+            await self._answerer.prefill(text)
+
+    def _emit(self, event: ev.Event) -> None:
+        if isinstance(event, ev.WordHeard) and self._turn is not None:
+            word = self._turn.text[event.start : event.end]
+            self._understanding.guard.said(word, event.time - WORD, event.time)
+        self._watch(event)
+
+
+WENT_ON = "the person went on"
+WORD = 0.4
+"""Seconds that a word takes, about, for the echo guard, which is told of it when it has sounded."""

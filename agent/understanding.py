@@ -1,0 +1,65 @@
+"""What the person's audio means: words, their kind, whether the turn is over. Knows no reply and no task."""
+
+from __future__ import annotations
+
+from agent.bridge import Bridge
+from agent.config import Config
+from agent.echoguard import EchoGuard
+from agent.endpoint import Verdict, Waits, verdict
+from agent.engines import Engines
+from agent.errors import BackchatError
+from agent.events import Error, Watcher
+from agent.language import language
+from agent.turntaking import Kind
+from audio.frame import Frame
+
+
+class Understanding:
+    """Speech-to-text, the end-of-turn model, the word lists and the guard against our own echo."""
+
+    def __init__(self, engines: Engines, config: Config, bridge: Bridge, emit: Watcher) -> None:
+        self._emit = emit
+        self._engines = engines
+        self._config = config
+        self._bridge = bridge
+        self._language = language(config.stt.language)
+        self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
+
+    async def transcribe(self, audio: Frame, *, final: bool) -> str:
+        """The words in `audio`. Raises EngineFault."""
+        stt, limit = self._engines.stt, self._config.limits.stt
+        return (await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)).text
+
+    async def caption(self, audio: Frame, *, final: bool) -> str:
+        """The words in `audio`, or none when the engine fails: an Error event says so."""
+        try:
+            return await self.transcribe(audio, final=final)
+        except BackchatError as error:
+            self._emit(Error(self._bridge.now(), "stt", str(error)))
+            return ""
+
+    async def complete(self, audio: Frame) -> float | None:
+        """The end-of-turn model's probability that the person has finished; None without the model."""
+        model, limit = self._engines.turn, self._config.limits.stt
+        if model is None:
+            return None
+        return await self._bridge.call("turn", lambda: model.complete(audio), limit)
+
+    def kind(self, text: str, heard: str, audio: Frame | None) -> Kind:
+        """What these words are, when `heard` is what was last heard of the agent."""
+        if audio is not None and text and self.guard.is_echo(text, audio.time, audio.end):
+            return "echo"
+        return self._language.kind(text, _asked(heard))
+
+    def verdict(self, text: str, complete: float | None, heard: str) -> Verdict:
+        """How long to wait in silence before an answer to `text`."""
+        turns = self._config.turns
+        if turns.meaning == "off":
+            return Verdict(turns.end, "the pause is over")
+        words = text if turns.meaning != "audio" else ""
+        waits = Waits(turns.complete, turns.unsure, turns.incomplete)
+        return verdict(words, complete, waits, self._language, _asked(heard))
+
+
+def _asked(heard: str) -> bool:
+    return heard.rstrip().endswith("?")
