@@ -23,7 +23,7 @@ ALIKE = 0.7
 ECHO = 0.7
 """Share of the words heard that must be the agent's, in its order."""
 
-_LEFT_OUT = 0.1
+_LEFT_OUT = 0.15
 """What a word of the agent's costs that was not heard: a canceller lets only parts of an echo through."""
 
 _CUT = 3
@@ -109,5 +109,8 @@ def _same(word: str, other: str, *, first: bool = False, last: bool = False) -> 
     # Short words are alike by chance ("no", "now"), so of those only the very same will do.
     if min(len(word), len(other)) < 4:
         return 0.0
-    likeness = difflib.SequenceMatcher(None, word, other, autojunk=False).ratio()
+    compared = difflib.SequenceMatcher(None, word, other, autojunk=False)
+    if min(compared.real_quick_ratio(), compared.quick_ratio()) < ALIKE:  # most pairs, and in no time
+        return 0.0
+    likeness = compared.ratio()
     return likeness if likeness >= ALIKE else 0.0

@@ -183,6 +183,7 @@ class _FarEnd:
         """Append what is played."""
         gap = frame.time - self._ended
         if self._resampler is None or self._resampler.source != frame.rate:
+            gap = 0.0 if self._resampler is None else gap
             self._resampler = PromptResampler(frame.rate, HEARING_RATE)
             self._fed = self._made = 0.0
         if gap > _LONGEST_GAP:

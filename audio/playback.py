@@ -221,8 +221,10 @@ class Playback:
 
     def read(self, count: int, at: float) -> Samples:
         """The next `count` samples for the device, float32 (count,); the first will sound at `at` (s)."""
+        out = silence(count / self.rate, self.rate)
+        if count == 0:
+            return out
         with self._lock:
-            out = silence(count / self.rate, self.rate)
             tail, self._tail = self._tail[:count], self._tail[count:]
             out[: len(tail)] = tail
             self._sounding = False

@@ -133,6 +133,7 @@ class Segmenter:
         if self._state == "idle":
             self._trim(frame.end - LATENCY)
         elif self._state == "paused" and frame.end - self._last_speech > self.longest:
+            found += [Unconfirmed()] if self._doubt else []
             self.cut()  # given with `Paused`, and nobody took it
         elif self._state == "speaking" and frame.end - self._began > self.longest:
             found.append(Ended(frame.end, self.audio()))

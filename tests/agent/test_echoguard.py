@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
 import hypothesis.strategies as some
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from agent.echoguard import KEPT, EchoGuard
 
@@ -42,6 +40,9 @@ def at(word: str, text: str = STORY, begin: float = 10.0) -> float:
         ("tain on Earth is Mount Everest.", "mountain", 1.8),  # the first word cut
         ("The highest mountains on earth is mount ever rest", "The", 2.5),  # misheard, split
         ("The highest on Earth Mount Everest", "The", 2.5),  # words that the canceller took
+        ("tain on Earth", "mountain", 1.0),
+        ("is Mount Ever", "is", 1.0),
+        ("highest Earth Everest rises meters sea", "highest", 5.0),  # only the loud words came through
         ("which rises 8849 metres above the sea", "which", 2.4),  # spelling
         ("and the bus will not stop there", "and", 2.4),  # an order within a sentence
         ("Mount Everest.", "Mount", 0.7),
@@ -59,6 +60,8 @@ def test_what_the_agent_says_is_its_echo(heard: str, first: str, seconds: float)
         ("What country is Everest in?", "Everest"),
         ("Sorry, I meant the highest building.", "highest"),
         ("No.", "Nepal"),
+        ("No.", "not"),
+        ("The Earth is above the border there", "highest"),  # its words, in its order, but not its sentence
         ("now", "not"),
         ("And how far is it from the sea to the border?", "sea"),
         ("Okay, thank you, that is enough.", "mountain"),
@@ -71,6 +74,12 @@ def test_what_the_agent_says_is_its_echo(heard: str, first: str, seconds: float)
 def test_what_a_person_says_is_none(heard: str, first: str):
     begin = at(first)
     assert not speaking().is_echo(heard, begin, begin + 0.3 * len(heard.split()))
+
+
+def test_words_may_be_split_or_joined():
+    assert speaking("a lighthouse keeper").is_echo("light house keeper", 10.0, 11.0)
+    assert speaking("a light house keeper").is_echo("lighthouse keeper", 10.0, 11.4)
+    assert not speaking("a lighthouse keeper").is_echo("white mouse keeper", 10.0, 11.0)
 
 
 def test_stop_is_obeyed_even_when_the_agent_says_it_too():
@@ -104,6 +113,7 @@ LETTERS = some.text("abcdefghijklmnoprstuvw", min_size=4, max_size=9)
 SPOKEN = some.lists(LETTERS, min_size=8, max_size=30, unique=True)
 
 
+@settings(deadline=None)
 @given(SPOKEN, some.data())
 def test_any_stretch_of_it_is_echo_also_with_one_word_misheard(spoken: list[str], data: some.DataObject):
     guard = speaking(" ".join(spoken), 0.0)
@@ -115,6 +125,7 @@ def test_any_stretch_of_it_is_echo_also_with_one_word_misheard(spoken: list[str]
     assert guard.is_echo(" ".join(heard), first * PACE, last * PACE)
 
 
+@settings(deadline=None)
 @given(SPOKEN, some.lists(some.text("xyzq", min_size=1, max_size=9), min_size=4, max_size=12), some.data())
 def test_one_word_of_it_in_a_sentence_of_ones_own_is_none(
     spoken: list[str], own: list[str], data: some.DataObject
@@ -124,8 +135,13 @@ def test_one_word_of_it_in_a_sentence_of_ones_own_is_none(
     assert not guard.is_echo(" ".join(own), 0.0, len(spoken) * PACE)
 
 
-@given(SPOKEN, some.randoms(use_true_random=False))
-def test_order_counts(spoken: list[str], chance: random.Random):
-    """The same words backwards are no echo: at most one of them, or two that touch, are in order."""
+UNLIKE = ["mountain", "border", "river", "seven", "light", "hammer", "orange", "window", "guitar", "kitchen"]
+
+
+@settings(deadline=None)
+@given(some.permutations(UNLIKE))
+def test_order_counts(spoken: list[str]):
+    """The same words backwards are no echo."""
     guard = speaking(" ".join(spoken), 0.0)
     assert not guard.is_echo(" ".join(reversed(spoken)), 0.0, len(spoken) * PACE)
+    assert guard.is_echo(" ".join(spoken), 0.0, len(spoken) * PACE)

@@ -228,6 +228,6 @@ def test_an_interruption_is_answered_with_what_was_heard_in_the_history(tmp_path
     """The new turn must not ask the model before the old one has written down what was heard."""
     engines = scripted.engines(["Tell me a story.", "What time is it?"], [STORY, "Noon."])
     lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.5), "over", 3.0)]
-    events, _ = talk(tmp_path, engines, lines, "costs.token=0.4")
+    talk(tmp_path, engines, lines, "costs.token=0.4")
     roles = [m.role for m in engines.llm.asked[-1]]
     assert roles == ["system", "user", "assistant", "user"]

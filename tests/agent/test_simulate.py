@@ -75,7 +75,7 @@ def test_after_waits_for_the_end_of_the_answer(tmp_path: Path):
 def test_over_counts_from_when_the_answer_is_audible(tmp_path: Path):
     events = talk(tmp_path, [Line(scripted.loud(0.5)), Line(scripted.loud(1.0), "over", 1.0)])
     audible = of(events, ev.AudioStarted)[0].time
-    assert of(events, ev.Interrupted)[0].onset - audible == pytest.approx(1.0, abs=0.1)
+    assert of(events, ev.SpeechStarted)[1].at - audible == pytest.approx(1.0, abs=0.1)
 
 
 def test_over_an_answer_that_never_came_is_said_all_the_same(tmp_path: Path):

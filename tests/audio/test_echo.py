@@ -237,8 +237,8 @@ def test_leak_is_over_with_headphones_but_not_with_silence():
     detector = LeakDetector()
     length = len(story()) / RATE
     assert leaks(echo_of_story(echo_db=-10), detector)[-1]
-    for number in range(500):
+    for number in range(900):
         detector.heard(Frame(silence(BLOCK, 16000), 16000, length + number * BLOCK))
     assert detector.leaking
     quiet = silence(length, HEARING_RATE)
-    assert not leaks(quiet, detector, begin=length + 10)[-1]
+    assert not leaks(quiet, detector, begin=length + 18)[-1]
