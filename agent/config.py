@@ -127,6 +127,15 @@ class TurnsConfig(Section):
     """Length of one unbroken utterance after which it is answered as it stands."""
 
 
+class EchoConfig(Section):
+    """What is done to the microphone's sound where the speaker is near it."""
+
+    cancel: bool = True
+    """WebRTC's echo canceller, for live audio and simulated rooms."""
+    noise_suppression: bool = False
+    """Takes out steady noise as well; it costs 6 ms."""
+
+
 class ReplyConfig(Section):
     """How a reply becomes speech."""
 
@@ -173,6 +182,7 @@ class Config(Section):
     tts: TTSConfig = TTSConfig()
     vad: VADConfig = VADConfig()
     turns: TurnsConfig = TurnsConfig()
+    echo: EchoConfig = EchoConfig()
     reply: ReplyConfig = ReplyConfig()
     costs: Costs = Costs()
     limits: LimitsConfig = LimitsConfig()

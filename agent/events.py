@@ -233,6 +233,13 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoHeard:
+    """The microphone hears the speaker, more than the canceller can take away."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Something failed; the session goes on. `where`: stt, llm, tts, device or session."""
 
@@ -267,6 +274,7 @@ Event: TypeAlias = (
     | Overheard
     | Interrupted
     | TurnEnded
+    | EchoHeard
     | Error
 )
 

@@ -22,6 +22,7 @@ from agent.errors import ScriptError
 from agent.session import Session
 from audio.files import Recorder, read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, silence
+from audio.frontend import FrontEnd
 from audio.playback import Playback
 
 T = TypeVar("T")
@@ -62,6 +63,23 @@ class Air(Protocol):
     def microphone(self, frame: Frame) -> Frame:
         """What the microphone hears while the person says `frame` (16 kHz)."""
         ...
+
+
+class Cleaned:
+    """A room, heard through the echo canceller."""
+
+    def __init__(self, air: Air, ears: FrontEnd) -> None:
+        self._air = air
+        self._ears = ears
+
+    def played(self, frame: Frame) -> None:
+        """What the speaker plays, to the room and the canceller."""
+        self._air.played(frame)
+        self._ears.played(frame)
+
+    def microphone(self, frame: Frame) -> Frame:
+        """What is left of what the microphone hears."""
+        return self._ears.cleaned(self._air.microphone(frame))
 
 
 def read_line(argument: str) -> Line:
@@ -206,6 +224,8 @@ async def _converse(
     air: Air | None,
 ) -> list[tuple[float, float]]:
     bridge.now()
+    if air is not None and config.echo.cancel:
+        air = Cleaned(air, FrontEnd(noise_suppression=config.echo.noise_suppression))
     playback = Playback()
     person = Person(lines, bridge, recorder, air)
     session = Session(engines, config, bridge, playback, [*watchers, person.watch])

@@ -33,7 +33,7 @@ NO_DEVICE = (
 RUN_WITH_SCRIPTED_ENGINES = (
     "import sys; sys.path[:0] = {paths!r}\n"
     "import resource, scripted, agent.engines\n"
-    "agent.engines.load = lambda *_: scripted.engines(['What?'], ['A bell.'])\n"
+    "agent.engines.load = lambda *_: scripted.engines(['Why does it ring?'], ['A bell.'])\n"
     "from agent.cli import main\n"
     "sys.argv = ['backchat', *{words!r}]\n"
     "try:\n"
@@ -271,7 +271,7 @@ class Fails:
 class FailingSTT(Fails, scripted.ScriptedSTT):
     def __init__(self, how: str) -> None:
         Fails.__init__(self, how)
-        scripted.ScriptedSTT.__init__(self, ["What?"])
+        scripted.ScriptedSTT.__init__(self, ["Why does it ring?"])
 
     def transcribe(self, audio, *, final=True):
         self.strike()
@@ -305,7 +305,7 @@ def test_an_engine_that_fails_costs_its_reply_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, how: str
 ):
     monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
-    engines = scripted.engines(["What?"], ["It is a bell. It rings."])
+    engines = scripted.engines(["Why does it ring?"], ["It is a bell. It rings."])
     failing = {"stt": FailingSTT, "llm": FailingLLM, "tts": FailingTTS}[kind](how)
     object.__setattr__(engines, kind, failing)
     limits = [f"limits.{name}=1" for name in ("first_token", "token", "speech", "stt")]

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from agent.cli.view import View
     from agent.config import Config
     from agent.engines import Engines
-    from agent.events import Event
+    from agent.events import Event, Watcher
     from audio.files import Recorder
     from audio.frame import Frame
+    from audio.frontend import FrontEnd
 
 
 @click.command()
@@ -35,7 +36,7 @@ def talk(
 ) -> None:
     """Talk and be answered. Speak at any time, also over the answer; Ctrl-C ends.
 
-    Headphones keep the agent from hearing itself.
+    The agent's own voice is taken out of what the microphone hears; headphones do that best.
     """
     import anyio
 
@@ -70,17 +71,42 @@ async def _talk(
     from agent.bridge import Bridge
     from agent.session import Session
     from audio.devices import Microphone, Speaker
+    from audio.frontend import FrontEnd
     from audio.playback import Playback
 
     bridge = Bridge()
-    playback = Playback(tap=tape.played.append if tape else None)
-    session = Session(loaded, config, bridge, playback, [view.watch, *([tape.seen.append] if tape else [])])
+    ears = FrontEnd(noise_suppression=config.echo.noise_suppression) if config.echo.cancel else None
+
+    def played(frame: Frame) -> None:
+        for tap in (tape and tape.played.append, ears and ears.played):
+            if tap:
+                tap(frame)
+
+    watchers = [view.watch, *([tape.seen.append] if tape else [])]
+    playback = Playback(tap=played)
+    session = Session(loaded, config, bridge, playback, watchers)
     async with (
         Speaker(speaker, playback.read, playback.rate, bridge.now),
         Microphone(microphone, bridge.now) as frames,
     ):
         heard = view.listening(frames)
-        await session.run(tape.recording(heard) if tape else heard)
+        recorded = tape.recording(heard) if tape else heard
+        await session.run(_cleaned(recorded, ears, watchers) if ears else recorded)
+
+
+async def _cleaned(
+    frames: AsyncIterable[Frame], ears: FrontEnd, watchers: list[Watcher]
+) -> AsyncIterator[Frame]:
+    """`frames` without the agent's own voice; says so once when that does not succeed."""
+    from agent.events import EchoHeard
+
+    told = False
+    async for frame in frames:
+        yield ears.cleaned(frame)
+        if ears.leaking and not told:
+            for watch in watchers:
+                watch(EchoHeard(frame.end))
+        told = ears.leaking
 
 
 class Tape:

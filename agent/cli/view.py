@@ -25,6 +25,9 @@ STATES = {
 }
 
 
+LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
+
+
 class Conversation:
     """The words and the state, followed from events; both views draw from it."""
 
@@ -64,6 +67,8 @@ class Conversation:
             case ev.TurnDropped():
                 self.reply = ""
                 self.state = "listening" if self.state == "thinking" else self.state
+            case ev.EchoHeard():
+                self.error = LEAK
             case ev.Error(message=message):
                 self.error = message
             case _:
@@ -182,6 +187,8 @@ def print_line(event: ev.Event) -> None:
         case ev.TurnEnded():
             cut = "  [cut]" if event.reason == "interrupted" else ""
             click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")
+        case ev.EchoHeard():
+            click.echo(f"{event.time:7.2f} s  {LEAK}", err=True)
         case ev.Error():
             click.echo(f"{event.time:7.2f} s  error   {event.message}", err=True)
         case _:

@@ -24,7 +24,7 @@ def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def talk(tmp_path: Path, lines: list[Line], texts: list[str] | None = None) -> list[ev.Event]:
     events: list[ev.Event] = []
-    engines = scripted.engines(texts or ["What?"], [ANSWER])
+    engines = scripted.engines(texts or ["Why does it ring?"], [ANSWER])
     config = load(None, ["costs.mode=declared", "stt.partials=0"])
     converse(engines, config, lines, tmp_path / "c.wav", watchers=[events.append])
     return events
@@ -80,7 +80,7 @@ def test_over_counts_from_when_the_answer_is_audible(tmp_path: Path):
 
 def test_over_an_answer_that_never_came_is_said_all_the_same(tmp_path: Path):
     lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "over", 1.0)]
-    events = talk(tmp_path, lines, ["", "What?"])
+    events = talk(tmp_path, lines, ["", "Why does it ring?"])
     assert [event.why for event in of(events, ev.TurnDropped)] == ["nothing intelligible was said"]
     assert [event.heard for event in of(events, ev.TurnEnded)] == [ANSWER]
 
@@ -98,7 +98,7 @@ def test_the_recording_ends_after_the_last_answer(tmp_path: Path):
 
 def test_an_unwritable_recording_is_refused_before_anything_is_said(tmp_path: Path):
     (tmp_path / "c.wav").mkdir()
-    engines = scripted.engines(["What?"], [ANSWER])
+    engines = scripted.engines(["Why does it ring?"], [ANSWER])
     with pytest.raises(AudioFileError, match="cannot be written"):
         converse(engines, load(), [Line(scripted.loud(0.5))], tmp_path / "c.wav")
     assert engines.stt.calls == 0

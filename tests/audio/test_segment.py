@@ -93,7 +93,7 @@ EVIDENCE = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(EVIDENCE)
 def test_events_come_in_legal_order_with_whole_audio(parts: list[tuple[bool, bool, float, bool]]) -> None:
-    ear, state, onset, last, taken = Ear(), "idle", 0.0, 0.0, 0.0
+    ear, state, onset, last, taken, paused = Ear(), "idle", 0.0, 0.0, 0.0, 0.0
     for fast, sure, seconds, cut in parts:
         for _ in range(round(seconds * 100)):
             for found in ear.hear(fast, sure):
@@ -104,14 +104,15 @@ def test_events_come_in_legal_order_with_whole_audio(parts: list[tuple[bool, boo
                     assert last <= found.at + 1e-9 <= ear.now + 2e-9, "its times only grow"
                     last = found.at
                 if isinstance(found, Paused):
+                    paused = found.at
                     assert ear.now - found.at >= ear.segmenter.pause - 1e-6
                 if isinstance(found, Paused | Ended):
                     check_audio(found.audio, onset, ear.now, taken)
                     assert found.audio.duration < 2 * LONGEST + PRE_ROLL + PATIENCE + 0.05
                 if isinstance(found, Ended):
                     taken = found.at
-            if state in ("paused", "doubt") and ear.now - last > LONGEST:
-                state, taken = "idle", last  # nobody took it
+            if state in ("paused", "doubt") and ear.now - paused > LONGEST:
+                state, taken = "idle", paused  # nobody took it
         assert ear.segmenter.speaking == (state == "speaking")
         if cut and state in ("paused", "doubt"):
             ear.segmenter.cut()
