@@ -97,6 +97,10 @@ class Outcome:
             return _quoted(text), _contains(text, wanted)
         if answer is None:
             return "no reply", False
+        if name == "continues":
+            before = self.replies[max(0, self.replies.index(answer) - 1)]
+            words = _words(answer.heard)
+            return _quoted(answer.heard), bool(words) and _words(before.unheard)[: len(words)] == words
         if name == "heard_contains":
             return _quoted(answer.heard), _contains(answer.heard, wanted)
         if name == "heard_is":

@@ -130,13 +130,17 @@ def _note_end(report: TurnReport, event: Event) -> None:
     match event:
         case ev.GenerationEnded():
             report.generation_ended, report.tokens = event.time, event.tokens
+        case ev.AudioHeld(time=time):
+            report.cut = time
+        case ev.AudioResumed():
+            report.cut = None
         case ev.Interrupted():
-            report.onset, report.cut = event.onset, event.time
+            report.onset, report.cut = event.onset, report.cut or event.time
         case ev.TurnDropped():
             report.ended, report.reason, report.why = event.time, "dropped", event.why
             report.tokens = event.tokens
         case ev.TurnEnded():
-            report.ended, report.reason = event.time, event.reason
+            report.ended, report.reason = report.cut or event.time, event.reason
             report.heard, report.unheard = event.heard, event.unheard
             report.reply = event.heard + event.unheard
         case _:
@@ -260,14 +264,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_events(path: Path, events: Iterable[Event]) -> None:
     """Write one JSON object a line, as `agent.events.as_dict` gives it. Raises as `write_text` does."""
-    lines = (json.dumps(ev.as_dict(event), ensure_ascii=False) + "\n" for event in events)
-    write_text(path, "".join(lines))
+    write_text(path, "".join(json.dumps(ev.as_dict(e), ensure_ascii=False) + "\n" for e in events))
 
 
 # An event's name comes from its type alone, so an instance without fields will do.
 _KINDS: dict[str, type[Any]] = {ev.name(object.__new__(kind)): kind for kind in get_args(Event)}
-
-
 _checker = functools.cache(TypeAdapter[Any])
 
 
@@ -290,8 +291,7 @@ def _event(line: str, where: str) -> Event:
     data = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
     if (kind := _KINDS.get(str(data.pop("event", "")))) is None:
         raise ScriptError(f"{where}: no event that backchat knows; the file must be an events.jsonl")
-    unknown = sorted(set(data) - {field.name for field in fields(kind)})
-    if unknown:
+    if unknown := sorted(set(data) - {field.name for field in fields(kind)}):
         raise ScriptError(f"{where}: {kind.__name__} has no {unknown[0]!r}")
     try:
         return _checker(kind).validate_json(json.dumps(data), strict=True)

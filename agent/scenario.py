@@ -56,7 +56,7 @@ class Surroundings(Section):
 
 
 class SpokenLine(Section):
-    """One thing the person says: `say` or `file`; and when: `at`, `after` (0.6 s if none) or `over`."""
+    """One thing the person says: `say` or `file`; and when: one of the four times, else 0.6 s `after`."""
 
     say: str | None = Field(default=None, min_length=1)
     file: str | None = Field(default=None, min_length=1)
@@ -66,6 +66,8 @@ class SpokenLine(Section):
     """Seconds after the reply to the line before has ended."""
     over: float | None = Field(default=None, ge=0.0)
     """Seconds for which that reply has been audible: the line is said over it."""
+    pause: float | None = Field(default=None, ge=0.0)
+    """Seconds after the person's own line before, whatever the agent does."""
     gain_db: float = Decibel
     voice: str | None = None
     """With `speed` and `pitch`: another voice than the person's, for this line."""
@@ -76,8 +78,8 @@ class SpokenLine(Section):
     def _one_of_each(self) -> Self:
         if (self.say is None) == (self.file is None):
             raise ValueError("give either say or file")
-        if sum(time is not None for time in (self.at, self.after, self.over)) > 1:
-            raise ValueError("give one of at, after and over")
+        if sum(time is not None for time in (self.at, self.after, self.over, self.pause)) > 1:
+            raise ValueError("give one of at, after, over and pause")
         return self
 
 
@@ -103,6 +105,8 @@ class Expectation(Section):
     An answer that begins before the person has ended is a cut-in, and not within anything.
     """
     transcript_contains: str | None = Field(default=None, min_length=1)
+    continues: Literal[True] | None = None
+    """It begins with the very words of the reply before it that were not heard."""
     no_answer: Literal[True] | None = None
     turns: int | None = Field(default=None, ge=0)
     """How many replies were given in all."""

@@ -46,10 +46,11 @@ class Line:
 
     at: that many seconds after the start. after: seconds after the reply to the line before ended
     (for the first line: after the start). over: when that reply has been audible for so many seconds.
+    pause: seconds after the person's own line before, whatever the agent does.
     """
 
     audio: Frame
-    when: Literal["at", "after", "over"] = "after"
+    when: Literal["at", "after", "over", "pause"] = "after"
     seconds: float = 0.6
 
 
@@ -177,8 +178,8 @@ class Person:
             self._former = 0
 
     def _begins(self, line: Line, time: float) -> bool:
-        if line.when == "at":
-            return time >= line.seconds
+        if line.when in ("at", "pause"):
+            return time >= line.seconds + (self._said if line.when == "pause" else 0.0)
         if line.when == "over" and self._audible is not None and self._over is None:
             return time >= self._audible + line.seconds
         wait = line.seconds if line.when == "after" else 0.0

@@ -67,6 +67,8 @@ def lines(scenario: Scenario, folder: Path, voices: Voices) -> list[Line]:
 def _timed(line: SpokenLine, audio: Frame) -> Line:
     if line.at is not None:
         return Line(audio, "at", line.at)
+    if line.pause is not None:
+        return Line(audio, "pause", line.pause)
     if line.over is not None:
         return Line(audio, "over", line.over)
     return Line(audio) if line.after is None else Line(audio, "after", line.after)

@@ -132,7 +132,7 @@ class Segmenter:
             found += self._sure(item) if item.sure else self._fast(item)
         if self._state == "idle":
             self._trim(frame.end - LATENCY)
-        elif self._state == "paused" and frame.end - self._last_speech > self.longest:
+        elif self._state == "paused" and frame.end - self._last_speech > self.longest + 1e-6:
             found += [Unconfirmed()] if self._doubt else []
             self.cut()  # given with `Paused`, and nobody took it
         elif self._state == "speaking" and frame.end - self._began > self.longest:

@@ -20,7 +20,7 @@ from audio.files import read_audio, read_channels, write_wav
 from audio.frame import HEARING_RATE, Frame, level_dbfs
 
 STORY = "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. He lit a lamp."
-SETTINGS = '[settings]\ncosts.mode = "declared"\nstt.partials = 0.0\n'
+SETTINGS = '[settings]\ncosts.mode = "declared"\nstt.partials = 0.0\nturns.meaning = "off"\n'
 TALKED_OVER = """
 [[line]]
 say = "Tell me a story."
@@ -63,7 +63,7 @@ def held(folder: Path, text: str, heard: list[str], replies: list[str]) -> list[
         ('[[line]]\nsay = "Hi."\n[room]\nnoise = "rain"', "[room] no noise 'rain'"),
         ('[[line]]\nsay = "Hi."\n[person]\npitch = 3.0', "[person] pitch: Input should be less than"),
         ('[[line]]\nsay = "Hi."\n[[line]]\nafter = 1.0', "[[line]] 2: give either say or file"),
-        ('[[line]]\nsay = "Hi."\nat = 1.0\nover = 2.0', "[[line]] 1: give one of at, after and over"),
+        ('[[line]]\nsay = "Hi."\nat = 1.0\nover = 2.0', "[[line]] 1: give one of at, after, over and pause"),
         ('[[line]]\nsay = "Hi."\nat = "soon"', "[[line]] 1: at: Input should be a valid number, not 'soon'"),
         ('[[line]]\nsay = "Hi."\n[[expect]]\nline = 1', "[[expect]] 1: nothing is expected here"),
         ('[[line]]\nsay = "Hi."\n[[expect]]\nresumed = true', "[[expect]] 1: say of which line or turn"),
@@ -89,8 +89,9 @@ def test_a_wrong_setting_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_settings_may_be_dotted_or_tables(tmp_path: Path) -> None:
-    path = written(tmp_path, '[settings.turns]\npause = 0.25\n[[line]]\nsay = "Hi."')
-    assert load(None, scenario.read(path).pairs).turns.pause == 0.25
+    path = written(tmp_path, '[settings.vad]\nconfirm = 0.1\n[[line]]\nsay = "Hi."')
+    config = load(None, scenario.read(path).pairs)
+    assert (config.vad.confirm, config.costs.mode) == (0.1, "declared")
 
 
 def test_what_holds_of_an_interruption(tmp_path: Path) -> None:
@@ -143,16 +144,17 @@ def test_what_does_not_hold_is_said(tmp_path: Path, expected: str, seen: str) ->
     assert found.seen.startswith(seen)
 
 
-def test_a_reply_that_goes_on_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_reply_that_goes_on_is_waited_for(tmp_path: Path, deaf: bool) -> None:
     """The reply survives line 2; line 3 comes half a second after its end, as it asks."""
-    text = """turns.interrupt = false
+    text = """
     [[line]]
     say = "Tell me a story."
     [[line]]
     say = "Uh-huh."
     over = 1.0
     [[line]]
-    say = "Thank you."
+    say = "What time is it?"
     after = 0.5
     [[expect]]
     line = 2
@@ -162,7 +164,9 @@ def test_a_reply_that_goes_on_is_waited_for(tmp_path: Path) -> None:
     [[expect]]
     turns = 2
     """
-    checks = held(tmp_path, text, ["Tell me a story.", "Thank you."], [STORY, "You are welcome."])
+    heard = ["Tell me a story.", *(() if deaf else ("Uh-huh.",)), "What time is it?"]
+    setting = "turns.interrupt = false" if deaf else ""
+    checks = held(tmp_path, setting + text, heard, [STORY, "It is noon."])
     assert [c for c in checks if not c.ok] == []
     person, agent = read_channels(tmp_path / "conversation.wav")
     talks = np.flatnonzero(np.abs(agent.samples) > 0.01)
@@ -171,10 +175,31 @@ def test_a_reply_that_goes_on_is_waited_for(tmp_path: Path) -> None:
     assert (third - talks[gap]) / person.rate == pytest.approx(0.5, abs=0.05)
 
 
+def test_what_was_cut_is_continued_or_not(tmp_path: Path) -> None:
+    text = (
+        TALKED_OVER.replace("Stop, what time is it?", "Go on.") + "[[expect]]\nline = 3\ncontinues = true\n"
+    )
+    text = text.replace("[[expect]]", '[[line]]\nsay = "Go on."\nafter = 1.0\n[[expect]]', 1)
+    (found,) = held(tmp_path, text, ["Tell me a story.", "Hold on.", "Go on."], [STORY, "Another story."])
+    assert found.ok
+    assert STORY.endswith(found.seen.strip("“”…")[-20:]) or found.seen.strip("“”…") in STORY
+    (found,) = held(tmp_path, text, ["Tell me a story.", "Hold on.", "What else?"], [STORY, "Another story."])
+    assert not found.ok
+    assert found.seen == "“Another story.”"
+
+
+def test_a_pause_counts_from_the_line_before(tmp_path: Path) -> None:
+    text = '[[line]]\nsay = "First of all,"\n[[line]]\nsay = "sit down."\npause = 0.7'
+    held(tmp_path, text, ["Sit down."], ["Thanks."])
+    person = np.abs(read_channels(tmp_path / "conversation.wav")[0].samples)
+    assert np.diff(np.flatnonzero(person > 0.01)).max() / 24_000 == pytest.approx(0.7, abs=0.03)
+
+
 def test_who_is_not_heard_goes_on_after_a_while(tmp_path: Path) -> None:
     heard = scripted.engines(["Hello."], ["Hello to you."])
     lines = [Line(scripted.silent(0.5), "at", 0.0), Line(scripted.loud(0.5))]
-    spoken = converse(heard, load(None, ["costs.mode=declared"]), lines, tmp_path / "conversation.wav")
+    config = load(None, ["costs.mode=declared", "turns.meaning=off"])
+    spoken = converse(heard, config, lines, tmp_path / "conversation.wav")
     assert spoken[1][0] - spoken[0][1] == pytest.approx(QUIET, abs=0.05)
 
 
@@ -282,7 +307,7 @@ def test_replay_hears_the_same_person_with_other_settings(tmp_path: Path, script
     path = written(tmp_path, TALKED_OVER)
     assert runner.invoke(backchat, ["simulate", str(path), "-o", str(tmp_path / "out")]).exit_code == 0
     for number in (1, 2):
-        same = ["--set", "costs.mode=declared", "--set", "stt.partials=0"]
+        same = [f"--set={pair}" for pair in ("costs.mode=declared", "stt.partials=0", "turns.meaning=off")]
         done = runner.invoke(backchat, ["replay", str(folder), *same, "--set", "turns.end=0.9"])
         assert done.exit_code == 0, done.output
         again = folder / f"replay-{number}"

@@ -1,0 +1,136 @@
+"""When to answer: how often a person is cut off in mid-thought, and how long one who has finished waits.
+
+The curve is worked out from each pause that the detectors found, its words and its sound. The default policy
+is then measured on recordings of the real session, by the definitions in `benchmarks.measure`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent import engines, models
+from agent.config import Config, load
+from agent.endpoint import Waits, verdict
+from agent.language import language
+from agent.simulate import Line, converse
+from audio.files import read_audio, read_channels
+from audio.frame import HEARING_RATE, Frame, silence
+from audio.segment import Paused, Segmenter
+from audio.vad import VoiceDetector
+from benchmarks.measure import AGENT_AUDIBLE, PERSON_AUDIBLE
+from benchmarks.results import Results
+from benchmarks.voices import Utterance, utterances
+
+HUMAN = Path("../shared/speech")
+"""Clips of human speech, used where they are there."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A pause that the detectors found. `left`: seconds until speech goes on; None when it is over."""
+
+    text: str
+    complete: float
+    left: float | None
+
+
+def run() -> Results:
+    config = load(None, ['llm.model="smollm2"', "llm.max_tokens=16", "stt.partials=0.6"])
+    with models.progress_bar() as progress:
+        loaded = engines.load(config, progress)
+    spoken = [*utterances(), *_human()]
+    results = Results("turntaking")
+    _curve(results, [_pauses(u, loaded) for u in spoken], config)
+    _measured(results, spoken, loaded, config)
+    return results
+
+
+def _human() -> list[Utterance]:
+    found = []
+    for path in sorted(HUMAN.glob("*.flac")):
+        frame = read_audio(path).at_rate(HEARING_RATE)
+        found.append(Utterance(path.stem, "human", "statement", "", frame, ()))
+    return found
+
+
+def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
+    around = silence(2.5, HEARING_RATE)
+    samples = np.concatenate([around[:8000], said.audio.samples, around])
+    loud = np.flatnonzero(np.abs(samples) > 10 ** (PERSON_AUDIBLE / 20)) / HEARING_RATE
+    detector, segmenter, found = VoiceDetector(), Segmenter(), []
+    for start in range(0, len(samples) - 319, 320):
+        frame = Frame(samples[start : start + 320], HEARING_RATE, start / HEARING_RATE)
+        for event in segmenter.feed(frame, detector.feed(frame)):
+            if isinstance(event, Paused):
+                after = loud[loud > event.at + 0.1]
+                left = float(after[0] - event.at) if len(after) else None
+                text = loaded.stt.transcribe(event.audio).text
+                assert loaded.turn is not None
+                found.append(Pause(text, loaded.turn.complete(event.audio), left))
+    return found
+
+
+def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
+    words, turns = language("en"), config.turns
+    judges: dict[str, Callable[[Pause, Waits], float]] = {
+        "silence only": lambda p, w: w.unsure,
+        "words": lambda p, w: verdict(p.text, None, w, words).wait,
+        "sound": lambda p, w: verdict("", p.complete, w, words).wait,
+        "words and sound": lambda p, w: verdict(p.text, p.complete, w, words).wait,
+    }
+    for name, judge in judges.items():
+        for scale in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):
+            waits = Waits(turns.complete, turns.unsure * scale, turns.incomplete * scale)
+            cut = sum(any(p.left and judge(p, waits) < p.left for p in pauses) for pauses in spoken)
+            last = [judge(p, waits) for pauses in spoken for p in pauses[-1:] if p.left is None]
+            results.rows.append(
+                {
+                    "judged by": name,
+                    "waits (s)": f"{waits.complete:.2f} {waits.unsure:.2f} {waits.incomplete:.2f}",
+                    "cut in": f"{cut} of {len(spoken)}",
+                    "wait p50 (s)": statistics.median(last),
+                    "wait p95 (s)": float(np.percentile(last, 95)),
+                }
+            )
+
+
+def _measured(results: Results, spoken: list[Utterance], loaded: engines.Engines, config: Config) -> None:
+    """Each utterance alone, in a session of its own."""
+    waits, cut = [], []
+    for said in spoken:
+        with tempfile.TemporaryDirectory() as folder:
+            recording = Path(folder) / "conversation.wav"
+            converse(loaded, config, [Line(said.audio, "after", 0.5)], recording)
+            person, agent = read_channels(recording)
+        ended = _last(person, PERSON_AUDIBLE)
+        first = np.flatnonzero(np.abs(agent.samples) > 10 ** (AGENT_AUDIBLE / 20))
+        if len(first) == 0:
+            continue
+        wait = int(first[0]) / agent.rate - ended
+        (waits if wait >= 0 else cut).append(wait)
+        if wait < 0:
+            results.rows.append({"judged by": f"cut in: {said.name} {said.text}", "wait p50 (s)": wait})
+    answered = len(waits) + len(cut)
+    results.rows.append(
+        {
+            "judged by": "the session as it is",
+            "waits (s)": "measured",
+            "cut in": f"{len(cut)} of {answered}",
+            "wait p50 (s)": statistics.median([*waits, *cut]),
+            "wait p95 (s)": float(np.percentile([*waits, *cut], 95)),
+        }
+    )
+    results.target("utterances answered, share", answered / len(spoken), ">=", 0.95)
+    results.target("cut in, share", len(cut) / answered, "<=", 0.05)
+    results.target("response p50 (s)", statistics.median([*waits, *cut]), "<=", 0.55)
+    results.target("response p95 (s)", float(np.percentile([*waits, *cut], 95)), "<=", 1.3)
+
+
+def _last(frame: Frame, dbfs: float) -> float:
+    return int(np.flatnonzero(np.abs(frame.samples) > 10 ** (dbfs / 20))[-1]) / frame.rate
