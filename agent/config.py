@@ -109,7 +109,7 @@ class TurnsConfig(Section):
     """Silence after which work on an answer begins, unheard."""
     complete: float = Field(default=0.2, gt=0.0)
     """Silence after which a turn is over that sounds and reads complete."""
-    unsure: float = Field(default=0.6, gt=0.0)
+    unsure: float = Field(default=0.7, gt=0.0)
     """The same when words and sound disagree."""
     incomplete: float = Field(default=1.4, gt=0.0)
     """The same when it breaks off."""

@@ -52,7 +52,7 @@ def run() -> Results:
             engines.load_one("tts", config, progress),
         )
         judge = Whisper(models.resolve("whisper-base", progress))
-    config = load(None, ["turns.meaning=words", "costs.mode=measured"])
+    config = load(None, ["turns.meaning=words", "costs.mode=declared", "costs.stt=0.13"])
     results = Results("interruptions")
     _words(results, loaded, config, judge)
     laughs = {f"{text} ({voice})": say(text, voice) for text in LAUGHTER for voice in ("low", "high")}
