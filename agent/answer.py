@@ -108,8 +108,8 @@ class Answerer:
         if turn.question is None:
             text = await self._understanding.transcribe(audio, final=True)
             kind = self._understanding.kind(text, self._history.heard, audio)
-            late = audio.time - self._last_said < BACKCHANNEL
-            if kind in ("nothing", "echo", "stop") or (kind == "backchannel" and late):
+            belated = audio.time - self._last_said < BACKCHANNEL
+            if kind in ("nothing", "echo", "stop") or (kind == "backchannel" and belated):
                 turn.dropped, turn.question = NO_TURN[kind], ""
             else:
                 turn.question = text

@@ -147,11 +147,6 @@ def _note_end(report: TurnReport, event: Event) -> None:
             pass
 
 
-def spoken_text(events: Iterable[Event]) -> dict[int, str]:
-    """For each turn that ended: the words of its reply that were heard, as the history keeps them."""
-    return {event.turn: event.heard for event in events if isinstance(event, ev.TurnEnded)}
-
-
 def shorten(text: str, width: int) -> str:
     """`text` on one line, at most `width` (>= 1) characters, an ellipsis where something is left out."""
     line = " ".join(text.split())

@@ -97,12 +97,6 @@ def test_events_of_a_turn_that_was_never_opened_are_passed_over():
     assert report.turns([ev.AudioStarted(1.0, 9), ev.Error(1.0, "device", "gone")]) == []
 
 
-def test_spoken_text_is_what_was_heard():
-    spoken = report.spoken_text(EVENTS)
-    assert list(spoken) == [1, 3, 4]
-    assert spoken[3] == SAMPLE["STORY"][: SAMPLE["CUT"]]
-
-
 def test_transcript_shows_who_said_what_and_where_it_was_cut():
     text = report.transcript_markdown(EVENTS)
     blocks = text.split("\n\n")
