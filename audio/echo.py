@@ -204,11 +204,10 @@ class _FarEnd:
     def take(self, time: float) -> Samples:
         """The next 10 ms for the canceller, while it hears what sounded from `time` on."""
         ahead = self._end - len(self._samples) / HEARING_RATE - time
+        early = 0
         if ahead < -_LATE:
             self._samples = self._samples[round(-ahead * HEARING_RATE) :]
         elif ahead > _EARLY:
             early = min(_STEP, round((ahead - _EARLY) * HEARING_RATE))
-            taken, self._samples = self._samples[: _STEP - early], self._samples[_STEP - early :]
-            return np.concatenate([silence(early / HEARING_RATE, HEARING_RATE), taken])
-        taken, self._samples = self._samples[:_STEP], self._samples[_STEP:]
+        taken, self._samples = self._samples[: _STEP - early], self._samples[_STEP - early :]
         return np.concatenate([silence((_STEP - len(taken)) / HEARING_RATE, HEARING_RATE), taken])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio.echo import _BANK, EchoCanceller, _FarEnd
 from audio.files import read_audio
@@ -242,3 +244,21 @@ def test_leak_is_over_with_headphones_but_not_with_silence():
     assert detector.leaking
     quiet = silence(length, HEARING_RATE)
     assert not leaks(quiet, detector, begin=length + 18)[-1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 0.3), st.integers(1, 960), st.sampled_from([16_000, 24_000, 48_000])),
+        max_size=12,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_played_when_every_heard_frame_comes_out_whole(played: list[tuple[float, int, int]]):
+    """A speaker that starts late, stutters or plays a few samples at a time once ended the session."""
+    canceller, at = EchoCanceller(), 0.0
+    for gap, count, rate in played:
+        at += gap
+        canceller.played(Frame(np.full(count, 0.1, np.float32), rate, at))
+        at += count / rate
+    for step in range(30):
+        assert len(canceller.cleaned(Frame(np.zeros(320, np.float32), 16_000, step * 0.02)).samples) == 320
