@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent import eventlog, models, report
 from agent import events as ev
-from agent import models, report
 from audio.files import read_audio, read_channels
 from audio.frame import Frame
 from audio.stt.whisper import Whisper
@@ -52,7 +52,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def events(demo: Path) -> list[ev.Event]:
-    return report.read_events(demo / "events.jsonl")
+    return eventlog.read_events(demo / "events.jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agent import report
+from agent import eventlog, report
 from agent.errors import MissingExtra
 from agent.events import Event
 from agent.timeline import draw
@@ -24,8 +24,8 @@ def write_files(folder: Path, seen: Sequence[Event]) -> list[str]:
     """Write events, transcript and picture beside `conversation.wav`; the names of all that is there."""
     events = sorted(seen, key=lambda event: event.time)
     written = ["conversation.wav", "transcript.md", "events.jsonl"]
-    report.write_events(folder / "events.jsonl", events)
-    report.write_text(folder / "transcript.md", report.transcript_markdown(events))
+    eventlog.write_events(folder / "events.jsonl", events)
+    eventlog.write_text(folder / "transcript.md", report.transcript_markdown(events))
     try:
         draw(events, folder / "conversation.wav", folder / "timeline.png")
         written.append("timeline.png")

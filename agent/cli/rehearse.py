@@ -13,11 +13,11 @@ import click
 from agent.cli import configured, settings
 
 if TYPE_CHECKING:
-    from agent.config import Config
     from agent.engines import Engines
     from agent.events import Event
     from agent.outcome import Check
     from agent.scenario import Scenario
+    from agent.settings import Config
     from agent.staging import Voices
 
 
@@ -121,14 +121,14 @@ def replay(folder: Path, **options: Any) -> None:
 
     Writes into DIR/replay-1 (or the next free number): what `run` writes, and both-timelines.png.
     """
-    from agent import compare, report
+    from agent import compare, eventlog
     from agent.cli.outputs import write_files
     from agent.errors import MissingExtra
     from agent.simulate import Line, converse
     from audio.files import read_channels
     from audio.frame import HEARING_RATE
 
-    was = report.read_events(folder / "events.jsonl")
+    was = eventlog.read_events(folder / "events.jsonl")
     person = read_channels(folder / "conversation.wav")[0].at_rate(HEARING_RATE)
     config = configured(**_as_recorded(was, options))
     loaded = _load(config)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import eventlog, report
 from agent import events as ev
-from agent import report
 from agent.errors import BackchatError, ScriptError
 
 SAMPLE = runpy.run_path(str(Path(__file__).with_name("sample_events.py")))
@@ -38,6 +38,13 @@ def test_turns_tell_what_happened_to_each():
     assert cut.onset is not None
     assert cut.cut == pytest.approx(cut.onset + 0.21)
     assert last.speech_start == cut.onset
+
+
+def test_work_that_was_thrown_away_is_told():
+    written = sum(turn.tokens for turn in report.turns(EVENTS))
+    (line,) = report.discarded(EVENTS)
+    assert line.startswith(f"thrown away: 1 of 4 answers, begun too early; 1 of {written} tokens (")
+    assert report.discarded(turn_events("Hi.", "Hello.")) == []
 
 
 def test_parts_name_the_wait():
@@ -170,7 +177,7 @@ def test_latency_table_has_a_row_a_reply_and_the_medians():
     for line in rows:
         *parts, total = (int(number) for number in line.split()[-8:])
         assert sum(parts) == pytest.approx(total, abs=4)
-    assert lines[-1].split() == ["median", "160", "90", "70", "300", "25", "0", "12", "657"]
+    assert lines[-2].split() == ["median", "160", "90", "70", "300", "25", "0", "12", "657"]
 
 
 def test_latency_table_of_one_reply_has_no_median_and_of_none_says_so():
@@ -199,13 +206,13 @@ def any_event(kind: type) -> st.SearchStrategy:
 @given(st.tuples(*(any_event(kind) for kind in get_args(ev.Event))))
 def test_every_event_survives_the_file(tmp_path_factory, events):
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
-    report.write_events(path, events)
-    assert report.read_events(path) == list(events)
+    eventlog.write_events(path, events)
+    assert eventlog.read_events(path) == list(events)
 
 
 def test_the_file_appears_whole_and_alone(tmp_path):
     path = tmp_path / "deep" / "events.jsonl"
-    report.write_events(path, EVENTS)
+    eventlog.write_events(path, EVENTS)
     assert [json.loads(line)["event"] for line in path.read_text().splitlines()][:2] == [
         "session_started",
         "onset",
@@ -216,8 +223,8 @@ def test_the_file_appears_whole_and_alone(tmp_path):
         raise RuntimeError("the session fell over")
 
     with pytest.raises(RuntimeError):
-        report.write_events(path, broken())
-    assert report.read_events(path) == EVENTS, "an old file must outlive a new one that failed"
+        eventlog.write_events(path, broken())
+    assert eventlog.read_events(path) == EVENTS, "an old file must outlive a new one that failed"
     assert [file.name for file in path.parent.iterdir()] == ["events.jsonl"]
 
 
@@ -240,17 +247,17 @@ def test_a_bad_line_is_named(tmp_path, line, says):
     path = tmp_path / "events.jsonl"
     path.write_text('{"event": "session_ended", "time": 1}\n\n' + line + "\n")
     with pytest.raises(ScriptError, match=r"events\.jsonl, line 3: ") as error:
-        report.read_events(path)
+        eventlog.read_events(path)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_or_binary_file_is_one_clear_line(tmp_path):
     with pytest.raises(ScriptError, match="No such file"):
-        report.read_events(tmp_path / "none.jsonl")
+        eventlog.read_events(tmp_path / "none.jsonl")
     (tmp_path / "noise.jsonl").write_bytes(bytes(range(128, 256)))
     with pytest.raises(ScriptError, match="not text"):
-        report.read_events(tmp_path / "noise.jsonl")
+        eventlog.read_events(tmp_path / "noise.jsonl")
     (tmp_path / "file").write_text("")
     with pytest.raises(BackchatError, match="cannot be written"):
-        report.write_events(tmp_path / "file" / "events.jsonl", [])
+        eventlog.write_events(tmp_path / "file" / "events.jsonl", [])

@@ -1,0 +1,68 @@
+"""Events as a file: one JSON object a line, written whole and read with care. Knows not what they mean."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent import events as ev
+from agent.errors import BackchatError, ScriptError
+from agent.events import Event
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all. Raises BackchatError when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".backchat-", dir=path.parent) as folder:
+            whole = Path(folder) / path.name
+            whole.write_text(text, encoding="utf-8")
+            os.replace(whole, path)
+    except OSError as error:
+        raise BackchatError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def write_events(path: Path, events: Iterable[Event]) -> None:
+    """Write one JSON object a line, as `agent.events.as_dict` gives it. Raises as `write_text` does."""
+    write_text(path, "".join(json.dumps(ev.as_dict(e), ensure_ascii=False) + "\n" for e in events))
+
+
+# An event's name comes from its type alone, so an instance without fields will do.
+_KINDS: dict[str, type[Any]] = {ev.name(object.__new__(kind)): kind for kind in get_args(Event)}
+_checker = functools.cache(TypeAdapter[Any])
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a file that `write_events` wrote. Raises ScriptError naming the first bad line."""
+    try:
+        # Not splitlines(): a person's words may hold other marks that it takes for line ends.
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ScriptError(f"{path}: cannot be read ({reason}); give an events.jsonl") from error
+    return [_event(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _event(line: str, where: str) -> Event:
+    try:
+        loaded: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ScriptError(f"{where}: not JSON ({error.msg}); the file must be an events.jsonl") from error
+    data = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
+    if (kind := _KINDS.get(str(data.pop("event", "")))) is None:
+        raise ScriptError(f"{where}: no event that backchat knows; the file must be an events.jsonl")
+    if unknown := sorted(set(data) - {field.name for field in fields(kind)}):
+        raise ScriptError(f"{where}: {kind.__name__} has no {unknown[0]!r}")
+    try:
+        return _checker(kind).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ScriptError(f"{where}: {kind.__name__}: {first['loc'][-1]}: {first['msg']}") from error
