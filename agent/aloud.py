@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker
-from agent.config import Config
+from agent.settings import Config
 from agent.speakable import Speakable
 from audio.frame import Samples, silence
 from audio.playback import Playback

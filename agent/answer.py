@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+import anyio
+
 from agent import events as ev
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.endpoint import Verdict
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.history import History
 from agent.pipeline import Pipeline
+from agent.settings import Config
 from agent.turn import Turn
 from agent.understanding import Understanding
 from audio.frame import Frame
@@ -72,7 +74,7 @@ class Answerer:
             failed += [error for error in group.exceptions if isinstance(error, BackchatError)]
         for error in failed:
             self._emit(ev.Error(self._bridge.now(), "reply", str(error), turn.number))
-        if turn.question and turn.gate.is_set():
+        if (turn.question or turn.audio is None) and turn.gate.is_set():
             self._keep(turn, bool(failed))
             return True
         went_on = "the person went on" if turn.interrupted else "nothing intelligible was said"
@@ -91,22 +93,24 @@ class Answerer:
     async def _begin(self, turn: Turn) -> None:
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
-        if not turn.question:
-            return
+            if not turn.question:
+                return
         await turn.follows.wait()
-        kind = self._understanding.kind(turn.question, self._history.heard, None)
+        question = turn.question or ""
+        kind = self._understanding.kind(question, self._history.heard, None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(turn.question), self._llm
+        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(question), self._llm
         self._pipeline.start(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
         await turn.gate.wait()
-        self._history.person(turn.question)
-        self._emit(ev.TurnReleased(self._bridge.now(), turn.number, turn.question))
+        self._history.person(question)
+        self._emit(ev.TurnReleased(self._bridge.now(), turn.number, question))
 
     async def _understand(self, turn: Turn, audio: Frame) -> None:
-        """The words, and from them and the sound whether the person has finished."""
-        began = self._bridge.now()
+        """The words, and from them and the sound whether the person has finished: each on its own core."""
+        began, worded = self._bridge.now(), anyio.Event()
+        turn.tasks.start_soon(self._judge_end, turn, audio, worded)
         if turn.question is None:
-            text = await self._understanding.transcribe(audio, final=True)
+            text = (await self._understanding.transcribe(audio, final=True)).text
             kind = self._understanding.kind(text, self._history.heard, audio)
             belated = audio.time - self._last_said < BACKCHANNEL
             if kind in ("nothing", "echo", "stop") or (kind == "backchannel" and belated):
@@ -115,12 +119,13 @@ class Answerer:
                 turn.question = text
             now = self._bridge.now()
             self._emit(ev.Transcribed(now, turn.number, text, now - began))
-        if turn.question:
-            turn.tasks.start_soon(self._judge_end, turn, turn.question, audio)
+        worded.set()
 
-    async def _judge_end(self, turn: Turn, question: str, audio: Frame) -> None:
+    async def _judge_end(self, turn: Turn, audio: Frame, worded: anyio.Event) -> None:
         complete = await self._understanding.complete(audio)
-        self._judge(turn, self._understanding.verdict(question, complete, self._history.heard))
+        await worded.wait()
+        if turn.question:
+            self._judge(turn, self._understanding.verdict(turn.question, complete, self._history.heard))
 
     def _keep(self, turn: Turn, failed: bool) -> None:
         """Only what was heard enters the history, and all of it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent import events as ev
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.engines import find
+from agent.settings import Config
 from agent.turntaking import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame

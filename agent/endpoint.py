@@ -9,14 +9,18 @@ from typing import Literal
 from agent.language import Language, Phrase, words
 
 Finished = Literal["complete", "unsure", "incomplete"]
-Wording = Literal["complete", "likely", "doubtful", "incomplete"]
+Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
+Wording = Literal["complete", "likely", "open", "doubtful", "incomplete"]
+"""What the words come to. "open": whole, but something often follows; "doubtful": probably not whole."""
 
-SOUNDS_COMPLETE = 0.75
+SOUNDS_COMPLETE = 0.9
 """Smart Turn's probability from which the voice sounds finished, and below `SOUNDS_INCOMPLETE` unfinished."""
 SOUNDS_INCOMPLETE = 0.3
 
-LONG_ENOUGH = 7
-"""Digits that may be a whole number that was read out: a telephone number without its prefix."""
+LONG_ENOUGH, LONG = 7, 10
+"""Digits of a number that was read out that may be all (a telephone number without its prefix), and that are."""
+YEAR = 4
+"""Digits from which a number at the end of a sentence is likely to be whole."""
 WHOLE_QUESTION = 4
 """Words from which a question is taken for whole; "How many?" may be the beginning of one."""
 
@@ -28,13 +32,15 @@ _ENDED = re.compile(r"[.!?][\"'”’)]*$")
 class Waits:
     """Seconds of silence in all, from the last sound, after which an answer may sound.
 
-    complete: the person has finished. unsure: that is not clear, or words and voice disagree.
-    incomplete: there is more to come; the longest wait there is.
+    From `complete`, when words and voice say that the person has finished, through `unsure`, when they
+    disagree, to `incomplete`, when there is more to come; the longest wait there is.
     """
 
     complete: float = 0.2
-    unsure: float = 0.7
-    incomplete: float = 1.4
+    likely: float = 0.4
+    unsure: float = 0.85
+    unlikely: float = 1.0
+    incomplete: float = 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +60,28 @@ def verdict(
     voice has finished; None without it. agent_asked: the agent has just asked a question.
     """
     wording, why = judge(text, language, agent_asked)
-    seconds = {"complete": waits.complete, "unsure": waits.unsure, "incomplete": waits.incomplete}
     if smart is None:
-        return Verdict(seconds[_ALONE[wording]], why)
+        return Verdict(getattr(waits, _ALONE[wording]), why)
     voice = heard(smart)
     manner = {"complete": "finished", "unsure": "undecided", "incomplete": "unfinished"}[voice]
     why = f"{why}; the voice sounds {manner} ({smart:.2f})"
-    return Verdict(seconds[TOGETHER[wording][voice]], why)
+    return Verdict(getattr(waits, TOGETHER[wording][voice]), why)
 
 
-TOGETHER: dict[Wording, dict[Finished, Finished]] = {
+TOGETHER: dict[Wording, dict[Finished, Grade]] = {
     "complete": {"complete": "complete", "unsure": "complete", "incomplete": "unsure"},
-    "likely": {"complete": "complete", "unsure": "unsure", "incomplete": "incomplete"},
-    "doubtful": {"complete": "unsure", "unsure": "unsure", "incomplete": "incomplete"},
-    "incomplete": {"complete": "unsure", "unsure": "incomplete", "incomplete": "incomplete"},
+    "likely": {"complete": "likely", "unsure": "unsure", "incomplete": "unlikely"},
+    "open": {"complete": "unsure", "unsure": "unsure", "incomplete": "unlikely"},
+    "doubtful": {"complete": "unsure", "unsure": "unlikely", "incomplete": "incomplete"},
+    "incomplete": {"complete": "incomplete", "unsure": "incomplete", "incomplete": "incomplete"},
 }
-"""What the words, then the voice, come to together. Measured, with whisper-tiny.en, on 76 whole utterances
-(48 questions, 28 others; three voices) and 231 cut at a word, many of which might as well have ended there:
+"""What the words, then the voice, come to together; `scripts/bench turntaking` measures it."""
 
-    judged by     whole: complete, unsure, incomplete    cut: complete, unsure, incomplete
-    words                0.57      0.42    0.01                0.26      0.28    0.46
-    Smart Turn           0.80      0.11    0.09                0.25      0.14    0.61
-    both                 0.86      0.14    0.00                0.16      0.29    0.55
-"""
-
-_ALONE: dict[Wording, Finished] = {
+_ALONE: dict[Wording, Grade] = {
     "complete": "complete",
     "likely": "unsure",
-    "doubtful": "unsure",
+    "open": "unlikely",
+    "doubtful": "unlikely",
     "incomplete": "incomplete",
 }
 """What the words come to without the voice."""
@@ -99,15 +99,18 @@ def judge(text: str, language: Language, agent_asked: bool = False) -> tuple[Wor
         return "incomplete", "the sentence breaks off"
     if said[-1] in language.dangling:
         return "incomplete", f"{said[-1]!r} leads on"
+    if said in language.holding:
+        return "incomplete", "it only buys time"
     if (count := _read_out(said, language)) is not None:
         number = f"a number is being read out ({count} digits)"
-        return ("incomplete" if count < LONG_ENOUGH else "likely"), number
+        return ("doubtful" if count < LONG_ENOUGH else "open" if count < LONG else "likely"), number
     if language.kind(text) == "backchannel":
         return "complete", "a back-channel"
     if agent_asked and language.is_answer(text):
         return "complete", "it answers the question"
     if not _ENDED.search(text):
-        return "incomplete", "the sentence has no end"
+        leads_on = said[-1] in language.maybe_dangling
+        return ("incomplete" if leads_on else "doubtful"), "the sentence has no end"
     if any(said[-n:] in language.closings for n in (1, 2, 4)):
         return "complete", f"{said[-1]!r} closes a request"
     return _sentence(text, said, language)
@@ -121,11 +124,15 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str
     if last in language.maybe_dangling:
         return "doubtful", f"{last!r} may lead on"
     if first in language.halves and not asks and "," not in text:
-        return "doubtful", f"{first!r} opens half a sentence"
+        return "incomplete", f"{first!r} opens half a sentence"
+    if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
+        return "open", f"more may follow {last!r}"
     if asks and first in language.question_words:
         return (
             ("doubtful", "a short question") if count < WHOLE_QUESTION else ("complete", "a whole question")
         )
+    if len(said) == 1:
+        return "open", "a single word"
     return "likely", "a sentence"
 
 

@@ -9,12 +9,12 @@ from anyio.abc import TaskGroup
 from agent import events as ev
 from agent.answer import Answerer
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.ears import Ears
 from agent.endpoint import Verdict
 from agent.engines import Engines
 from agent.history import History
 from agent.pipeline import Pipeline
+from agent.settings import Config
 from agent.turn import Turn
 from agent.turntaking import Action, Drop, Duck, Hold, Listen, Prepare, Release, Resume, Yield
 from agent.understanding import Understanding
@@ -45,6 +45,10 @@ class Floor:
         )
         self._turn: Turn | None = None
         self._turns = 0
+        self._reading = False
+        """A partial transcript is being made: a slow machine must not fall behind with them."""
+        self._last: Frame | None = None
+        """What was said over the reply, up to the last pause."""
 
     @property
     def sounding(self) -> bool:
@@ -59,15 +63,20 @@ class Floor:
     def hear(self, frame: Frame) -> None:
         """Take in one frame of the person (16 kHz)."""
         self._do(self._ears.feed(frame))
-        if (audio := self._ears.half_said(frame.end)) is not None:
+        if not self._reading and (audio := self._ears.half_said(frame.end)) is not None:
+            self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
 
     def typed(self, text: str) -> None:
         """The person typed this: it interrupts, and is answered."""
-        now = self._bridge.now()
+        self.cancel()
+        self._ears.policy.replying()
+        self._open(None, self._bridge.now(), text).gate.set()
+
+    def cancel(self) -> None:
+        """The reply that is being made or said is not wanted any more."""
         if self._turn is not None:
-            self._interrupted(self._turn, now)
-        self._open(None, now, text).gate.set()
+            self._interrupted(self._turn, self._bridge.now())
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -75,7 +84,8 @@ class Floor:
             if isinstance(action, Prepare):
                 self._open(self._ears.utterance(), action.speech_end, action.text)
             elif isinstance(action, Listen):
-                self._tasks.start_soon(self._overhear, self._ears.utterance(), True)
+                self._last = self._ears.utterance()
+                self._tasks.start_soon(self._overhear, self._last, True)
             elif self._turn is not None:
                 self._change(self._turn, action)
 
@@ -144,13 +154,16 @@ class Floor:
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
-        text = await self._understanding.caption(audio, final=final)
+        said = await self._understanding.caption(audio, final=final)
+        self._reading = self._reading and final
+        final = final and audio is self._last  # they have said more since, and paused again
+        text = said.text
         now = self._bridge.now()
         if not final:
             self._emit(ev.Partial(now, text))
         turn = self._turn
         if turn is not None and turn.gate.is_set():
-            kind = self._understanding.kind(text, turn.heard(now), audio)
+            kind = self._understanding.aside(said, turn.heard(now), audio)
             self._emit(ev.Overheard(now, turn.number, text, kind))
             self._do(self._ears.policy.words(text, kind, final))
         elif turn is None and text:

@@ -27,6 +27,11 @@ class History:
         self.unheard = ""
 
     @property
+    def system(self) -> str:
+        """What the agent is told of itself."""
+        return self._system.content
+
+    @property
     def heard(self) -> str:
         """What was last heard of the agent; empty before it has spoken, or since the person has."""
         last = self._messages[-1] if self._messages else None
@@ -39,14 +44,32 @@ class History:
         return (sentences(said[-1]) or [""])[-1] if said else ""
 
     def person(self, text: str) -> None:
-        """The person said this."""
-        self._messages = self._with(Message("user", text))
+        """The person said this; nothing, where the agent is to speak unasked."""
+        if text:
+            self._messages = self._with(Message("user", text))
 
     def agent(self, heard: str, unheard: str) -> None:
         """The agent said this, and of its reply that much was not heard."""
         self.unheard = unheard.strip()
         if heard.strip():
             self._messages = self._with(Message("assistant", heard.strip()))
+
+    def instruct(self, system: str) -> None:
+        """Who the agent is from now on."""
+        self._system = Message("system", system)
+
+    def unhear(self, heard: str, kept: str) -> None:
+        """Of the reply of which we thought that `heard` was heard, only its beginning `kept` was."""
+        heard, kept = heard.strip(), kept.strip()
+        for at in reversed(range(len(self._messages))):
+            message = self._messages[at]
+            if heard and message.role == "assistant" and message.content.endswith(heard):
+                if not any(later.role == "assistant" for later in self._messages[at + 1 :]):
+                    self.unheard = f"{heard[len(kept) :].strip()} {self.unheard}".strip()
+                content = (message.content.removesuffix(heard) + kept).strip()
+                left = [Message("assistant", content)] if content else []
+                self._messages = [*self._messages[:at], *left, *self._messages[at + 1 :]]
+                return
 
     def messages(self, question: str = "") -> list[Message]:
         """The whole conversation, and `question` as if the person had said it."""

@@ -46,6 +46,7 @@ class Language:
     dangling: frozenset[str]
     maybe_dangling: frozenset[str]
     halves: frozenset[str]
+    holding: frozenset[Phrase]
     question_words: frozenset[str]
     openings: frozenset[str]
     closings: frozenset[Phrase]
@@ -146,6 +147,7 @@ def _read(code: str, data: dict[str, Any]) -> Language:
         dangling=frozenset(data["dangling"]),
         maybe_dangling=frozenset(data["maybe_dangling"]),
         halves=frozenset(data["halves"]),
+        holding=_phrases(data["holding"]),
         question_words=frozenset(data["question_words"]),
         openings=frozenset(data["openings"]),
         digits=frozenset(data["digits"]),

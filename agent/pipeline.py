@@ -13,8 +13,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker, TextPiece
-from agent.config import Config
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Token, Watcher, WordHeard
+from agent.settings import Config
 from agent.speakable import Speakable
 from agent.turn import Turn
 from audio.playback import Playback, Track

@@ -14,8 +14,9 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, model_validator
 
-from agent.config import Section, load
+from agent.config import load
 from agent.errors import ConfigError, ScriptError
+from agent.settings import Section
 from audio.room import NOISES
 
 Decibel = Field(default=0.0, ge=-80.0, le=40.0)

@@ -8,10 +8,10 @@ import anyio
 
 from agent import events as ev
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.engines import Engines
 from agent.floor import Floor
 from agent.history import History
+from agent.settings import Config
 from audio.frame import Frame
 from audio.playback import Playback
 
@@ -46,8 +46,15 @@ class Session:
         self._emit(ev.SessionEnded(self._bridge.now()))
 
     def typed(self, text: str) -> None:
-        """Answer words that were typed rather than said; what is being said now is interrupted."""
+        """Answer words that were typed rather than said; what is being said now is interrupted.
+
+        Without words, speak unasked: on what the history holds.
+        """
         self._floor.typed(text)
+
+    def cancel(self) -> None:
+        """End the reply that is being made or said, without another one."""
+        self._floor.cancel()
 
     def _emit(self, event: ev.Event) -> None:
         for watch in self._watchers:

@@ -16,10 +16,10 @@ import anyio
 
 from agent import events as ev
 from agent.bridge import Bridge, VirtualBridge
-from agent.config import Config
 from agent.engines import Engines
 from agent.errors import ScriptError
 from agent.session import Session
+from agent.settings import Config
 from audio.files import Recorder, read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.frontend import FrontEnd

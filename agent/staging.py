@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.config import Config, TTSConfig
 from agent.engines import load_one
 from agent.errors import ScriptError
 from agent.scenario import Person, Scenario, SpokenLine, Surroundings
+from agent.settings import Config, TTSConfig
 from agent.simulate import Line
 from audio.files import read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs

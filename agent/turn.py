@@ -17,6 +17,9 @@ from audio.tts import Speech
 SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to say, until the voice has shown its own pace: about 15 a second."""
 
+ENOUGH = 0.6
+"""Share of a word that must have sounded for it to count as heard: a listener, and Whisper, fill in the rest."""
+
 
 class Turn:
     """One reply, from the person's pause to its last heard word; an async context manager.
@@ -119,11 +122,14 @@ class Turn:
         return self.ahead(now) + (self.sent - self.voiced) * pace
 
     def words_heard(self, now: float) -> list[tuple[int, int]]:
-        """The words that have sounded to their end by `now` (s), as half-open ranges of `text`."""
+        """The words that were heard by `now` (s), as half-open ranges of `text`: `ENOUGH` of each sounded."""
         if self.track is None:
             return []
-        seconds = self.track.heard(now) + 0.02  # a word whose last 20 ms were cut was heard
-        return [(s, e) for *_, s, e in self._words[: bisect_right(self._words, (seconds, seconds, 0, 0))]]
+        seconds = self.track.heard(now)
+        whole = bisect_right(self._words, (seconds, seconds, 0, 0))
+        for finish, begin, *_ in self._words[whole : whole + 1]:
+            whole += seconds >= begin + ENOUGH * (finish - begin)
+        return [(start, end) for *_, start, end in self._words[:whole]]
 
     def resume_point(self, *, again: bool = False) -> float:
         """Where in the reply's audio (s) to go on after a hold: where the word begins that was cut.
@@ -142,5 +148,5 @@ class Turn:
         return next((b for _, b, start, _ in self._words if start >= sentence), begin)
 
     def heard(self, now: float) -> str:
-        """The beginning of the reply that was heard by `now` (s), to the end of its last whole word."""
+        """The beginning of the reply that was heard by `now` (s), to the end of its last word."""
         return self.text[: max((end for _, end in self.words_heard(now)), default=0)]

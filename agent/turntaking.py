@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from agent.config import TurnsConfig
+from agent.settings import TurnsConfig
 
 Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
 """What the person's words are, as `agent.language` tells; "echo" are the agent's own."""
@@ -118,6 +118,10 @@ class Policy(Protocol):
         """Time has come to `now`."""
         ...
 
+    def replying(self) -> None:
+        """A reply begins that nobody's voice asked for: the person typed."""
+        ...
+
     def reply_over(self) -> list[Action]:
         """The reply was spoken to its end, failed, or came to nothing."""
         ...
@@ -221,6 +225,10 @@ class Ladder:
         if silent >= self.config.longest:
             return self._release(f"silent for {self.config.longest:g} s")
         return []
+
+    def replying(self) -> None:
+        """As after a release: who speaks now, speaks over it."""
+        self._state, self._overlapping, self._doubt = "replying", False, False
 
     def reply_over(self) -> list[Action]:
         """Listen; who began to speak over the last words is heard as anybody."""

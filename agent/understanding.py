@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.echoguard import EchoGuard
 from agent.endpoint import Verdict, Waits, verdict
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.language import language
+from agent.settings import Config
 from agent.turntaking import Kind
 from audio.frame import Frame
+from audio.stt import Transcript
+
+FEW = 3
+"""Words that a cough, a laugh or a hum may be taken for by a transcriber."""
 
 
 class Understanding:
@@ -25,18 +29,18 @@ class Understanding:
         self._language = language(config.stt.language)
         self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
 
-    async def transcribe(self, audio: Frame, *, final: bool) -> str:
+    async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`. Raises EngineFault."""
         stt, limit = self._engines.stt, self._config.limits.stt
-        return (await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)).text
+        return await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
 
-    async def caption(self, audio: Frame, *, final: bool) -> str:
+    async def caption(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`, or none when the engine fails: an Error event says so."""
         try:
             return await self.transcribe(audio, final=final)
         except BackchatError as error:
             self._emit(Error(self._bridge.now(), "stt", str(error)))
-            return ""
+            return Transcript("")
 
     async def complete(self, audio: Frame) -> float | None:
         """The end-of-turn model's probability that the person has finished; None without the model."""
@@ -51,13 +55,22 @@ class Understanding:
             return "echo"
         return self._language.kind(text, _asked(heard))
 
+    def aside(self, said: Transcript, heard: str, audio: Frame) -> Kind:
+        """What these words are that were said over a reply, of which `heard` was heard.
+
+        A sound that is no word is transcribed all the same, as a few words that the engine is not sure of.
+        """
+        kind = self.kind(said.text, heard, audio)
+        mumbled = said.confidence < self._config.turns.mumbled and len(said.text.split()) <= FEW
+        return "nothing" if kind == "words" and mumbled else kind
+
     def verdict(self, text: str, complete: float | None, heard: str) -> Verdict:
         """How long to wait in silence before an answer to `text`."""
         turns = self._config.turns
         if turns.meaning == "off":
             return Verdict(turns.end, "the pause is over")
         words = text if turns.meaning != "audio" else ""
-        waits = Waits(turns.complete, turns.unsure, turns.incomplete)
+        waits = Waits(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
         return verdict(words, complete, waits, self._language, _asked(heard))
 
 

@@ -43,7 +43,7 @@ def list_models() -> None:
 def pull(names: tuple[str, ...]) -> None:
     """Fetch models by NAME; without one, those that the default settings need."""
     from agent import models as store
-    from agent.config import Config
+    from agent.settings import Config
 
     config = Config()
     with store.progress_bar() as progress:

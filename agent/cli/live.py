@@ -15,9 +15,9 @@ from agent.cli import configured, settings
 
 if TYPE_CHECKING:
     from agent.cli.view import View
-    from agent.config import Config
     from agent.engines import Engines
     from agent.events import Event, Watcher
+    from agent.settings import Config
     from audio.files import Recorder
     from audio.frame import Frame
     from audio.frontend import FrontEnd

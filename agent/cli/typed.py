@@ -10,12 +10,12 @@ import click
 
 from agent import events as ev
 from agent.bridge import Bridge
-from agent.config import Config
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.history import History
 from agent.llm import LanguageModel
 from agent.session import Session
+from agent.settings import Config
 from audio.frame import Frame
 from audio.playback import Playback
 

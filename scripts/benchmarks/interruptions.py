@@ -88,9 +88,9 @@ def _words(results: Results, loaded, config, judge: Whisper) -> None:
     ducks = [e.time for e in seen if isinstance(e, ev.Decision) and e.action == "duck"]
     stops, ducked, off = [], [], []
     for turn, ended in cut.items():
-        onset = _label(person, cuts[turn].onset)
+        onset = first_audible(person, cuts[turn].onset)
         following = min((t for t in starts.values() if t > onset), default=agent.duration)
-        stops.append(_last_audible(agent, onset, following) - onset)
+        stops.append(last_audible(agent, onset, following) - onset)
         ducked.append(min((t for t in ducks if t > onset - 0.02), default=onset + 9) + 0.01 - onset)
         said = agent.samples[round(starts[turn] * agent.rate) : round((onset + stops[-1]) * agent.rate)]
         heard = judge.transcribe(Frame(said, agent.rate)).text
@@ -126,14 +126,14 @@ def _harmless(results: Results, loaded, config, kind: str, sounds: dict[str, Sam
     return len(ended)
 
 
-def _label(person: Frame, near: float) -> float:
+def first_audible(person: Frame, near: float) -> float:
     """The person's first audible sample around `near`."""
     begin = max(0, round((near - 0.3) * person.rate))
     loud = np.flatnonzero(np.abs(person.samples[begin:]) > 10 ** (-40 / 20))
     return (begin + int(loud[0])) / person.rate
 
 
-def _last_audible(agent: Frame, onset: float, until: float) -> float:
+def last_audible(agent: Frame, onset: float, until: float) -> float:
     begin, end = round(onset * agent.rate), round((until - 0.005) * agent.rate)
     loud = np.flatnonzero(np.abs(agent.samples[begin:end]) > 10 ** (AGENT_AUDIBLE / 20))
     return onset + (int(loud[-1]) + 1) / agent.rate if len(loud) else onset

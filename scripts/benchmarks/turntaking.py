@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from agent import engines, models
-from agent.config import Config, load
+from agent.config import load
 from agent.endpoint import Waits, verdict
 from agent.language import language
+from agent.settings import Config, TurnsConfig
 from agent.simulate import Line, converse
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, silence
@@ -86,7 +87,7 @@ def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
     }
     for name, judge in judges.items():
         for scale in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):
-            waits = Waits(turns.complete, turns.unsure * scale, turns.incomplete * scale)
+            waits = Waits(turns.complete, *(w * scale for w in _longer(turns)))
             cut = sum(any(p.left and judge(p, waits) < p.left for p in pauses) for pauses in spoken)
             last = [judge(p, waits) for pauses in spoken for p in pauses[-1:] if p.left is None]
             results.rows.append(
@@ -98,6 +99,10 @@ def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
                     "wait p95 (s)": float(np.percentile(last, 95)),
                 }
             )
+
+
+def _longer(turns: TurnsConfig) -> tuple[float, float, float, float]:
+    return turns.likely, turns.unsure, turns.unlikely, turns.incomplete
 
 
 def _measured(results: Results, spoken: list[Utterance], loaded: engines.Engines, config: Config) -> None:

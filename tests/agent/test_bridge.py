@@ -12,8 +12,8 @@ import pytest
 import trio.testing
 
 from agent.bridge import Bridge, VirtualBridge
-from agent.config import Costs
 from agent.errors import EngineFault, EngineStalled
+from agent.settings import Costs
 
 LONG = 30.0
 """A limit that no test reaches."""

@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.cli import backchat
-from agent.config import Config, load
+from agent.config import load
 from agent.errors import ConfigError
 from agent.models import catalogue
+from agent.settings import Config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -122,10 +123,10 @@ def test_printed_settings_come_back_through_a_file(tmp_path_factory, system, sto
 
 def test_the_examples_run_as_they_are():
     examples = sorted(CONFIGS.glob("*.toml"))
-    assert [example.name for example in examples] == ["local.toml", "quick.toml"]
+    assert {"local.toml", "quick.toml"} < {example.name for example in examples}
     for file in examples:
         config = load(file)
-        assert catalogue()[config.llm.model].kind == "llm"
+        assert config.llm.engine == "openai" or catalogue()[config.llm.model].kind == "llm"
         assert catalogue()[config.stt.model].kind == "stt"
 
 

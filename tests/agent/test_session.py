@@ -6,6 +6,7 @@ import gc
 import itertools
 import random
 import threading
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,14 @@ def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch:
     assert len(ended) + len(of(events, ev.TurnDropped)) >= 1000
     assert sum(e.reason == "interrupted" for e in ended) > 300
     assert engines.llm.open == engines.tts.open == 0
+    received, given_up = Counter(e.turn for e in of(events, ev.Token)), set()
+    for event in events:
+        if isinstance(event, ev.Interrupted):
+            given_up.add(event.turn)
+        assert not (isinstance(event, ev.Token) and event.turn in given_up)
+    assert sum(engines.llm.pulled[-len(received) :]) - sum(received.values()) <= len(given_up), (
+        "one step each"
+    )
     for track in tracks:
         assert track.given == pytest.approx(track.heard(float("inf")) + track.discarded)
     spans = sorted((t.started, t.finished) for t in tracks if t.started is not None)
@@ -193,6 +202,17 @@ def test_stop_is_answered_by_silence(tmp_path: Path) -> None:
     events, _ = talk(tmp_path, engines, lines)
     assert [e.reason for e in of(events, ev.TurnEnded)] == ["interrupted"]
     assert len(engines.llm.asked) == 1
+
+
+def test_words_that_come_late_are_not_all_that_was_said(tmp_path: Path) -> None:
+    """ "Wait", understood only after the person had said more, is no order to be silent."""
+    texts = ["Tell me a story.", "Wait.", "Wait, how many days are there in a week?"]
+    engines = scripted.engines(texts, [STORY, "Seven."])
+    said = scripted.join(scripted.loud(0.4), scripted.silent(0.25), scripted.loud(0.8))
+    lines = [Line(scripted.loud(1.0)), Line(said, "over", 3.0)]
+    events, _ = talk(tmp_path, engines, lines, "costs.stt=1.5")
+    assert [e.text for e in of(events, ev.TurnReleased)] == [texts[0], texts[2]]
+    assert of(events, ev.TurnEnded)[-1].heard == "Seven."
 
 
 def test_go_on_says_the_rest_without_asking_the_model_again(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import TurnsConfig
+from agent.settings import TurnsConfig
 from agent.turntaking import Drop, Duck, Hold, Ladder, Listen, Prepare, Release, Resume, Switch, Yield
 
 CONFIG = TurnsConfig()

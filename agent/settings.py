@@ -1,0 +1,264 @@
+"""Every setting there is, its default and its limits. Knows nothing of what the settings do, nor of files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+SYSTEM_PROMPT = (
+    "You are a warm and helpful voice assistant. Everything you write is spoken aloud, so write plain "
+    "sentences, without lists, headings or code. Answer a question in one or two short sentences; when a "
+    "story or an explanation is asked for, tell it in several sentences."
+)
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Seed = Annotated[int | None, BeforeValidator(lambda value: None if value == "random" else value)]
+"""A number, or in TOML "random", which is None: TOML has no null."""
+
+
+class SessionConfig(Section):
+    """Who the agent is."""
+
+    system: str = SYSTEM_PROMPT
+
+
+class LLMConfig(Section):
+    """Which language model answers, and how it samples."""
+
+    engine: str = "llamacpp"
+    model: str = "qwen2.5-0.5b"
+    """A name from `backchat models`, or the path of a GGUF file; for `openai`, what the server calls it.
+
+    For `transformers` also a folder in the hub's format, or `owner/name` on the hub.
+    """
+    context: int = Field(default=4096, ge=256)
+    threads: int = Field(default=0, ge=0)
+    """0: one per core."""
+    device: str = "auto"
+    """Where `transformers` computes: cpu, cuda, cuda:1, ...; "auto" is a CUDA card where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The numbers that `transformers` computes with; "auto" is bfloat16 on a CUDA card, else float32."""
+    slots: int = Field(default=1, ge=1)
+    """Conversations that one loaded model answers at once; `serve` takes `server.sessions`."""
+    max_tokens: int = Field(default=400, ge=1)
+    temperature: float = Field(default=0.6, ge=0.0)
+    top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0.0, le=1.0)
+    repeat_penalty: float = Field(default=1.1, ge=0.0)
+    stop: tuple[str, ...] = ()
+    seed: Seed = 0
+    """A fixed seed gives the same answer to the same words; "random" (in Python: None) does not."""
+    base_url: str = "http://127.0.0.1:8080/v1"
+    """Where the server of the engine `openai` is, up to and with the version."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds that server's key; unset where it wants none."""
+    connect_wait: float = Field(default=5.0, gt=0.0)
+    """Most seconds for the connection to that server."""
+    first_wait: float = Field(default=30.0, gt=0.0)
+    """Most seconds from the question to that server's first word, further tries included."""
+    wait: float = Field(default=15.0, gt=0.0)
+    """Most seconds between two of its words."""
+    retries: int = Field(default=2, ge=0)
+    """Further tries when it is busy or breaks off before its first word."""
+
+
+class STTConfig(Section):
+    """Who transcribes, and how."""
+
+    engine: str = "whisper"
+    model: str = "whisper-tiny.en"
+    """A name from `backchat models`, or a folder in CTranslate2's format."""
+    language: str = "en"
+    """ISO code of what is spoken; "auto": whatever the model takes it for, each time anew."""
+    threads: int = Field(default=0, ge=0)
+    """0: half of the cores."""
+    window: float = Field(default=10.0, ge=4.0, le=30.0)
+    """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
+    partials: float = Field(default=0.6, ge=0.0)
+    """Seconds of speech between two partial transcripts; 0 switches them off."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where Whisper computes; "cuda" needs NVIDIA's cuBLAS and cuDNN libraries for CUDA 12."""
+
+
+class TTSConfig(Section):
+    """Whose voice speaks."""
+
+    engine: str = "hibari"
+    model: str = ""
+    """A name from `backchat models`, a file or folder, or for `coqui` one of Coqui's own names; "": the
+    engine's own."""
+    voice: str = ""
+    """A voice or speaker that the engine or its model has; "": the first, which for hibari is heart."""
+    language: str = ""
+    """What the text is in, for models that know several languages; "": the first."""
+    reference: str = ""
+    """A WAV file of somebody speaking for at least six seconds, whose voice is taken (`xtts`)."""
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    noise: float = Field(default=1.0, ge=0.0, le=2.0)
+    """How much a VITS voice varies, as a factor on what its model asks for."""
+    seed: Seed = 0
+    device: str = "auto"
+    """Where a torch voice runs: "cpu", "cuda", "cuda:1", or "auto", a GPU where there is one."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of a voice on onnxruntime; 0: one per core."""
+
+
+class VADConfig(Section):
+    """What counts as speech."""
+
+    aggressiveness: int = Field(default=2, ge=0, le=3)
+    """webrtcvad's mode: 3 is the hardest to convince."""
+    onset_frames: int = Field(default=3, ge=1)
+    """Consecutive 10 ms frames of webrtcvad that make an onset."""
+    start: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Silero's probability from which a 32 ms window is speech."""
+    stop: float = Field(default=0.35, gt=0.0, lt=1.0)
+    """Silero's probability below which it no longer is."""
+    confirm: float = Field(default=0.064, ge=0.032)
+    """Seconds of Silero speech that confirm an onset."""
+    pre_roll: float = Field(default=0.5, ge=0.0)
+    """Seconds kept from before the onset, so that no first syllable is lost."""
+
+
+class TurnsConfig(Section):
+    """When to answer and when to yield; lengths in seconds."""
+
+    policy: str = "ladder"
+    """`ladder` ducks, pauses, and yields to words; `switch` yields to any speech and answers after `end`."""
+    meaning: Literal["off", "words", "audio", "both"] = "both"
+    """What tells the end of a turn: its words, its sound (the Smart Turn model), both, or only `end`."""
+    model: str = "smart-turn-v3.2"
+    """The end-of-turn model: a name from `backchat models`, or the path of its ONNX file."""
+    pause: float = Field(default=0.1, gt=0.0)
+    """Silence after which work on an answer begins, unheard."""
+    complete: float = Field(default=0.2, gt=0.0)
+    """Silence after which a turn is over that sounds and reads complete."""
+    likely: float = Field(default=0.4, gt=0.0)
+    """The same when it is a sentence that might go on."""
+    unsure: float = Field(default=0.85, gt=0.0)
+    """The same when words and sound disagree."""
+    unlikely: float = Field(default=1.0, gt=0.0)
+    """The same when it reads whole and sounds unfinished, or the other way round."""
+    incomplete: float = Field(default=1.6, gt=0.0)
+    """The same when it breaks off."""
+    longest: float = Field(default=2.0, gt=0.0)
+    """Silence after which any turn is over."""
+    end: float = Field(default=0.3, gt=0.0)
+    """Silence after which a turn is over when no meaning is asked for."""
+    interrupt: bool = True
+    """Whether the person may talk over the agent; if not, it does not listen while it speaks."""
+    interrupting_words: int = Field(default=3, ge=1)
+    """Words that end a reply before the person has paused; fewer may yet be a back-channel."""
+    mumbled: float = Field(default=-0.95, le=0.0)
+    """The transcriber's confidence (mean log-probability) below which up to three words over a reply count
+    as a sound: Whisper tiny.en gives laughs and hums -1.0 to -2.3, short words -0.1 to -0.9."""
+    unintelligible: float = Field(default=3.0, gt=0.0)
+    """How long somebody may speak over a reply without a word understood before it goes on."""
+    max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
+    """Length of one unbroken utterance after which it is answered as it stands."""
+
+
+class EchoConfig(Section):
+    """What is done to the microphone's sound where the speaker is near it."""
+
+    cancel: bool = True
+    """WebRTC's echo canceller, for live audio and simulated rooms."""
+    noise_suppression: bool = False
+    """Takes out steady noise as well; it costs 6 ms."""
+
+
+class ReplyConfig(Section):
+    """How a reply becomes speech."""
+
+    ahead: float = Field(default=10.0, gt=0.0)
+    """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
+    first_piece: int = Field(default=16, ge=1)
+    """Characters from which a clause is long enough to open a reply with."""
+    longest_piece: int = Field(default=240, ge=40)
+    """Characters after which a piece is cut at the best place there is."""
+
+
+class Costs(Section):
+    """What engines cost on the virtual clock.
+
+    `measured`: what they really took. `declared`: the seconds below, so that a run repeats to the byte.
+    """
+
+    mode: Literal["measured", "declared"] = "measured"
+    stt: float = Field(default=0.1, ge=0.0)
+    """Seconds for one transcription."""
+    turn: float = Field(default=0.03, ge=0.0)
+    """Seconds for one look of the end-of-turn model."""
+    first_token: float = Field(default=0.1, ge=0.0)
+    token: float = Field(default=0.03, ge=0.0)
+    speech: float = Field(default=0.02, ge=0.0)
+    """Seconds for one part of speech."""
+
+
+class LimitsConfig(Section):
+    """How long an engine may give nothing before its turn is ended with an error, in seconds."""
+
+    first_token: float = Field(default=60.0, gt=0.0)
+    token: float = Field(default=20.0, gt=0.0)
+    speech: float = Field(default=30.0, gt=0.0)
+    stt: float = Field(default=30.0, gt=0.0)
+
+
+class ServerConfig(Section):
+    """`backchat serve`: where it listens, whom it lets in, and when it cuts."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8400, ge=0, le=65535)
+    """0: any free one, which the log names."""
+    grpc_port: int = Field(default=-1, ge=-1, le=65535)
+    """The port of the gRPC service; -1: there is none."""
+    sessions: int = Field(default=4, ge=1)
+    """Conversations and generations at once; the next newcomer is told to come back later."""
+    copies: int = Field(default=0, ge=0)
+    """How often the transcriber and the voice are loaded; 0: once for each two cores."""
+    token_env: str = "BACKCHAT_TOKEN"
+    """The environment variable that holds the token; without one, only this machine may connect."""
+    origins: tuple[str, ...] = ()
+    """Web pages of other hosts that may connect, as "https://example.org"."""
+    lead: float = Field(default=0.15, ge=0.0, le=2.0)
+    """Seconds of speech that a client is sent before they should sound, against gaps on the way."""
+    backlog: float = Field(default=20.0, ge=1.0)
+    """Seconds of audio that may wait to be heard, or to be read by a client; then it is held back, or cut."""
+    patience: float = Field(default=20.0, gt=0.0)
+    """Seconds that a client may take to read or to send one thing."""
+    longest: float = Field(default=3600.0, gt=0.0)
+    """Seconds after which any session is closed."""
+    idle: float = Field(default=600.0, gt=0.0)
+    """Seconds without a turn after which a session is closed."""
+    rate: int = Field(default=120, ge=1)
+    """Requests that one address may make in a minute."""
+    body: int = Field(default=25_000_000, ge=1000)
+    """Most bytes of a request."""
+    message: int = Field(default=2_000_000, ge=1000)
+    """Most bytes of a WebSocket message."""
+    grace: float = Field(default=30.0, ge=0.0)
+    """Seconds that running replies are given when the server is told to stop."""
+
+
+class Config(Section):
+    """All settings. `Config()` is the default; `agent.config.load` reads a file over it."""
+
+    session: SessionConfig = SessionConfig()
+    llm: LLMConfig = LLMConfig()
+    stt: STTConfig = STTConfig()
+    tts: TTSConfig = TTSConfig()
+    vad: VADConfig = VADConfig()
+    turns: TurnsConfig = TurnsConfig()
+    echo: EchoConfig = EchoConfig()
+    reply: ReplyConfig = ReplyConfig()
+    costs: Costs = Costs()
+    limits: LimitsConfig = LimitsConfig()
+    server: ServerConfig = ServerConfig()
