@@ -3,23 +3,29 @@
 from audio.errors import (
     AudioFileError,
     BackchatError,
+    Busy,
     ConfigError,
     DeviceError,
     EngineFault,
     EngineStalled,
+    ImageError,
     MissingExtra,
     ModelError,
+    RequestError,
     ScriptError,
 )
 
 __all__ = [
     "AudioFileError",
     "BackchatError",
+    "Busy",
     "ConfigError",
     "DeviceError",
     "EngineFault",
     "EngineStalled",
+    "ImageError",
     "MissingExtra",
     "ModelError",
+    "RequestError",
     "ScriptError",
 ]

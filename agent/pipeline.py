@@ -54,6 +54,8 @@ class Pipeline:
         tokens = self._bridge.stream("llm", write, limits.first_token, limits.token)
         async with pieces, tokens as stream:
             async for token in stream:
+                if not token:  # an engine that waits, or is inside a character
+                    continue
                 turn.text += token
                 turn.tokens += 1
                 now = self._bridge.now()

@@ -186,6 +186,17 @@ class ReplyConfig(Section):
     """Characters after which a piece is cut at the best place there is."""
 
 
+class VisionConfig(Section):
+    """What becomes of pictures that the person shows."""
+
+    engine: str = "reading"
+    """`reading` reads the text in them aloud to any language model; `model` gives them to one that sees."""
+    keep: Literal["short", "whole", "nothing"] = "short"
+    """What the history keeps once the turn is over: a short description, all that was seen, or nothing."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of the reading eye; 0: half of the cores."""
+
+
 class Costs(Section):
     """What engines cost on the virtual clock.
 
@@ -201,6 +212,8 @@ class Costs(Section):
     token: float = Field(default=0.03, ge=0.0)
     speech: float = Field(default=0.02, ge=0.0)
     """Seconds for one part of speech."""
+    eye: float = Field(default=0.8, ge=0.0)
+    """Seconds for one picture."""
 
 
 class LimitsConfig(Section):
@@ -210,6 +223,7 @@ class LimitsConfig(Section):
     token: float = Field(default=20.0, gt=0.0)
     speech: float = Field(default=30.0, gt=0.0)
     stt: float = Field(default=30.0, gt=0.0)
+    eye: float = Field(default=30.0, gt=0.0)
 
 
 class ServerConfig(Section):
@@ -259,6 +273,7 @@ class Config(Section):
     turns: TurnsConfig = TurnsConfig()
     echo: EchoConfig = EchoConfig()
     reply: ReplyConfig = ReplyConfig()
+    vision: VisionConfig = VisionConfig()
     costs: Costs = Costs()
     limits: LimitsConfig = LimitsConfig()
     server: ServerConfig = ServerConfig()

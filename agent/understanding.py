@@ -26,7 +26,7 @@ class Understanding:
         self._engines = engines
         self._config = config
         self._bridge = bridge
-        self._language = language(config.stt.language)
+        self._language = language("en" if config.stt.language == "auto" else config.stt.language)
         self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
 
     async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:

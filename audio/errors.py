@@ -5,10 +5,13 @@ BackchatError            every error that a user is meant to read; its text says
 ├── DeviceError          no PortAudio, no microphone, no speaker, or one that vanished
 ├── MissingExtra         a library that an optional engine needs is not installed
 ├── ModelError           weights missing, unreachable, corrupt, or the cache not writable
+├── ImageError           a picture that is not one, is damaged or too large
 ├── ConfigError          an unknown key, a wrong type, a bad value
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
 │   └── EngineStalled    an engine gave nothing for longer than its time limit
-└── ScriptError          a conversation script (file, time, trigger) that makes no sense
+├── ScriptError          a conversation script (file, time, trigger) that makes no sense
+└── RequestError         what a client of the server asked for is wrong, or not to be had
+    └── Busy             not now: every place is taken
 """
 
 from __future__ import annotations
@@ -22,6 +25,12 @@ class BackchatError(Exception):
 
 class AudioFileError(BackchatError):
     """A file is missing, empty, truncated, no audio, or cannot be written."""
+
+    exit_code = 2
+
+
+class ImageError(BackchatError):
+    """A picture cannot be read, is damaged, or too large."""
 
     exit_code = 2
 
@@ -64,3 +73,22 @@ class ScriptError(BackchatError):
     """A conversation script makes no sense."""
 
     exit_code = 2
+
+
+class RequestError(BackchatError):
+    """A client's request is refused or ended. `status`: as HTTP has it; `code`: one word for programs."""
+
+    exit_code = 8
+
+    def __init__(self, text: str, status: int = 400, code: str = "invalid_request_error") -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+
+
+class Busy(RequestError):
+    """Every place is taken. `retry_after`: seconds after which to try again."""
+
+    def __init__(self, text: str, retry_after: int = 5) -> None:
+        super().__init__(text, 503, "busy")
+        self.retry_after = retry_after

@@ -16,7 +16,7 @@ import click
 from agent import __version__
 
 if TYPE_CHECKING:
-    from agent.config import Config
+    from agent.settings import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,6 +27,8 @@ COMMANDS = {
     "replay": ("agent.cli.rehearse", "Hear a recorded conversation again, with other settings."),
     "say": ("agent.cli.offline", "Say a text aloud, or into a WAV file."),
     "chat": ("agent.cli.live", "Type and be answered, in print or aloud."),
+    "engines": ("agent.cli.engines", "List engines, what state they are in, and what to type."),
+    "serve": ("agent.cli.serve", "Serve the agent over HTTP and the Realtime WebSocket."),
     "models": ("agent.cli.care", "List, fetch and check model weights."),
     "devices": ("agent.cli.care", "List microphones and speakers."),
     "doctor": ("agent.cli.care", "Say what is installed, missing or slow, and what to type."),
@@ -60,7 +62,7 @@ class Commands(click.Group):
 def backchat() -> None:
     """A local voice agent: it hears you, answers aloud while it is still thinking, and stops when you speak.
 
-    Nothing leaves this machine. Start with `backchat talk`, or `backchat doctor` if that fails.
+    With the usual settings nothing leaves this machine. Start with `backchat talk`, or `backchat doctor` if that fails.
     """
 
 

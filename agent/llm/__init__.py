@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from agent.eye.image import Picture
 
 Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation, in the roles of every chat model."""
+    """One message of a conversation, in the roles of every chat model.
+
+    images: pictures that stand before its words, for models that have `sees`; others get none.
+    """
 
     role: Role
     content: str
+    images: tuple[Picture, ...] = ()
 
 
 class LanguageModel(Protocol):

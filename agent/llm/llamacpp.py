@@ -8,6 +8,7 @@ ends inside a character.
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 import os
@@ -33,7 +34,8 @@ class LlamaCpp:
     each core. max_tokens: the longest answer. temperature 0 is greedy. stop: strings that end the answer
     and are not part of it. seed: a fixed one gives the same answer to the same messages; None is random.
     The repeat penalty sees the answer so far and nothing else: it punishes neither the person's own
-    words nor the end-of-turn marks of the prompt.
+    words nor the end-of-turn marks of the prompt. slots: conversations that may be answered at the same
+    time, each with a context and a prefix cache of its own; see `views`.
 
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
     """
@@ -52,10 +54,15 @@ class LlamaCpp:
         repeat_penalty: float = 1.1,
         stop: Sequence[str] = (),
         seed: int | None = 0,
+        slots: int = 1,
     ) -> None:
         _check_file(weights)
         self._key = secrets.token_hex(16)
-        self._server = _load(weights, context, threads or os.cpu_count() or 1, self._key)
+        self._server = _load(weights, context, slots, threads or os.cpu_count() or 1, self._key)
+        self._slots = slots
+        self._slot = 0
+        self.prompt_tokens = 0
+        """Length of the last prompt that was answered."""
         self._address: str = self._server.listening_address.removeprefix("http://")
         self._max_tokens = max_tokens
         self._seed = seed
@@ -86,6 +93,7 @@ class LlamaCpp:
                 if not ids:
                     raise
                 break
+            self.prompt_tokens = token["tokens_evaluated"] - len(ids)
             if token["stop_type"] == "eos" or not token["content"]:
                 break
             ids += token["tokens"]
@@ -107,7 +115,31 @@ class LlamaCpp:
         last, said = prompt[-1], messages[-1].content
         if isinstance(last, str) and said in last:
             prompt[-1] = last[: last.rindex(said) + len(said)]
-        self._post("/completion", {"prompt": prompt, "n_predict": 0, "id_slot": 0})
+        self._post("/completion", {"prompt": prompt, "n_predict": 0, "id_slot": self._slot})
+
+    def views(self) -> list[LlamaCpp]:
+        """This model once for each slot: views that may stream at the same time, one conversation each."""
+        return [self._changed(_slot=slot) for slot in range(self._slots)]
+
+    def tuned(
+        self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
+    ) -> LlamaCpp:
+        """This view with other settings, for one answer. max_tokens: no more than configured.
+
+        sampling: `temperature` and `top_p`, where they differ. seed: None is random.
+        """
+        return self._changed(
+            _max_tokens=min(self._max_tokens, max_tokens or self._max_tokens),
+            _stop=(*self._stop, *(s for s in stop if s)),
+            _seed=seed,
+            _sampling={**self._sampling, **sampling},
+        )
+
+    def _changed(self, **attributes: object) -> LlamaCpp:
+        changed = copy.copy(self)
+        for name, value in attributes.items():
+            setattr(changed, name, value)
+        return changed
 
     def _complete(self, prompt: list[str | int], seed: int, index: int) -> dict[str, Any]:
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
@@ -117,7 +149,7 @@ class LlamaCpp:
                 **self._sampling,
                 "prompt": prompt,
                 "n_predict": 1,
-                "id_slot": 0,
+                "id_slot": self._slot,
                 "cache_prompt": True,
                 "return_tokens": True,
                 "seed": seed % 2**32,
@@ -235,14 +267,15 @@ def _check_file(path: Path) -> None:
         raise ModelError(f"{path}: not a GGUF file; {cure}")
 
 
-def _load(path: Path, context: int, threads: int, key: str) -> Any:
+def _load(path: Path, context: int, slots: int, threads: int, key: str) -> Any:
     import xllamacpp
 
     library: Any = xllamacpp  # a compiled module without type stubs
     params = library.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = context
-    params.n_parallel = 1
+    params.n_ctx = context * slots
+    params.n_parallel = slots
+    params.kv_unified = False  # a slot cannot take the context of another
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     # Threads that spin while they wait halve the speed of everything else when the cores are busy.

@@ -59,7 +59,7 @@ def test_an_unknown_engine_names_the_known(kind: engines.Kind):
 def test_another_package_offers_an_engine_and_gets_the_settings_that_it_uses():
     parrot = engines.load_one("tts", load(None, ["tts.engine=parrot", "tts.voice=polly", "tts.speed=1.5"]))
     assert (parrot.speed, parrot.voice, parrot.warmed) == (1.5, "polly", True)
-    with pytest.raises(ConfigError, match=r"known: hibari, .*parrot"):
+    with pytest.raises(ConfigError, match=r"known: .*hibari, .*parrot"):
         engines.find("tts", "nope")
 
 

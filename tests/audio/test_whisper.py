@@ -16,18 +16,8 @@ from hypothesis import strategies as st
 from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
 from audio.stt.mel import filters, log_mel
-from audio.stt.whisper import (
-    Decoded,
-    Whisper,
-    audible,
-    detokenise,
-    loops,
-    physical_cores,
-    pieces,
-    prompt,
-    token_cap,
-    unloop,
-)
+from audio.stt.shortwindow import Decoded, audible, loops, pieces, token_cap, unloop
+from audio.stt.whisper import Whisper, detokenise, physical_cores, prompt
 
 TESTS = Path(__file__).parents[1]
 QUESTIONS = TESTS / "data" / "questions"

@@ -1,0 +1,155 @@
+"""What an OpenAI-compatible server is sent and what its answer means. Pure; knows no network."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from agent.errors import BackchatError, EngineFault, ModelError
+from agent.llm import Message
+
+_PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+"""Statuses that a second try may cure."""
+_SPENT = {"insufficient_quota", "billing_hard_limit_reached"}
+"""Codes of a 429 that no waiting cures."""
+_TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
+
+
+class Passing(EngineFault):
+    """A fault that a second try may cure; `after`: seconds that the server asks to wait before it."""
+
+    def __init__(self, text: str, after: float | None = None) -> None:
+        super().__init__(text)
+        self.after = after
+
+
+class Refused(Exception):
+    """The server does not take the request's `field`; a second request goes without it."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+def content(message: Message) -> str | list[dict[str, Any]]:
+    """A message's content as a request has it: its words, or its pictures as data URLs and then its words."""
+    if not message.images:
+        return message.content
+    parts = [{"type": "image_url", "image_url": {"url": picture.data_url()}} for picture in message.images]
+    return [*parts, {"type": "text", "text": message.content}]
+
+
+def delta(url: str, data: str) -> tuple[str, bool]:
+    """The text in one event of a stream, and whether it is the last that has any. Raises EngineFault."""
+    answer = _object(url, data)
+    if error := answer.get("error"):
+        raise Passing(f"{url} failed in the middle: {_message({'error': error})}")
+    choice = _first_choice(answer)
+    text = _dict(choice.get("delta")).get("content")
+    return (text if isinstance(text, str) else ""), choice.get("finish_reason") is not None
+
+
+def whole(url: str, data: str) -> str:
+    """The text of an answer from a server that does not stream. Raises EngineFault."""
+    text = _dict(_first_choice(_object(url, data)).get("message")).get("content")
+    if not isinstance(text, str):
+        raise EngineFault(no_chat(url, "JSON without an answer"))
+    return text
+
+
+def refusal(
+    url: str, status: int, headers: Mapping[str, str], body: str, model: str, fields: Collection[str]
+) -> BackchatError | Refused:
+    """What to raise for an answer that is not 200.
+
+    headers: names in lower case. fields: what may be left out of the request when the server names it.
+    """
+    answer = _loads(body)
+    error = _dict(answer.get("error"))
+    codes, named = {str(error.get("code")), str(error.get("type"))}, _named_field(answer)
+    said = f"{status}: {_message(answer) or _plain(body)}"
+    if status in (400, 422) and named in fields:
+        return Refused(named)
+    if codes & _TOO_LONG or (status == 400 and "context length" in said):
+        return ModelError(f"the conversation is too long for the model at {url} ({said}); lower llm.context")
+    if status in (401, 403):
+        return EngineFault(
+            f"{url} refuses the key ({said}); set the environment variable that llm.api_key_env names"
+        )
+    if status == 404:
+        return ModelError(
+            f"{url} has no model {model!r} or is no such address ({said}); correct llm.model or llm.base_url"
+        )
+    if status in _PASSING and not codes & _SPENT:
+        return Passing(f"{url} cannot answer now ({said}); try again later", _after(headers))
+    return EngineFault(f"{url} does not take the question ({said}); check llm.base_url and [llm]")
+
+
+def no_chat(url: str, what: str) -> str:
+    """The error for an answer that no OpenAI-compatible server gives."""
+    return f"{url} answers with {what}, not as an OpenAI-compatible server does; check llm.base_url"
+
+
+def _object(url: str, data: str) -> dict[str, Any]:
+    answer = _loads(data)
+    if not answer:
+        raise EngineFault(no_chat(url, _plain(data)))
+    return answer
+
+
+def _loads(data: str) -> dict[str, Any]:
+    try:
+        return _dict(json.loads(data))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _first_choice(answer: dict[str, Any]) -> dict[str, Any]:
+    choices: Any = answer.get("choices")
+    return _dict(choices[0]) if isinstance(choices, list) and choices else {}
+
+
+def _message(answer: dict[str, Any]) -> str:
+    """The server's own words, in the places where one or the other server puts them."""
+    error: Any = answer.get("error")
+    text: Any = _dict(error).get("message") or error or answer.get("message") or answer.get("detail") or ""
+    return _short(text if isinstance(text, str) else json.dumps(text))
+
+
+def _named_field(answer: dict[str, Any]) -> str:
+    """The field of the request that an error is about: OpenAI's `param`, or FastAPI's `loc`."""
+    detail: Any = answer.get("detail")
+    if isinstance(detail, list) and detail:
+        place: Any = _dict(detail[0]).get("loc") or [""]
+        return str(place[-1])
+    return str(_dict(answer.get("error")).get("param") or "")
+
+
+def _plain(body: str) -> str:
+    if re.match(r"\s*<(!doctype|html|\?xml)", body, re.IGNORECASE):
+        return "a web page"
+    return repr(_short(body)) if body.strip() else "nothing"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+def _after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that Retry-After asks to wait, given as seconds or as a date; None without it."""
+    value = headers.get("retry-after", "")
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,271 @@
+"""A chat model on torch, by transformers. Knows tokens and templates, nothing of turns.
+
+The decode loop is our own. Each pull reads what the key-value cache does not hold yet, most often the one
+token before, and chooses the next. What the cache holds is known token by token, so the next turn reads
+only what is new in it, and one that goes on from less (a reply was cut off) rolls the cache back.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from agent.errors import EngineFault, ModelError
+from agent.llm import Message
+from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
+from agent.llm.kvcache import Memory
+from agent.llm.sampling import Sampler
+from agent.llm.textstream import TextStream, TokenBytes
+
+if TYPE_CHECKING:
+    import torch
+
+_CHUNK = 512
+"""Tokens read in one go: longer prompts would need room for all their activations at once."""
+
+
+class Transformers:
+    """A causal chat model on torch.
+
+    weights: a folder in the hub's format, a GGUF file, or `owner/name` on the hub. device: "auto", "cpu",
+    "cuda", "cuda:1", ... dtype: "auto" is bfloat16 on a CUDA card, else float32. context: tokens that
+    prompt and answer may fill together, at most what the model was made for. threads: of torch, for the
+    whole process; 0 leaves them as they are, one for each core. slots: conversations that may be answered
+    at the same time, see `views`. The rest is as in `agent.llm.llamacpp.LlamaCpp`.
+
+    Raises MissingExtra without torch, ConfigError for a device that is not there, ModelError for weights
+    that cannot be loaded or are no chat model.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        context: int = 4096,
+        threads: int = 0,
+        device: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        max_tokens: int = 400,
+        temperature: float = 0.6,
+        top_p: float = 0.9,
+        top_k: int = 40,
+        min_p: float = 0.05,
+        repeat_penalty: float = 1.1,
+        stop: Sequence[str] = (),
+        seed: int | None = 0,
+        slots: int = 1,
+    ) -> None:
+        require("torch", "transformers")
+        # Threads that spin while they wait for each other slow everything down when the cores are busy:
+        # there a token took 2.5 times as long, a prompt 7 times. OpenMP reads this as torch is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        self._device, number = choose_device(device, dtype)
+        self._model, self._tokenizer = load(weights, self._device, number)
+        try:
+            self._token_bytes = TokenBytes(decoder_of(self._tokenizer))
+        except ValueError as error:
+            raise ModelError(f"{weights}: its tokenizer cannot be streamed: {error}; take another") from error
+        self._added: dict[int, Any] = self._tokenizer.added_tokens_decoder
+        self._ends = self._end_tokens()
+        self._memory = Memory(self._model.config)
+        self._context = min(context, getattr(self._model.config, "max_position_embeddings", None) or context)
+        self._asked_context = context
+        self._max_tokens = max_tokens
+        self._stop = tuple(stop)
+        self._sampling: dict[str, Any] = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "min_p": min_p,
+            "repeat_penalty": repeat_penalty,
+        }
+        self._seed = seed
+        self._slots = slots
+
+    @staticmethod
+    def fetches(model: str) -> bool:
+        """Whether the engine itself gets what `llm.model` names: a model on a hub."""
+        return on_hub(model)
+
+    def warm(self) -> None:
+        """Read a few words, so that the first turn does not pay for torch's first steps."""
+        self.prefill([Message("user", "Hello.")])
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield the answer to `messages`, one item a token; an item may be empty.
+
+        Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
+        token, at a stop string, after `max_tokens`, or where the context is full. Raises ModelError when
+        `messages` do not fit the context or the template, EngineFault when torch fails.
+        """
+        prompt = self._prompt(messages)
+        self._check_room(len(prompt))
+        sampler = Sampler(seed=self._seed, **self._sampling)
+        text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
+        answer: list[int] = []
+        while len(answer) < self._max_tokens and len(prompt) + len(answer) < self._context:
+            token = sampler.choose(self._read(prompt + answer), answer)
+            if token in self._ends:
+                break
+            answer.append(token)
+            yield text.push(token)
+            if text.stopped:
+                return
+        if rest := text.rest():
+            yield rest
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
+
+        Reading stops with the last message's text: what the template puts behind it depends on what
+        comes next. Raises as `stream` does.
+        """
+        if messages and (prompt := self._prompt(messages, open_end=True)):
+            self._check_room(len(prompt))
+            self._read(prompt)
+
+    def views(self) -> list[Transformers]:
+        """This model once for each slot: views that may stream at the same time, one conversation each."""
+        return [self._changed(_memory=Memory(self._model.config)) for _ in range(self._slots)]
+
+    def tuned(
+        self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
+    ) -> Transformers:
+        """This view with other settings, for one answer. max_tokens: no more than configured.
+
+        sampling: `temperature` and `top_p`, where they differ. seed: None is random.
+        """
+        return self._changed(
+            _max_tokens=min(self._max_tokens, max_tokens or self._max_tokens),
+            _stop=(*self._stop, *stop),
+            _seed=seed,
+            _sampling={**self._sampling, **sampling},
+        )
+
+    def _changed(self, **attributes: object) -> Transformers:
+        changed = copy.copy(self)
+        for name, value in attributes.items():
+            setattr(changed, name, value)
+        return changed
+
+    def _read(self, tokens: list[int]) -> torch.Tensor:
+        """The model's scores for the token after `tokens`, shape (vocabulary,), evaluating only what is new.
+
+        Whatever was read before, by this stream or another, `tokens` decide: so streams may take turns.
+        """
+        import torch
+
+        known = self._memory.keep(tokens[:-1])
+        scores: Any = None
+        try:
+            with torch.inference_mode():
+                for begin in range(known, len(tokens), _CHUNK):
+                    part = tokens[begin : begin + _CHUNK]
+                    scores = self._model(
+                        input_ids=torch.tensor([part], device=self._device),
+                        past_key_values=self._memory.cache,
+                        use_cache=True,
+                        logits_to_keep=1,
+                    ).logits
+                    self._memory.tokens += part
+                return scores[0, -1]
+        except BaseException as error:  # some layers may have read the part and others not
+            self._memory.forget()
+            if isinstance(error, RuntimeError):
+                line = str(error).partition("\n")[0]
+                raise EngineFault(f"torch failed in the language model: {line}") from error
+            raise
+
+    def _prompt(self, messages: Sequence[Message], *, open_end: bool = False) -> list[int]:
+        """`messages` in the model's own chat template, as tokens, up to where the answer begins.
+
+        open_end: up to the end of the last message's text. A message that spells a control token
+        ("<|im_end|>") keeps it as plain text: such texts are put in after the template was.
+        """
+        contents: list[str] = []
+        plain: dict[str, list[int]] = {}
+        for message in messages:
+            content = message.content
+            if any(token.special and token.content in content for token in self._added.values()):
+                content = secrets.token_hex(16)
+                plain[content] = self._encode(message.content, split_special_tokens=True)
+            contents.append(content)
+        roles = [message.role for message in messages]
+        rendered = self._render(list(zip(roles, contents, strict=True)), answer=not open_end)
+        if open_end and (last := contents[-1].strip()) in rendered:
+            rendered = rendered[: rendered.rindex(last) + len(last)]
+        tokens: list[int] = []
+        for placeholder, ids in plain.items():
+            before, _, rendered = rendered.partition(placeholder)
+            tokens += [*self._encode(before), *ids]
+        return tokens + self._encode(rendered)
+
+    def _encode(self, text: str, **how: bool) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False, **how) if text else []
+
+    def _render(self, said: list[tuple[str, str]], *, answer: bool) -> str:
+        """(role, content) pairs in the chat template; `answer`: with the opening of the reply."""
+        from jinja2 import TemplateError
+
+        try:
+            return self._apply(said, answer)
+        except TemplateError:
+            # Some know no system role, or insist that person and model take turns.
+            try:
+                return self._apply(alternating(said), answer)
+            except TemplateError as error:
+                raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
+
+    def _apply(self, said: list[tuple[str, str]], answer: bool) -> str:
+        return self._tokenizer.apply_chat_template(
+            [{"role": role, "content": content} for role, content in said],
+            tokenize=False,
+            add_generation_prompt=answer,
+            enable_thinking=False,  # to those templates that ask: nobody should hear it think
+        )
+
+    def _bytes_of(self, token: int) -> bytes:
+        if (added := self._added.get(token)) is not None:
+            return str(added.content).encode()
+        return self._token_bytes(self._tokenizer.convert_ids_to_tokens(token) or "")
+
+    def _end_tokens(self) -> frozenset[int]:
+        """What ends an answer: any control token, what the model names, what its template puts there."""
+        ends = {token for token, added in self._added.items() if added.special}
+        for source in (self._model.generation_config, self._model.config, self._tokenizer):
+            found: Any = getattr(source, "eos_token_id", None)  # a number, several, or none
+            ends.update([found] if isinstance(found, int) else found or [])
+        after = self._render([("user", "a"), ("assistant", "b")], answer=False).rpartition("b")[2].strip()
+        first = self._encode(after)[:1]
+        return frozenset(ends.union(token for token in first if token in self._added))
+
+    def _check_room(self, length: int) -> None:
+        if length >= self._context:
+            limited = self._context < self._asked_context
+            cure = "start a new one" if limited else f"raise it with --set llm.context={2 * self._context}"
+            raise ModelError(
+                f"the conversation is {length} tokens long, more than the model's context of "
+                f"{self._context}; {cure}"
+            )
+
+
+def alternating(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same words for a template that wants user and assistant in turns and no system role.
+
+    What the system says goes before the user's first words; neighbours of one role become one.
+    """
+    merged: list[tuple[str, str]] = []
+    for role, content in said:
+        role = "user" if role == "system" else role
+        if merged and merged[-1][0] == role:
+            content = f"{merged.pop()[1]}\n\n{content}"
+        merged.append((role, content))
+    return merged

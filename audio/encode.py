@@ -1,0 +1,140 @@
+"""Sound as the bytes of a format, while it is made. Knows neither files nor who gets the bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from audio.frame import Samples
+
+Format = Literal["wav", "pcm", "mp3", "opus"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+MEDIA: dict[Format, str] = {
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+}
+
+_UNKNOWN = 0xFFFF_FFFF
+"""The length that a WAV header gives when nobody knows it yet; players then read to the end."""
+
+
+class Encoder:
+    """Mono sound at `rate` Hz in one format, piece by piece.
+
+    `pcm` is 16 bit little-endian without a header; `wav` the same behind a header that gives no length;
+    the others are libsndfile's encoders, whose later corrections of their own header are left out.
+    """
+
+    def __init__(self, kind: Format, rate: int) -> None:
+        self._sink = _Sink()
+        self._file: Any = None
+        self._tagged = kind == "mp3"
+        self._header = _wav_header(rate) if kind == "wav" else b""
+        if kind not in ("wav", "pcm"):
+            import soundfile
+
+            name, subtype = ("OGG", "OPUS") if kind == "opus" else ("MP3", None)
+            # At a constant bit rate a player can tell the length of an MP3 from its size.
+            given: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+            sink: Any = self._sink  # its types want a whole BinaryIO
+            self._file = soundfile.SoundFile(
+                sink,
+                "w",
+                samplerate=rate,
+                channels=1,
+                format=name,
+                subtype=subtype,
+                **(given if kind == "mp3" else {}),
+            )
+
+    def feed(self, samples: Samples) -> bytes:
+        """Take float32 (n,); give the bytes that are ready, which may be none."""
+        if self._file is not None:
+            self._file.write(samples)
+            return self._without_tag(self._sink.fresh())
+        header, self._header = self._header, b""
+        return header + pcm16(samples)
+
+    def finish(self) -> bytes:
+        """The rest. Nothing may be fed after that."""
+        if self._file is None:
+            return self.feed(np.zeros(0, np.float32))
+        self._file.close()
+        return self._without_tag(self._sink.fresh())
+
+    def _without_tag(self, data: bytes) -> bytes:
+        """An MP3's first frame holds no sound, but a length that nobody knows yet: players believe it.
+
+        LAME leaves it empty until the end: behind its header of four bytes there are zeros.
+        """
+        if data and self._tagged:
+            self._tagged = False
+            if not any(data[4:64]):
+                return data[max(0, data.find(data[:2], 4)) :]
+        return data
+
+
+def pcm16(samples: Samples) -> bytes:
+    """float32 (n,) in [-1, 1] as 16 bit little-endian; what is louder is clipped."""
+    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+
+
+def from_pcm16(data: bytes) -> Samples:
+    """16 bit little-endian as float32 (n,) in [-1, 1); an odd last byte is left out."""
+    return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.float32) / 32768.0
+
+
+def _wav_header(rate: int) -> bytes:
+    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + layout + struct.pack("<4sI", b"data", _UNKNOWN)
+
+
+class _Sink(io.RawIOBase):
+    """Keeps what is appended until it is fetched; a correction of bytes that are gone is dropped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fresh = bytearray()
+        self._gone = 0
+        self._at = 0
+
+    def fresh(self) -> bytes:
+        """What was appended since the last time."""
+        out = bytes(self._fresh)
+        self._gone += len(out)
+        self._fresh.clear()
+        return out
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return 0
+
+    def write(self, data: Any) -> int:
+        given = bytes(data)
+        begin = self._at - self._gone
+        kept = given[max(0, -begin) :]
+        begin = max(0, begin)
+        self._fresh[begin : begin + len(kept)] = kept
+        self._at += len(given)
+        return len(given)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        end = self._gone + len(self._fresh)
+        self._at = (0, self._at, end)[whence] + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at

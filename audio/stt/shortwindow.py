@@ -1,0 +1,169 @@
+"""The recipe for a Whisper that answers quickly: a short window, a longer look in doubt. Knows no library.
+
+Whisper (Radford et al. 2022, https://arxiv.org/abs/2212.04356) was trained on 30 s windows, and the
+usual decoders pad every utterance to that, so that "yes" costs as much as half a minute. Its encoder
+takes shorter inputs as well, but padded too little the decoder starts to repeat itself. So: pad to
+`window` seconds, allow no more tokens than the duration can hold, and where the outcome looks wrong
+(a loop, the token limit, a low probability) decode once more on the full 30 s.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
+from audio.stt import Transcript
+
+FULL = 30.0
+"""Seconds of audio that Whisper was trained on: the longest that one decode can take."""
+ROOM = 0.6
+"""Seconds of padding after the last sample: without any, Whisper tends to lose the last word."""
+QUIET_DBFS = -65.0
+"""An utterance whose loudest 25 ms are below this is not even given to the model."""
+NO_SPEECH = 0.6
+"""`no_speech` from which words of low confidence are taken for noise (the limit of Whisper's own code)."""
+UNSURE = -0.8
+"""Confidence below which words count as noise there. Measured: noises give -1.2 to -4.4, speech at 0 dB
+signal to noise -0.2 to -0.6, with `no_speech` below 0.5."""
+LOW = -1.0
+"""Confidence below which a short-window decode is done again on 30 s (as Whisper's own fallback)."""
+
+
+class ShortWindow(ABC):
+    """A `Transcriber` on the short window. What decodes is left to the class below it.
+
+    window: the shortest stretch, in seconds, that speech is padded to; 30 is Whisper's own padding.
+    """
+
+    def __init__(self, window: float) -> None:
+        self._window = min(window, FULL)
+
+    @abstractmethod
+    def _decode(self, samples: Samples, seconds: float) -> Decoded:
+        """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`. Raises EngineFault."""
+
+    def warm(self) -> None:
+        """Run once on silence, so that the first real call finds its memory and threads ready."""
+        self._decode(silence(1.0, HEARING_RATE), self._window)
+
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
+        """The words in `audio`: mono, any rate and length; empty text for silence and noise.
+
+        final: False never takes the time for a second look, on the full window.
+        Audio too long for one window is cut at quiet places and the words are joined. Raises
+        EngineFault when the engine fails.
+        """
+        samples = audio.at_rate(HEARING_RATE).samples
+        heard = [self._transcribe(piece, final) for piece in pieces(samples) if audible(piece)]
+        spoken = [h for h in heard if h.text]
+        if not spoken:
+            return Transcript("", 0.0, min((h.no_speech for h in heard), default=1.0))
+        return Transcript(
+            " ".join(h.text for h in spoken),
+            sum(h.confidence for h in spoken) / len(spoken),
+            min(h.no_speech for h in spoken),
+        )
+
+    def _transcribe(self, samples: Samples, final: bool) -> Transcript:
+        """The words in at most `FULL - ROOM` seconds: the short window, and the full one in doubt."""
+        need = min(FULL, max(self._window, len(samples) / HEARING_RATE + ROOM))
+        best = self._decode(samples, need)
+        if final and best.doubtful and not best.noise and need < FULL:
+            best = self._decode(samples, FULL)
+        if best.noise or best.wordless:
+            return Transcript("", best.confidence, best.no_speech)
+        text = unloop(best.text) if best.capped else best.text
+        return Transcript(text, best.confidence, best.no_speech)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What one decode gave, and whether to believe it.
+
+    text: stripped. confidence: mean log-probability of the tokens. no_speech: 0 to 1. capped: the
+    token limit ended it.
+    """
+
+    text: str
+    confidence: float
+    no_speech: float
+    capped: bool
+
+    @property
+    def noise(self) -> bool:
+        """Whether nobody spoke, and what words there are were made up for a noise."""
+        if self.no_speech <= NO_SPEECH:
+            return False
+        return self.wordless or self.confidence < UNSURE or loops(self.text)
+
+    @property
+    def wordless(self) -> bool:
+        """Whether there is no letter or digit in it."""
+        return not any(c.isalnum() for c in self.text)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a longer window might give something better."""
+        return self.capped or self.wordless or self.confidence < LOW or loops(self.text)
+
+
+def token_cap(seconds: float) -> int:
+    """The most tokens that so much speech can hold; people say 4 to 5 a second."""
+    return min(224, 12 + round(8 * seconds))
+
+
+def loops(text: str) -> bool:
+    """Whether a decoder seems to repeat itself: six or more letters said twice in a row, any stretch
+    four times, or text that deflates to less than 1/2.4 of its length (Whisper's own test).
+
+    Case, spaces and punctuation are ignored, so it works for scripts without spaces too. People
+    repeat themselves as well: this is a reason to look again, not to drop the words.
+    """
+    letters = "".join(c for c in text.casefold() if c.isalnum())
+    raw = text.encode()
+    return _REPEAT.search(letters) is not None or len(raw) > 2.4 * len(zlib.compress(raw))
+
+
+_REPEAT = re.compile(r"(.{6,}?)\1|(.{1,5}?)\2{3}")
+
+
+def unloop(text: str) -> str:
+    """`text` with a stretch that is repeated up to its end (cut short or not) said once."""
+    space = " " if " " in text else ""  # scripts without spaces go by characters
+    words = text.split() if space else list(text)
+    keys = ["".join(c for c in w.casefold() if c.isalnum()) for w in words]
+    for size in range(1, len(words) // 2 + 1):
+        start = len(words)
+        while start > size and keys[start - 1] == keys[start - 1 - size]:
+            start -= 1
+        if len(words) - start >= size:
+            return space.join(words[:start])
+    return text
+
+
+def audible(samples: Samples) -> bool:
+    """Whether the loudest 25 ms of 16 kHz `samples` reach QUIET_DBFS; the first samples are needed."""
+    step = HEARING_RATE // 40
+    if len(samples) < step:
+        return False
+    blocks = samples[: len(samples) // step * step].reshape(-1, step)
+    return level_dbfs(blocks[int(np.argmax(np.square(blocks).sum(axis=1)))]) > QUIET_DBFS
+
+
+def pieces(samples: Samples) -> Iterator[Samples]:
+    """16 kHz `samples` cut into pieces that fit one window, each at the quietest 0.2 s of its last 10 s."""
+    longest, step, span = int((FULL - ROOM) * HEARING_RATE), HEARING_RATE // 20, 4
+    while len(samples) > longest:
+        start = longest - 10 * HEARING_RATE
+        blocks = np.square(samples[start:longest]).reshape(-1, step).sum(axis=1)
+        quietest = int(np.argmin(np.convolve(blocks, np.ones(span), "valid")))
+        cut = start + (quietest + span // 2) * step
+        yield samples[:cut]
+        samples = samples[cut:]
+    yield samples

@@ -1,0 +1,49 @@
+"""Voices whose library is not installed: one line that says what to type."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from audio.errors import MissingExtra
+from audio.tts.coqui import Coqui
+from audio.tts.kokoro import Kokoro
+from audio.tts.mms import MMS
+from audio.tts.piper import Piper
+from audio.tts.xtts import XTTS
+
+
+@pytest.fixture
+def piper_files(tmp_path: Path) -> Path:
+    (tmp_path / "voice.onnx").write_bytes(b"")
+    (tmp_path / "voice.onnx.json").write_text(
+        '{"audio": {"sample_rate": 22050}, "espeak": {"voice": "en-us"}, "phoneme_id_map": {}, '
+        '"num_symbols": 1, "num_speakers": 1}'
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("engine", "library", "told"),
+    [
+        (Piper, "piper.voice", r"pip install 'backchat\[piper\]'"),
+        (Kokoro, "kokoro_onnx", r"pip install 'backchat\[kokoro\]'"),
+        (MMS, "torch", r"pip install 'backchat\[torch\]'"),
+        (Coqui, "torch", r"pip install 'backchat\[coqui\]'"),
+        (XTTS, "torch", r"pip install 'backchat\[coqui\]'"),
+        (Coqui, "onnx", r"pip install 'backchat\[coqui\]'"),
+    ],
+)
+def test_it_says_what_to_type(
+    engine: type, library: str, told: str, piper_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if library == "onnx":
+        pytest.importorskip("torch", reason="optional: needs the extra coqui")
+        pytest.importorskip("TTS", reason="optional: needs the extra coqui")
+    monkeypatch.setitem(sys.modules, library, None)
+    if library == "piper.voice":
+        monkeypatch.setitem(sys.modules, "piper.config", None)
+    with pytest.raises(MissingExtra, match=told):
+        engine(weights=piper_files)

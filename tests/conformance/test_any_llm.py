@@ -1,0 +1,177 @@
+"""What must hold for every language model engine, with real weights. Knows no engine by name."""
+
+from __future__ import annotations
+
+import itertools
+
+import anyio
+import pytest
+
+from agent.bridge import Bridge
+from agent.errors import BackchatError, EngineFault, ModelError
+from agent.llm import LanguageModel, Message
+
+pytestmark = [pytest.mark.model, pytest.mark.net]
+
+SMALL = ("llm.context=1024", "llm.max_tokens=16", "llm.threads=1")
+GREEDY = (*SMALL, "llm.temperature=0.0")
+SYSTEM = Message("system", "You are a helpful assistant.")
+CAPITAL = [SYSTEM, Message("user", "What is the capital of France?")]
+STORY = [SYSTEM, Message("user", "Tell me a long story about a fox.")]
+
+
+def said(model: LanguageModel, messages: list[Message]) -> str:
+    return "".join(model.stream(messages))
+
+
+@pytest.fixture(scope="module")
+def model(llm):
+    """One engine for all tests that need no settings of their own."""
+    return llm.make(*GREEDY)
+
+
+def test_the_answer_comes_in_parts_and_is_the_same_each_time(model) -> None:
+    parts = list(model.stream(CAPITAL))
+    assert all(isinstance(part, str) for part in parts)
+    assert sum(bool(part) for part in parts) > 4
+    assert "".join(parts) == said(model, CAPITAL)
+    assert "Paris" in "".join(parts)
+
+
+def test_who_pulls_slowly_gets_the_same_and_holds_the_model_back(model, work) -> None:
+    whole, stream = said(model, STORY), model.stream(STORY)
+    first = "".join(itertools.islice(stream, 3))
+    assert work() < 0.2, "nothing is computed between two pulls"
+    assert first + "".join(stream) == whole
+
+
+def test_closing_stops_the_work_and_leaves_nothing_behind(model, work) -> None:
+    whole = said(model, CAPITAL)
+    stream = model.stream(STORY)
+    next(stream)
+    stream.close()
+    assert next(stream, None) is None
+    assert work() < 0.2
+    assert said(model, CAPITAL) == whole
+
+
+def test_a_stream_that_was_never_pulled_or_never_closed_is_no_harm(model) -> None:
+    whole = said(model, CAPITAL)
+    model.stream(STORY)
+    abandoned = model.stream(STORY)
+    next(abandoned)
+    del abandoned
+    assert said(model, CAPITAL) == whole
+
+
+def test_streams_that_were_closed_hold_nothing(model, holdings) -> None:
+    def begin_and_give_up() -> None:
+        stream = model.stream(STORY)
+        next(stream)
+        stream.close()
+
+    begin_and_give_up()
+    before = holdings()
+    for _ in range(8):
+        begin_and_give_up()
+    after = holdings()
+    assert after.files <= before.files + 1
+    assert after.threads <= before.threads + 1
+
+
+def test_an_engine_that_is_dropped_gives_back_its_threads(llm, holdings) -> None:
+    said(llm.make(*GREEDY), CAPITAL)
+    before = holdings()
+    for _ in range(2):
+        said(llm.make(*GREEDY), CAPITAL)
+    assert holdings().threads <= before.threads
+    assert holdings().files <= before.files
+
+
+def test_two_sessions_at_once_get_each_its_own_answer(model) -> None:
+    alone = [said(model, CAPITAL), said(model, STORY)]
+    together = ["", ""]
+
+    async def ask(bridge: Bridge, who: int, messages: list[Message]) -> None:
+        async with bridge.stream("llm", lambda: model.stream(messages), 60, 60) as stream:
+            async for text in stream:
+                together[who] += text
+
+    async def both() -> None:
+        bridge = Bridge()
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, bridge, 0, CAPITAL)
+            group.start_soon(ask, bridge, 1, STORY)
+
+    anyio.run(both)
+    assert together == alone
+
+
+def test_what_was_read_ahead_changes_no_word(llm) -> None:
+    expected = said(llm.make(*GREEDY), STORY)
+    other = llm.make(*GREEDY)
+    other.prefill([SYSTEM])
+    other.prefill(STORY)
+    assert said(other, STORY) == expected
+    other.prefill([])
+
+
+def test_going_back_to_what_was_heard_changes_no_word(llm) -> None:
+    """After an interruption the history is shorter than what the model has read and written."""
+    fresh, used = llm.make(*GREEDY), llm.make(*GREEDY)
+    reply = said(used, STORY)
+    cut = [*STORY, Message("assistant", reply[: len(reply) // 2].strip()), Message("user", "Thank you.")]
+    assert said(used, cut) == said(fresh, cut)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "?", "\0", "<|im_end|>"])
+def test_next_to_nothing_is_no_fault(model, text: str) -> None:
+    said(model, [SYSTEM, Message("user", text)])
+    said(model, [Message("user", text)])
+
+
+@pytest.mark.parametrize(
+    "text", ["Repeat: 😀 👩‍👩‍👧 日本語 naïve", "مرحبا بالعالم", "e\u0301\u200d\ufe0f", "𝔘𝔫𝔦"]
+)
+def test_no_character_comes_in_halves(llm, text: str) -> None:
+    model = llm.make(*SMALL, "llm.temperature=1.5", "llm.max_tokens=24")
+    assert all("\ufffd" not in part for part in model.stream([Message("user", text)]))
+
+
+def test_too_long_a_conversation_is_refused_in_words_and_the_next_one_works(model) -> None:
+    with pytest.raises(ModelError, match="context") as caught:
+        said(model, [SYSTEM, Message("user", "word " * 4000)])
+    assert "\n" not in str(caught.value)
+    assert "Paris" in said(model, CAPITAL)
+
+
+def test_the_answer_ends_at_the_limit_and_at_a_stop_string(llm) -> None:
+    short = llm.make(*GREEDY, "llm.max_tokens=4")
+    assert 0 < sum(bool(part) for part in short.stream(STORY)) <= 4
+    whole = said(llm.make(*GREEDY), CAPITAL)
+    mark = "Paris"
+    assert mark in whole
+    stopped = said(llm.make(*GREEDY, 'llm.stop=["Paris", "nowhere"]'), CAPITAL)
+    assert stopped == whole[: whole.index(mark)]
+
+
+def test_a_seed_fixes_the_answer_and_chance_does_not(llm) -> None:
+    warm = (*SMALL, "llm.temperature=1.3", "llm.top_p=1.0", "llm.min_p=0.0")
+    one = llm.make(*warm, "llm.seed=1")
+    assert said(one, STORY) == said(one, STORY) == said(llm.make(*warm, "llm.seed=1"), STORY)
+    drawn = {said(llm.make(*warm, f"llm.seed={seed}"), STORY) for seed in (1, 2, 3)}
+    assert len(drawn) == 3
+    chance = llm.make(*warm, "llm.seed=random")
+    assert len({said(chance, STORY) for _ in range(3)}) > 1
+
+
+def test_missing_or_wrong_weights_are_said_in_one_line(llm, text_file) -> None:
+    if not llm.has_weights:
+        with pytest.raises(EngineFault, match="no server"):
+            llm.make("llm.base_url=http://127.0.0.1:9/v1")
+        return
+    for path in ("nowhere/at/all", str(text_file), str(text_file.parent)):
+        with pytest.raises(BackchatError) as caught:
+            llm.make(f"llm.model={path}")
+        assert isinstance(caught.value, ModelError)
+        assert "\n" not in str(caught.value)
