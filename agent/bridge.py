@@ -3,13 +3,15 @@
 An engine is called one item at a time: in a worker thread when the clock is real, in line when it is
 virtual. So a slow consumer holds the engine back, and a cancelled one wastes one item at most. An
 engine serves one caller at a time; the next one waits until it is free, even of work that was given up.
+Sessions that share an engine share its desk: their streams may be open together, their items are made
+one after the other.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
@@ -18,11 +20,11 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from agent.config import Costs
 from agent.errors import BackchatError, EngineFault, EngineStalled
+from agent.settings import Costs
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts", "turn"]
+Engine = Literal["stt", "llm", "tts", "turn", "eye", "camera"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
@@ -48,11 +50,48 @@ class _Door:
         self.left.set()
 
 
-class Bridge:
-    """Runs engines on the real clock, each step in a worker thread."""
+class Desk:
+    """Where the bridges of several sessions meet over one engine: one item of one of them at a time."""
 
     def __init__(self) -> None:
+        self._lock = anyio.Lock()
+        self._left = threading.Event()
+        self._left.set()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether work that was given up is still inside the engine."""
+        return not self._lock.locked() and not self._left.is_set()
+
+    @asynccontextmanager
+    async def taken(self, engine: Engine, left: threading.Event, limit: float) -> AsyncGenerator[None]:
+        """The desk for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds."""
+        waiting = anyio.CancelScope(deadline=anyio.current_time() + limit)
+        with waiting:
+            await self._lock.acquire()
+        if waiting.cancelled_caught:
+            raise EngineStalled(f"the {engine} engine was busy with others for {limit:g} s; try again")
+        try:
+            with anyio.move_on_after(limit):
+                while not self._left.is_set():
+                    await anyio.sleep(PATROL)
+            if not self._left.is_set():
+                raise EngineStalled(f"the {engine} engine still hangs in the work of another session")
+            self._left = left
+            yield
+        finally:
+            self._lock.release()
+
+
+class Bridge:
+    """Runs engines on the real clock, each step in a worker thread.
+
+    desks: where the engines are shared with other sessions; none is needed for an engine of one's own.
+    """
+
+    def __init__(self, desks: Mapping[Engine, Desk] | None = None) -> None:
         self._zero = time.perf_counter()
+        self._desks = desks or {}
         self._doors: dict[Engine, _Door] = {name: _Door() for name in get_args(Engine)}
 
     def now(self) -> float:
@@ -148,8 +187,17 @@ class Bridge:
         The shield lets work that was cancelled end by itself, since an engine must not be entered
         twice; only what exceeds its limit is left behind in its thread.
         """
+        if (desk := self._desks.get(engine)) is None:
+            return await self._in_thread(engine, work, limit, threading.Event())
+        left = threading.Event()
+        async with desk.taken(engine, left, limit):
+            return await self._in_thread(engine, work, limit, left)
+
+    async def _in_thread(
+        self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event
+    ) -> T:
         done: list[T] = []
-        left = self._doors[engine].left = threading.Event()
+        self._doors[engine].left = left
         claim = threading.Lock()  # taken by the work as it begins, or by who gives it up before that
 
         def inside() -> T:
@@ -198,7 +246,9 @@ class VirtualBridge(Bridge):
         elif engine == "llm":
             cost = self._costs.first_token if first else self._costs.token
         else:
-            cost = {"stt": self._costs.stt, "tts": self._costs.speech, "turn": self._costs.turn}[engine]
+            declared = self._costs
+            costs = {"stt": declared.stt, "tts": declared.speech, "turn": declared.turn, "eye": declared.eye}
+            cost = costs.get(engine, 0.0)
         await anyio.sleep(cost)
         return result
 

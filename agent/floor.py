@@ -12,6 +12,7 @@ from agent.bridge import Bridge
 from agent.ears import Ears
 from agent.endpoint import Verdict
 from agent.engines import Engines
+from agent.eye.view import View
 from agent.history import History
 from agent.pipeline import Pipeline
 from agent.settings import Config
@@ -37,11 +38,13 @@ class Floor:
         self._bridge = bridge
         self._playback = playback
         self._watch = emit
-        self._ears = Ears(config, bridge, emit)
+        self.view = View(engines.eye, config, bridge, emit)
+        """What the person shows."""
+        self._ears = Ears(config, bridge, self._heard)
         self._understanding = Understanding(engines, config, bridge, emit)
         pipeline = Pipeline(engines.tts, bridge, playback, config, self._emit)
         self._answerer = Answerer(
-            engines, config, self._understanding, pipeline, bridge, history, emit, self._judge
+            engines, config, self._understanding, pipeline, bridge, history, emit, self._judge, self.view
         )
         self._turn: Turn | None = None
         self._turns = 0
@@ -58,6 +61,7 @@ class Floor:
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks
+        self.view.enter(tasks)
         tasks.start_soon(self._answerer.prefill)
 
     def hear(self, frame: Frame) -> None:
@@ -168,6 +172,10 @@ class Floor:
             self._do(self._ears.policy.words(text, kind, final))
         elif turn is None and text:
             await self._answerer.prefill(text)
+
+    def _heard(self, event: ev.Event) -> None:
+        self.view.watch(event)
+        self._watch(event)
 
     def _emit(self, event: ev.Event) -> None:
         if isinstance(event, ev.WordHeard) and self._turn is not None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent.chunker import sentences
 from agent.llm import Message
 
+CHARACTERS_PER_PICTURE = 3000
+"""What a picture takes of the context: about a thousand tokens."""
 CHARACTERS_PER_TOKEN = 3
 """A cautious estimate for natural language; the context limit is kept with it, not counted exactly."""
 
@@ -43,16 +47,18 @@ class History:
         said = [m.content for m in self._messages if m.role == "assistant"]
         return (sentences(said[-1]) or [""])[-1] if said else ""
 
-    def person(self, text: str) -> None:
-        """The person said this; nothing, where the agent is to speak unasked."""
-        if text:
-            self._messages = self._with(Message("user", text))
+    def person(self, said: str | Sequence[Message]) -> None:
+        """The person said this; nothing, where the agent is to speak unasked.
+
+        As messages it may have what they showed before their words, or pictures.
+        """
+        self._messages = _joined(self._messages, _as_messages(said))
 
     def agent(self, heard: str, unheard: str) -> None:
         """The agent said this, and of its reply that much was not heard."""
         self.unheard = unheard.strip()
         if heard.strip():
-            self._messages = self._with(Message("assistant", heard.strip()))
+            self._messages = _joined(self._messages, [Message("assistant", heard.strip())])
 
     def instruct(self, system: str) -> None:
         """Who the agent is from now on."""
@@ -71,19 +77,35 @@ class History:
                 self._messages = [*self._messages[:at], *left, *self._messages[at + 1 :]]
                 return
 
-    def messages(self, question: str = "") -> list[Message]:
+    def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the person had said it."""
-        said = self._with(Message("user", question)) if question else self._messages
-        return [self._system, *said]
+        return [self._system, *_joined(self._messages, _as_messages(question))]
 
     def trim(self) -> None:
         """Forget the older half when the conversation has outgrown the model's context."""
-        while sum(len(m.content) for m in self._messages) > self._budget and len(self._messages) > 2:
+        while sum(_length(m) for m in self._messages) > self._budget and len(self._messages) > 2:
             half = len(self._messages) // 2
             self._messages = self._messages[half + (self._messages[half].role != "user") :]
 
-    def _with(self, message: Message) -> list[Message]:
-        last = self._messages[-1] if self._messages else None
-        if last is None or last.role != message.role:
-            return [*self._messages, message]
-        return [*self._messages[:-1], Message(last.role, f"{last.content} {message.content}")]
+
+def _as_messages(said: str | Sequence[Message]) -> Sequence[Message]:
+    return [Message("user", said)] if isinstance(said, str) else said
+
+
+def _joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
+    """All of them; empty ones are left out, and neighbours of one role become one."""
+    joined = list(messages)
+    for message in more:
+        if not message.content and not message.images:
+            continue
+        if joined and joined[-1].role == message.role:
+            last = joined.pop()
+            message = Message(
+                last.role, f"{last.content} {message.content}".strip(), last.images + message.images
+            )
+        joined.append(message)
+    return joined
+
+
+def _length(message: Message) -> int:
+    return len(message.content) + CHARACTERS_PER_PICTURE * len(message.images)

@@ -9,6 +9,8 @@ import anyio
 from agent import events as ev
 from agent.bridge import Bridge
 from agent.engines import Engines
+from agent.eye.image import Source
+from agent.eye.view import Camera
 from agent.floor import Floor
 from agent.history import History
 from agent.settings import Config
@@ -43,6 +45,7 @@ class Session:
             async for frame in microphone:
                 if self._interrupt or not self._floor.sounding:
                     self._floor.hear(frame)
+            self._floor.view.leave()
         self._emit(ev.SessionEnded(self._bridge.now()))
 
     def typed(self, text: str) -> None:
@@ -51,6 +54,18 @@ class Session:
         Without words, speak unasked: on what the history holds.
         """
         self._floor.typed(text)
+
+    def show(self, image: Source | None, *, once: bool = False) -> None:
+        """The person shows this from now on, or in one turn (`once`); None: nothing any more.
+
+        image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
+        worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
+        """
+        self._floor.view.show(image, once=once)
+
+    def follow(self, camera: Camera) -> None:
+        """Show what this camera gives; call it before `run`."""
+        self._floor.view.follow(camera)
 
     def cancel(self) -> None:
         """End the reply that is being made or said, without another one."""

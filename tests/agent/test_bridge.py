@@ -11,7 +11,7 @@ import anyio
 import pytest
 import trio.testing
 
-from agent.bridge import Bridge, VirtualBridge
+from agent.bridge import Bridge, Desk, VirtualBridge
 from agent.errors import EngineFault, EngineStalled
 from agent.settings import Costs
 
@@ -313,5 +313,67 @@ def test_the_real_clock_counts_from_its_beginning(run) -> None:
         await bridge.sleep_until(began + 0.05)
         assert bridge.now() >= began + 0.05
         await bridge.sleep_until(0.0)
+
+    run(main)
+
+
+def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
+    """Their streams are open together; the engine is entered by one of them at a time."""
+
+    async def main() -> None:
+        desk, engine = Desk(), Counter(pause=0.002)
+        order: list[str] = []
+
+        def endless() -> Iterator[int]:
+            while True:
+                yield engine.work()
+
+        async def session(name: str) -> None:
+            async with Bridge({"tts": desk}).stream("tts", endless, LONG, LONG) as items:
+                for _ in range(5):
+                    await anext(items)
+                    order.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session, "a")
+            tasks.start_soon(session, "b")
+        assert engine.most_inside == 1
+        assert order != sorted(order), "one had to wait for the whole of the other"
+
+    run(main)
+
+
+def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(run) -> None:
+    async def main() -> None:
+        desk, engine = Desk(), Counter(hangs_at=0)
+        one, other = Bridge({"stt": desk}), Bridge({"stt": desk})
+        try:
+            with pytest.raises(EngineStalled, match="gave nothing"):
+                await one.call("stt", engine.work, SHORT)
+            assert desk.hangs
+            with pytest.raises(EngineStalled, match="still hangs in the work of another session"):
+                await other.call("stt", engine.work, SHORT)
+            engine.hangs_at = None
+        finally:
+            engine.released.set()
+        assert await other.call("stt", engine.work, LONG) == 2
+        assert engine.most_inside == 1
+        assert not desk.hangs
+
+    run(main)
+
+
+def test_who_waits_too_long_at_a_desk_is_told_and_who_is_cancelled_there_goes(run) -> None:
+    async def main() -> None:
+        desk, engine = Desk(), Counter(pause=0.5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Bridge({"stt": desk}).call, "stt", engine.work, LONG)
+            await anyio.sleep(0.05)
+            with pytest.raises(EngineStalled, match="busy with others"):
+                await Bridge({"stt": desk}).call("stt", engine.work, SHORT)
+            with anyio.move_on_after(SHORT) as scope:
+                await Bridge({"stt": desk}).call("stt", engine.work, LONG)
+            assert scope.cancelled_caught
+        assert engine.made == 1
 
     run(main)

@@ -332,3 +332,25 @@ def test_ctrl_c_ends_the_process_in_the_middle_of_an_answer() -> None:
 def test_importing_the_module_loads_nothing_heavy() -> None:
     code = "import sys, agent.llm.llamacpp; print({'xllamacpp', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_views_stream_side_by_side_and_each_keeps_its_own_prefix():
+    model = LlamaCpp(models.resolve("smollm2"), context=512, max_tokens=6, temperature=0.0, slots=2)
+    first, second = model.views()
+    questions = [[SYSTEM, Message("user", f"Say the word {word}.")] for word in ("apple", "river")]
+    alone = ["".join(first.stream(question)) for question in questions]
+    one, other = first.stream(questions[0]), second.stream(questions[1])
+    mixed = ["", ""]
+    for a, b in zip(one, other, strict=False):
+        mixed[0] += a
+        mixed[1] += b
+    assert mixed == alone
+    assert alone[0] != alone[1]
+
+
+def test_a_view_can_be_sampled_otherwise_for_once(small: LlamaCpp):
+    question = [SYSTEM, Message("user", "Count from one to ten.")]
+    tuned = small.tuned(max_tokens=3, stop=["nothing"], seed=1, temperature=0.0)
+    assert len(list(tuned.stream(question))) <= 4
+    assert tuned.prompt_tokens > 10
+    assert len(list(small.stream(question))) > 4

@@ -1,0 +1,53 @@
+"""The command `serve`. Knows only options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli import configured, settings
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; others than 127.0.0.1 need a token.")
+@click.option("--port", type=int, help="Port; 0 takes any free one.")
+@click.option("--grpc-port", type=int, help="Also a gRPC service, at this port.")
+@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate chain, PEM.")
+@click.option("--key", type=click.Path(path_type=Path), help="Its private key, PEM.")
+@settings
+def serve(
+    host: str | None,
+    port: int | None,
+    grpc_port: int | None,
+    certificate: Path | None,
+    key: Path | None,
+    **options: Any,
+) -> None:
+    """Serve the agent over HTTP, the OpenAI Realtime WebSocket, gRPC, and a page to talk to; Ctrl-C ends.
+
+    The token that clients must show is read from the environment variable BACKCHAT_TOKEN.
+    """
+    from agent import models
+    from agent.errors import ConfigError
+    from agent.server.pool import load_pool
+    from agent.server.service import checked_token, start_log
+    from agent.server.service import serve as run
+
+    here = {"server.host": json.dumps(host), "server.port": port, "server.grpc_port": grpc_port}
+    options["pairs"] += tuple(
+        f"{name}={value}" for name, value in here.items() if value not in (None, "null")
+    )
+    config = configured(**options)
+    for path in (certificate, key):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{path}: no such file; give a PEM file")
+    if key is not None and certificate is None:
+        raise ConfigError("--key: give the --certificate too")
+    token = checked_token(config)
+    with models.progress_bar() as progress:
+        pool = load_pool(config, progress)
+    start_log()
+    run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True))

@@ -1,0 +1,108 @@
+"""What the server counts and times, as Prometheus reads it. Knows no wire; keeps no word of what is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent import events as ev
+from agent.errors import MissingExtra
+from agent.server.pool import Pool
+
+SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class Metrics:
+    """One registry for one server."""
+
+    def __init__(self, pool: Pool) -> None:
+        try:
+            import prometheus_client as prometheus
+        except ImportError as error:
+            raise MissingExtra(
+                "the server's libraries are missing: pip install 'backchat[server]'"
+            ) from error
+        self._prometheus: Any = prometheus
+        self.registry = registry = prometheus.CollectorRegistry()
+
+        def timed(name: str, about: str, buckets: tuple[float, ...] = SECONDS) -> Any:
+            return prometheus.Histogram(name, about, registry=registry, buckets=buckets)
+
+        sessions = prometheus.Gauge("backchat_sessions", "Seats in use.", registry=registry)
+        sessions.set_function(lambda: pool.taken)
+        seats = prometheus.Gauge("backchat_seats", "Seats there are.", registry=registry)
+        seats.set(pool.size)
+        self.begun = prometheus.Counter("backchat_sessions_begun", "Sessions, ever.", registry=registry)
+        self.refused = prometheus.Counter(
+            "backchat_refused", "Requests refused, by cause.", ["cause"], registry=registry
+        )
+        self.ended = prometheus.Counter(
+            "backchat_turns", "Replies ended, by reason.", ["reason"], registry=registry
+        )
+        self.cancelled = prometheus.Counter(
+            "backchat_cancels", "Replies given up, by cause.", ["cause"], registry=registry
+        )
+        self.errors = prometheus.Counter(
+            "backchat_errors", "Engines that failed, by engine.", ["where"], registry=registry
+        )
+        self.first_token = timed("backchat_first_token_seconds", "From a reply's begin to its first token.")
+        self.first_audio = timed("backchat_first_audio_seconds", "From a turn's release to its first sound.")
+        self.voice_to_voice = timed(
+            "backchat_voice_to_voice_seconds", "From the person's last speech to the first sound."
+        )
+        self.stt = timed("backchat_stt_seconds", "One transcription.")
+        self.tts = timed("backchat_tts_factor", "Seconds of work for one second of speech.", FACTORS)
+        self.unheard = timed("backchat_intake_seconds", "Sound that waits to be heard, at each turn's end.")
+        self.unread = timed(
+            "backchat_unread_items",
+            "Items that wait for a client, at each turn's end.",
+            (0, 1, 10, 100, 1000),
+        )
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus's text format."""
+        return self._prometheus.generate_latest(self.registry)
+
+
+class TurnTimes:
+    """Watches one session and notes its times."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._opened: dict[int, tuple[float, float]] = {}
+        self._released: dict[int, float] = {}
+        metrics.begun.inc()
+
+    def watch(self, event: ev.Event) -> None:
+        """Take note of one event."""
+        to = self._metrics
+        match event:
+            case ev.TurnOpened(turn=turn):
+                self._opened[turn] = (event.time, event.speech_end)
+            case ev.Token(turn=turn) if turn in self._opened and self._opened[turn][0] >= 0:
+                began, said = self._opened[turn]
+                to.first_token.observe(event.time - began)
+                self._opened[turn] = (-1.0, said)
+            case ev.TurnReleased(turn=turn):
+                self._released[turn] = event.time
+            case ev.AudioStarted(turn=turn) if turn in self._released:
+                to.first_audio.observe(max(0.0, event.time - self._released.pop(turn)))
+                to.voice_to_voice.observe(max(0.0, event.time - self._opened[turn][1]))
+            case ev.Transcribed():
+                to.stt.observe(event.took)
+            case ev.Synthesized() if event.seconds > 0:
+                to.tts.observe(event.took / event.seconds)
+            case ev.TurnDropped(turn=turn):
+                to.cancelled.labels(event.why).inc()
+                self._forget(turn)
+            case ev.TurnEnded(turn=turn):
+                to.ended.labels(event.reason).inc()
+                self._forget(turn)
+            case ev.Error():
+                to.errors.labels(event.where).inc()
+            case _:
+                pass
+
+    def _forget(self, turn: int) -> None:
+        self._opened.pop(turn, None)
+        self._released.pop(turn, None)

@@ -1,0 +1,92 @@
+"""The mouth of a line: what a client is sent of each reply, and what of that was heard. Knows no session."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from audio.frame import silence
+from audio.playback import Playback, Track
+from audio.tts import Speech, Synthesizer, Word
+
+BLOCK = 0.02
+"""Seconds of sound that are sent at a time."""
+
+
+class Reply:
+    """What was sent of one reply, and when its words were heard."""
+
+    def __init__(self) -> None:
+        self.words: list[tuple[float, int]] = []
+        self.played = float("inf")
+        self.heard: str | None = None
+        self._blocks: list[float] = []
+
+    @property
+    def sent(self) -> float:
+        """Seconds of sound."""
+        return len(self._blocks) * BLOCK
+
+    def note(self, moment: float) -> None:
+        """One more block was sent, to sound at `moment`."""
+        self._blocks.append(moment)
+
+    def position(self, moment: float) -> float:
+        """Seconds of its sound that had sounded at `moment` of the session's clock."""
+        index = bisect_right(self._blocks, moment)
+        return (index - 1) * BLOCK + min(moment - self._blocks[index - 1], BLOCK) if index else 0.0
+
+    def end_at(self, seconds: float) -> int:
+        """How many characters of it were heard when that much of its sound had been played."""
+        if seconds >= self.sent:
+            return max((end for _, end in self.words), default=0)
+        index = int(seconds / BLOCK)
+        moment = self._blocks[index] + seconds - index * BLOCK if self._blocks else 0.0
+        # A word is reported up to 20 ms after it has sounded, as Turn.words_heard grants it 20 ms.
+        return max((end for at, end in self.words if at <= moment + 2 * BLOCK), default=0)
+
+
+class Voice:
+    """The seat's voice, which can be muted: a muted one says every word at once and without a sound.
+
+    So a reply in text alone goes the same way as a spoken one.
+    """
+
+    def __init__(self, voice: Synthesizer) -> None:
+        self._voice = voice
+        self.muted = False
+
+    @property
+    def rate(self) -> int:
+        """That of the voice (Hz)."""
+        return self._voice.rate
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """As `Synthesizer.stream`."""
+        if self.muted:
+            return iter([_silent(text, self.rate)])
+        return self._voice.stream(text)
+
+
+def _silent(text: str, rate: int) -> Speech:
+    words = tuple(Word(m.start(), m.end(), 0.0, 0.0) for m in re.finditer(r"\S+", text))
+    return Speech(silence(0.0, rate), rate, 0, len(text), words)
+
+
+class Outlet(Playback):
+    """A playback that knows how much speech waits for the client."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._current: Track | None = None
+
+    def open(self) -> Track:
+        """As Playback.open."""
+        self._current = super().open()
+        return self._current
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is speech to send, now."""
+        return self._current is not None and not self.held and self._current.queued > 0

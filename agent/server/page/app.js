@@ -1,0 +1,186 @@
+// The page: what is pressed becomes a call, what the call tells becomes the view. Knows no protocol's details.
+
+import { Call } from "/call.js";
+import { Captions } from "/view.js";
+
+const STATES = {
+  off: "Press once and talk",
+  connecting: "Connecting…",
+  listening: "Listening",
+  hearing: "Hearing you",
+  thinking: "Thinking",
+  speaking: "Speaking",
+  interrupted: "Interrupted",
+};
+
+const find = (name) => document.getElementById(name);
+const captions = new Captions(find("log"));
+let call = null;
+let starting = false;
+
+// A token comes in the address, after #token= (which is sent to nobody), or is asked for; it is kept for this tab.
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) {
+  sessionStorage.setItem("token", given);
+  history.replaceState(null, "", location.pathname);
+}
+const token = () => sessionStorage.getItem("token") ?? "";
+
+function show(state) {
+  document.body.dataset.state = state;
+  document.body.dataset.microphone = call?.listening ? "on" : "off";
+  find("state").textContent = state === "listening" && !call?.listening ? "Ready" : STATES[state];
+  find("action").textContent = call?.listening ? "Stop talking" : "Start talking";
+}
+
+function tell(text) {
+  find("told").textContent = text;
+}
+
+function trouble(text) {
+  find("trouble").textContent = text;
+}
+
+// Whether the server would have us. If not, it is said what to do.
+async function welcome() {
+  const headers = token() ? { authorization: `Bearer ${token()}` } : {};
+  const answer = await fetch("/v1/models", { headers }).catch(() => null);
+  find("access").hidden = answer?.status !== 401;
+  if (answer?.ok) {
+    const { data } = await answer.json();
+    find("model").textContent = data.map((model) => model.id).join(" · ");
+    return true;
+  }
+  if (answer?.status === 401) find("token").focus();
+  else trouble(answer ? (await answer.json()).error.message : "The server cannot be reached. Is it running?");
+  return false;
+}
+
+async function start(microphone) {
+  if (starting) return;
+  starting = true;
+  trouble("");
+  try {
+    if (call) {
+      await call.listen();
+      show("listening");
+    } else {
+      call = watched(new Call(token()));
+      show("connecting");
+      if (!(await welcome())) throw null;
+      await call.start(microphone);
+    }
+    tell(microphone ? "Connected. Talk." : "Connected. Type.");
+  } catch (error) {
+    stop();
+    if (error) trouble(reason(error));
+  } finally {
+    starting = false;
+  }
+}
+
+function stop() {
+  const open = call !== null;
+  call?.stop();
+  call = null;
+  find("level").style.transform = "";
+  show("off");
+  if (open) tell("Stopped.");
+}
+
+function reason(error) {
+  const named = {
+    NotAllowedError: "The microphone is not allowed. Allow it for this page, or type.",
+    NotFoundError: "There is no microphone. You can type.",
+    NotReadableError: "The microphone is in use elsewhere. Close that, or type.",
+  };
+  if (error.message === "refused") return "The server is busy. Try again in a few seconds.";
+  if (!navigator.mediaDevices) return "A microphone needs https, or this machine's own address. You can type.";
+  return named[error.name] ?? `It did not work: ${error.message}`;
+}
+
+// What happens in a call, as states and captions.
+function watched(made) {
+  const on = (name, act) => made.addEventListener(name, ({ detail }) => made === call && act(detail));
+  on("open", () => show("listening"));
+  on("closed", ({ reason }) => {
+    stop();
+    trouble(`The call has ended${reason ? `: ${reason}` : ""}.`);
+  });
+  on("level", ({ level }) => {
+    const loudness = Math.min(1, Math.max(0, 1 + Math.log10(level + 1e-5) / 2.4)); // -48 dB to 0 dB
+    find("level").style.transform = `scaleX(${loudness.toFixed(3)})`;
+    find("talk").style.setProperty("--level", loudness.toFixed(3));
+  });
+  on("played", ({ item, ms, over }) => {
+    captions.played(item, ms, over);
+    if (over) show("listening");
+    else if (document.body.dataset.state !== "hearing") show("speaking");
+  });
+  on("cut", ({ item, ms }) => {
+    captions.cut(item, ms);
+    show("interrupted");
+    tell("Interrupted.");
+  });
+  on("message", follow);
+  return made;
+}
+
+function follow(message) {
+  switch (message.type) {
+    case "input_audio_buffer.speech_started":
+      captions.hear();
+      show("hearing");
+      break;
+    case "input_audio_buffer.speech_stopped":
+      captions.unhear();
+      if (document.body.dataset.state === "hearing") show("listening");
+      break;
+    case "response.output_item.added":
+      captions.expect(message.item.id);
+      show("thinking");
+      break;
+    case "response.done":
+      if (document.body.dataset.state === "thinking") show("listening");
+      break;
+    case "error":
+      // A reply may end of itself just before we say that it should.
+      if (message.error.code !== "response_cancel_not_active") trouble(message.error.message);
+      break;
+    case "backchat.event":
+      captions.event(message.event);
+      break;
+  }
+}
+
+find("talk").addEventListener("click", () => (call?.listening ? stop() : start(true)));
+
+find("typed").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = find("text").value.trim();
+  if (!text) return;
+  if (!call) await start(false);
+  if (!call) return;
+  find("text").value = "";
+  call.ask(text);
+});
+
+find("access").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", find("token").value.trim());
+  trouble("");
+  if (await welcome()) find("talk").focus();
+  else trouble("That token is not accepted.");
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") call?.interrupt();
+  const elsewhere = event.target.closest("input, button, summary, a");
+  if (elsewhere || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key !== " " && event.key !== "Enter") return;
+  event.preventDefault();
+  find("talk").click();
+});
+
+show("off");
+welcome();

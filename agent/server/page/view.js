@@ -1,0 +1,244 @@
+// What the page shows of a conversation: captions and waits. Knows no socket and no sound.
+
+const PARTS = [
+  // The parts of a wait, in order, and the moment at which each is over (as in agent/report.py).
+  ["end of turn", "opened"],
+  ["speech to text", "transcribed"],
+  ["first token", "token"],
+  ["first piece", "piece"],
+  ["voice", "speech"],
+  ["turn judged over", "released"],
+  ["start", "audio"],
+];
+
+const MOMENTS = {
+  transcribed: "transcribed",
+  token: "token",
+  piece: "piece",
+  synthesized: "speech",
+  turn_released: "released",
+  audio_started: "audio",
+};
+
+// The conversation as captions. `log` is the element that holds them.
+export class Captions {
+  constructor(log) {
+    this.log = log;
+    this.turns = new Map(); // by number
+    this.person = null; // what is being said, and not answered yet
+  }
+
+  get last() {
+    return [...this.turns.values()].at(-1);
+  }
+
+  hear() {
+    this.person ??= this.#bubble("you", "…");
+  }
+
+  unhear() {
+    this.person?.remove();
+    this.person = null;
+  }
+
+  // Take in one event of the session.
+  event(event) {
+    const turn = this.turns.get(event.turn);
+    const moment = MOMENTS[event.event];
+    if (turn && moment) turn.times[moment] ??= event.time;
+    switch (event.event) {
+      case "turn_opened":
+        this.turns.set(event.turn, new Turn(event));
+        break;
+      case "partial":
+        if (this.person && event.text) this.#say(this.person, event.text);
+        break;
+      case "turn_dropped":
+        this.turns.delete(event.turn);
+        break;
+      case "turn_released":
+        this.#released(turn, event.text);
+        break;
+      case "token":
+        turn?.write(event.text);
+        break;
+      case "word_heard":
+        turn?.sounds(event);
+        break;
+      case "audio_started":
+        turn?.showWaits();
+        break;
+      case "turn_ended":
+        turn?.end(event);
+        break;
+    }
+    this.#follow();
+  }
+
+  // So much of that item of the agent was really played.
+  played(item, ms, over) {
+    this.#of(item)?.played(over ? Infinity : ms);
+  }
+
+  cut(item, ms) {
+    this.#of(item)?.cut(ms);
+  }
+
+  // The item that a response of the protocol will speak is the reply that is released next.
+  expect(item) {
+    this.item = item;
+  }
+
+  #of(item) {
+    return [...this.turns.values()].find((turn) => turn.item === item);
+  }
+
+  #released(turn, text) {
+    this.person ??= this.#bubble("you", "");
+    this.#say(this.person, text);
+    if (!text) this.person.remove();
+    this.person = null;
+    turn.item = this.item;
+    turn.show(this.#bubble("agent", ""));
+  }
+
+  #bubble(who, text) {
+    const bubble = document.createElement("article");
+    bubble.className = who;
+    const name = document.createElement("h2");
+    name.textContent = who === "you" ? "You" : "Agent";
+    const said = document.createElement("p");
+    said.textContent = text;
+    bubble.append(name, said);
+    this.log.append(bubble);
+    return bubble;
+  }
+
+  #say(bubble, text) {
+    bubble.querySelector("p").textContent = text;
+  }
+
+  #follow() {
+    this.log.lastElementChild?.scrollIntoView({ block: "end" });
+  }
+}
+
+// One reply: its words, which of them were heard, and where its time went.
+class Turn {
+  constructor({ turn, time, speech_end }) {
+    this.number = turn;
+    this.text = "";
+    this.times = { speechEnd: speech_end, opened: time };
+    this.words = []; // {element, start}
+    this.ahead = []; // words that the server has sent and that have not sounded here yet
+    this.heard = 0; // characters
+    this.ms = 0;
+    this.closed = false;
+  }
+
+  show(bubble) {
+    this.bubble = bubble;
+    this.#lay();
+  }
+
+  write(text) {
+    this.text += text;
+    this.#lay();
+  }
+
+  sounds({ end, audio_end_ms }) {
+    if (this.closed) return;
+    this.ahead.push([audio_end_ms, end]);
+    this.played(this.ms);
+  }
+
+  played(ms) {
+    this.ms = ms;
+    while (this.ahead.length > 0 && this.ahead[0][0] <= ms) this.heard = this.ahead.shift()[1];
+    this.#light();
+  }
+
+  cut(ms) {
+    this.played(ms);
+    this.ahead = [];
+    this.closed = true;
+    this.#close();
+  }
+
+  end({ reason, heard, unheard }) {
+    this.text = heard + unheard;
+    this.reason = reason;
+    this.#lay();
+    if (reason === "finished") return;
+    if (this.ms === 0) this.closed = true; // nothing of it has sounded here
+    this.#close();
+  }
+
+  // The waits between the person's last sound and the reply's first one, as a table of bars.
+  showWaits() {
+    const total = Math.max(0, this.times.audio - this.times.speechEnd);
+    const details = document.createElement("details");
+    const summary = document.createElement("summary");
+    summary.textContent = `answered after ${total.toFixed(2)} s`;
+    details.addEventListener("toggle", () => details.scrollIntoView({ block: "nearest" }));
+    const table = document.createElement("table");
+    const caption = table.createCaption();
+    caption.className = "hidden";
+    caption.textContent = "Where the time went before the first sound";
+    let now = Math.min(this.times.speechEnd, this.times.audio);
+    for (const [name, moment] of PARTS) {
+      const reached = this.times[moment] ?? now;
+      const then = Math.min(Math.max(reached, now), this.times.audio);
+      table.append(bar(name, then - now, now - this.times.speechEnd, total));
+      now = then;
+    }
+    details.append(summary, table);
+    this.bubble?.append(details);
+  }
+
+  #lay() {
+    if (!this.bubble) return;
+    const said = this.bubble.querySelector("p");
+    const pieces = [...this.text.matchAll(/\S+\s*/g)];
+    pieces.forEach((piece, index) => {
+      if (index === this.words.length) {
+        const element = document.createElement("span");
+        said.append(element);
+        this.words.push({ element, start: piece.index });
+      }
+      const { element } = this.words[index];
+      if (element.textContent !== piece[0]) element.textContent = piece[0];
+    });
+    this.#light();
+  }
+
+  #light() {
+    for (const { element, start } of this.words) element.classList.toggle("heard", start < this.heard);
+  }
+
+  #close() {
+    if (!this.bubble || this.bubble.classList.contains("cut")) return;
+    this.bubble.classList.add("cut");
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = this.reason === "error" ? "ended by an error" : "interrupted here: the rest was not heard";
+    this.bubble.querySelector("p").after(note);
+  }
+}
+
+function bar(name, seconds, after, total) {
+  const row = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = name;
+  const value = document.createElement("td");
+  value.textContent = `${Math.round(seconds * 1000)} ms`;
+  const picture = document.createElement("td");
+  picture.className = "bar";
+  const line = document.createElement("div");
+  line.style.marginLeft = `${(100 * after) / (total || 1)}%`;
+  line.style.width = `${(100 * seconds) / (total || 1)}%`;
+  picture.append(line);
+  row.append(head, value, picture);
+  return row;
+}

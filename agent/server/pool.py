@@ -1,0 +1,164 @@
+"""Engines that are loaded once and the seats from which sessions use them. Knows no wire and no session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol, cast
+
+from agent.bridge import Bridge, Desk, Engine
+from agent.engines import Engines, load, load_one
+from agent.errors import Busy, RequestError
+from agent.llm import LanguageModel
+from agent.models import Progress
+from agent.settings import Config
+
+CORES_A_COPY = 2
+"""Cores for each copy of the transcriber and the voice, unless the settings say how many copies."""
+
+
+HALVES_A_SEAT = 4
+"""Requests for speech or a transcript, for each seat, that may be in work or wait."""
+
+
+class Shareable(Protocol):
+    """A language model that answers several conversations at once."""
+
+    def views(self) -> Sequence[LanguageModel]:
+        """The model as often as it can stream at the same time, each with a prefix cache of its own."""
+        ...
+
+
+@dataclass(eq=False)
+class Seat:
+    """What one session or request uses: its own view of the language model, and shared other engines."""
+
+    engines: Engines
+    desks: dict[Engine, Desk] = field(default_factory=dict[Engine, Desk])
+
+    def bridge(self) -> Bridge:
+        """The engines on a clock that begins now."""
+        return Bridge(self.desks)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its language model has not come back from work that was given up."""
+        return self.desks["llm"].hangs
+
+
+class Pool:
+    """Admits as many as there are seats; a newcomer beyond that is told to come back later.
+
+    copies: the engines; the first one's language model is the one that all share, by its `views`. A model
+    without them serves one conversation at a time, so there is one seat.
+    """
+
+    def __init__(self, config: Config, copies: Sequence[Engines]) -> None:
+        self.config = config
+        self.names = {
+            "llm": _short(config.llm.model),
+            "stt": _short(config.stt.model),
+            "tts": config.tts.engine,
+        }
+        """What clients call the models."""
+        self.voice = _short(config.tts.voice) or "default"
+        self.closing = False
+        self._free = self._seats(copies)
+        self.size = len(self._free)
+        self._taken: dict[Seat, Callable[[], None]] = {}
+        self._halved = self._turns = 0
+        self._halves = [replace(seat) for seat in self._free[: len(copies)]]
+
+    @property
+    def taken(self) -> int:
+        """How many seats are in use."""
+        return len(self._taken)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody uses anything."""
+        return not self._taken and not self._halved
+
+    @contextmanager
+    def seat(self, hang_up: Callable[[], None] = lambda: None) -> Generator[Seat]:
+        """A seat for oneself; `hang_up` is called when the server closes. Raises Busy."""
+        self._admit()
+        seat = next((seat for seat in self._free if not seat.hangs), None)
+        if seat is None:
+            raise Busy(f"all {self.size} places are taken; try again in a few seconds")
+        self._free.remove(seat)
+        self._taken[seat] = hang_up
+        try:
+            yield seat
+        finally:
+            del self._taken[seat]
+            self._free.append(seat)
+
+    @contextmanager
+    def half_seat(self) -> Generator[Seat]:
+        """A seat to transcribe and to speak from, where requests wait for each other. Raises Busy."""
+        self._admit()
+        if self._halved >= HALVES_A_SEAT * self.size:
+            raise Busy(f"{self._halved} requests for speech wait already; try again in a few seconds")
+        self._halved += 1
+        self._turns += 1
+        try:
+            yield self._halves[self._turns % len(self._halves)]
+        finally:
+            self._halved -= 1
+
+    def _admit(self) -> None:
+        if self.closing:
+            raise Busy("the server is about to stop; try again in a minute", retry_after=60)
+
+    def close(self) -> None:
+        """Admit nobody any more, and tell everybody who is inside."""
+        self.closing = True
+        for hang_up in list(self._taken.values()):
+            hang_up()
+
+    def check(self, kind: str, name: str | None) -> None:
+        """A client's name for a model. Raises RequestError for one that is not loaded."""
+        if name is not None and name not in (self.names[kind], "backchat"):
+            raise RequestError(
+                f"no model {name[:80]!r} here; there is {self.names[kind]!r}", 404, "model_not_found"
+            )
+
+    def check_voice(self, name: str | None) -> None:
+        """A client's name for a voice. Raises RequestError for one that is not loaded."""
+        if name is not None and name not in (self.voice, "default"):
+            raise RequestError(f"no voice {name[:80]!r} here; there is {self.voice!r}", 404, "voice_not_found")
+
+    def _seats(self, copies: Sequence[Engines]) -> list[Seat]:
+        llm = copies[0].llm
+        views = cast(Shareable, llm).views() if hasattr(llm, "views") else [llm]
+        shared: list[dict[Engine, Desk]] = [{"stt": Desk(), "tts": Desk(), "turn": Desk()} for _ in copies]
+        return [
+            Seat(
+                replace(copies[number % len(copies)], llm=view),
+                {"llm": Desk(), **shared[number % len(copies)]},
+            )
+            for number, view in enumerate(views[: self.config.server.sessions])
+        ]
+
+
+def load_pool(config: Config, progress: Progress | None = None) -> Pool:
+    """All engines, loaded and warm: one language model with a slot for each session, and the copies."""
+    config = config.model_copy(
+        update={"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
+    )
+    first = load(config, progress)
+    count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_A_COPY)
+    count = min(count, config.server.sessions)
+    others = [
+        replace(first, stt=load_one("stt", config, progress), tts=load_one("tts", config, progress))
+        for _ in range(count - 1)
+    ]
+    return Pool(config, [first, *others])
+
+
+def _short(model: str) -> str:
+    """A model's name without the folders of this machine: clients learn no paths."""
+    return os.path.basename(model.rstrip("/")).removesuffix(".gguf") or model

@@ -1,0 +1,216 @@
+"""The gRPC server: its port, its token, what an error is called there. Knows no method of ours."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+
+from agent.errors import BackchatError, Busy, ConfigError, MissingExtra, RequestError
+from agent.server.guard import Visits
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool
+from agent.settings import ServerConfig
+
+if TYPE_CHECKING:
+    from agent.server.calls import Method
+
+SERVICE = "backchat.v1.Backchat"
+OPEN = ("/grpc.health.v1.Health/",)
+"""What tells nothing, and is for whoever asks."""
+PING = 20.0
+"""Seconds after which a silent connection is asked whether it is still there."""
+
+CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "ABORTED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    503: "RESOURCE_EXHAUSTED",
+}
+"""gRPC's name for an HTTP status; INVALID_ARGUMENT for other wishes that cannot be met."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A gRPC server that runs. `address`: host:port."""
+
+    address: str
+    _health: Any
+
+    async def closing(self) -> None:
+        """Tell whoever watches its health that it serves no newcomer any more."""
+        await self._health.enter_graceful_shutdown()
+
+
+@asynccontextmanager
+async def answering(
+    pool: Pool, token: str | None, metrics: Metrics, certificate: Path | None = None, key: Path | None = None
+) -> AsyncGenerator[Answering]:
+    """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
+
+    Needs asyncio. Raises MissingExtra, ConfigError.
+    """
+    try:
+        import grpc
+        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+        from grpc_reflection.v1alpha import reflection
+    except ImportError as error:
+        raise MissingExtra("gRPC's libraries are missing: pip install 'backchat[grpc]'") from error
+
+    # The libraries are not typed, as far as they are used here.
+    server: Any = grpc.aio.server(interceptors=[_token_check(token)], options=_options(pool))
+    server.add_generic_rpc_handlers([_handlers(pool, metrics)])
+    checks = cast(Any, health).aio.HealthServicer()
+    cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
+    for name in ("", SERVICE):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    address = _opened(server, pool.config.server, certificate, key)
+    await server.start()
+    try:
+        yield Answering(address, checks)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.stop(0)
+
+
+def _opened(server: Any, settings: ServerConfig, certificate: Path | None, key: Path | None) -> str:
+    """Open the port. The address, as host:port."""
+    import grpc
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    where = f"{host}:{settings.grpc_port}"
+    try:
+        if certificate is None:
+            port = server.add_insecure_port(where)
+        else:
+            pair = ((key or certificate).read_bytes(), certificate.read_bytes())
+            port = server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
+    except RuntimeError as error:
+        raise ConfigError(f"server.grpc_port: {where} cannot be opened; take another --grpc-port") from error
+    return f"{host}:{port}"
+
+
+def _options(pool: Pool) -> list[tuple[str, int]]:
+    settings = pool.config.server
+    return [
+        ("grpc.max_receive_message_length", settings.message),
+        ("grpc.max_metadata_size", 16_384),
+        ("grpc.max_concurrent_streams", 100),
+        ("grpc.keepalive_time_ms", round(PING * 1000)),
+        ("grpc.keepalive_timeout_ms", round(settings.patience * 1000)),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+def _token_check(token: str | None) -> Any:
+    """Refuses whoever does not show the token, whatever is asked for."""
+    import grpc
+
+    async def refuse(request: Any, context: Any) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed, and this is not it")
+
+    class TokenCheck(grpc.aio.ServerInterceptor):
+        """Looks at the metadata of each call."""
+
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            method, metadata = handler_call_details.method, dict(handler_call_details.invocation_metadata)
+            if token is None or method.startswith(OPEN):
+                return await continuation(handler_call_details)
+            shown = str(metadata.get("authorization", ""))
+            if hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
+                return await continuation(handler_call_details)
+            return cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
+
+    return TokenCheck()
+
+
+def _handlers(pool: Pool, metrics: Metrics) -> Any:
+    """The service's four methods, each guarded."""
+    import grpc
+
+    from agent.server import backchat_pb2 as pb
+    from agent.server.calls import METHODS
+
+    visits = Visits(pool.config.server.rate)
+    handlers = dict[str, Any]()
+    for method in pb.DESCRIPTOR.services_by_name["Backchat"].methods:
+        request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
+        # All of them as streams: on the wire a single message is a stream of one.
+        handlers[method.name] = grpc.stream_stream_rpc_method_handler(
+            _guarded(METHODS[method.name], pool, metrics, visits),
+            request_deserializer=request.FromString,
+            response_serializer=reply.SerializeToString,
+        )
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def _guarded(method: Method, pool: Pool, metrics: Metrics, visits: Visits) -> Any:
+    """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
+
+    async def handler(requests: Any, context: Any) -> None:
+        failed: list[BackchatError] = []
+        try:
+            # A client that goes cancels this task as asyncio does it: once, and through every shield. The
+            # group makes our own kind of it, which lets an engine come to the end of its item.
+            async with anyio.create_task_group() as tasks:
+                visits.count(context.peer().rpartition(":")[0])
+                tasks.start_soon(method, _Caller(context, pool.config.server.patience), pool, metrics)
+        except* BackchatError as group:
+            failed += _leaves(group)
+        if failed and not context.cancelled():
+            await _refuse(context, failed[0], metrics)
+
+    return handler
+
+
+def _leaves(error: BaseException) -> list[BackchatError]:
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return [error] if isinstance(error, BackchatError) else [leaf for each in inner for leaf in _leaves(each)]
+
+
+async def _refuse(context: Any, error: BackchatError, metrics: Metrics) -> None:
+    """End the call with the error's status; a busy server says when to come again."""
+    import grpc
+
+    name, trailer = "INTERNAL", list[tuple[str, str]]()
+    if isinstance(error, RequestError):
+        name = CODES.get(error.status, "INVALID_ARGUMENT")
+        metrics.refused.labels(error.code).inc()
+    if isinstance(error, Busy):
+        trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
+    await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
+
+
+class _Caller:
+    """The other side of one call, as `calls.Caller`."""
+
+    def __init__(self, context: Any, patience: float) -> None:
+        self._context, self._patience = context, patience
+
+    async def read(self) -> Any:
+        import grpc
+
+        message = await self._context.read()
+        return None if message is cast(Any, grpc).aio.EOF else message
+
+    async def write(self, message: Any) -> None:
+        import grpc
+
+        try:
+            # Shielded, since gRPC cannot take a write back: a call with one on its way cannot be refused.
+            with anyio.CancelScope(shield=True), anyio.fail_after(self._patience):
+                await self._context.write(message)
+        except TimeoutError as error:
+            raise RequestError("nothing was read for too long", 408, "timeout") from error
+        except cast(Any, grpc).aio.InternalError as error:
+            raise RequestError("the client has gone", 499, "gone") from error

@@ -1,0 +1,108 @@
+"""Sound over HTTP: the OpenAI speech and transcription requests. Knows no conversation."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from agent.aloud import speak
+from agent.errors import AudioFileError, RequestError
+from agent.server.pool import Pool, Seat
+from agent.server.stream import JSON, TEXT, Streamed, Write, line
+from agent.server.text import read_body
+from agent.settings import Config
+from audio.encode import MEDIA, Encoder, Format
+from audio.files import read_audio
+from audio.frame import HEARING_RATE, Frame
+from audio.stt.shortwindow import pieces
+from audio.tts import Speech
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class Speak(BaseModel):
+    """The body of `/v1/audio/speech`."""
+
+    model: str | None = None
+    input: str = Field(min_length=1, max_length=20_000)
+    voice: str | None = None
+    response_format: Format = "mp3"
+    speed: float = 1.0
+
+
+@asynccontextmanager
+async def say(seat: Seat, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
+    """`text` as speech, each part as soon as it is made. Raises EngineFault."""
+    voice, limit = seat.engines.tts, config.limits.speech
+    async with seat.bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+        yield parts
+
+
+async def speech(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/audio/speech`: text in, audio out while it is made."""
+    body = await read_body(request, Speak)
+    pool.check("tts", body.model)
+    pool.check_voice(body.voice)
+    if body.speed != 1.0:
+        raise RequestError("speed: the voice's pace is set where the server is; leave it out")
+
+    async def produce(send: Write) -> None:
+        with pool.half_seat() as seat:
+            encoder = Encoder(body.response_format, seat.engines.tts.rate)
+            async with say(seat, pool.config, body.input) as parts:
+                async for part in parts:
+                    await send(encoder.feed(part.samples))
+        await send(encoder.finish())
+
+    return Streamed(MEDIA[body.response_format], produce, pool.config.server.patience)
+
+
+async def transcription(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/audio/transcriptions`: a sound file in, its words out."""
+    async with request.form(max_files=1, max_fields=20) as form:
+        upload, model = form.get("file"), form.get("model")
+        kind = str(form.get("response_format") or "json")
+        if upload is None or isinstance(upload, str):
+            raise RequestError("file: send the sound as a form's file, `curl -F file=@question.wav`")
+        data = await upload.read()
+    if kind not in ("json", "text"):
+        raise RequestError("response_format: json or text")
+    pool.check("stt", model if isinstance(model, str) else None)
+
+    async def produce(send: Write) -> None:
+        with pool.half_seat() as seat:
+            text = await words(seat, pool.config, data)
+        await send(f"{text}\n".encode() if kind == "text" else line({"text": text}))
+
+    return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.patience)
+
+
+async def words(seat: Seat, config: Config, data: bytes) -> str:
+    """The words in a sound file. Raises RequestError, EngineFault.
+
+    A long one is understood piece by piece: between two of them it is others' turn.
+    """
+    bridge, stt, limit = seat.bridge(), seat.engines.stt, config.limits.stt
+    sound = (await bridge.wait_for(lambda: decoded(data))).at_rate(HEARING_RATE)
+    heard = [
+        await bridge.call("stt", lambda part=part: stt.transcribe(Frame(part, HEARING_RATE)), limit)
+        for part in pieces(sound.samples)
+    ]
+    return " ".join(part.text for part in heard if part.text)
+
+
+def decoded(data: bytes) -> Frame:
+    """A sound file's bytes, of any format that libsndfile reads, as mono sound. Raises RequestError."""
+    with tempfile.TemporaryDirectory(prefix="backchat-") as folder:
+        path = Path(folder) / "sound"
+        path.write_bytes(data)
+        try:
+            return read_audio(path)
+        except AudioFileError as error:
+            raise RequestError(str(error).replace(str(path), "the sound")) from error

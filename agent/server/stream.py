@@ -1,0 +1,138 @@
+"""Answers over HTTP: whole, or piece by piece while the client reads. Knows no route and no engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agent.errors import BackchatError, Busy, RequestError
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+Produce: TypeAlias = Callable[[Write], Awaitable[None]]
+
+JSON, EVENTS, LINES, TEXT = "application/json", "text/event-stream", "application/x-ndjson", "text/plain"
+
+
+class Answer:
+    """A whole answer: an ASGI application that says one thing."""
+
+    def __init__(
+        self, body: bytes, media: str, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._body, self.media, self.status = body, media, status
+        self._headers = headers or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send(_start(self.status, self.media, {**self._headers, "content-length": str(len(self._body))}))
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """`data` as JSON."""
+    return Answer(json.dumps(data).encode(), JSON, status, headers)
+
+
+def error_body(error: BackchatError) -> dict[str, Any]:
+    """An error as the OpenAI API spells it."""
+    code = error.code if isinstance(error, RequestError) else "server_error"
+    kind = (
+        "invalid_request_error" if isinstance(error, RequestError) and error.status < 500 else "server_error"
+    )
+    return {"error": {"message": str(error), "type": kind, "code": code, "param": None}}
+
+
+def error_answer(error: BackchatError) -> Answer:
+    """The same as a whole answer."""
+    status = error.status if isinstance(error, RequestError) else 500
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Busy) else {}
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return answer(error_body(error), status, headers)
+
+
+class Streamed:
+    """An answer in pieces: an ASGI application around `produce`, which is given a `write`.
+
+    An error before the first piece is an ordinary error answer; after it, `failed` writes it in the
+    stream's own manner, or the connection is cut where there is none. A client that goes ends the work.
+    patience: seconds that it may take to read one piece.
+    """
+
+    def __init__(
+        self,
+        media: str,
+        produce: Produce,
+        patience: float,
+        failed: Callable[[BackchatError], bytes] | None = None,
+    ) -> None:
+        self._media, self._produce = media, produce
+        self._patience, self._failed = patience, failed
+        self._begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, for as long as somebody listens."""
+
+        async def push(message: MutableMapping[str, Any]) -> None:
+            with anyio.fail_after(self._patience):
+                await send(message)
+
+        async def write(data: bytes) -> None:
+            if not self._begun:
+                self._begun = True
+                await push(_start(200, self._media, {"cache-control": "no-store"}))
+            if data:
+                await push({"type": "http.response.body", "body": data, "more_body": True})
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_until_gone, receive, tasks)
+            try:
+                await self._produce(write)
+            except BackchatError as error:
+                if not self._begun:
+                    await error_answer(error)(scope, receive, send)
+                    tasks.cancel_scope.cancel()
+                    return
+                if self._failed is None:
+                    raise
+                await write(self._failed(error))
+            except TimeoutError:  # who does not read is let go: the server closes the connection
+                tasks.cancel_scope.cancel()
+                return
+            await write(b"")
+            await push({"type": "http.response.body", "body": b""})
+            tasks.cancel_scope.cancel()
+
+
+async def _until_gone(receive: Receive, tasks: TaskGroup) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    tasks.cancel_scope.cancel()
+
+
+def _start(status: int, media: str, headers: Mapping[str, str]) -> MutableMapping[str, Any]:
+    charset = "; charset=utf-8" if media.startswith("text/") else ""
+    pairs = {"content-type": media + charset, "x-content-type-options": "nosniff", **headers}
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [(name.encode(), value.encode()) for name, value in pairs.items()],
+    }
+
+
+def sse(data: Any, event: str | None = None) -> bytes:
+    """One server-sent event: JSON data, and a name where it is not an ordinary one."""
+    name = f"event: {event}\n" if event else ""
+    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def line(data: Any) -> bytes:
+    """One line of JSON."""
+    return json.dumps(data, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,177 @@
+"""Text over HTTP: `/generate`, and the OpenAI chat completions. Knows no sound and no socket."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import BackchatError, RequestError
+from agent.llm import Message
+from agent.server.pool import Pool
+from agent.server.stream import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
+from agent.server.writing import Grain, Sampling, Written, grains, write
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class _Sampled(BaseModel):
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    stop: str | list[str] | None = None
+    seed: int | None = None
+
+    def sampling(self, limit: int | None = None) -> Sampling:
+        """How to sample."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return Sampling(self.max_tokens or limit, self.temperature, self.top_p, tuple(stop[:8]), self.seed)
+
+
+class Generate(_Sampled):
+    """The body of `/generate`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str = Field(min_length=1)
+    system: str | None = None
+    stream: Grain = "token"
+
+
+class _Part(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class _ChatMessage(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    def message(self) -> Message:
+        """As the language model takes it."""
+        text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
+        return Message("system" if self.role == "developer" else self.role, text)
+
+
+class _StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class Chat(_Sampled):
+    """The body of `/v1/chat/completions`; what we do not know of it is left alone."""
+
+    model: str
+    messages: list[_ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: Literal[1] = 1
+
+
+async def read_body(request: Request, model: type[B]) -> B:
+    """The JSON body of a request. Raises RequestError."""
+    return parse(model, await request.body())
+
+
+def parse(model: type[B], body: bytes | str) -> B:
+    """JSON as `model`. Raises RequestError, naming the field."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"{where or 'the body'}: {first['msg']}"[:300]) from error
+
+
+async def generate(request: Request, pool: Pool) -> Streamed:
+    """`POST /generate`: a prompt in, its answer out while it is written; `Accept` chooses the form."""
+    body = await read_body(request, Generate)
+    config = pool.config
+    messages = [Message("system", body.system or config.session.system), Message("user", body.prompt)]
+    accepts = request.headers.get("accept", "")
+    media = next((kind for kind in (TEXT, LINES) if kind in accepts), EVENTS)
+    piece, end, failed = _FORMS[media]
+
+    async def produce(send: Write) -> None:
+        written = Written()
+        with pool.seat() as seat:
+            async with write(seat, config, messages, body.sampling(), written) as tokens:
+                async for text in grains(tokens, body.stream):
+                    await send(piece(text))
+        await send(end({"reason": written.reason, "usage": written.usage}))
+
+    return Streamed(media, produce, config.server.patience, failed)
+
+
+_FORMS: dict[
+    str, tuple[Callable[[str], bytes], Callable[[Any], bytes], Callable[[BackchatError], bytes] | None]
+] = {
+    EVENTS: (sse, lambda end: sse(end, "end"), lambda error: sse(error_body(error), "error")),
+    LINES: (
+        lambda text: line({"text": text}),
+        lambda end: line({"end": end}),
+        lambda error: line(error_body(error)),
+    ),
+    TEXT: (str.encode, lambda _: b"", None),
+}
+"""For each form: a piece of text, the end, and an error in its midst. Plain text has no place for errors."""
+
+
+async def chat(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/chat/completions`, streamed and not."""
+    body = await read_body(request, Chat)
+    pool.check("llm", body.model)
+    messages = [message.message() for message in body.messages]
+    sampling = body.sampling(body.max_completion_tokens)
+    head = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "created": int(time.time()),
+        "model": pool.names["llm"],
+    }
+
+    def chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
+
+    async def produce(send: Write) -> None:
+        written = Written()
+        with pool.seat() as seat:
+            async with write(seat, pool.config, messages, sampling, written) as tokens:
+                first = True
+                async for token in tokens:
+                    if body.stream:
+                        await send(
+                            chunk({"role": "assistant", "content": token} if first else {"content": token})
+                        )
+                    first = False
+        if body.stream:
+            await send(chunk({}, written.reason))
+            if body.stream_options and body.stream_options.include_usage:
+                usage = {"object": "chat.completion.chunk", "choices": (), "usage": written.usage}
+                await send(sse({**head, **usage}))
+            await send(b"data: [DONE]\n\n")
+            return
+        message = {"role": "assistant", "content": "".join(written.text)}
+        choice = {"index": 0, "message": message, "finish_reason": written.reason, "logprobs": None}
+        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": written.usage}
+        await send(line(whole))
+
+    media = EVENTS if body.stream else JSON
+    return Streamed(media, produce, pool.config.server.patience, lambda error: sse(error_body(error)))
+
+
+def models(pool: Pool) -> dict[str, Any]:
+    """What `/v1/models` says."""
+    return {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": 0, "owned_by": "backchat", "kind": kind}
+            for kind, name in pool.names.items()
+        ],
+    }

@@ -1,0 +1,120 @@
+"""Text from the language model, without sound and turns. Knows no wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agent.chunker import Chunker
+from agent.errors import RequestError
+from agent.llm import LanguageModel, Message
+from agent.server.pool import Seat
+from agent.settings import Config
+
+Grain = Literal["token", "chunk", "sentence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one answer is sampled; None is what the server is set up with."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass
+class Written:
+    """What one answer came to, filled in while it is written."""
+
+    tokens: int = 0
+    prompt_tokens: int = 0
+    """0 where the engine does not count them."""
+    limit: int = 0
+    text: list[str] = field(default_factory=list[str])
+
+    @property
+    def reason(self) -> Literal["stop", "length"]:
+        """Why it ended."""
+        return "length" if self.tokens >= self.limit else "stop"
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens, as the OpenAI API spells them."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.tokens,
+            "total_tokens": self.prompt_tokens + self.tokens,
+        }
+
+
+@asynccontextmanager
+async def write(
+    seat: Seat, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
+) -> AsyncGenerator[AsyncIterator[str]]:
+    """The answer to `messages`, a token at a time, pulled; leaving the block stops the model.
+
+    Raises RequestError when the model cannot be sampled so, EngineFault when it fails.
+    """
+    llm: Any = _tuned(seat.engines.llm, config, sampling)
+    written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
+    limits = config.limits
+
+    async def counted(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
+        async for token in tokens:
+            written.tokens += 1
+            written.prompt_tokens = getattr(llm, "prompt_tokens", 0)
+            written.text.append(token)
+            yield token
+            if written.tokens >= written.limit:
+                return
+
+    begin = llm.stream
+    async with seat.bridge().stream(
+        "llm", lambda: begin(messages), limits.first_token, limits.token
+    ) as stream:
+        yield counted(stream)
+
+
+async def grains(tokens: AsyncIterator[str], grain: Grain) -> AsyncIterator[str]:
+    """The same text in other pieces: tokens, speakable chunks, or whole sentences."""
+    chunker, sentence = Chunker(), ""
+    ahead = 0.0 if grain == "chunk" else float("inf")
+    async for token in tokens:
+        if grain == "token":
+            yield token
+            continue
+        for piece in chunker.feed(token, ahead):
+            sentence += piece.text
+            if grain == "chunk" or piece.final:
+                yield sentence
+                sentence = ""
+    for piece in chunker.flush():
+        sentence += piece.text
+        if grain == "chunk" or piece.final:
+            yield sentence
+            sentence = ""
+    if sentence:
+        yield sentence
+
+
+def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:
+    if sampling == Sampling(max_tokens=sampling.max_tokens):
+        return llm  # the limit alone is kept by who pulls
+    tuned = getattr(llm, "tuned", None)
+    if tuned is None:
+        raise RequestError(
+            f"the engine {config.llm.engine!r} cannot change how it samples for one request; leave out "
+            "temperature, top_p, stop and seed"
+        )
+    chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    return tuned(
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        seed=config.llm.seed if sampling.seed is None else sampling.seed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )

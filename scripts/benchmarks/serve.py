@@ -1,0 +1,261 @@
+"""A server under load: how many can talk at once, what happens at twice as many, and what a session costs.
+
+The server is a process of its own, `backchat serve` as it is; the clients are here, on the same cores, and
+speak recorded questions over the Realtime WebSocket. Waits are a client's own: from the last audible sample
+that it sent to the first audible one that it got.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import numpy as np
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from audio.encode import from_pcm16, pcm16
+from audio.files import read_audio
+from benchmarks.measure import AGENT_AUDIBLE, PERSON_AUDIBLE
+from benchmarks.results import Results
+
+QUESTIONS = sorted(Path("tests/data/questions").glob("*.flac"))
+CLIENTS = (1, 2, 3, 4, 6, 8)
+ASKED = int(os.environ.get("BENCH_ASKED", "4"))
+"""Questions that each client asks, one after the other."""
+SHORT = int(os.environ.get("BENCH_SHORT", "500"))
+"""Short sessions after which memory is looked at again."""
+MODEL = os.environ.get("BENCH_MODEL", "smollm2")
+BOUND = 1.5
+"""Seconds, at the 95th percentile of voice to voice."""
+RATE, BLOCK = 24_000, 0.04
+PATIENCE = 30.0
+"""Seconds after which a question counts as not answered."""
+BETWEEN = 1.0
+"""Seconds of quiet between the end of an answer and the next question."""
+
+
+@dataclass
+class Served:
+    """The server's process and its address."""
+
+    process: subprocess.Popen[str]
+    address: str = ""
+    refused: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def memory(self) -> float:
+        """What belongs to the process alone, MB."""
+        return psutil.Process(self.process.pid).memory_full_info().uss / 1e6
+
+    @property
+    def url(self) -> str:
+        return f"ws{self.address.removeprefix('http')}/v1/realtime"
+
+
+@contextmanager
+def server(sessions: int) -> Iterator[Served]:
+    """`backchat serve` with so many seats, until the end of the block."""
+    settings = [
+        f"llm.model={MODEL}",
+        "llm.max_tokens=40",
+        f"server.sessions={sessions}",
+        "server.rate=100000",
+    ]
+    command = [sys.executable, "-c", "from agent.cli import main; main()", "serve", "--port", "0"]
+    command += [word for setting in settings for word in ("--set", setting)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    drain: subprocess.Popen[bytes] | None = None
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:  # the log, then the address
+            if line.startswith("http://"):
+                break
+        else:
+            raise RuntimeError("the server did not start")
+        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+        yield Served(process, line.strip())
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if drain is not None:
+            drain.wait(5)
+
+
+class Client:
+    """One person: a microphone that never stops, and the waits for the answers."""
+
+    def __init__(self, served: Served, number: int) -> None:
+        self._served, self._number = served, number
+        self.waits: list[float] = []
+        self.unanswered = 0
+        self.sound: list[tuple[float, float]] = []
+        """When each stretch of sound of the running answer came, and its seconds."""
+        self._loud = float("inf")
+        self._first = anyio.Event()
+        self._done = anyio.Event()
+
+    async def run(self) -> None:
+        """Ask `ASKED` questions, or be refused."""
+        await anyio.sleep(self._number * 0.37)  # people do not begin at once
+        try:
+            async with connect(self._served.url, max_size=None) as socket, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, socket)
+                for asked in range(ASKED):
+                    await self._ask(socket, QUESTIONS[(self._number + asked * 5) % len(QUESTIONS)])
+                tasks.cancel_scope.cancel()
+        except InvalidStatus as refused:
+            if refused.response.status_code != 503:
+                raise
+            self._served.refused += 1
+
+    async def _ask(self, socket: ClientConnection, path: Path) -> None:
+        self._loud, self._first, self._done = float("inf"), anyio.Event(), anyio.Event()
+        samples = read_audio(path).at_rate(RATE).samples
+        end = int(np.flatnonzero(np.abs(samples) > 10 ** (PERSON_AUDIBLE / 20))[-1])
+        began = anyio.current_time()
+        self._loud = began + end / RATE
+        size, sent, over = round(BLOCK * RATE), 0, float("inf")
+        while anyio.current_time() < min(self._loud + PATIENCE, over):
+            block = np.zeros(size, np.float32)
+            piece = samples[sent : sent + size]
+            block[: len(piece)] = piece
+            data = base64.b64encode(pcm16(block)).decode()
+            await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": data}))
+            sent += size
+            if self._done.is_set() and over == float("inf"):
+                over = max(anyio.current_time(), self._loud) + BETWEEN
+            await anyio.sleep_until(began + sent / RATE)
+        self.unanswered += not self._first.is_set()
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        try:
+            async for text in socket:
+                now = anyio.current_time()
+                event = json.loads(text)
+                if event["type"] == "response.output_audio.delta":
+                    self._heard(from_pcm16(base64.b64decode(event["delta"])), now)
+                elif event["type"] == "response.done" and now > self._loud:
+                    self._done.set()
+                elif event["type"] == "error":
+                    self._served.errors.append(event["error"]["message"])
+        except ConnectionClosed as closed:
+            self._served.errors.append(str(closed))
+
+    def _heard(self, samples: np.ndarray, now: float) -> None:
+        loud = np.flatnonzero(np.abs(samples) > 10 ** (AGENT_AUDIBLE / 20))
+        if now > self._loud and not self._first.is_set() and len(loud):
+            self._first.set()
+            self.waits.append(float(now + loud[0] / RATE - self._loud))
+
+
+async def talk(served: Served, count: int) -> list[Client]:
+    """`count` people at once."""
+    clients = [Client(served, number) for number in range(count)]
+    async with anyio.create_task_group() as tasks:
+        for client in clients:
+            tasks.start_soon(client.run)
+    return clients
+
+
+async def short(served: Served, count: int) -> None:
+    """`count` sessions, one after the other: one typed question each, and away at the first sound."""
+    content = [{"type": "input_text", "text": "Hello."}]
+    item = {"type": "message", "role": "user", "content": content}
+    for _ in range(count):
+        while True:
+            try:
+                async with connect(served.url, max_size=None) as socket:
+                    await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
+                    await socket.send(json.dumps({"type": "response.create"}))
+                    async for text in socket:
+                        if json.loads(text)["type"] == "response.output_audio.delta":
+                            break
+                break
+            except InvalidStatus:  # the seat of the one before is not free yet
+                await anyio.sleep(0.05)
+
+
+def row(what: str, served: Served, clients: list[Client], before: float, load: float) -> dict[str, object]:
+    """One line of the table; memory is what the server grew by for each session inside."""
+    waits = [wait for client in clients for wait in client.waits]
+    inside = sum(1 for client in clients if client.waits or client.unanswered)
+    return {
+        "load": what,
+        "inside": inside,
+        "refused": served.refused,
+        "answers": len(waits),
+        "unanswered": sum(client.unanswered for client in clients),
+        "median": statistics.median(waits) if waits else float("nan"),
+        "p95": float(np.percentile(waits, 95)) if waits else float("inf"),
+        "worst": max(waits, default=float("nan")),
+        "MB a session": round((load - before) / max(inside, 1), 1),
+        "errors": len(served.errors),
+    }
+
+
+def measured(what: str, seats: int, count: int) -> dict[str, object]:
+    """A fresh server with `seats` seats, and `count` clients."""
+    with server(seats) as served:
+        anyio.run(short, served, 2)  # warm
+        before, most = served.memory, [0.0]
+
+        async def watched() -> list[Client]:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch)
+                clients = await talk(served, count)
+                tasks.cancel_scope.cancel()
+            return clients
+
+        async def watch() -> None:
+            while True:
+                most[0] = max(most[0], served.memory)
+                await anyio.sleep(1.0)
+
+        return row(what, served, anyio.run(watched), before, most[0])
+
+
+def run() -> Results:
+    results = Results("serve")
+    most = 0
+    for count in CLIENTS:
+        found = measured(f"{count} at once", count, count)
+        results.rows.append(found)
+        print(found, file=sys.stderr)
+        if found["p95"] > BOUND or found["unanswered"]:
+            break
+        most = count
+    results.target(f"people at once with p95 voice to voice <= {BOUND} s", most, ">=", 1)
+    seats = max(most, 1)
+    found = measured(f"{2 * seats} come, {seats} seats", seats, 2 * seats)
+    results.rows.append(found)
+    results.target("p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
+    results.target("refused of those too many", found["refused"], ">=", seats)
+    with server(seats) as served:
+        anyio.run(short, served, max(SHORT // 10, 5))
+        before, began = served.memory, time.monotonic()
+        anyio.run(short, served, SHORT)
+        grown = served.memory - before
+        results.rows.append(
+            {"load": f"{SHORT} short sessions", "inside": 1, "MB a session": round(grown / SHORT, 4)}
+        )
+        print(f"{SHORT} sessions in {time.monotonic() - began:.0f} s: {grown:+.1f} MB", file=sys.stderr)
+    results.target(f"growth over {SHORT} short sessions (MB)", grown, "<=", 25)
+    return results

@@ -1,0 +1,179 @@
+"""Who is let in: tokens, origins, hosts, rates, sizes; and that no token is ever written down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+import serving
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from agent.errors import ConfigError
+from agent.server.guard import check_exposure
+from agent.server.service import checked_token
+from agent.settings import Config, ServerConfig
+
+pytestmark = pytest.mark.net
+
+TOKEN = "a-token-of-some-length"
+PATHS = ["/generate", "/v1/models", "/metrics", "/v1/chat/completions", "/nowhere", "/../etc/passwd"]
+
+
+def served(main: Callable, *settings: str, token: str | None = TOKEN) -> None:
+    async def inside() -> None:
+        with anyio.fail_after(30):
+            async with serving.running(serving.pool(["x"], ["y"], *settings), token) as address:
+                await main(address)
+
+    anyio.run(inside, backend="asyncio")
+
+
+async def status(address: str, path: str = "/v1/models", **headers: str) -> int:
+    async with httpx.AsyncClient(base_url=address) as client:
+        return (await client.get(path, headers=headers)).status_code
+
+
+async def handshake(address: str, **options: object) -> int:
+    """The status that a WebSocket is refused with; 101 when it is let in."""
+    try:
+        async with connect(f"ws{address.removeprefix('http')}/v1/realtime", **options) as socket:
+            await socket.recv()
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        "Bearer é",
+    ],
+)
+def test_without_the_token_nothing_is_to_be_had(header: str | None) -> None:
+    async def main(address: str) -> None:
+        headers = {} if header is None else {"authorization": header.encode()}
+        async with httpx.AsyncClient(base_url=address) as client:
+            for path in PATHS:
+                reply = await client.get(path, headers=headers)
+                assert reply.status_code == 401, path
+                assert reply.headers["www-authenticate"] == "Bearer"
+                assert TOKEN not in reply.text
+            assert (await client.get("/healthz")).status_code == 200
+        assert await handshake(address) == 401
+
+    served(main)
+
+
+def test_with_the_token_everything_is() -> None:
+    async def main(address: str) -> None:
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert await status(address, **bearer) == 200
+        assert await handshake(address, additional_headers=bearer) == 101
+        protocols = ["realtime", f"openai-insecure-api-key.{TOKEN}"]
+        assert await handshake(address, subprotocols=protocols) == 101
+        assert await handshake(address, subprotocols=["realtime", "openai-insecure-api-key.wrong"]) == 401
+
+    served(main)
+
+
+def test_pages_of_other_hosts_are_refused_unless_named() -> None:
+    async def main(address: str) -> None:
+        own, friend = address, "https://friend.example"
+        for origin, expected in [(own, 200), (friend, 200), ("https://evil.example", 403), ("null", 403)]:
+            assert await status(address, Origin=origin) == expected, origin
+        assert await handshake(address, origin="https://evil.example") == 403
+        assert await handshake(address, origin=friend) == 101
+
+    served(main, 'server.origins=["https://friend.example"]', token=None)
+
+
+def test_without_a_token_only_loopback_names_lead_here() -> None:
+    """A page that has its own name resolved to 127.0.0.1 (DNS rebinding) gets nothing."""
+
+    async def main(address: str) -> None:
+        for host, expected in [
+            ("localhost:1", 200),
+            ("127.0.0.1", 200),
+            ("[::1]:5", 200),
+            ("evil.example", 403),
+        ]:
+            assert await status(address, Host=host) == expected, host
+
+    served(main, token=None)
+
+
+def test_too_many_requests_and_too_large_ones_are_refused() -> None:
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address) as client:
+            body = json.dumps({"prompt": "x" * 2000}).encode()
+            assert (await client.post("/generate", content=body)).status_code == 413
+
+            async def dripping():
+                for _ in range(20):
+                    yield b"x" * 100
+
+            assert (await client.post("/generate", content=dripping())).status_code == 413
+            for _ in range(3):
+                assert (await client.get("/v1/models")).status_code == 200
+            reply = await client.get("/v1/models")
+            assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+
+    served(main, "server.body=1000", "server.rate=5", token=None)
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def main(address: str) -> None:
+        host, port = address.removeprefix("http://").split(":")
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            head = f"POST /generate HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-length: 100\r\n\r\n"
+            await stream.send(head.encode() + b"{")
+            with anyio.fail_after(10):
+                assert b"408" in await stream.receive()
+
+    served(main, "server.patience=0.3", token=None)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_others_may_only_reach_a_server_that_has_a_token(host: str) -> None:
+    with pytest.raises(ConfigError, match="a token is needed: export BACKCHAT_TOKEN"):
+        check_exposure(ServerConfig(host=host), None)
+    check_exposure(ServerConfig(host=host), TOKEN)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_on_loopback_none_is_needed(host: str) -> None:
+    check_exposure(ServerConfig(host=host), None)
+
+
+def test_a_short_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKCHAT_TOKEN", "short")
+    with pytest.raises(ConfigError, match="16 characters at least"):
+        checked_token(Config())
+
+
+def test_neither_the_token_nor_what_is_said_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(address: str) -> None:
+        bearer = {"authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(base_url=address, headers=bearer) as client:
+            await client.post("/generate", json={"prompt": "my secret is alpha7"})
+            await client.post(f"/generate?token={TOKEN}", content=b"alpha7")
+        await handshake(address, subprotocols=["realtime", f"openai-insecure-api-key.{TOKEN}"])
+
+    with caplog.at_level(logging.INFO):
+        served(main)
+    logged = "\n".join(r.getMessage() for r in caplog.records if r.name in ("backchat", "uvicorn.error"))
+    assert "listening" in logged
+    assert TOKEN not in logged
+    assert "alpha7" not in logged

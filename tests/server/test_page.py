@@ -1,0 +1,440 @@
+"""The page in a real browser, with scripted engines: talk, barge-in, typing, captions, keys, and looks."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+
+import anyio
+import httpx
+import numpy as np
+import pytest
+import serving
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+import scripted
+from agent.config import load
+from agent.server.page import FILES
+from agent.server.pool import Pool, load_pool
+from audio.files import read_audio, write_wav
+
+browser_test = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+STORY = (
+    "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. "
+    "Every night he lit the lamp. One night the lamp went out. Then a ship came close."
+)
+DENIED = """() => {
+    navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
+}"""
+RESAMPLED = """async ([rate, frequency]) => {
+    const context = new OfflineAudioContext(1, rate, rate);
+    await context.audioWorklet.addModule("/worklet.js");
+    const node = new AudioWorkletNode(context, "capture");
+    const samples = [];
+    node.port.onmessage = ({ data }) => samples.push(...data.samples);
+    const tone = new OscillatorNode(context, { frequency });
+    const half = new GainNode(context, { gain: 0.5 });
+    tone.connect(half).connect(node).connect(context.destination);
+    tone.start();
+    await context.startRendering();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return samples;
+}"""
+"""One second of a tone at half volume, through the worklet."""
+SOON = 20_000
+"""Milliseconds for what should take one, on a machine with more to do."""
+
+
+@pytest.fixture(autouse=True)
+def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+
+
+def microphone(path: Path, *spans: tuple[float, float], seconds: float = 60.0) -> Path:
+    """A recording that is loud in these spans (s), for the browser to take for its microphone."""
+    times = np.arange(round(seconds * 48_000)) / 48_000
+    loud = np.any([(times >= begin) & (times < end) for begin, end in spans], axis=0)
+    samples = (16_000 * loud * np.sin(2 * np.pi * 500 * times)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@asynccontextmanager
+async def chromium(microphone: Path | None = None) -> AsyncIterator[Browser]:
+    where = shutil.which("chromium") or shutil.which("google-chrome")
+    if where is None:
+        pytest.skip("no chromium: sudo apt-get install chromium")
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    if microphone is not None:
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=where, args=flags)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Visitor:
+    """A page that is open; whatever it complains of fails the test at its end."""
+
+    def __init__(self, page: Page, pictures: Path) -> None:
+        self.page, self._pictures = page, pictures
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        page.on("console", lambda told: self.complaints.append(told.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    async def state(self, name: str, timeout: float = SOON) -> None:
+        await expect(self.page.locator("body")).to_have_attribute("data-state", name, timeout=timeout)
+
+    async def picture(self, name: str) -> None:
+        """As it looks now, light and dark."""
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            await self.page.screenshot(path=self._pictures / f"{name}-{scheme}.png")
+
+    async def type(self, text: str) -> None:
+        await self.page.get_by_label("Type instead of talking").fill(text)
+        await self.page.keyboard.press("Enter")
+
+    async def heard(self, number: int = -1) -> str:
+        """The words of an answer that are lit."""
+        answer = self.page.locator("article.agent").nth(number)
+        return "".join(await answer.locator("span.heard").all_inner_texts()).strip()
+
+
+def visited(
+    pool: Pool,
+    main: Callable,
+    pictures: Path,
+    microphone: Path | None = None,
+    token: str | None = None,
+) -> None:
+    """Run `main(visitor)` on the open page."""
+
+    async def inside() -> None:
+        with anyio.fail_after(120):
+            async with serving.running(pool, token) as address, chromium(microphone) as browser:
+                page = await browser.new_page(viewport={"width": 900, "height": 700})
+                visitor = Visitor(page, pictures)
+                page.on(
+                    "request", lambda r: visitor.foreign.append(r.url) if not ours(r.url, address) else None
+                )
+                await page.goto(f"{address}/{f'#token={token}' if token else ''}")
+                await main(visitor)
+                assert visitor.complaints == []
+                assert visitor.foreign == []
+
+    anyio.run(inside, backend="asyncio")
+
+
+def ours(url: str, address: str) -> bool:
+    return url.split("//")[1].startswith(address.split("//")[1])
+
+
+@browser_test
+def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
+    pool = serving.pool(["Tell me a story.", "What time is it now?"], [STORY, "It is noon.", "Fine."])
+    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (7.0, 8.2))
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await visitor.picture("off")
+        await page.get_by_role("button", name="Start talking").click()
+        await visitor.state("listening")
+        await visitor.state("hearing")
+        await visitor.picture("hearing")
+        await visitor.state("speaking")
+        await visitor.picture("speaking")
+        await visitor.state("hearing")
+        heard = await visitor.heard()
+        assert heard.startswith("Once upon a time")
+        assert len(heard) < len(STORY) / 2
+        await visitor.state("interrupted")
+        await visitor.state("speaking")
+        await visitor.state("listening")
+        await visitor.picture("interrupted")
+        said = page.locator("article.you p")
+        await expect(said).to_have_text(["Tell me a story.", "What time is it now?"])
+        await expect(page.locator("article.agent").first).to_have_class("agent cut")
+        assert await visitor.heard(0) == heard
+        await expect(page.locator("article.agent span.heard").last).to_have_text("noon.")
+        await visitor.type("Thanks.")
+        await expect(page.locator("article.agent span.heard").last).to_have_text("Fine.", timeout=SOON)
+        (used,) = [one for one in pool.model.each if one.asked]
+        told = [m.content for m in used.asked[-1] if m.role == "assistant"]
+        assert told == [heard, "It is noon."], "the history holds what this speaker really played"
+        await page.get_by_role("button", name="Stop talking").click()
+        await visitor.state("off")
+
+    visited(pool, main, tmp_path, spoken)
+
+
+@browser_test
+def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
+    pool = serving.pool(["Tell me a story.", "Mhm.", "Mhm."], [STORY])
+    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (6.0, 6.4))
+
+    async def main(visitor: Visitor) -> None:
+        await visitor.page.get_by_role("button", name="Start talking").click()
+        await visitor.state("speaking")
+        await visitor.state("hearing")
+        await visitor.state("speaking")
+        await visitor.state("listening", 30_000)
+        assert await visitor.heard() == STORY
+        await expect(visitor.page.locator("article.cut")).to_have_count(0)
+
+    visited(pool, main, tmp_path, spoken)
+
+
+@browser_test
+def test_typing_escape_and_the_waits(tmp_path: Path) -> None:
+    pool = serving.pool(["never"], [STORY, STORY, "It is noon."])
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await visitor.type("A story, please.")
+        await visitor.state("speaking")
+        assert await page.locator("body").get_attribute("data-microphone") == "off"
+        await expect(page.locator("span.heard").nth(2)).to_be_visible(timeout=SOON)
+        await page.keyboard.press("Escape")
+        await visitor.state("interrupted")
+        await expect(page.get_by_text("interrupted here")).to_be_visible()
+        first = await visitor.heard()
+        assert STORY.startswith(first)
+        assert 0 < len(first) < len(STORY) / 2
+        await visitor.type("Another.")
+        await expect(page.locator("article.agent").nth(1).locator("span.heard").nth(2)).to_be_visible(
+            timeout=SOON
+        )
+        await visitor.type("What time is it?")
+        await expect(page.locator("article.agent").nth(2).locator("span.heard")).to_have_count(
+            3, timeout=SOON
+        )
+        await visitor.state("listening")
+        await expect(page.locator("article.cut")).to_have_count(2)
+        asked = pool.model.asked[-1]
+        assert [m.content for m in asked if m.role == "user"] == [
+            "A story, please.",
+            "Another.",
+            "What time is it?",
+        ]
+        assert next(m.content for m in asked if m.role == "assistant") == first
+        waits = page.locator("article.agent details").last
+        await waits.locator("summary").click()
+        rows = waits.get_by_role("row")
+        assert [await row.get_by_role("rowheader").inner_text() for row in await rows.all()] == [
+            "end of turn",
+            "speech to text",
+            "first token",
+            "first piece",
+            "voice",
+            "turn judged over",
+            "start",
+        ]
+        total = float((await waits.locator("summary").inner_text()).split()[-2])
+        parts = re.findall(r"(\d+) ms", await waits.inner_text())
+        assert sum(map(int, parts)) == pytest.approx(total * 1000, abs=12)
+        await expect(rows.last).to_be_in_viewport()
+        boxes = [await bar.bounding_box() for bar in await waits.locator(".bar div").all()]
+        widths = [box["width"] for box in boxes]
+        assert np.argmax(widths) == np.argmax([int(part) for part in parts])
+        assert max(widths) > 100
+        await visitor.picture("waits")
+
+    visited(pool, main, tmp_path)
+
+
+@browser_test
+@pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
+def test_the_microphones_sound_is_resampled_cleanly(tmp_path: Path, rate: int) -> None:
+    """A tone that 24 kHz can hold keeps its pitch and level; one that it cannot is gone, not folded down."""
+    pool = serving.pool(["x"], ["-"])
+
+    async def main(visitor: Visitor) -> None:
+        for frequency in (1000, 5000, 15_000 if rate > 30_000 else 6000):
+            sound = np.array(await visitor.page.evaluate(RESAMPLED, [rate, frequency]), np.float64) / 32_768
+            assert len(sound) == pytest.approx(24_000, abs=600)
+            sound = sound[2400:-2400]
+            spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) / len(sound) * 4
+            if frequency < 12_000:
+                assert np.argmax(spectrum) * 24_000 / len(sound) == pytest.approx(frequency, abs=2)
+                assert spectrum.max() == pytest.approx(0.5, rel=0.05)
+                around = np.abs(np.arange(len(spectrum)) * 24_000 / len(sound) - frequency) > 50
+                assert spectrum[around].max() < 0.001
+            else:
+                assert spectrum.max() < 0.001
+
+    visited(pool, main, tmp_path)
+
+
+@browser_test
+def test_keys_start_and_stop(tmp_path: Path) -> None:
+    pool = serving.pool(["never"], ["-"])
+
+    async def main(visitor: Visitor) -> None:
+        for key in ("Space", "Enter"):
+            await visitor.page.locator("body").press(key)
+            await visitor.state("listening")
+            await visitor.page.locator("body").press(key)
+            await visitor.state("off")
+        await visitor.page.keyboard.press("Tab")
+        assert await visitor.page.evaluate("document.activeElement.id") == "talk"
+        await visitor.page.get_by_label("Type instead").press("Space")
+        await visitor.state("off")
+
+    visited(pool, main, tmp_path)
+
+
+@browser_test
+def test_a_token_is_asked_for_and_taken_from_the_address(tmp_path: Path) -> None:
+    token = "correct-horse-battery"
+    pool = serving.pool(["never"], ["It is noon."])
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await visitor.type("What time is it?")
+        await expect(page.locator("span.heard")).to_have_count(3, timeout=SOON)
+        assert token not in page.url
+        stranger = await page.context.browser.new_page()
+        await stranger.goto(page.url)
+        await expect(stranger.get_by_label("asks for a token")).to_be_focused()
+        await stranger.get_by_label("asks for a token").fill("wrong-horse-battery")
+        await stranger.keyboard.press("Enter")
+        await expect(stranger.get_by_role("alert")).to_have_text("That token is not accepted.")
+        await stranger.get_by_label("asks for a token").fill(token)
+        await stranger.keyboard.press("Enter")
+        await expect(stranger.get_by_label("asks for a token")).to_be_hidden()
+        await stranger.get_by_role("button", name="Start talking").click()
+        await expect(stranger.locator("body")).to_have_attribute("data-state", "listening", timeout=SOON)
+
+    visited(pool, main, tmp_path, token=token)
+
+
+@browser_test
+def test_a_busy_server_and_no_microphone_are_said_clearly(tmp_path: Path) -> None:
+    pool = serving.pool(["never"], ["-"], "server.sessions=1")
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await page.evaluate(DENIED)
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The microphone is not allowed")
+        await visitor.state("off")
+        with pool.seat():
+            await visitor.type("Anybody?")
+            await expect(page.get_by_role("alert")).to_contain_text("The server is busy")
+        assert [
+            c for c in visitor.complaints if "503" not in c
+        ] == []  # the browser's own line on the refusal
+        visitor.complaints.clear()
+
+    visited(pool, main, tmp_path)
+
+
+@browser_test
+@pytest.mark.parametrize(("scheme", "width"), [("light", 900), ("dark", 900), ("light", 360)])
+def test_accessibility(tmp_path: Path, scheme: str, width: int) -> None:
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    pool = serving.pool(["never"], [STORY, "It is noon."])
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await page.set_viewport_size({"width": width, "height": 700})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await findings(page, axe)
+        await visitor.type("A story, please.")
+        await expect(page.locator("span.heard").nth(2)).to_be_visible(timeout=SOON)
+        await findings(page, axe)
+        await page.keyboard.press("Escape")
+        await page.locator("summary").click()
+        await findings(page, axe)
+        await visitor.picture(f"{scheme}-{width}")
+        overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, "it scrolls sideways"
+
+    visited(pool, main, tmp_path)
+
+
+async def findings(page: Page, axe: str) -> None:
+    """Run axe on the page as it is now; anything that it finds fails."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run()")
+    told = [
+        (v["id"], v["impact"], [node["html"][:120] for node in v["nodes"]], v["nodes"][0]["failureSummary"])
+        for v in found["violations"]
+    ]
+    assert not told
+    assert len(found["passes"]) > 20
+
+
+@pytest.mark.net
+def test_the_pages_files_load_nothing_from_elsewhere_and_need_no_token() -> None:
+    async def inside() -> None:
+        pool = serving.pool(["x"], ["-"])
+        async with serving.running(pool, "correct-horse-battery") as address, httpx.AsyncClient() as client:
+            for path in FILES:
+                answer = await client.get(address + path)
+                assert answer.status_code == 200
+                assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                foreign = re.findall(r"https?://[^\s\"')]+", answer.text)
+                assert [url for url in foreign if url != "http://www.w3.org/2000/svg"] == []
+            assert (await client.get(f"{address}/page.py")).status_code in (401, 404)
+
+    anyio.run(inside, backend="asyncio")
+    assert {"/", "/app.js", "/call.js", "/view.js", "/worklet.js", "/style.css"} <= set(FILES)
+
+
+@browser_test
+@pytest.mark.model
+def test_the_real_models_are_talked_to_and_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real voice detector
+    spoken = recording(tmp_path / "person.wav", (2.0, "story"), (16.0, "interrupt"))
+    pool = load_pool(load(None, ["llm.model=smollm2", "server.port=0", "server.sessions=1"]))
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await page.get_by_role("button", name="Start talking").click()
+        for state in ("listening", "hearing", "speaking"):
+            await visitor.state(state, 60_000)
+            await visitor.picture(f"real-{state}")
+        await expect(page.locator("article.agent.cut")).to_have_count(1, timeout=60_000)
+        await visitor.picture("real-cut")
+        await expect(page.locator("article.agent").nth(1).locator("span.heard").nth(2)).to_be_visible(
+            timeout=60_000
+        )
+        await visitor.picture("real-second")
+        first, second = await page.locator("article.you p").all_inner_texts()
+        assert "lighthouse" in first
+        assert "days" in second
+        heard = await visitor.heard(0)
+        whole = " ".join(await page.locator("article.agent").first.locator("span").all_inner_texts())
+        assert 0 < len(heard.split()) < len(whole.split())
+
+    visited(pool, main, tmp_path, spoken)
+
+
+def recording(path: Path, *lines: tuple[float, str], seconds: float = 90.0) -> Path:
+    """Recorded lines of the demo, each at its moment (s), as the browser's microphone."""
+    sound = np.zeros(round(seconds * 48_000), np.float32)
+    for at, name in lines:
+        said = read_audio(ROOT / "configs" / "demo" / f"{name}.wav").at_rate(48_000).samples
+        begin = round(at * 48_000)
+        sound[begin : begin + len(said)] = said
+    write_wav(path, sound, 48_000)
+    return path

@@ -1,0 +1,114 @@
+"""A real server on a free port, with scripted engines: for tests of every wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import numpy as np
+
+import scripted
+from agent.config import load
+from agent.engines import Engines
+from agent.server.pool import Pool
+from agent.server.service import run_server
+from agent.settings import Config
+from audio.encode import Encoder, from_pcm16, pcm16
+
+SETTINGS = ("stt.partials=0", "turns.meaning=off", "server.rate=100000", "server.patience=5")
+
+
+class Scripted(Pool):
+    """A pool that remembers its model."""
+
+    model: SharedLLM
+
+
+@dataclass
+class SharedLLM:
+    """As many scripted models as there are seats, each with the same script."""
+
+    replies: list[str]
+    count: int = 4
+    token: float = 0.0
+    each: list[scripted.ScriptedLLM] = field(default_factory=list)
+
+    def views(self) -> list[scripted.ScriptedLLM]:
+        kind = SlowLLM if self.token else scripted.ScriptedLLM
+        self.each = [kind(list(self.replies)) for _ in range(self.count)]
+        for one in self.each:
+            one.pause = self.token
+        return list(self.each)
+
+    @property
+    def open(self) -> int:
+        return sum(one.open for one in self.each)
+
+    def pulled(self) -> list[int]:
+        """Tokens that were written of each answer."""
+        return [count for one in self.each for count in one.pulled]
+
+    @property
+    def asked(self) -> list:
+        return [messages for one in self.each for messages in one.asked]
+
+
+@dataclass
+class SlowLLM(scripted.ScriptedLLM):
+    """Takes `pause` seconds for each token."""
+
+    pause: float = 0.01
+
+    def stream(self, messages):
+        import time
+
+        inner = super().stream(messages)
+        try:
+            for token in inner:
+                time.sleep(self.pause)
+                yield token
+        finally:
+            inner.close()
+
+
+def pool(
+    texts: list[str], replies: list[str], *settings: str, token: float = 0.0, config: Config | None = None
+) -> Scripted:
+    config = config or load(None, [*SETTINGS, "server.port=0", *settings])
+    llm = SharedLLM(replies, config.server.sessions, token)
+    made = Scripted(config, [Engines(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())])
+    made.model = llm
+    return made
+
+
+def tone(seconds: float, level: float = 0.4) -> bytes:
+    """What the loudness detector takes for speech, or with level 0 for silence: 16 bit, 24 kHz."""
+    t = np.arange(round(seconds * 24_000)) / 24_000
+    return pcm16((level * np.sin(2 * np.pi * 500 * t)).astype(np.float32))
+
+
+def wav(seconds: float = 1.0) -> bytes:
+    """The same as a file."""
+    encoder = Encoder("wav", 24_000)
+    return encoder.feed(from_pcm16(tone(seconds))) + encoder.finish()
+
+
+@asynccontextmanager
+async def running(engines: Pool, token: str | None = None) -> AsyncIterator[str]:
+    """The server's address, `http://127.0.0.1:PORT`, while it runs."""
+    address: list[str] = []
+    opened = anyio.Event()
+
+    def started(at: list[str]) -> None:
+        address.extend(at)
+        opened.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_server, engines, token, None, None, started)
+        await opened.wait()
+        try:
+            yield address[0]
+        finally:
+            tasks.cancel_scope.cancel()
