@@ -16,6 +16,7 @@ from agent.bridge import Bridge
 from agent.endpoint import Verdict
 from agent.engines import Engines
 from agent.errors import BackchatError
+from agent.eye.view import View
 from agent.history import History
 from agent.pipeline import Pipeline
 from agent.settings import Config
@@ -50,6 +51,7 @@ class Answerer:
         history: History,
         emit: ev.Watcher,
         judge: Judge,
+        view: View,
     ) -> None:
         self._llm = engines.llm
         self._limit = config.limits.first_token
@@ -59,6 +61,7 @@ class Answerer:
         self._history = history
         self._emit = emit
         self._judge = judge
+        self._view = view
         self._last_said = -60.0
 
     async def answer(self, turn: Turn) -> bool:
@@ -84,25 +87,29 @@ class Answerer:
 
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
-        llm, messages = self._llm, self._history.messages(question)
+        llm, messages = self._llm, self._history.messages(self._view.so_far(question) if question else "")
         try:
             await self._bridge.call("llm", lambda: llm.prefill(messages), self._limit)
         except BackchatError as error:
             self._emit(ev.Error(self._bridge.now(), "llm", str(error)))
 
     async def _begin(self, turn: Turn) -> None:
+        look = self._view.take()
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
             if not turn.question:
                 return
         await turn.follows.wait()
         question = turn.question or ""
+        if look is not None:
+            await self._view.looked(look, turn.number)
+        asked = self._view.asked(look, question)
         kind = self._understanding.kind(question, self._history.heard, None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(question), self._llm
+        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(asked), self._llm
         self._pipeline.start(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
         await turn.gate.wait()
-        self._history.person(question)
+        self._history.person(self._view.kept(look, question))
         self._emit(ev.TurnReleased(self._bridge.now(), turn.number, question))
 
     async def _understand(self, turn: Turn, audio: Frame) -> None:

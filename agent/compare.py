@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.errors import BackchatError
 from agent.events import Event
-from agent.report import PARTS, turns
+from agent.report import cells, columns, turns
 from agent.timeline import draw
 from audio.files import duration
 
@@ -20,12 +20,13 @@ DPI, TITLE = 100, 50
 
 def latencies(runs: Sequence[tuple[str, Sequence[Event]]]) -> str:
     """One row a run: how many replies were heard and cut, and the median of each part of the wait, in ms."""
-    head = ["", "replies", "cut", *PARTS, "voice to voice"]
+    everything = [(title, turns(events)) for title, events in runs]
+    names = columns(report for _, reports in everything for report in reports)
+    head = ["", "replies", "cut", *names]
     rows = [head]
-    for title, events in runs:
-        reports = turns(events)
+    for title, reports in everything:
         sounded = [r for r in reports if r.voice_to_voice is not None]
-        waits = [[*(seconds for _, seconds in r.parts), r.voice_to_voice or 0.0] for r in sounded]
+        waits = [cells(report, names) for report in sounded]
         medians = [f"{statistics.median(column) * 1000:.0f}" for column in zip(*waits, strict=True)]
         cut = sum(r.reason == "interrupted" for r in sounded)
         rows.append([title, str(len(sounded)), str(cut), *(medians or ["-"] * (len(head) - 3))])

@@ -18,7 +18,7 @@ SOUNDS_COMPLETE = 0.9
 SOUNDS_INCOMPLETE = 0.3
 
 LONG_ENOUGH, LONG = 7, 10
-"""Digits of a number that was read out that may be all (a telephone number without its prefix), and that are."""
+"""Digits of a number read out that may be all of it (a telephone number without prefix), and that are."""
 YEAR = 4
 """Digits from which a number at the end of a sentence is likely to be whole."""
 WHOLE_QUESTION = 4
@@ -37,7 +37,7 @@ class Waits:
     """
 
     complete: float = 0.2
-    likely: float = 0.4
+    likely: float = 0.45
     unsure: float = 0.85
     unlikely: float = 1.0
     incomplete: float = 1.6

@@ -51,6 +51,7 @@ KNOWN: dict[Kind, dict[str, About]] = {
         "llamacpp": About("a GGUF model in this process, by llama.cpp", "MIT"),
         "openai": About("any OpenAI-compatible server: vLLM, Ollama, llama.cpp, a cloud", "the server's"),
         "transformers": About("a model of the hub, or a GGUF file, on torch", "Apache-2.0", "torch"),
+        "llamavision": About("a GGUF model that sees, with its projector, by llama.cpp", "MIT"),
         "vlm": About("a model of the hub that sees, on torch", "Apache-2.0", "torch"),
     },
     "tts": {
@@ -115,6 +116,8 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
         return "elsewhere", f"start a server at {config.llm.base_url}, or set {kind}.base_url"
     if "weights" not in wanted:
         return "ready", ""
+    if "projector" in wanted and not config.llm.projector:
+        return "weights missing", f"give its projector with --set {kind}.projector=PATH"
     section: Section = getattr(config if chosen else Config(), kind)
     model: str = section.model_dump()["model"] or getattr(factory, "default_model", "")
     own = getattr(factory, "fetches", None)

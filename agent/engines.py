@@ -33,6 +33,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "llamacpp": "agent.llm.llamacpp:LlamaCpp",
         "openai": "agent.llm.openai_api:OpenAI",
         "transformers": "agent.llm.transformers:Transformers",
+        "llamavision": "agent.llm.llamavision:LlamaVision",
         "vlm": "agent.llm.vlm:VisionLanguage",
     },
     "tts": {

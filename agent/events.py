@@ -105,6 +105,16 @@ class Transcribed:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """The eye has looked at what is shown in this turn; `text`: what the history keeps of it."""
+
+    time: float
+    turn: int
+    text: str
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnReleased:
     """The person's turn is judged over: the gate is open and `text` is in the history."""
 
@@ -241,7 +251,7 @@ class EchoHeard:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed; the session goes on. `where`: stt, llm, tts, device or session."""
+    """Something failed; the session goes on. `where`: stt, llm, tts, eye, camera, device or session."""
 
     time: float
     where: str
@@ -261,6 +271,7 @@ Event: TypeAlias = (
     | Decision
     | TurnOpened
     | Transcribed
+    | Seen
     | TurnReleased
     | TurnDropped
     | Token

@@ -52,13 +52,13 @@ class History:
 
         As messages it may have what they showed before their words, or pictures.
         """
-        self._messages = _joined(self._messages, _as_messages(said))
+        self._messages = joined(self._messages, _as_messages(said))
 
     def agent(self, heard: str, unheard: str) -> None:
         """The agent said this, and of its reply that much was not heard."""
         self.unheard = unheard.strip()
         if heard.strip():
-            self._messages = _joined(self._messages, [Message("assistant", heard.strip())])
+            self._messages = joined(self._messages, [Message("assistant", heard.strip())])
 
     def instruct(self, system: str) -> None:
         """Who the agent is from now on."""
@@ -79,7 +79,7 @@ class History:
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the person had said it."""
-        return [self._system, *_joined(self._messages, _as_messages(question))]
+        return [self._system, *joined(self._messages, _as_messages(question))]
 
     def trim(self) -> None:
         """Forget the older half when the conversation has outgrown the model's context."""
@@ -92,19 +92,19 @@ def _as_messages(said: str | Sequence[Message]) -> Sequence[Message]:
     return [Message("user", said)] if isinstance(said, str) else said
 
 
-def _joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
+def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
     """All of them; empty ones are left out, and neighbours of one role become one."""
-    joined = list(messages)
+    whole = list(messages)
     for message in more:
         if not message.content and not message.images:
             continue
-        if joined and joined[-1].role == message.role:
-            last = joined.pop()
+        if whole and whole[-1].role == message.role:
+            last = whole.pop()
             message = Message(
                 last.role, f"{last.content} {message.content}".strip(), last.images + message.images
             )
-        joined.append(message)
-    return joined
+        whole.append(message)
+    return whole
 
 
 def _length(message: Message) -> int:

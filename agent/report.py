@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from agent import events as ev
 from agent.events import Event
 
-PARTS = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
+PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
 """What a wait is made of, in order: silence until work began, transcription, the language model's
 first token, the first speakable piece, its speech, the turn judged over, the speaker's start."""
+EYE = "eye"
+"""One more, behind STT, where something was shown: the eye's look at it, as far as it was waited for."""
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class TurnReport:
 
     speech_start, speech_end: the last stretch of the person's speech that the turn answers.
     transcribed: when the words were there; `stt_took`: seconds that the transcription itself took.
+    seen: when the eye had looked, where something was shown.
     first_speech: when the first part of the reply had become speech.
     released: when the person's turn was judged over.
     onset: where the person began to speak over the reply; `cut`: when it was cut for that.
@@ -51,6 +54,7 @@ class TurnReport:
     heard: str = ""
     unheard: str = ""
     tokens: int = 0
+    seen: float | None = None
 
     @property
     def voice_to_voice(self) -> float | None:
@@ -61,14 +65,18 @@ class TurnReport:
     def parts(self) -> list[tuple[str, float]]:
         """The wait as (name from PARTS, seconds), none negative, adding up to `voice_to_voice`.
 
-        What was done at the same time as something slower counts 0. Empty for a silent turn.
+        Where something was shown there is one more, EYE, behind the words. What was done at the same time
+        as something slower counts 0. Empty for a silent turn.
         """
         if self.audio_started is None:
             return []
-        reached = (self.opened, self.transcribed, self.first_token, self.first_piece, self.first_speech)
+        made = (self.first_token, self.first_piece, self.first_speech, self.released, self.audio_started)
+        reached = list(zip(PARTS, (self.opened, self.transcribed, *made), strict=True))
+        if self.seen is not None:
+            reached.insert(PARTS.index("STT") + 1, (EYE, self.seen))
         waits: list[tuple[str, float]] = []
         now = min(self.speech_end, self.audio_started)
-        for label, time in zip(PARTS, (*reached, self.released, self.audio_started), strict=True):
+        for label, time in reached:
             then = now if time is None else min(max(time, now), self.audio_started)
             waits.append((label, then - now))
             now = then
@@ -99,6 +107,8 @@ def _note_wait(report: TurnReport, event: Event) -> None:
         case ev.Transcribed():
             report.transcribed, report.stt_took = event.time, event.took
             report.user = event.text
+        case ev.Seen():
+            report.seen = event.time
         case ev.TurnReleased():
             report.released, report.user = event.time, event.text
         case ev.Token():
@@ -202,7 +212,18 @@ def _md(text: str) -> str:
     return re.sub(r"([\\`*_~\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
-_COLUMNS = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start", "voice to voice")
+def columns(reports: Iterable[TurnReport]) -> list[str]:
+    """What a table of waits tells: the parts, with the eye only where something was shown, and the whole."""
+    names = list(PARTS)
+    if any(report.seen is not None for report in reports):
+        names.insert(PARTS.index("STT") + 1, EYE)
+    return [*names, "voice to voice"]
+
+
+def cells(report: TurnReport, names: Sequence[str]) -> list[float]:
+    """A turn that sounded, in these columns (s); 0 for a part that it does not have."""
+    values = {"voice to voice": report.voice_to_voice or 0.0} | dict(report.parts)
+    return [values.get(name, 0.0) for name in names]
 
 
 def latency_table(events: Sequence[Event]) -> str:
@@ -214,12 +235,13 @@ def latency_table(events: Sequence[Event]) -> str:
     sounded = [r for r in turns(events) if r.voice_to_voice is not None]
     if not sounded:
         return "no reply was heard"
-    values = [[*(seconds for _, seconds in r.parts), r.voice_to_voice or 0.0] for r in sounded]
-    heads = [column.rpartition(" ") for column in _COLUMNS]
+    names = columns(sounded)
+    values = [cells(report, names) for report in sounded]
+    heads = [column.rpartition(" ") for column in names]
     widths = [max(len(first), len(last), 5) for first, _, last in heads]
 
-    def row(turn: str, question: str, cells: Iterable[str]) -> str:
-        right = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    def row(turn: str, question: str, shown: Iterable[str]) -> str:
+        right = "  ".join(cell.rjust(width) for cell, width in zip(shown, widths, strict=True))
         return f"{turn:>4}  {question:<24}  {right}"
 
     def numbers(seconds: Iterable[float]) -> list[str]:

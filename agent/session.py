@@ -55,13 +55,14 @@ class Session:
         """
         self._floor.typed(text)
 
-    def show(self, image: Source | None, *, once: bool = False) -> None:
+    def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The person shows this from now on, or in one turn (`once`); None: nothing any more.
 
         image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
         worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
+        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
         """
-        self._floor.view.show(image, once=once)
+        self._floor.view.show(image, once=once, live=live)
 
     def follow(self, camera: Camera) -> None:
         """Show what this camera gives; call it before `run`."""

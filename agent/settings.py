@@ -38,6 +38,8 @@ class LLMConfig(Section):
 
     For `transformers` also a folder in the hub's format, or `owner/name` on the hub.
     """
+    projector: str = ""
+    """For `llamavision` the path of the GGUF file (mmproj) that turns pictures into what the model reads."""
     context: int = Field(default=4096, ge=256)
     threads: int = Field(default=0, ge=0)
     """0: one per core."""
@@ -141,7 +143,7 @@ class TurnsConfig(Section):
     """Silence after which work on an answer begins, unheard."""
     complete: float = Field(default=0.2, gt=0.0)
     """Silence after which a turn is over that sounds and reads complete."""
-    likely: float = Field(default=0.4, gt=0.0)
+    likely: float = Field(default=0.45, gt=0.0)
     """The same when it is a sentence that might go on."""
     unsure: float = Field(default=0.85, gt=0.0)
     """The same when words and sound disagree."""

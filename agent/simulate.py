@@ -18,6 +18,7 @@ from agent import events as ev
 from agent.bridge import Bridge, VirtualBridge
 from agent.engines import Engines
 from agent.errors import ScriptError
+from agent.eye.image import Source
 from agent.session import Session
 from agent.settings import Config
 from audio.files import Recorder, read_audio
@@ -223,6 +224,7 @@ async def _converse(
     recorder: Recorder,
     watchers: Sequence[ev.Watcher],
     air: Air | None,
+    image: Source | None,
 ) -> list[tuple[float, float]]:
     bridge.now()
     if air is not None and config.echo.cancel:
@@ -230,6 +232,7 @@ async def _converse(
     playback = Playback()
     person = Person(lines, bridge, recorder, air)
     session = Session(engines, config, bridge, playback, [*watchers, person.watch])
+    session.show(image)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_speaker, playback, bridge, recorder, air)
         await session.run(person.frames())
@@ -246,17 +249,19 @@ def converse(
     realtime: bool = False,
     watchers: Sequence[ev.Watcher] = (),
     air: Air | None = None,
+    image: Source | None = None,
 ) -> list[tuple[float, float]]:
     """Hold the conversation that `lines` script and write it to `recording` (stereo WAV, 24 kHz).
 
     realtime: on the real clock, engines in threads; otherwise on a virtual clock, which is charged
     what `config.costs` says. air: the room between speaker, person and microphone; without one the
-    microphone hears the person alone. The recording keeps the person as they spoke, not as they were heard.
+    microphone hears the person alone. image: what the person shows all the while. The recording keeps
+    the person as they spoke, not as they were heard.
     Returns when each line began and ended (s). Raises AudioFileError when the recording cannot be written.
     """
     with Recorder(recording) as recorder:
         bridge = Bridge() if realtime else VirtualBridge(config.costs)
-        script = (_converse, engines, config, lines, bridge, recorder, watchers, air)
+        script = (_converse, engines, config, lines, bridge, recorder, watchers, air, image)
         return anyio.run(*script, backend="trio") if realtime else run_virtual(config, *script)
 
 

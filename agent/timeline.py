@@ -15,7 +15,7 @@ import numpy as np
 from agent import events as ev
 from agent.errors import BackchatError, MissingExtra
 from agent.events import Event
-from agent.report import PARTS, TurnReport, clock, shorten, turns
+from agent.report import EYE, PARTS, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
 
@@ -41,6 +41,7 @@ HEADING, BODY, SMALL = 17, 13, 12
 # Okabe and Ito's palette (2008), which stays distinct under the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#222222", "#767676"
 PART_COLOURS = ("#999999", "#56B4E9", GREEN, "#F0E442", "#CC79A7", ORANGE, BLUE)
+COLOUR_OF = dict(zip((*PARTS, EYE), (*PART_COLOURS, RED), strict=True))
 
 
 def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: float = 1.0) -> None:
@@ -84,7 +85,7 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
 
 
 def _canvas(height: float) -> Figure:
-    """An empty picture; not through pyplot, so nothing is shown and no global state is left."""
+    """An empty picture; not through pyplot, so nothing is shown."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -266,10 +267,10 @@ def _waterfalls(figure: Figure, shown: Sequence[TurnReport], top: float) -> None
 def _wait(axes: Axes, report: TurnReport, longest: float) -> None:
     """The parts of one wait, each on its own line below the one before, with its milliseconds."""
     axes.set_xlim(0, max(longest, 1.0) * 1.25)  # the rest is room for the last label
-    axes.set_ylim(len(PARTS) - 0.4, -0.6)
+    axes.set_ylim(len(report.parts) - 0.4, -0.6)
     begin = 0.0
-    for line, ((label, seconds), colour) in enumerate(zip(report.parts, PART_COLOURS, strict=True)):
-        end = begin + seconds * 1000
+    for line, (label, seconds) in enumerate(report.parts):
+        end, colour = begin + seconds * 1000, COLOUR_OF[label]
         axes.barh(line, end - begin, left=begin, height=0.8, color=colour, edgecolor=GREY, linewidth=0.5)
         axes.text(end, line, f" {label} {end - begin:.0f} ms", va="center", fontsize=SMALL - 1, color=INK)
         begin = end

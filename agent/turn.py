@@ -18,7 +18,7 @@ SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to say, until the voice has shown its own pace: about 15 a second."""
 
 ENOUGH = 0.6
-"""Share of a word that must have sounded for it to count as heard: a listener, and Whisper, fill in the rest."""
+"""Share of a word that must have sounded for it to count as heard: a listener fills in the rest."""
 
 
 class Turn:

@@ -20,13 +20,14 @@ FILES = sorted(
 )
 
 HEAVY: dict[str, set[str]] = {
-    "PIL": {"agent/eye/image.py"},
+    "PIL": {"agent/eye/image.py", "agent/eye/sources.py"},
     "TTS": {
         "audio/tts/coqui.py",
         "audio/tts/coqui_files.py",
         "audio/tts/coqui_text.py",
         "audio/tts/xtts.py",
     },
+    "cv2": {"agent/eye/sources.py"},
     "ctranslate2": {"audio/stt/whisper.py"},
     "fastapi": set(),
     "grpc": {"agent/server/rpc.py"},
@@ -52,10 +53,16 @@ HEAVY: dict[str, set[str]] = {
     "torch": {
         "agent/llm/checkpoint.py",
         "agent/llm/sampling.py",
-        "agent/llm/transformers.py", "agent/llm/vlm.py",
+        "agent/llm/transformers.py",
+        "agent/llm/vlm.py",
         "audio/tts/on_torch.py",
     },
-    "transformers": {"agent/llm/checkpoint.py", "agent/llm/kvcache.py", "agent/llm/vlm.py", "audio/tts/mms.py"},
+    "transformers": {
+        "agent/llm/checkpoint.py",
+        "agent/llm/kvcache.py",
+        "agent/llm/vlm.py",
+        "audio/tts/mms.py",
+    },
     "uvicorn": {"agent/server/service.py"},
     "webrtcvad": {"audio/vad.py"},
     "xllamacpp": {"agent/llm/llamacpp.py"},

@@ -62,7 +62,8 @@ class Commands(click.Group):
 def backchat() -> None:
     """A local voice agent: it hears you, answers aloud while it is still thinking, and stops when you speak.
 
-    With the usual settings nothing leaves this machine. Start with `backchat talk`, or `backchat doctor` if that fails.
+    With the usual settings nothing leaves this machine. Start with `backchat talk`; `backchat doctor` says
+    what is missing.
     """
 
 

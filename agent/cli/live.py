@@ -14,6 +14,7 @@ import click
 from agent.cli import configured, settings
 
 if TYPE_CHECKING:
+    from agent.cli.shows import Shows
     from agent.cli.view import View
     from agent.engines import Engines
     from agent.events import Event, Watcher
@@ -30,24 +31,37 @@ if TYPE_CHECKING:
     "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep audio and events in DIR."
 )
 @click.option("--plain", is_flag=True, help="Print lines instead of the live view.")
+@click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP to talk about.")
+@click.option("--camera", metavar="NUMBER", help="Show what this camera sees; the first one is 0.")
+@click.option("--screen", is_flag=True, help="Show this screen.")
 @settings
 def talk(
-    microphone: str | None, speaker: str | None, record: Path | None, plain: bool, **options: Any
+    microphone: str | None,
+    speaker: str | None,
+    record: Path | None,
+    plain: bool,
+    image: str | None,
+    camera: str | None,
+    screen: bool,
+    **options: Any,
 ) -> None:
     """Talk and be answered. Speak at any time, also over the answer; Ctrl-C ends.
 
-    The agent's own voice is taken out of what the microphone hears; headphones do that best.
+    The agent's own voice is taken out of what the microphone hears; headphones do that best. Of a camera
+    or the screen, what it shows when you have finished speaking goes with your words, and nothing else.
     """
     import anyio
 
     from agent import engines, models
     from agent.cli.outputs import write_all
+    from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
     from audio.files import Recorder
     from audio.portaudio import check_devices
 
     config = configured(**options)
     check_devices(microphone, speaker)
+    shows = Shows(image, camera, screen)
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     view = PlainView() if plain or not sys.stdout.isatty() else LiveView()
@@ -57,7 +71,8 @@ def talk(
             stack.callback(lambda: write_all(record, tape.seen) if tape else None)
             tape = Tape(stack.enter_context(Recorder(record / "conversation.wav")))
         stack.enter_context(view)
-        anyio.run(_talk, loaded, config, microphone, speaker, view, tape, backend="trio")
+        stack.enter_context(shows)
+        anyio.run(_talk, loaded, config, microphone, speaker, view, tape, shows, backend="trio")
 
 
 async def _talk(
@@ -67,6 +82,7 @@ async def _talk(
     speaker: str | None,
     view: View,
     tape: Tape | None,
+    shows: Shows,
 ) -> None:
     from agent.bridge import Bridge
     from agent.session import Session
@@ -85,6 +101,7 @@ async def _talk(
     watchers = [view.watch, *([tape.seen.append] if tape else [])]
     playback = Playback(tap=played)
     session = Session(loaded, config, bridge, playback, watchers)
+    shows.to(session)
     async with (
         Speaker(speaker, playback.read, playback.rate, bridge.now),
         Microphone(microphone, bridge.now) as frames,
@@ -130,21 +147,24 @@ class Tape:
 @click.command()
 @click.option("--aloud", is_flag=True, help="Speak the answers too.")
 @click.option("--speaker", help="Speaker, by name or number, for --aloud.")
+@click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP to talk about.")
 @settings
-def chat(aloud: bool, speaker: str | None, **options: Any) -> None:
+def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) -> None:
     """Type and be answered; Ctrl-C stops an answer, an empty line or Ctrl-D ends.
 
     Lines that are piped in are answered one after the other.
     """
     from agent import engines, models
     from agent.cli.typed import chat_aloud, chat_in_print
+    from agent.eye.image import open_image
     from audio.portaudio import check_devices
 
     config = configured(**options)
+    shown = None if image is None else open_image(image)
     if aloud:
         check_devices(microphone=None, speaker=speaker, listening=False)
     with models.progress_bar() as progress:
         if aloud:
-            chat_aloud(config, engines.load(config, progress), speaker)
+            chat_aloud(config, engines.load(config, progress), speaker, shown)
         else:
-            chat_in_print(config, engines.load_one("llm", config, progress))
+            chat_in_print(config, engines.load_one("llm", config, progress), shown)

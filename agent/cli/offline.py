@@ -17,8 +17,9 @@ from agent.cli import configured, settings
     "-o", "--out", type=click.Path(path_type=Path), default="out/run", show_default=True, metavar="DIR"
 )
 @click.option("--realtime", is_flag=True, help="Pace the conversation by the real clock.")
+@click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP that the person shows meanwhile.")
 @settings
-def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> None:
+def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **options: Any) -> None:
     """Hold a conversation in which the person's part is read from AUDIO files (WAV or FLAC).
 
     Each file begins 0.6 s after the answer to the one before. To choose another moment, add to its name:
@@ -35,16 +36,19 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, **options: Any) -> No
     from agent import events as ev
     from agent.cli.outputs import write_all
     from agent.cli.view import print_line
+    from agent.eye.image import open_image
     from agent.simulate import converse, read_line
 
     config = configured(**options)
     lines = [read_line(argument) for argument in audio]
+    shown = None if image is None else open_image(image)
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     seen: list[ev.Event] = []
     recording = out / "conversation.wav"
     try:
-        converse(loaded, config, lines, recording, realtime=realtime, watchers=[seen.append, print_line])
+        watchers = [seen.append, print_line]
+        converse(loaded, config, lines, recording, realtime=realtime, watchers=watchers, image=shown)
     finally:  # also what Ctrl-C leaves; without an event there is no recording either
         if seen:
             write_all(out, seen)

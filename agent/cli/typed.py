@@ -10,8 +10,9 @@ import click
 
 from agent import events as ev
 from agent.bridge import Bridge
-from agent.engines import Engines
+from agent.engines import Engines, load_eye
 from agent.errors import BackchatError
+from agent.eye.image import Picture
 from agent.history import History
 from agent.llm import LanguageModel
 from agent.session import Session
@@ -20,18 +21,20 @@ from audio.frame import Frame
 from audio.playback import Playback
 
 
-def chat_in_print(config: Config, llm: LanguageModel) -> None:
-    """Answer each line of standard input on standard output, token by token.
+def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = None) -> None:
+    """Answer each line of standard input on standard output, token by token. image: what the lines are about.
 
     An engine that fails costs its answer, not the conversation.
     """
     history = History(config.session.system, config.llm.context, config.llm.max_tokens)
+    sight, told = None if image is None else load_eye(config, llm).look(image), False
     prompt = _greet()
     while (line := _line(prompt)) is not None:
-        history.person(line)
-        said = ""
+        asked = history.messages(line if sight is None else sight.asked(line))
+        history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
+        said, told = "", True
         try:
-            for token in llm.stream(history.messages()):
+            for token in llm.stream(asked):
                 said += token
                 click.echo(token, nl=False)
         except KeyboardInterrupt:  # stops the answer, as talking over it does
@@ -43,16 +46,17 @@ def chat_in_print(config: Config, llm: LanguageModel) -> None:
         history.trim()
 
 
-def chat_aloud(config: Config, engines: Engines, speaker: str | None) -> None:
+def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None = None) -> None:
     """Answer each line through a speaker; a line that is typed over an answer interrupts it."""
-    anyio.run(_aloud, config, engines, speaker, backend="trio")
+    anyio.run(_aloud, config, engines, speaker, image, backend="trio")
 
 
-async def _aloud(config: Config, engines: Engines, speaker: str | None) -> None:
+async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:
     from audio.devices import Speaker
 
     bridge, playback, prompt = Bridge(), Playback(), _greet()
     session = Session(engines, config, bridge, playback, [_print_reply])
+    session.show(image)
 
     async def keyboard() -> AsyncIterator[Frame]:
         """No frame ever: what is typed goes to the session as words."""

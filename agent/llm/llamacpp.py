@@ -56,9 +56,9 @@ class LlamaCpp:
         seed: int | None = 0,
         slots: int = 1,
     ) -> None:
-        _check_file(weights)
+        check_file(weights)
         self._key = secrets.token_hex(16)
-        self._server = _load(weights, context, slots, threads or os.cpu_count() or 1, self._key)
+        self._server = load_server(weights, context, slots, threads or os.cpu_count() or 1, self._key)
         self._slots = slots
         self._slot = 0
         self.prompt_tokens = 0
@@ -203,7 +203,7 @@ class LlamaCpp:
         finally:
             connection.close()
         if "error" in answer:
-            raise _as_error(answer["error"])
+            raise as_error(answer["error"])
         return answer
 
 
@@ -246,7 +246,8 @@ def _overlap(text: str, stop: str) -> int:
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
 
 
-def _as_error(error: dict[str, Any]) -> ModelError | EngineFault:
+def as_error(error: dict[str, Any]) -> ModelError | EngineFault:
+    """What to raise for an error of llama.cpp's server."""
     if error.get("type") == "exceed_context_size_error":
         return ModelError(
             f"the conversation is {error['n_prompt_tokens']} tokens long, more than the model's context of "
@@ -255,7 +256,7 @@ def _as_error(error: dict[str, Any]) -> ModelError | EngineFault:
     return EngineFault(f"llama.cpp failed: {error.get('message', error)}")
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """llama.cpp's own words for a wrong file go to its log, which stays shut: say it here."""
     cure = "give the path of a GGUF file or a name from `backchat models`"
     try:
@@ -267,12 +268,14 @@ def _check_file(path: Path) -> None:
         raise ModelError(f"{path}: not a GGUF file; {cure}")
 
 
-def _load(path: Path, context: int, slots: int, threads: int, key: str) -> Any:
+def load_server(path: Path, context: int, slots: int, threads: int, key: str, projector: str = "") -> Any:
+    """llama.cpp's server in this process, for who has `key`. projector: the path of an mmproj file."""
     import xllamacpp
 
     library: Any = xllamacpp  # a compiled module without type stubs
     params = library.CommonParams()
     params.model.path = str(path)
+    params.mmproj.path = projector
     params.n_ctx = context * slots
     params.n_parallel = slots
     params.kv_unified = False  # a slot cannot take the context of another

@@ -18,20 +18,22 @@ CHUNK: Grain
 SENTENCE: Grain
 
 class ConverseRequest(_message.Message):
-    __slots__ = ("settings", "audio", "text", "cancel", "truncate", "forget")
+    __slots__ = ("settings", "audio", "text", "cancel", "truncate", "forget", "image")
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     TRUNCATE_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     settings: Settings
     audio: bytes
     text: str
     cancel: Cancel
     truncate: Truncate
     forget: Forget
-    def __init__(self, settings: _Optional[_Union[Settings, _Mapping]] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., truncate: _Optional[_Union[Truncate, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ...) -> None: ...
+    image: bytes
+    def __init__(self, settings: _Optional[_Union[Settings, _Mapping]] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., truncate: _Optional[_Union[Truncate, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ..., image: _Optional[bytes] = ...) -> None: ...
 
 class Settings(_message.Message):
     __slots__ = ("rate", "system", "text_only", "interrupt", "max_tokens")

@@ -64,7 +64,7 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
 
 async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     """`Generate`: the answer to a prompt while it is written. Raises RequestError, Busy, EngineFault."""
-    asked: pb.GenerateRequest = await caller.read()
+    asked: pb.GenerateRequest = await _only(caller, pool)
     if not asked.prompt:
         raise RequestError("prompt: what is to be answered")
     if asked.grain not in GRAINS:
@@ -82,7 +82,7 @@ async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
 
 async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     """`Speak`: a text as speech while it is made. Raises RequestError, Busy, EngineFault."""
-    asked: pb.SpeakRequest = await caller.read()
+    asked: pb.SpeakRequest = await _only(caller, pool)
     pool.check_voice(asked.voice or None)
     if not asked.text.strip():
         raise RequestError("text: what is to be said")
@@ -121,6 +121,14 @@ async def _soon(caller: Caller, pool: Pool) -> Any:
         raise RequestError("nothing came for too long", 408, "timeout") from error
 
 
+async def _only(caller: Caller, pool: Pool) -> Any:
+    """The message of a call that takes one."""
+    message = await _soon(caller, pool)
+    if message is None:
+        raise RequestError("the request is missing")
+    return message
+
+
 async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseRequest | None) -> None:
     """Take in what the client sends, until it closes its side; then hang up."""
     request = first
@@ -132,6 +140,8 @@ async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseReque
                 await line.hear(from_pcm16(request.audio), rate)
             case "text":
                 line.ask(request.text)
+            case "image":
+                line.show(request.image, once=True)
             case "cancel":
                 line.cancel()
             case "truncate":

@@ -122,6 +122,12 @@ class Line:
             self.history.instruct(system)
         return self._opened
 
+    def show(self, image: str | bytes | None, *, once: bool = False, live: bool = False) -> None:
+        """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
+        if isinstance(image, str) and not image.startswith("data:"):
+            raise RequestError("image: a data URL, data:image/png;base64,...; nothing else is opened")
+        self._session.show(image, once=once, live=live)
+
     def cancel(self) -> None:
         """End the reply that is being made or said."""
         self._session.cancel()

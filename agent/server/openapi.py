@@ -28,6 +28,8 @@ NOT_FOUND = {"404": "No such model or voice."}
 UNINTELLIGIBLE = {"422": "Nothing intelligible is said in the sound."}
 BINARY = {"type": "string", "format": "binary"}
 STRING = {"type": "string"}
+EVENT = {"type": "object", "required": ["data"]}
+"""One server-sent event."""
 ERROR = {
     "type": "object",
     "required": ["error"],
@@ -56,9 +58,9 @@ def description() -> Fields:
         [(model, "validation") for model in (Generate, Chat, Speak)],
         ref_template="#/components/schemas/{model}",
     )
-    media: Fields = dict.fromkeys((EVENTS, LINES, TEXT), STRING)
+    media: Fields = {EVENTS: EVENT, LINES: STRING, TEXT: STRING}
     audio = dict.fromkeys(MEDIA.values(), BINARY)
-    chat = {JSON: {"type": "object", "required": ["choices"]}, EVENTS: STRING}
+    chat = {JSON: {"type": "object", "required": ["choices"]}, EVENTS: EVENT}
     words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING}
     answer = {"multipart/mixed": BINARY, "audio/wav": BINARY}
     anything = {"application/octet-stream": BINARY}

@@ -21,7 +21,7 @@ FILES = {
 POLICY = ("default-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
 HEADERS = {
     "content-security-policy": "; ".join(POLICY),
-    "permissions-policy": "microphone=(self)",
+    "permissions-policy": "camera=(self), microphone=(self)",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }

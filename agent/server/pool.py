@@ -129,12 +129,16 @@ class Pool:
     def check_voice(self, name: str | None) -> None:
         """A client's name for a voice. Raises RequestError for one that is not loaded."""
         if name is not None and name not in (self.voice, "default"):
-            raise RequestError(f"no voice {name[:80]!r} here; there is {self.voice!r}", 404, "voice_not_found")
+            wrong = f"no voice {name[:80]!r} here; there is {self.voice!r}"
+            raise RequestError(wrong, 404, "voice_not_found")
 
     def _seats(self, copies: Sequence[Engines]) -> list[Seat]:
         llm = copies[0].llm
         views = cast(Shareable, llm).views() if hasattr(llm, "views") else [llm]
-        shared: list[dict[Engine, Desk]] = [{"stt": Desk(), "tts": Desk(), "turn": Desk()} for _ in copies]
+        eye = Desk()
+        shared: list[dict[Engine, Desk]] = [
+            {"stt": Desk(), "tts": Desk(), "turn": Desk(), "eye": eye} for _ in copies
+        ]
         return [
             Seat(
                 replace(copies[number % len(copies)], llm=view),

@@ -199,8 +199,12 @@ class _Caller:
 
     async def read(self) -> Any:
         import grpc
+        from google.protobuf.message import DecodeError
 
-        message = await self._context.read()
+        try:
+            message = await self._context.read()
+        except DecodeError as error:
+            raise RequestError("a message that cannot be read; see backchat.proto") from error
         return None if message is cast(Any, grpc).aio.EOF else message
 
     async def write(self, message: Any) -> None:

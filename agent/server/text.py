@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import BackchatError, RequestError
 from agent.llm import Message
+from agent.server.pictures import looked, opened
 from agent.server.pool import Pool
 from agent.server.stream import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.writing import Grain, Sampling, Written, grains, write
@@ -44,9 +45,14 @@ class Generate(_Sampled):
     stream: Grain = "token"
 
 
+class _URL(BaseModel):
+    url: str
+
+
 class _Part(BaseModel):
-    type: Literal["text"]
-    text: str
+    type: Literal["text", "image_url"]
+    text: str = ""
+    image_url: _URL | None = None
 
 
 class _ChatMessage(BaseModel):
@@ -57,6 +63,12 @@ class _ChatMessage(BaseModel):
         """As the language model takes it."""
         text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
         return Message("system" if self.role == "developer" else self.role, text)
+
+    @property
+    def images(self) -> list[str]:
+        """Its pictures, as data URLs."""
+        parts = [] if isinstance(self.content, str) else self.content
+        return [part.image_url.url for part in parts if part.image_url is not None]
 
 
 class _StreamOptions(BaseModel):
@@ -127,7 +139,9 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/chat/completions`, streamed and not."""
     body = await read_body(request, Chat)
     pool.check("llm", body.model)
-    messages = [message.message() for message in body.messages]
+    config = pool.config
+    said = [message.message() for message in body.messages]
+    pictures = await opened([message.images for message in body.messages], config)
     sampling = body.sampling(body.max_completion_tokens)
     head = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -142,7 +156,8 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     async def produce(send: Write) -> None:
         written = Written()
         with pool.seat() as seat:
-            async with write(seat, pool.config, messages, sampling, written) as tokens:
+            messages = await looked(seat, config, said, pictures)
+            async with write(seat, config, messages, sampling, written) as tokens:
                 first = True
                 async for token in tokens:
                     if body.stream:
@@ -163,7 +178,7 @@ async def chat(request: Request, pool: Pool) -> Streamed:
         await send(line(whole))
 
     media = EVENTS if body.stream else JSON
-    return Streamed(media, produce, pool.config.server.patience, lambda error: sse(error_body(error)))
+    return Streamed(media, produce, config.server.patience, lambda error: sse(error_body(error)))
 
 
 def models(pool: Pool) -> dict[str, Any]:

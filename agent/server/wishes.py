@@ -31,9 +31,10 @@ SHORTEST = 0.1
 
 
 class _Content(BaseModel):
-    type: Literal["input_text", "input_audio", "output_text", "text"]
+    type: Literal["input_text", "input_audio", "input_image", "output_text", "text"]
     text: str = ""
     audio: str = ""
+    image_url: str = ""
 
 
 class _Item(BaseModel):
@@ -146,6 +147,9 @@ class Wishes:
             raise RequestError(f"there is an item {name!r} already")
         if after is not None and after != next(reversed(self.narrator.items), None):
             raise RequestError("previous_item_id: an item can only be put behind the last one")
+        for part in given.content:
+            if part.type == "input_image":
+                (await self._settle()).show(part.image_url, once=True)
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
             data = b"".join(_sound(part.audio) for part in sounds)
@@ -161,6 +165,13 @@ class Wishes:
             history.instruct(f"{history.system}\n{text}")
         content = [part.model_dump(include={"type", "text"}) for part in given.content]
         await self._send(self.narrator.add(_message_item(name, given.role, content)))
+
+    async def _view(self, event: dict[str, Any]) -> None:
+        """Our own: what the client's camera sees from now on, as a data URL, or null for nothing."""
+        image = event.get("image_url")
+        if image is not None and not isinstance(image, str):
+            raise RequestError("image_url: a data URL, or null")
+        (await self._settle()).show(image, live=True)
 
     async def _respond(self, event: dict[str, Any]) -> None:
         wanted = _Wanted.model_validate(event.get("response") or {})
@@ -218,6 +229,7 @@ class Wishes:
         "conversation.item.create": _create_item,
         "conversation.item.truncate": _truncate,
         "conversation.item.retrieve": _retrieve,
+        "backchat.view": _view,
         "response.create": _respond,
         "response.cancel": _cancel,
     }

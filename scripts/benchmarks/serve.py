@@ -182,12 +182,12 @@ async def short(served: Served, count: int) -> None:
     for _ in range(count):
         while True:
             try:
-                async with connect(served.url, max_size=None) as socket:
-                    await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
-                    await socket.send(json.dumps({"type": "response.create"}))
-                    async for text in socket:
-                        if json.loads(text)["type"] == "response.output_audio.delta":
-                            break
+                socket = await connect(served.url, max_size=None)
+                await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
+                await socket.send(json.dumps({"type": "response.create"}))
+                while json.loads(await socket.recv())["type"] != "response.output_audio.delta":
+                    pass
+                socket.transport.abort()
                 break
             except InvalidStatus:  # the seat of the one before is not free yet
                 await anyio.sleep(0.05)

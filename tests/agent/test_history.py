@@ -90,3 +90,25 @@ def test_the_newest_exchange_is_kept_however_long() -> None:
     talk.agent("a" * 5000, "")
     talk.trim()
     assert [m.role for m in talk.messages()] == ["system", "user", "assistant"]
+
+
+def test_what_was_not_heard_after_all_is_taken_back_and_can_be_said_again():
+    history = History("system", 4096, 400)
+    history.person("Tell me.")
+    history.agent("One two three.", "Four.")
+    history.person("Wait.")
+    history.unhear("One two three.", "One two")
+    assert [m.content for m in history.messages()][1:] == ["Tell me.", "One two", "Wait."]
+    assert history.unheard == "three. Four."
+    history.unhear("One two", "")
+    assert [(m.role, m.content) for m in history.messages()][1:] == [("user", "Tell me."), ("user", "Wait.")]
+    history.unhear("never said", "")
+    assert len(history.messages()) == 3
+
+
+def test_it_can_be_told_anew_who_it_is():
+    history = History("a teacher", 4096, 400)
+    history.person("Hi.")
+    history.instruct("a pirate")
+    assert (history.system, history.messages()[0].content) == ("a pirate", "a pirate")
+    assert len(history.messages()) == 2

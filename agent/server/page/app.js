@@ -1,6 +1,7 @@
 // The page: what is pressed becomes a call, what the call tells becomes the view. Knows no protocol's details.
 
 import { Call } from "/call.js";
+import { Camera } from "/camera.js";
 import { Captions } from "/view.js";
 
 const STATES = {
@@ -15,6 +16,7 @@ const STATES = {
 
 const find = (name) => document.getElementById(name);
 const captions = new Captions(find("log"));
+const camera = new Camera(find("preview"), (url) => call?.show(url));
 let call = null;
 let starting = false;
 
@@ -81,11 +83,26 @@ async function start(microphone) {
 
 function stop() {
   const open = call !== null;
+  see(false);
   call?.stop();
   call = null;
   find("level").style.transform = "";
   show("off");
   if (open) tell("Stopped.");
+}
+
+// The camera is on only while this button says so, and the preview shows what it sees.
+async function see(wanted) {
+  try {
+    if (wanted) await camera.start();
+    else camera.stop();
+  } catch (error) {
+    camera.stop();
+    trouble(error.name === "NotAllowedError" ? "The camera is not allowed. Allow it for this page." : "There is no camera.");
+  }
+  find("preview").hidden = !camera.on;
+  find("camera").setAttribute("aria-pressed", String(camera.on));
+  find("camera").textContent = camera.on ? "The camera is on. Switch it off" : "Show with the camera";
 }
 
 function reason(error) {
@@ -129,10 +146,12 @@ function watched(made) {
 function follow(message) {
   switch (message.type) {
     case "input_audio_buffer.speech_started":
+      camera.speaking = true;
       captions.hear();
       show("hearing");
       break;
     case "input_audio_buffer.speech_stopped":
+      camera.speaking = false;
       captions.unhear();
       if (document.body.dataset.state === "hearing") show("listening");
       break;
@@ -154,6 +173,12 @@ function follow(message) {
 }
 
 find("talk").addEventListener("click", () => (call?.listening ? stop() : start(true)));
+
+find("camera").addEventListener("click", async () => {
+  if (camera.on) return see(false);
+  if (!call) await start(true);
+  if (call) await see(true);
+});
 
 find("typed").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -47,6 +47,11 @@ export class Call extends EventTarget {
     else this.#askPending();
   }
 
+  // What is seen from now on, as a data URL; nothing with null.
+  show(url) {
+    if (this.#open) this.#send({ type: "backchat.view", image_url: url });
+  }
+
   // End the reply that is being made or said.
   interrupt() {
     if (this.#active) this.#send({ type: "response.cancel" });

@@ -1,0 +1,44 @@
+"""The door from pictures to words: what an eye is given and what it says. Eyes are one file each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.eye.image import Picture
+from agent.llm import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a picture becomes for the language model: for the turn that it belongs to, and for later ones.
+
+    note: what the person has shown, in their words. says: what is seen, as if the model had just said so; ""
+    for nothing. A model of half a billion weights answers about what it said itself, and hardly about a note
+    in the person's words. short: what the history keeps. picture: the pixels, for a model that sees.
+    """
+
+    note: str
+    says: str
+    short: str
+    picture: Picture | None = None
+
+    def asked(self, question: str) -> list[Message]:
+        """The person's words as the language model gets them in this turn."""
+        if self.picture is not None:
+            return [Message("user", f"{self.note}\n{question}".strip(), (self.picture,))]
+        return [Message("user", self.note), Message("assistant", self.says), Message("user", question)]
+
+    def kept(self, question: str, keep: str) -> list[Message]:
+        """The same as the history keeps it; `keep`: as the setting `vision.keep`."""
+        if keep == "whole":
+            return self.asked(question)
+        return [Message("user", f"{self.short}\n{question}".strip() if keep == "short" else question)]
+
+
+class Eye(Protocol):
+    """Says in words what is in a picture. A plain blocking object; one picture at a time."""
+
+    def look(self, picture: Picture) -> Sight:
+        """What is seen in `picture`. Raises MissingExtra without its library, EngineFault when it fails."""
+        ...

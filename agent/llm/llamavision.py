@@ -1,0 +1,136 @@
+"""A GGUF model that sees, in this process, by llama.cpp. Knows its two files, nothing of turns.
+
+The projector ("mmproj") turns pictures into what the model reads. Unlike with `llamacpp` an answer is one
+stream of llama.cpp's in-process server: it runs ahead of who reads it, as a server of one's own would.
+Closing the stream closes its connection, at which llama.cpp stops.
+"""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ConfigError, EngineFault
+from agent.llm import Message
+from agent.llm.llamacpp import as_error, check_file, load_server
+from agent.llm.openai_answer import content, delta
+from agent.llm.sse import Events
+
+BLOCK = 4096
+"""Most bytes of an answer that are taken at once."""
+
+
+class LlamaVision:
+    """A chat model from a pair of GGUF files: the model, and the projector that belongs to it.
+
+    projector: the path of the second file. The rest is as in `agent.llm.llamacpp.LlamaCpp`. Raises
+    ConfigError without a projector, ModelError when a file is missing, no GGUF, or the two do not fit.
+    """
+
+    sees = True
+
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        projector: str = "",
+        context: int = 4096,
+        threads: int = 0,
+        max_tokens: int = 400,
+        temperature: float = 0.6,
+        top_p: float = 0.9,
+        top_k: int = 40,
+        min_p: float = 0.05,
+        repeat_penalty: float = 1.1,
+        stop: Sequence[str] = (),
+        seed: int | None = 0,
+        slots: int = 1,
+    ) -> None:
+        if not projector:
+            raise ConfigError(
+                "llm.projector: give the path of the GGUF file that belongs to the model (mmproj)"
+            )
+        path = Path(projector).expanduser()
+        for file in (weights, path):
+            check_file(file)
+        self._key = secrets.token_hex(16)
+        cores = threads or os.cpu_count() or 1
+        self._server = load_server(weights, context, slots, cores, self._key, str(path))
+        self._address: str = self._server.listening_address.removeprefix("http://")
+        self._slots = slots
+        self._fields: dict[str, Any] = {
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "min_p": min_p,
+            "repeat_penalty": repeat_penalty,
+            "stop": list(stop),
+            "seed": -1 if seed is None else seed,
+            "id_slot": 0,
+        }
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """Yield the answer to `messages` and their pictures, about one item a token; an item may be empty.
+
+        Raises ModelError when they do not fit the context, EngineFault when llama.cpp fails.
+        """
+        said = [{"role": m.role, "content": content(m)} for m in messages]
+        connection = http.client.HTTPConnection(self._address)
+        try:
+            response = self._asked(connection, {**self._fields, "messages": said, "stream": True})
+            events = Events()
+            while part := response.read1(BLOCK):
+                for data in events.feed(part):
+                    if data.strip() == "[DONE]":
+                        return
+                    yield delta("llama.cpp", data)[0]
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise EngineFault(f"llama.cpp does not answer any more ({error}); start again") from error
+        finally:
+            connection.close()
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Read `messages` ahead: an answer of no length to them. llama.cpp keeps what they begin with."""
+        if messages and messages[-1].role == "user":
+            for _ in self.tuned(max_tokens=1, stop=(), seed=0).stream(messages):
+                pass
+
+    def views(self) -> list[LlamaVision]:
+        """This model once for each slot: views that may stream at the same time, one conversation each."""
+        return [self._changed(id_slot=slot) for slot in range(self._slots)]
+
+    def tuned(
+        self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
+    ) -> LlamaVision:
+        """This view with other settings, for one answer, as `LlamaCpp.tuned` has them."""
+        most: int = self._fields["max_tokens"]
+        return self._changed(
+            max_tokens=min(most, max_tokens or most),
+            stop=[*self._fields["stop"], *stop],
+            seed=-1 if seed is None else seed,
+            **sampling,
+        )
+
+    def _changed(self, **fields: object) -> LlamaVision:
+        changed = copy.copy(self)
+        changed._fields = {**self._fields, **fields}
+        return changed
+
+    def _asked(
+        self, connection: http.client.HTTPConnection, body: dict[str, Any]
+    ) -> http.client.HTTPResponse:
+        """The answer's beginning. Raises as `stream` does."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            answer: dict[str, Any] = json.loads(response.read())
+            raise as_error(answer.get("error", {}))
+        return response
