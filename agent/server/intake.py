@@ -16,6 +16,8 @@ BLOCK = 0.02
 """Seconds of one frame."""
 GAP = 0.3
 """Seconds without audio after which a client is taken to have fallen silent: the rest is filled in."""
+QUIET = 10 ** (-50 / 20)
+"""Amplitude below which sound may be left out, to make up for silence that was filled in too soon."""
 JITTER = 0.05
 """Seconds by which filled-in silence keeps behind the clock, for audio that may yet arrive."""
 
@@ -24,7 +26,8 @@ class Intake:
     """A client's sound as contiguous 16 kHz frames at the pace of the clock.
 
     Sound that comes late is caught up with, sound that comes early waits, and where none comes there is
-    silence. backlog: seconds that may wait; then `put` holds the client back.
+    silence; if it then comes after all, as much is left out of its own silences, so that a hiccup of the
+    network delays nothing for good. backlog: seconds that may wait; then `put` holds the client back.
     """
 
     def __init__(self, bridge: Bridge, backlog: float) -> None:
@@ -33,6 +36,7 @@ class Intake:
         self._resampler: PromptResampler | None = None
         self._waiting: deque[Samples] = deque()
         self._count = 0
+        self._filled = 0.0
         self._closed = False
         self._latest = 0.0
         self._arrived = anyio.Event()
@@ -75,14 +79,20 @@ class Intake:
         while not self._closed:
             now = self._bridge.now()
             if self._count >= size:
+                block = self._take(size)
+                self._filled = min(self._filled, self.waiting)  # without a backlog nothing came late
+                if self._filled > 0 and np.abs(block).max() < QUIET:
+                    self._filled -= BLOCK
+                    continue
                 cursor = now - BLOCK if cursor is None else cursor
                 if cursor + BLOCK > now:
                     await self._bridge.sleep_until(cursor + BLOCK)
-                yield Frame(self._take(size), HEARING_RATE, cursor)
+                yield Frame(block, HEARING_RATE, cursor)
                 cursor += BLOCK
             elif cursor is not None and now - self._latest > GAP and now - cursor > JITTER + BLOCK:
                 yield Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, cursor)
                 cursor += BLOCK
+                self._filled += BLOCK
             else:
                 self._arrived = anyio.Event()
                 with anyio.move_on_after(BLOCK if cursor is not None else None):

@@ -111,3 +111,39 @@ def test_other_rates_are_converted() -> None:
     frames = heard(at_24k, 1.0)
     assert sum(f.duration for f in frames) == pytest.approx(1.0, abs=0.05)
     assert {f.rate for f in frames} == {HEARING_RATE}
+
+
+def test_a_hiccup_of_the_network_delays_nothing_for_good() -> None:
+    """Two seconds of speech and pauses, of which the middle second comes late and in one piece."""
+    speech = np.tile(np.concatenate([ones(0.2), 0 * ones(0.2)]), 10)
+    early, late, rest = np.split(speech, [HEARING_RATE, 2 * HEARING_RATE])
+
+    async def torn(intake: Intake) -> None:
+        for second in (early, rest):
+            for block in second.reshape(-1, 320):
+                await anyio.sleep(0.02)
+                await intake.put(block, HEARING_RATE)
+            if second is early:
+                await anyio.sleep(1.0)
+                await intake.put(late, HEARING_RATE)
+        await anyio.sleep(1.0)
+
+    sound = np.concatenate([f.samples for f in heard(torn, 4.6)])
+    assert np.count_nonzero(sound) == np.count_nonzero(speech), "speech was lost"
+    last = np.flatnonzero(sound)[-1] / HEARING_RATE
+    assert last < 4.0 + 0.1, "it is still heard late"
+
+
+def test_who_falls_silent_and_speaks_again_keeps_the_pauses() -> None:
+    speech = np.concatenate([ones(0.2), 0 * ones(0.3), ones(0.2)])
+
+    async def twice(intake: Intake) -> None:
+        for _ in range(2):
+            for block in speech.reshape(-1, 320):
+                await anyio.sleep(0.02)
+                await intake.put(block, HEARING_RATE)
+            await anyio.sleep(1.0)
+
+    sound = np.concatenate([f.samples for f in heard(twice, 3.5)])
+    gaps = np.diff(np.flatnonzero(sound)) / HEARING_RATE
+    assert sum(gap > 0.25 for gap in gaps) == 3
