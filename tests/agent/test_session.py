@@ -160,7 +160,7 @@ def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch:
     gc.collect()
     kept = len(events) * 500 + sum(track.given for track in tracks) * 24_000 * 4  # by the test itself
     assert psutil.Process().memory_info().rss - memory - kept < 10_000_000
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # an idle one of an earlier test may have ended
     ended = of(events, ev.TurnEnded)
     assert len(ended) + len(of(events, ev.TurnDropped)) >= 1000
     assert sum(e.reason == "interrupted" for e in ended) > 300
