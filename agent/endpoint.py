@@ -10,7 +10,7 @@ from agent.language import Language, Phrase, words
 
 Finished = Literal["complete", "unsure", "incomplete"]
 Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
-Wording = Literal["complete", "likely", "open", "doubtful", "incomplete"]
+Wording = Literal["command", "complete", "likely", "open", "doubtful", "incomplete"]
 """What the words come to. "open": whole, but something often follows; "doubtful": probably not whole."""
 
 SOUNDS_COMPLETE = 0.9
@@ -69,6 +69,7 @@ def verdict(
 
 
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {
+    "command": {"complete": "complete", "unsure": "complete", "incomplete": "likely"},
     "complete": {"complete": "complete", "unsure": "complete", "incomplete": "unsure"},
     "likely": {"complete": "likely", "unsure": "unsure", "incomplete": "unlikely"},
     "open": {"complete": "unsure", "unsure": "unsure", "incomplete": "unlikely"},
@@ -78,6 +79,7 @@ TOGETHER: dict[Wording, dict[Finished, Grade]] = {
 """What the words, then the voice, come to together; `scripts/bench turntaking` measures it."""
 
 _ALONE: dict[Wording, Grade] = {
+    "command": "complete",
     "complete": "complete",
     "likely": "unsure",
     "open": "unlikely",
@@ -94,7 +96,7 @@ def judge(text: str, language: Language, agent_asked: bool = False) -> tuple[Wor
     if not said:
         return "doubtful", "no words yet"
     if language.kind(text, agent_asked) in ("stop", "go_on", "repeat"):
-        return "complete", "a command"
+        return "command", "a command"
     if _CUT_OFF.search(text):
         return "incomplete", "the sentence breaks off"
     if said[-1] in language.dangling:

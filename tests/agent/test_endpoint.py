@@ -14,17 +14,15 @@ from agent.language import language
 EN = language("en")
 WAITS = Waits(complete=0.1, likely=0.3, unsure=0.5, unlikely=1.0, incomplete=2.0)
 
+COMMANDS = ["Stop.", "Go on.", "What did you say?"]
 COMPLETE = [
     "What is the capital of Spain?",
     "So, how many legs does a spider have?",
-    "Stop.",
-    "Go on.",
     "Uh-huh.",
 ]
 COMPLETE += [
     "Can you show it to me?",
     "Set a timer, please.",
-    "What did you say?",
     "Okay, and how old was he then, John?",
 ]
 LIKELY = [
@@ -68,7 +66,14 @@ INCOMPLETE += [
     "Let me see.",
 ]
 
-CASES = {"complete": COMPLETE, "likely": LIKELY, "open": OPEN, "doubtful": DOUBTFUL, "incomplete": INCOMPLETE}
+CASES = {
+    "command": COMMANDS,
+    "complete": COMPLETE,
+    "likely": LIKELY,
+    "open": OPEN,
+    "doubtful": DOUBTFUL,
+    "incomplete": INCOMPLETE,
+}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +134,7 @@ def test_more_doubt_never_means_a_shorter_wait():
     order = ["complete", "likely", "unsure", "unlikely", "incomplete"]
     voices: list[Finished] = ["complete", "unsure", "incomplete"]
     rows = [[order.index(row[voice]) for voice in voices] for row in TOGETHER.values()]
-    assert list(TOGETHER) == ["complete", "likely", "open", "doubtful", "incomplete"]
+    assert list(TOGETHER) == ["command", "complete", "likely", "open", "doubtful", "incomplete"]
     for row in rows:
         assert row == sorted(row)
     for above, below in itertools.pairwise(rows):
