@@ -36,11 +36,11 @@ class Waits:
     disagree, to `incomplete`, when there is more to come; the longest wait there is.
     """
 
-    complete: float = 0.2
-    likely: float = 0.45
-    unsure: float = 0.85
-    unlikely: float = 1.0
-    incomplete: float = 1.6
+    complete: float
+    likely: float
+    unsure: float
+    unlikely: float
+    incomplete: float
 
 
 @dataclass(frozen=True, slots=True)

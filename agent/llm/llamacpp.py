@@ -19,6 +19,7 @@ from typing import Any
 
 from agent.errors import EngineFault, ModelError
 from agent.llm import Message
+from agent.llm.textstream import StopStrings
 
 _HALF = "\ufffd"
 """What llama.cpp writes in place of a character that is not whole yet."""
@@ -211,11 +212,9 @@ class _Text:
     """Tokens to text: whole characters only, and nothing of a stop string."""
 
     def __init__(self, stop: Sequence[str], detokenize: Callable[[Sequence[int]], str]) -> None:
-        self._stop = stop
+        self._stops = StopStrings(stop)
         self._detokenize = detokenize
         self._half: list[int] = []
-        self._held = ""
-        self.stopped = False
 
     def push(self, content: str, ids: list[int]) -> str:
         """The text that this token makes certain; empty where it ends inside a character or a stop string."""
@@ -226,24 +225,16 @@ class _Text:
             if content.endswith(_HALF) and len(self._half) < 4:
                 return ""
             self._half = []
-        self._held += content
-        found = [at for s in self._stop if (at := self._held.find(s)) >= 0]
-        if found:
-            self.stopped = True
-            return self._held[: min(found)]
-        keep = max((_overlap(self._held, s) for s in self._stop), default=0)
-        certain = self._held[: len(self._held) - keep]
-        self._held = self._held[len(self._held) - keep :]
-        return certain
+        return self._stops.push(content)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has come."""
+        return self._stops.stopped
 
     def rest(self) -> str:
         """What was held back in case it became a stop string, and did not. Half a character is dropped."""
-        return self._held
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` with which `stop` begins."""
-    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
+        return self._stops.rest()
 
 
 def as_error(error: dict[str, Any]) -> ModelError | EngineFault:

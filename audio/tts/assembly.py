@@ -10,11 +10,16 @@ import numpy as np
 
 from audio.frame import Samples, silence
 from audio.tts import Speech, Word
-from audio.tts.hibari import CLAUSE_PAUSE, SENTENCE_PAUSE
 
 AUDIBLE = 10 ** (-50 / 20)
 BEFORE, AFTER, FADE = 0.010, 0.030, 0.005
 """Seconds kept around what is audible, for soft onsets and the last decay, and faded at each end."""
+
+SENTENCE_PAUSE = 0.16
+"""Seconds of silence after a sentence; the voice's own 0.3 s before and after one are trimmed."""
+
+CLAUSE_PAUSE = 0.06
+"""Seconds of silence after a comma, colon, semicolon or dash that ends a text."""
 
 _CLOSERS = "\"'”’)]*_」』） \t\r\n"
 _STOPS = frozenset(".!?…。！？｡।؟۔።")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import pickle
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -57,12 +58,10 @@ def weights_in(torch: Any, folder: Path) -> dict[str, Any]:
     try:
         state: Any = torch.load(str(choices[0]), map_location="cpu", weights_only=True)
         return dict(state["model"])
-    except Exception as error:
-        if isinstance(error, OSError | RuntimeError | KeyError | TypeError | ValueError | EOFError):
-            raise ModelError(f"{choices[0]} is not a Coqui model's weights ({error})") from error
-        if type(error).__name__ == "UnpicklingError":
-            raise ModelError(f"{choices[0]} holds more than weights, and is not opened") from error
-        raise
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{choices[0]} holds more than weights, and is not opened") from error
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        raise ModelError(f"{choices[0]} is not a Coqui model's weights ({error})") from error
 
 
 @contextlib.contextmanager

@@ -22,15 +22,10 @@ import numpy.typing as npt
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples, silence
 from audio.tts import Speech, Word
+from audio.tts.assembly import pause as pause_after
 
 RATE = 24_000
 """Sample rate of every hibari voice, in Hz."""
-
-SENTENCE_PAUSE = 0.16
-"""Seconds of silence after a sentence; the voice's own 0.3 s before and after one are trimmed."""
-
-CLAUSE_PAUSE = 0.06
-"""Seconds of silence after a comma, colon, semicolon or dash that ends a text."""
 
 _AUDIBLE = 10 ** (-50 / 20)
 _MARGIN_BEFORE, _MARGIN_AFTER = 240, 720
@@ -45,7 +40,6 @@ _LONGEST = 400
 """Phonemes that hibari speaks well in one go."""
 
 _NOT_SOUNDED = frozenset(' ;:,.!?—…"“”()')
-_CLOSERS = "\"'”’)]*_ \t\r\n"
 _FAULTS = (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, OSError)
 
 
@@ -215,16 +209,8 @@ def _trimmed(
         begin, finish = (heard[0], heard[-1] + 1) if len(heard) else (begin * RATE, finish * RATE)
         limits = np.clip([begin - first, finish - first], 0, len(sound)) / RATE
         words.append(Word(start, end, float(limits[0]), float(limits[1])))
-    pause = _pause(text[part.start : part.end]) / speed
+    pause = pause_after(text[part.start : part.end]) / speed
     return Speech(np.concatenate([sound, silence(pause, RATE)]), RATE, part.start, part.end, tuple(words))
-
-
-def _pause(text: str) -> float:
-    """Seconds of silence that the end of `text` asks for."""
-    last = text.rstrip(_CLOSERS)[-1:]
-    if last in {".", "!", "?", "…"} or "\n" in text[len(text.rstrip()) :]:
-        return SENTENCE_PAUSE
-    return CLAUSE_PAUSE if last in {",", ";", ":", "—", "–"} else 0.0
 
 
 def _even_edges(samples: Samples, count: int) -> npt.NDArray[np.float64]:

@@ -50,15 +50,15 @@ def cut(path: Path) -> Cut:
         import onnx
     except ImportError as error:
         raise MissingExtra("Piper needs the package onnx; type: pip install 'backchat[piper]'") from error
+    from google.protobuf.message import DecodeError
+
     library: Any = onnx
     try:
         model = library.shape_inference.infer_shapes(library.load(str(path)))
         return _cut(library, model)
     except (StopIteration, KeyError, ValueError, OSError, library.checker.ValidationError) as error:
         raise ModelError(f"{path} is not a Piper voice that can be streamed ({error!r})") from error
-    except Exception as error:
-        if type(error).__name__ != "DecodeError":  # protobuf's; it has no public home
-            raise
+    except DecodeError as error:
         raise ModelError(f"{path} is not an ONNX model ({error})") from error
 
 

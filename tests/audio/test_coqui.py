@@ -17,9 +17,6 @@ from audio.tts import Speech
 from audio.tts.chunks import Plan
 from audio.tts.coqui import Coqui, convert
 
-pytest.importorskip("TTS", reason="optional: needs the extra coqui")
-pytest.importorskip("piper", reason="optional: needs the extra piper")
-
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
 assert _spec is not None
 assert _spec.loader is not None

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples
 from audio.tts import hibari as engine
-from audio.tts.hibari import CLAUSE_PAUSE, RATE, SENTENCE_PAUSE, Hibari, align
+from audio.tts.assembly import CLAUSE_PAUSE, SENTENCE_PAUSE
+from audio.tts.hibari import RATE, Hibari, align
 
 AUDIBLE = 10 ** (-50 / 20)
 STORY = "The quick brown fox, which is red, jumps over the lazy dog. Did it? Yes: 1,250 people saw it!"

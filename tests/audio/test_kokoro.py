@@ -12,9 +12,6 @@ import pytest
 from audio.errors import ConfigError, ModelError
 from audio.tts.kokoro import Kokoro
 
-pytest.importorskip("kokoro_onnx", reason="optional: needs the extra kokoro")
-pytest.importorskip("onnx", reason="optional: needs the extra piper")
-
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
 assert _spec is not None
 assert _spec.loader is not None

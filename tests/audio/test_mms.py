@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import transformers
 
 from audio.errors import ConfigError, ModelError
 from audio.tts.chunks import Plan
 from audio.tts.mms import MMS
-
-torch = pytest.importorskip("torch", reason="optional: needs the extra torch")
-transformers = pytest.importorskip("transformers", reason="optional: needs the extra torch")
 
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
 assert _spec is not None

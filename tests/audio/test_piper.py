@@ -19,7 +19,6 @@ from audio.tts.piper import Piper
 from audio.tts.piper_graph import cut
 
 pytestmark = pytest.mark.model
-pytest.importorskip("piper", reason="optional: needs the extra piper")
 
 STORY = "The quick brown fox, which is red, jumps over the lazy dog. Did it? Yes: 1,250 people saw it!"
 WHOLE = Plan(first=10**6, largest=10**6)

@@ -39,9 +39,6 @@ def piper_files(tmp_path: Path) -> Path:
 def test_it_says_what_to_type(
     engine: type, library: str, told: str, piper_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if library == "onnx":
-        pytest.importorskip("torch", reason="optional: needs the extra coqui")
-        pytest.importorskip("TTS", reason="optional: needs the extra coqui")
     monkeypatch.setitem(sys.modules, library, None)
     if library == "piper.voice":
         monkeypatch.setitem(sys.modules, "piper.config", None)

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from audio.errors import AudioFileError, ConfigError, ModelError
 from audio.tts.chunks import Plan
 from audio.tts.xtts import XTTS
-
-torch = pytest.importorskip("torch", reason="optional: needs the extra coqui")
-pytest.importorskip("TTS", reason="optional: needs the extra coqui")
 
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
 assert _spec is not None
