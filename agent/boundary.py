@@ -30,8 +30,9 @@ OPENING = re.compile(
 STRUCTURE = re.compile(rf"\s*(?:#{{1,6}}\s|[-*+>{BULLETS}|`]|(?:\d{{1,3}}|[A-Za-z])[.)]\s)")
 FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[^`\n]*(?P<end>\n?)")
 JOINT = re.compile(
-    r"(?:(?P<CLAUSE>and|but|or|because|which|while|although)|"
-    r"(?P<PHRASE>who|that|when|where|since|if|as|with|from|in|on|at|for|by|into|over|through|like|than))\s"
+    r"(?:(?P<CLAUSE>and|but|or|because|which|while|although)|(?P<PHRASE>who|that|when|where|since|if|as|with|"
+    r"from|in|on|at|for|by|into|over|through|like|than|about|is|are|was|were|has|have|had|can|could|will|"
+    r"would|should|may|might|must))(?P<known>\s|\Z)"
 )
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 FARTHEST = 240
@@ -82,9 +83,7 @@ def cuts(text: str, start: int, context: Context, *, patient: bool, done: bool) 
         yield from _code_line(text, start, context.fence, fence)
         return
     scan = _Scan(text, start, context, patient, done)
-    for cut in scan.run():
-        if start < cut.at <= len(text):
-            yield cut
+    yield from (cut for cut in scan.run() if start < cut.at <= len(text))
 
 
 def _code_line(text: str, start: int, open_fence: str, opening: re.Match[str] | None) -> Iterator[Cut]:
@@ -171,7 +170,9 @@ class _Scan:
             if text[next_item : next_item + 1].isspace():
                 return self._cut(found.start(), Rank.SENTENCE)
         joint = None if self.depth else JOINT.match(text, after)
-        return self._cut(found.start(), Rank[joint.lastgroup or ""] if joint else Rank.SPACE)
+        if not joint or (self.patient and not joint["known"]):  # in a hurry, a token is taken for a word
+            return self._cut(found.start(), Rank.SPACE)
+        return self._cut(found.start(), Rank.CLAUSE if joint["CLAUSE"] else Rank.PHRASE)
 
     def _pauses(self, found: re.Match[str]) -> bool:
         """Whether a comma, colon or dash ends a clause."""

@@ -1,10 +1,10 @@
 """LLM tokens in, speakable pieces out, as early as is safe. Knows when to cut; boundary.py knows where.
 
 The trade-off: while less than `HURRY` seconds of speech wait to be heard, silence threatens. Then the first
-clause that is long enough is a piece (before the reply's first sound, a phrase), and a certain full stop ends
-its sentence with the very token that brings it; a closing quote or a second mark ("!!") that arrives as a
-later token then opens the next piece. With more speech ahead there is time: pieces are whole sentences, and
-each full stop waits for the character after it.
+clause that is long enough is a piece (before the reply's first sound and with less than `URGENT` ahead, a
+phrase), and a certain full stop ends its sentence with the very token that brings it; a closing quote or a
+second mark ("!!") that arrives as a later token then opens the next piece. With more speech ahead there is
+time: pieces are whole sentences, and each full stop waits for the character after it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from agent.boundary import Context, Cut, Rank, cuts
 
-HURRY = 1.0
+HURRY, URGENT = 1.0, 0.35
+LATER_PIECE = 16
+"""Characters from which a clause or phrase is long enough for a piece that does not open the reply."""
 LETTERS_A_SECOND = 15.0
 TYPED = 4
 
@@ -36,13 +38,13 @@ class TextPiece:
 class Chunker:
     """Cuts one reply into pieces; joined, their texts are the reply to the character.
 
-    first_piece: characters from which a clause is long enough to be a piece. longest_piece: characters
+    first_piece: characters from which a phrase is long enough to open the reply. longest_piece: characters
     after which a piece is cut at the best place there is. A wide (Chinese, Japanese, Korean) character
     takes as long to say as three letters and counts as three. White space opens the piece after it, except
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.
     """
 
-    def __init__(self, first_piece: int = 16, longest_piece: int = 240) -> None:
+    def __init__(self, first_piece: int = 8, longest_piece: int = 240) -> None:
         self._first, self._longest = first_piece, longest_piece
         self._pending = ""
         self._offset = 0
@@ -52,8 +54,8 @@ class Chunker:
     def feed(self, token: str, ahead: float = 0.0) -> list[TextPiece]:
         """Add `token` and return the pieces that are now safe to speak, in order.
 
-        `ahead`: seconds of speech already made, or under way, that are not yet heard. Costs time in
-        proportion to the token and the pending piece, not to the reply.
+        `ahead`: seconds of speech already made, or under way, that are not yet heard, less what it takes to
+        make more. Costs time in proportion to the token and the pending piece, not to the reply.
         """
         self._pending += token
         # Text that comes letter by letter is typed, or a test: there, one more character costs no token.
@@ -93,10 +95,12 @@ class Chunker:
         """The cut that ends the piece beginning at `begin`, if it is safe by now."""
         text, hurry = self._pending, ahead < HURRY
         reach = _reach(text, begin, self._longest)
-        early = _reach(text, begin, self._first)
-        # Only before the first sound is a phrase enough: later, a break in a clause sounds odd for no gain.
-        enough = Rank.CLAUSE if self._offset + begin else Rank.PHRASE
+        opening = self._offset + begin == 0
+        early = _reach(text, begin, self._first if opening else max(self._first, LATER_PIECE))
+        # A break inside a clause sounds a little odd; silence there, or before the reply, is worse.
+        enough = Rank.PHRASE if opening else Rank.CLAUSE
         fallback: Cut | None = None
+        makeshift: Cut | None = None
         for cut in cuts(text, begin, self._context, patient=not hurry or typed, done=done):
             if cut.context.fence or self._context.fence:
                 return cut
@@ -106,10 +110,15 @@ class Chunker:
                 continue
             if cut.rank is Rank.SENTENCE:
                 return cut
-            if hurry and cut.rank >= enough and cut.at >= early + _blanks(text, begin):
+            long_enough = cut.at >= early + _blanks(text, begin)
+            if hurry and long_enough and cut.rank >= enough:
                 return cut
+            if ahead < URGENT and long_enough and cut.rank is Rank.PHRASE:
+                makeshift = cut
             if fallback is None or cut.rank >= fallback.rank or fallback.at - begin < (reach - begin) // 3:
                 fallback = cut
+        if makeshift is not None:
+            return makeshift
         if reach >= len(text) or self._context.fence:
             return None
         return fallback or _between_letters(text, begin, reach, self._context)

@@ -11,6 +11,9 @@ from audio import segment as seg
 from audio.frame import Frame
 from audio.vad import VoiceDetector
 
+HUSH = 0.05
+"""Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
+
 
 class Ears:
     """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
@@ -21,6 +24,7 @@ class Ears:
         self._emit = emit
         self._partials = config.stt.partials
         self._last_partial = 0.0
+        self._hushed = 0.0
         self._detector = VoiceDetector(vad.aggressiveness)
         self._segmenter = seg.Segmenter(
             onset_frames=vad.onset_frames,
@@ -58,16 +62,20 @@ class Ears:
     def half_said(self, now: float) -> Frame | None:
         """The utterance so far, when it is time for a partial transcript.
 
-        Only while speech is really going on: a transcription that begins in the silence after the last
-        word would delay the final one.
+        That is in every hush, and while speech goes on without one, each `stt.partials` seconds. Not right
+        after the last sound: that transcript might lack some of it, and would delay the final one.
         """
         ear = self._segmenter
         if not ear.speaking:
             self._last_partial = now
-        elif self._partials and now - self._last_partial >= self._partials and now - ear.last_speech < 0.05:
-            self._last_partial = now
-            return ear.audio()
-        return None
+            return None
+        hush = now - ear.last_sound >= HUSH and ear.last_sound > self._hushed
+        due = now - self._last_partial >= self._partials and now - ear.last_speech < HUSH
+        if not self._partials or not (hush or due):
+            return None
+        self._last_partial = now
+        self._hushed = ear.last_sound if hush else self._hushed
+        return ear.audio()
 
     def _understand(self, found: seg.Segment) -> list[Action]:
         now = self._bridge.now()

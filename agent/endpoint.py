@@ -10,8 +10,9 @@ from agent.language import Language, Phrase, words
 
 Finished = Literal["complete", "unsure", "incomplete"]
 Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
-Wording = Literal["command", "complete", "likely", "open", "doubtful", "incomplete"]
-"""What the words come to. "open": whole, but something often follows; "doubtful": probably not whole."""
+Wording = Literal["command", "complete", "asking", "likely", "open", "doubtful", "incomplete"]
+"""What the words come to. "asking": a question but for its mark; "open": whole, but something often follows;
+"doubtful": probably not whole."""
 
 SOUNDS_COMPLETE = 0.9
 """Smart Turn's probability from which the voice sounds finished, and below `SOUNDS_INCOMPLETE` unfinished."""
@@ -71,6 +72,7 @@ def verdict(
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {
     "command": {"complete": "complete", "unsure": "complete", "incomplete": "likely"},
     "complete": {"complete": "complete", "unsure": "complete", "incomplete": "unsure"},
+    "asking": {"complete": "complete", "unsure": "likely", "incomplete": "unlikely"},
     "likely": {"complete": "likely", "unsure": "unsure", "incomplete": "unlikely"},
     "open": {"complete": "unsure", "unsure": "unsure", "incomplete": "unlikely"},
     "doubtful": {"complete": "unsure", "unsure": "unlikely", "incomplete": "incomplete"},
@@ -81,6 +83,7 @@ TOGETHER: dict[Wording, dict[Finished, Grade]] = {
 _ALONE: dict[Wording, Grade] = {
     "command": "complete",
     "complete": "complete",
+    "asking": "likely",
     "likely": "unsure",
     "open": "unlikely",
     "doubtful": "unlikely",
@@ -133,6 +136,9 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str
         return (
             ("doubtful", "a short question") if count < WHOLE_QUESTION else ("complete", "a whole question")
         )
+    asking = first in language.question_words and count > WHOLE_QUESTION
+    if asking and said[opened + 1] not in language.subjects:
+        return "asking", "a question without its mark"
     if len(said) == 1:
         return "open", "a single word"
     return "likely", "a sentence"

@@ -48,6 +48,7 @@ class Language:
     halves: frozenset[str]
     holding: frozenset[Phrase]
     question_words: frozenset[str]
+    subjects: frozenset[str]
     openings: frozenset[str]
     closings: frozenset[Phrase]
     digits: frozenset[str]
@@ -149,6 +150,7 @@ def _read(code: str, data: dict[str, Any]) -> Language:
         halves=frozenset(data["halves"]),
         holding=_phrases(data["holding"]),
         question_words=frozenset(data["question_words"]),
+        subjects=frozenset(data["subjects"]),
         openings=frozenset(data["openings"]),
         digits=frozenset(data["digits"]),
         numbers=frozenset(data["numbers"]),

@@ -91,8 +91,8 @@ class Pipeline:
                         now = self._bridge.now()
                         start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
-                        ranges = (spoken.source_range(w.start, w.end) for w in part.words)
-                        turn.say(part, [(piece.start + a, piece.start + b) for a, b in ranges])
+                        words = [spoken.source_range(word.start, word.end) for word in part.words]
+                        turn.say(part, [(piece.start + a, piece.start + b) for a, b in words], now - began)
                         await speaker.send(part)
                         began = self._bridge.now()
                 turn.voiced = piece.end

@@ -67,6 +67,7 @@ class Turn:
         self.dropped: str | None = None
         """Why the reply was given up before it was released."""
         self._playback = playback
+        self._took = 0.0
         self._words: list[tuple[float, float, int, int]] = []
         self._scope = anyio.CancelScope()
         self._owned = AsyncExitStack()
@@ -106,8 +107,12 @@ class Turn:
         self.track = self._playback.open()
         return self.track
 
-    def say(self, speech: Speech, words: list[tuple[int, int]]) -> None:
-        """Note where in the reply each word of `speech` stands, as half-open ranges of `text`."""
+    def say(self, speech: Speech, words: list[tuple[int, int]], took: float = 0.0) -> None:
+        """Note where in the reply each word of `speech` stands, as half-open ranges of `text`.
+
+        took: seconds that the voice needed for it.
+        """
+        self._took = took
         for word, (start, end) in zip(speech.words, words, strict=True):
             self._words.append((self.made + word.finish, self.made + word.begin, start, end))
         self.made += speech.duration
@@ -117,9 +122,11 @@ class Turn:
         return self.made - (self.track.heard(now) if self.track is not None else 0.0)
 
     def lead(self, now: float) -> float:
-        """Seconds by which the text that was handed over is ahead of the ear: speech made, and to be made."""
+        """Seconds that are left to hand over more text, before silence: speech made, and to be made, and not
+        yet heard, less what the voice takes for a part.
+        """
         pace = self.made / self.voiced if self.voiced else SECONDS_PER_CHARACTER
-        return self.ahead(now) + (self.sent - self.voiced) * pace
+        return self.ahead(now) + (self.sent - self.voiced) * pace - self._took
 
     def words_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that were heard by `now` (s), as half-open ranges of `text`: `ENOUGH` of each sounded."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import anyio
+
 from agent.bridge import Bridge
 from agent.echoguard import EchoGuard
 from agent.endpoint import Verdict, Waits, verdict
@@ -18,6 +22,16 @@ FEW = 3
 """Words that a cough, a laugh or a hum may be taken for by a transcriber."""
 
 
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """A partial transcript, or the one being made, of the audio between two moments (s)."""
+
+    begin: float
+    end: float
+    made: anyio.Event = field(default_factory=anyio.Event)
+    said: Transcript | None = None
+
+
 class Understanding:
     """Speech-to-text, the end-of-turn model, the word lists and the guard against our own echo."""
 
@@ -27,12 +41,32 @@ class Understanding:
         self._config = config
         self._bridge = bridge
         self._language = language("en" if config.stt.language == "auto" else config.stt.language)
+        self._draft: _Draft | None = None
         self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
 
     async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:
-        """The words in `audio`. Raises EngineFault."""
+        """The words in `audio`. Raises EngineFault.
+
+        A draft that was begun in the silence at the end of `audio` holds all its words, and is taken.
+        """
+        draft = self._draft
+        if final and draft is not None and draft.begin == audio.time and self._reaches(draft, audio):
+            await draft.made.wait()
+            if draft.said is not None and not draft.said.doubtful:
+                return draft.said
+        draft = _Draft(audio.time, audio.end)
+        if not final:
+            self._draft = draft
         stt, limit = self._engines.stt, self._config.limits.stt
-        return await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+        try:
+            draft.said = await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+        finally:
+            draft.made.set()
+        return draft.said
+
+    def _reaches(self, draft: _Draft, audio: Frame) -> bool:
+        """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
+        return draft.end >= audio.end - self._config.turns.pause
 
     async def caption(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`, or none when the engine fails: an Error event says so."""

@@ -112,6 +112,11 @@ class Segmenter:
         """When speech was last heard (s)."""
         return self._last_speech
 
+    @property
+    def last_sound(self) -> float:
+        """When sound was last heard that had not died away (s): known 0.1 s before `last_speech` is sure."""
+        return self._last_loud
+
     def audio(self) -> Frame:
         """The utterance so far, with its pre-roll, up to the newest frame."""
         return Frame.join(self._frames)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agent.chunker import Chunker
+from agent.chunker import URGENT, Chunker
 from agent.errors import RequestError
 from agent.llm import LanguageModel, Message
 from agent.server.pool import Seat
@@ -83,7 +83,7 @@ async def write(
 async def grains(tokens: AsyncIterator[str], grain: Grain) -> AsyncIterator[str]:
     """The same text in other pieces: tokens, speakable chunks, or whole sentences."""
     chunker, sentence = Chunker(), ""
-    ahead = 0.0 if grain == "chunk" else float("inf")
+    ahead = URGENT if grain == "chunk" else float("inf")
     async for token in tokens:
         if grain == "token":
             yield token

@@ -15,11 +15,13 @@ class Transcript:
     text: the words, without leading or trailing space; empty when nothing intelligible was said.
     confidence: mean log-probability of the tokens, 0 at best; 0 where the engine does not say.
     no_speech: the engine's probability that this was no speech, 0 to 1.
+    doubtful: a quick guess that a careful look might correct; never set for `final`.
     """
 
     text: str
     confidence: float = 0.0
     no_speech: float = 0.0
+    doubtful: bool = False
 
 
 class Transcriber(Protocol):

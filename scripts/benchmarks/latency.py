@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from agent import engines, models, report
+from agent import events as ev
 from agent.config import load
 from agent.simulate import Line, converse
 from audio.files import read_audio
@@ -54,4 +55,15 @@ def run() -> Results:
             turn.audio_started - turn.released for turn in spoken if turn.audio_started and turn.released
         ]
         results.rows[-1]["after release"] = statistics.median(gates)
+        results.rows[-1]["longest gap"] = max(_gap(seen, turn) for turn in spoken)
     return results
+
+
+def _gap(seen: list[ev.Event], turn: report.TurnReport) -> float:
+    """The longest that the speaker of a reply had to wait for its next part (s)."""
+    parts = [event for event in seen if isinstance(event, ev.Synthesized) and event.turn == turn.turn]
+    longest, until = 0.0, turn.audio_started or 0.0
+    for part in parts:
+        longest = max(longest, part.time - until)
+        until = max(until, part.time) + part.seconds
+    return longest

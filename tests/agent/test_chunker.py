@@ -76,6 +76,12 @@ def test_golden_rules_with_speech_ahead(split):
 
 @pytest.mark.parametrize(("split", "least"), [("whole", 48), ("characters", 48), ("llm", 46)])
 def test_golden_rules_in_a_hurry(split, least):
+    assert golden_score(SPLITS[split], 0.5) >= least
+
+
+@pytest.mark.parametrize(("split", "least"), [("whole", 48), ("characters", 47), ("llm", 45)])
+def test_golden_rules_with_silence_near(split, least):
+    """Phrases are cut off as they come; what lies before them no longer helps to read what follows."""
     assert golden_score(SPLITS[split], 0.0) >= least
 
 
@@ -160,10 +166,26 @@ def test_an_unclosed_backtick_does_not_swallow_the_reply():
 
 def test_first_clause_comes_early_and_whole_sentences_later():
     text = "Of course, the capital of France is Paris, and it lies on the river Seine, in the north. Bye."
-    hurried = [piece.text for piece in stream(llm_tokens(text), 0.0)]
-    assert hurried[0] == "Of course, the capital of France is Paris,"
+    hurried = [piece.text for piece in stream(llm_tokens(text), 0.5)]
+    assert hurried[:2] == ["Of course,", " the capital of France is Paris,"]
     relaxed = [piece.text for piece in stream(llm_tokens(text), PLENTY)]
     assert relaxed == [text[:-5], " Bye."]
+
+
+def test_a_reply_opens_with_its_first_phrase():
+    """The verb's own token is enough: nothing waits to see that the word is whole."""
+    chunker = Chunker()
+    assert [chunker.feed(token) for token in ("The", " nearest", " planet")] == [[], [], []]
+    assert chunker.feed(" is") == [TextPiece("The nearest planet", 0, 18, False)]
+    assert Chunker().feed("It is") == []
+
+
+def test_a_clause_is_cut_at_its_last_phrase_only_when_silence_is_near():
+    text = " the closest planet to the Sun from here in the summer"
+    for ahead, cut in ((0.3, " the closest planet to the Sun from here"), (0.5, "")):
+        chunker = Chunker()
+        assert [piece.text for piece in chunker.feed("Mercury is,", 0.0)] == ["Mercury is,"]
+        assert [piece.text for piece in chunker.feed(text, ahead)] == ([cut] if cut else [])
 
 
 def test_short_sentence_is_given_at_once():

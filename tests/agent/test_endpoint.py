@@ -134,7 +134,7 @@ def test_more_doubt_never_means_a_shorter_wait():
     order = ["complete", "likely", "unsure", "unlikely", "incomplete"]
     voices: list[Finished] = ["complete", "unsure", "incomplete"]
     rows = [[order.index(row[voice]) for voice in voices] for row in TOGETHER.values()]
-    assert list(TOGETHER) == ["command", "complete", "likely", "open", "doubtful", "incomplete"]
+    assert list(TOGETHER) == ["command", "complete", "asking", "likely", "open", "doubtful", "incomplete"]
     for row in rows:
         assert row == sorted(row)
     for above, below in itertools.pairwise(rows):

@@ -19,6 +19,7 @@ from agent.config import load
 from agent.simulate import Line, converse
 from audio.files import read_channels
 from audio.playback import Playback
+from audio.stt import Transcript
 
 STORY = (
     "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. "
@@ -75,6 +76,32 @@ def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path
     assert dropped.why == "the person went on"
     assert ended.turn == dropped.turn + 1
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
+
+
+def test_what_was_transcribed_in_a_hush_is_not_transcribed_again_in_the_pause(tmp_path: Path) -> None:
+    engines = scripted.engines(["All of it.", "Something else."], ["Yes."])
+    settings = ("stt.partials=0.6", "costs.stt=0.3", "turns.end=1.0")
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4))], *settings)
+    (words,), (opened,) = of(events, ev.Transcribed), of(events, ev.TurnOpened)
+    assert (engines.stt.calls, words.text) == (1, "All of it.")
+    assert words.time - opened.speech_end == pytest.approx(0.05 + 0.3, abs=0.03)
+
+
+def test_a_hush_before_more_words_is_no_pause(tmp_path: Path) -> None:
+    said = scripted.join(scripted.loud(0.4), scripted.silent(0.08), scripted.loud(0.4))
+    engines = scripted.engines(["I", "I want."], ["Yes."])
+    events, _ = talk(tmp_path, engines, [Line(said)], "stt.partials=5", "costs.stt=0.1")
+    (words,) = of(events, ev.Transcribed)
+    assert (engines.stt.calls, words.text) == (2, "I want.")
+    assert [partial.text for partial in of(events, ev.Partial)] == ["I", "I want."]
+
+
+def test_a_doubtful_guess_is_looked_at_again(tmp_path: Path) -> None:
+    engines = scripted.engines([""], ["Yes."])
+    guesses = iter([Transcript("Hmm.", doubtful=True), Transcript("I want.")])
+    engines.stt.transcribe = lambda audio, *, final=True: next(guesses)
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4))], "stt.partials=5")
+    assert [event.text for event in of(events, ev.Transcribed)] == ["I want."]
 
 
 def test_talking_over_it_stops_it_and_only_what_was_heard_is_kept(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def sse(text: str) -> list[tuple[str, object]]:
     ("grain", "expected"),
     [
         ("token", ["It", " is", " a", " bell,"]),
-        ("chunk", ["It is a bell, my friend."]),
+        ("chunk", ["It is a bell,", " my friend."]),
         ("sentence", ["It is a bell, my friend.", " It rings every day at noon.", " Goodbye."]),
     ],
 )
