@@ -70,10 +70,11 @@ class SpeechResumed:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What was understood so far, while the person still speaks."""
+    """What was understood so far, while the person still speaks; its first `stable` characters stay."""
 
     time: float
     text: str
+    stable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

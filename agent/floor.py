@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from agent import events as ev
 from agent.answer import Answerer
 from agent.bridge import Bridge
+from agent.captions import Captions
 from agent.ears import Ears
 from agent.endpoint import Verdict
 from agent.engines import Engines
@@ -48,6 +49,7 @@ class Floor:
         )
         self._turn: Turn | None = None
         self._turns = 0
+        self._captions = Captions()
         self._reading = False
         """A partial transcript is being made: a slow machine must not fall behind with them."""
         self._last: Frame | None = None
@@ -164,7 +166,7 @@ class Floor:
         text = said.text
         now = self._bridge.now()
         if not final:
-            self._emit(ev.Partial(now, text))
+            self._emit(ev.Partial(now, *self._captions.show(text)))
         turn = self._turn
         if turn is not None and turn.gate.is_set():
             kind = self._understanding.aside(said, turn.heard(now), audio)
@@ -175,6 +177,8 @@ class Floor:
 
     def _heard(self, event: ev.Event) -> None:
         self.view.watch(event)
+        if isinstance(event, ev.SpeechStarted):
+            self._captions.begin()
         self._watch(event)
 
     def _emit(self, event: ev.Event) -> None:

@@ -35,7 +35,7 @@ class Conversation:
         self.state = "listening"
         self.lines: list[tuple[str, str, str]] = []
         """Who, what was heard, what was not."""
-        self.partial = ""
+        self.partial, self.stable = "", 0
         self.heard_to = 0
         self.reply = ""
         self.error = ""
@@ -45,8 +45,8 @@ class Conversation:
         match event:
             case ev.SpeechStarted() | ev.SpeechResumed():
                 self.state, self.partial = "hearing you", ""
-            case ev.Partial(text=text):
-                self.partial = text
+            case ev.Partial(text=text, stable=stable):
+                self.partial, self.stable = text, stable
             case ev.TurnOpened():
                 self.state, self.reply, self.heard_to = "thinking", "", 0
             case ev.Token(text=text):
@@ -143,7 +143,8 @@ class LiveView:
             heard, rest = talk.reply[: talk.heard_to], talk.reply[talk.heard_to :]
             rows += self._said("agent", Text.assemble((heard, "bold cyan"), (rest, "dim cyan")))
         if talk.partial:
-            rows += self._said("you", Text(f"{talk.partial} …", "italic dim"))
+            sure, rest = talk.partial[: talk.stable], talk.partial[talk.stable :]
+            rows += self._said("you", Text.assemble((sure, "italic"), (f"{rest} …", "italic dim")))
         if talk.error:
             rows += self._said("error", Text(talk.error, "red"))
         room = max(1, self._console.height - 5)  # more would be cut off below, where the newest is
