@@ -27,6 +27,11 @@ from audio.tts.reading import Read, Reader, Sentence, sentences
 
 _START, _END, _PAD = "^", "$", "_"
 """Piper's marks at the start and the end of a sentence, and between any two phonemes."""
+_AHEAD, _FARTHEST = 3, 1024
+"""How far ahead of the decoder the flow runs: so many times the frames that it has made, with a limit.
+
+Not at once to the end: the second chunk must be there before the first has been heard.
+"""
 
 
 class Piper:
@@ -121,17 +126,37 @@ class Piper:
             for sound, (begin, end) in zip(read.phonemes, places, strict=True)
         ]
         frames: int = given[self._cut.frame_noise].shape[2]
+        return timed(sentence.words, read.owners, sounds), self._decoding(given, frames), frames
+
+    def _decoding(self, given: Mapping[str, npt.NDArray[Any]], frames: int) -> Decode:
+        """Decodes ranges of frames, from left to right.
+
+        The flow's halo is larger than the decoder's, so the flow runs ahead of it, in fewer and longer steps.
+        """
         by_frame = {name for name, value in given.items() if value.ndim == 3 and value.shape[2] == frames}
-        halo = self._cut.frame_halo
+        halo, latent = self._cut.frame_halo, self._cut.latent
+        flowed: dict[str, npt.NDArray[Any]] = {latent: np.empty_like(given[self._cut.frame_noise])}
+        done = 0
+
+        def flow(wanted: int) -> None:
+            nonlocal done
+            until = wanted + min(_AHEAD * done, _FARTHEST)
+            begin, end = max(0, done - halo), min(frames, until + halo)
+            if end == frames:
+                until = frames
+            part = _run(self._frames, {**given, **{name: given[name][:, :, begin:end] for name in by_frame}})
+            fresh = part.pop(latent)[:, :, done - begin : until - begin]
+            flowed[latent][:, :, done:until] = fresh
+            flowed.update(part)
+            done = until
 
         def decode(low: int, high: int) -> Samples:
-            begin, end = max(0, low - halo), min(frames, high + halo)
-            part = given | {name: given[name][:, :, begin:end] for name in by_frame}
-            part |= _run(self._frames, part)
-            part[self._cut.latent] = part[self._cut.latent][:, :, low - begin : high - begin]
+            if high > done:
+                flow(high)
+            part = {**given, **flowed, latent: flowed[latent][:, :, low:high]}
             return _run(self._decoder, part)[self._cut.output].reshape(-1)
 
-        return timed(sentence.words, read.owners, sounds), decode, frames
+        return decode
 
     def _encoded(self, read: Read) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids of a sentence, and for each phoneme the half-open range of its ids, with the pad."""
@@ -178,6 +203,10 @@ def _session(model: bytes, threads: int) -> Any:
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # The parts of a voice run in turn, each with threads of its own. Spinning, those of one part would keep
+    # the cores busy that the next part needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False  # for shapes that repeat, and no two sentences are equally long
     try:
         return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _faults() as error:
