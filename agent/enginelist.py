@@ -46,6 +46,7 @@ class Entry:
 KNOWN: dict[Kind, dict[str, About]] = {
     "stt": {
         "whisper": About("Whisper on CTranslate2, decoded on a short window", "MIT"),
+        "whisper-torch": About("Whisper in transformers' format, on torch, likewise", "Apache-2.0", "torch"),
     },
     "llm": {
         "llamacpp": About("a GGUF model in this process, by llama.cpp", "MIT"),
@@ -129,6 +130,9 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
         here = models.locate(model) if model in models.catalogue() else models.resolve(model)
     except ModelError as error:
         return "weights missing", str(error)
+    takes = getattr(factory, "takes", None)
+    if takes and here and not takes(here):
+        return "weights missing", f"{model} is in another format: give others with --set {kind}.model=PATH"
     return ("ready", "") if here else ("weights missing", f"backchat models pull {model}")
 
 

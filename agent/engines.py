@@ -28,7 +28,10 @@ from audio.tts import Synthesizer
 Kind = Literal["stt", "llm", "tts", "turns", "vision"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
-    "stt": {"whisper": "audio.stt.whisper:Whisper"},
+    "stt": {
+        "whisper": "audio.stt.whisper:Whisper",
+        "whisper-torch": "audio.stt.transformers:WhisperTorch",
+    },
     "llm": {
         "llamacpp": "agent.llm.llamacpp:LlamaCpp",
         "openai": "agent.llm.openai_api:OpenAI",

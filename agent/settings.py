@@ -77,17 +77,21 @@ class STTConfig(Section):
 
     engine: str = "whisper"
     model: str = "whisper-tiny.en"
-    """A name from `backchat models`, or a folder in CTranslate2's format."""
+    """A name from `backchat models` or a folder in CTranslate2's format; for `whisper-torch` a folder in
+    transformers' format, or a name on the hub."""
     language: str = "en"
     """ISO code of what is spoken; "auto": whatever the model takes it for, each time anew."""
     threads: int = Field(default=0, ge=0)
-    """0: half of the cores."""
+    """0: half of the cores; `whisper-torch`: as many as torch takes for everything."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
     partials: float = Field(default=0.6, ge=0.0)
     """Seconds of speech between two partial transcripts; 0 switches them off."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where Whisper computes; "cuda" needs NVIDIA's cuBLAS and cuDNN libraries for CUDA 12."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Numbers that `whisper-torch` computes in: "auto" is float16 on a card, else float32. A CPU with
+    instructions for bfloat16 may be quicker with it."""
 
 
 class TTSConfig(Section):
@@ -141,9 +145,9 @@ class TurnsConfig(Section):
     """The end-of-turn model: a name from `backchat models`, or the path of its ONNX file."""
     pause: float = Field(default=0.1, gt=0.0)
     """Silence after which work on an answer begins, unheard."""
-    complete: float = Field(default=0.2, gt=0.0)
+    complete: float = Field(default=0.4, gt=0.0)
     """Silence after which a turn is over that sounds and reads complete."""
-    likely: float = Field(default=0.45, gt=0.0)
+    likely: float = Field(default=0.5, gt=0.0)
     """The same when it is a sentence that might go on."""
     unsure: float = Field(default=0.85, gt=0.0)
     """The same when words and sound disagree."""
@@ -182,8 +186,8 @@ class ReplyConfig(Section):
 
     ahead: float = Field(default=10.0, gt=0.0)
     """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
-    first_piece: int = Field(default=16, ge=1)
-    """Characters from which a clause is long enough to open a reply with."""
+    first_piece: int = Field(default=8, ge=1)
+    """Characters from which a phrase is long enough to open a reply with."""
     longest_piece: int = Field(default=240, ge=40)
     """Characters after which a piece is cut at the best place there is."""
 
@@ -262,6 +266,8 @@ class ServerConfig(Section):
     """Most bytes of a WebSocket message."""
     grace: float = Field(default=30.0, ge=0.0)
     """Seconds that running replies are given when the server is told to stop."""
+    traces: bool = False
+    """Each turn as an OpenTelemetry span, sent where the environment's OTEL_EXPORTER_OTLP_ENDPOINT says."""
 
 
 class Config(Section):

@@ -11,7 +11,8 @@ import numpy as np
 
 from audio.frame import HEARING_RATE, Frame
 from audio.stt.mel import log_mel
-from audio.stt.whisper import Whisper, detokenise
+from audio.stt.tokens import detokenise
+from audio.stt.whisper import Whisper
 
 TOKEN = 0.02
 """Seconds of one step of Whisper's encoder."""

@@ -167,12 +167,38 @@ def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, 
     assert (code, err) == (1, "")
     rows = {line[5:].split()[0]: line for line in out.splitlines()}
     assert rows["python"].startswith("ok")
-    assert rows["qwen2.5-0.5b"].startswith("bad")
-    assert "backchat models pull qwen2.5-0.5b" in rows["qwen2.5-0.5b"]
-    assert "neither a model nor a file" in rows[str(tmp_path / "nowhere")]
+    assert rows["llm"].startswith("bad")
+    assert "backchat models pull qwen2.5-0.5b" in rows["llm"]
+    assert rows["stt"].startswith("bad")
+    assert "neither a model nor a file" in rows["stt"]
+    assert rows["tts"].startswith("ok")
     assert rows["microphone"].startswith("bad")
     assert "none: connect a speaker" in rows["speaker"]
     assert "speed" not in rows
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_doctor_asks_for_no_weights_that_the_engine_does_not_use(backchat, monkeypatch):
+    monkeypatch.setattr("audio.portaudio.list_devices", list)
+    code, out, err = backchat("doctor", "--set", "llm.engine=openai", "--set", "tts.engine=piper")
+    assert (code, err) == (1, "")
+    rows = {line[5:].split()[0]: line for line in out.splitlines()}
+    assert rows["llm"].startswith("-")
+    assert "http://127.0.0.1:8080/v1" in rows["llm"]
+    assert "qwen" not in out
+    assert rows["tts"].startswith("bad")
+    assert "backchat models pull piper-joe" in rows["tts"]
+
+
+@pytest.mark.model
+def test_doctor_says_that_a_server_is_not_there(backchat, monkeypatch):
+    monkeypatch.setattr("audio.portaudio.list_devices", list)
+    resolve("whisper-tiny.en")
+    away = ("llm.engine=openai", "llm.base_url=http://127.0.0.1:9/v1", "llm.retries=0", "turns.policy=switch")
+    code, out, err = backchat("doctor", *(word for setting in away for word in ("--set", setting)))
+    assert (code, err) == (1, "")
+    (row,) = [line for line in out.splitlines() if "no server at http://127.0.0.1:9" in line]
+    assert row.startswith("bad")
 
 
 @pytest.mark.model

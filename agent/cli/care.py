@@ -7,11 +7,14 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.cli import configured, settings
+
+if TYPE_CHECKING:
+    from agent.enginelist import Entry
 
 
 @click.group()
@@ -131,22 +134,24 @@ def config(**options: Any) -> None:
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent import models as store
+    from agent.enginelist import listing
     from agent.errors import DeviceError
     from audio.portaudio import list_devices
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    weights = [_weights(chosen.llm.model), _weights(chosen.stt.model)]
-    good += weights
+    found = [entry for entry in listing(chosen) if entry.chosen and entry.kind in ("stt", "llm", "tts")]
+    loadable = [_engine(entry) for entry in found]
+    good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))
     good.append(_line(free.free > 2e9, "disk", f"{free.free / 1e9:.0f} GB free for {store.cache_dir()}"))
     try:
-        found = list_devices()
+        cards = list_devices()
     except DeviceError as error:
         good.append(_line(False, "sound", str(error)))
     else:
         for way, has in (("microphone", "inputs"), ("speaker", "outputs")):
-            names = [device.name for device in found if getattr(device, has)]
+            names = [device.name for device in cards if getattr(device, has)]
             good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
     for extra, module, package in (
         ("plot", "matplotlib", "matplotlib"),
@@ -156,21 +161,18 @@ def doctor(**options: Any) -> None:
         ("server", "starlette", "starlette"),
     ):
         _optional(extra, module, package)
-    if all(weights):
+    if all(loadable):
         good.append(_speed(chosen))
     sys.exit(0 if all(good) else 1)
 
 
-def _weights(name: str) -> bool:
-    """Whether the model of that name or path is here. Fetches nothing."""
-    from agent import models as store
-    from agent.errors import ModelError
-
-    try:
-        here = store.locate(name) if name in store.catalogue() else store.resolve(name)
-    except ModelError as error:
-        return _line(False, name, str(error))
-    return _line(here is not None, name, str(here or f"not here yet: backchat models pull {name}"))
+def _engine(entry: Entry) -> bool:
+    """Whether this engine can be loaded. Fetches nothing; a server elsewhere is not asked."""
+    what = f"{entry.kind} {entry.name}"
+    if entry.state == "elsewhere":
+        click.echo(f"-    {what:18} {entry.state}: {entry.cure}")
+        return True
+    return _line(entry.state == "ready", what, f"{entry.state}: {entry.cure}" if entry.cure else entry.about)
 
 
 def _line(good: bool, what: str, text: str) -> bool:
@@ -213,6 +215,7 @@ def _speed(chosen: Any) -> bool:
     spoken = sum(part.duration for part in loaded.tts.stream("This is how fast I can speak."))
     voice = (time.perf_counter() - began) / spoken
     text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / voice:.0f}x real time"
-    cure = "close other programs" if chosen.llm.model == "smollm2" else "try --llm smollm2"
+    smallest = chosen.llm.model == "smollm2" or chosen.llm.engine != "llamacpp"
+    cure = "close other programs, or take a smaller model" if smallest else "try --llm smollm2"
     slow = "" if rate > 6 else f"; slower than speech: {cure}"
     return _line(rate > 6 and voice < 1, "speed", text + slow)

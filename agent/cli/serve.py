@@ -35,6 +35,7 @@ def serve(
     from agent.server.pool import load_pool
     from agent.server.service import checked_token, start_log
     from agent.server.service import serve as run
+    from agent.server.traces import traces_for
 
     here = {"server.host": json.dumps(host), "server.port": port, "server.grpc_port": grpc_port}
     options["pairs"] += tuple(
@@ -47,7 +48,8 @@ def serve(
     if key is not None and certificate is None:
         raise ConfigError("--key: give the --certificate too")
     token = checked_token(config)
+    traces = traces_for(config)
     with models.progress_bar() as progress:
         pool = load_pool(config, progress)
     start_log()
-    run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True))
+    run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True), traces)

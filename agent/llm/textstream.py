@@ -7,14 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-_OWN_BYTES = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-"""Bytes that byte-level vocabularies write as the character of that number."""
-
-BYTE_LEVEL: dict[str, int] = {chr(byte): byte for byte in _OWN_BYTES} | {
-    chr(0x100 + place): byte
-    for place, byte in enumerate(byte for byte in range(0x100) if byte not in set(_OWN_BYTES))
-}
-"""The 256 characters of byte-level vocabularies (GPT-2's table) and the byte that each stands for."""
+from audio.stt.tokens import BYTE_LEVEL
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 

@@ -8,7 +8,6 @@ only what is new in it, and one that goes on from less (a reply was cut off) rol
 from __future__ import annotations
 
 import copy
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, requir
 from agent.llm.kvcache import Memory
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
+from audio import torch_library
 
 if TYPE_CHECKING:
     import torch
@@ -60,11 +60,7 @@ class Transformers:
         slots: int = 1,
     ) -> None:
         require("torch", "transformers")
-        # Threads that spin while they wait for each other slow everything down when the cores are busy:
-        # there a token took 2.5 times as long, a prompt 7 times. OpenMP reads this as torch is loaded.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        import torch
-
+        torch = torch_library.library("torch")
         if threads:
             torch.set_num_threads(threads)
         self._device, number = choose_device(device, dtype)

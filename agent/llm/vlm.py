@@ -17,6 +17,7 @@ from agent.llm import Message
 from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
+from audio import torch_library
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +54,7 @@ class VisionLanguage:
         slots: int = 1,
     ) -> None:
         require("torch", "transformers")
-        import torch
-
+        torch = torch_library.library("torch")
         if threads:
             torch.set_num_threads(threads)
         self._device, number = choose_device(device, dtype)

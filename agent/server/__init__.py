@@ -2,7 +2,7 @@
 
 For whoever adds a wire, the public shape is this:
 
-- `pool.Pool`: the engines, loaded once. `with pool.seat(hang_up) as seat` admits one session or refuses
+- `pool.Pool`: the engines, loaded once. `async with pool.seat(hang_up) as seat` admits one session or refuses
   with `Busy`; `pool.check` and `pool.check_voice` refuse names that are not loaded.
 - `line.Line(seat, config)`: one Session behind a connection. In a task group of the connection, start
   `line.run` and a sender over `line.items()`, which gives events (`agent.events`) and `line.Sound`

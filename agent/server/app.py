@@ -96,7 +96,7 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics) -> None:
 
     try:
         pool.check("llm", socket.query_params.get("model"))
-        with pool.seat(hang_up) as seat:
+        async with pool.seat(hang_up) as seat:
             offered = socket.scope.get("subprotocols", [])
             await socket.accept("realtime" if "realtime" in offered else None)
             session.append(Realtime(socket, seat, pool, metrics, WebSocketDisconnect))

@@ -13,7 +13,7 @@ from agent.errors import RequestError
 from agent.llm import Message
 from agent.server import backchat_pb2 as pb
 from agent.server.line import Line, Sound
-from agent.server.metrics import Metrics, TurnTimes
+from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.speech import say, words
 from agent.server.writing import Grain, Sampling, Written, grains, write
@@ -50,8 +50,8 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     if not SLOWEST <= rate <= FASTEST:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
     lines: list[Line] = []
-    with pool.seat(lambda: lines[0].hang_up()) as seat:
-        line = Line(seat, _chosen(pool.config, settings), [TurnTimes(metrics).watch])
+    async with pool.seat(lambda: lines[0].hang_up()) as seat:
+        line = Line(seat, _chosen(pool.config, settings), metrics.watchers())
         lines.append(line)
         line.voice.muted = settings.text_only
         async with anyio.create_task_group() as tasks:
@@ -72,10 +72,12 @@ async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     system = asked.system or pool.config.session.system
     messages = [Message("system", system), Message("user", asked.prompt)]
     written = Written()
-    with pool.seat() as seat:
-        async with write(seat, pool.config, messages, _sampling(asked), written) as tokens:
-            async for text in grains(tokens, GRAINS[asked.grain]):
-                await caller.write(pb.GenerateReply(text=text))
+    async with (
+        pool.seat() as seat,
+        write(seat, pool.config, messages, _sampling(asked), written) as tokens,
+    ):
+        async for text in grains(tokens, GRAINS[asked.grain]):
+            await caller.write(pb.GenerateReply(text=text))
     counts = {"prompt_tokens": written.prompt_tokens, "completion_tokens": written.tokens}
     await caller.write(pb.GenerateReply(end=pb.End(reason=written.reason, **counts)))
 

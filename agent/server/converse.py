@@ -10,7 +10,7 @@ import anyio
 from agent import events as ev
 from agent.errors import RequestError
 from agent.server.line import Line, Sound
-from agent.server.metrics import Metrics, TurnTimes
+from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.speech import words
 from agent.server.stream import Streamed, Write
@@ -41,13 +41,13 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
         return _event(ev.as_dict(item))
 
     async def produce(send: Write) -> None:
-        with pool.seat() as seat:
+        async with pool.seat() as seat:
             question = await words(seat, pool.config, data)
             if not question:
                 raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
             if not bare:
                 await send(_event({"event": "question", "text": question}))
-            line = Line(seat, pool.config, [TurnTimes(metrics).watch])
+            line = Line(seat, pool.config, metrics.watchers())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.run)
                 async for item in line.items():

@@ -7,15 +7,17 @@ from typing import Any
 from agent import events as ev
 from agent.errors import MissingExtra
 from agent.server.pool import Pool
+from agent.server.traces import Traces, TurnSpans
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Metrics:
-    """One registry for one server."""
+    """One registry for one server. traces: where each turn is told as a span too."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, traces: Traces | None = None) -> None:
+        self._traces = traces
         try:
             import prometheus_client as prometheus
         except ImportError as error:
@@ -58,6 +60,11 @@ class Metrics:
             "Items that wait for a client, at each turn's end.",
             (0, 1, 10, 100, 1000),
         )
+
+    def watchers(self) -> list[ev.Watcher]:
+        """What a new session is watched by."""
+        spans = [TurnSpans(self._traces).watch] if self._traces is not None else []
+        return [TurnTimes(self).watch, *spans]
 
     def text(self) -> bytes:
         """All of them, in Prometheus's text format."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
+
+import anyio
 
 from agent.bridge import Bridge, Desk, Engine
 from agent.engines import Engines, load, load_one
@@ -21,6 +23,12 @@ CORES_A_COPY = 2
 
 HALVES_A_SEAT = 4
 """Requests for speech or a transcript, for each seat, that may be in work or wait."""
+
+
+FREEING = 1.0
+"""Seconds that a newcomer waits for a seat: whoever has just gone may still be leaving it."""
+LOOK = 0.01
+"""Seconds between two looks at it."""
 
 
 class Shareable(Protocol):
@@ -68,7 +76,9 @@ class Pool:
         self._free = self._seats(copies)
         self.size = len(self._free)
         self._taken: dict[Seat, Callable[[], None]] = {}
-        self._halved = self._turns = 0
+        self._halved = self._turns = self._waiting = 0
+        self.left = 0
+        """How many seats were ever given back."""
         self._halves = [replace(seat) for seat in self._free[: len(copies)]]
 
     @property
@@ -81,11 +91,16 @@ class Pool:
         """Whether nobody uses anything."""
         return not self._taken and not self._halved
 
-    @contextmanager
-    def seat(self, hang_up: Callable[[], None] = lambda: None) -> Generator[Seat]:
+    @asynccontextmanager
+    async def seat(self, hang_up: Callable[[], None] = lambda: None) -> AsyncGenerator[Seat]:
         """A seat for oneself; `hang_up` is called when the server closes. Raises Busy."""
         self._admit()
-        seat = next((seat for seat in self._free if not seat.hangs), None)
+        seat = self._found()
+        # An engine comes to the end of its item before it is free of a client that went. Only as many wait
+        # as may all get a seat, so that a crowd is still refused at once.
+        if seat is None and self._waiting < self.size:
+            seat = await self._freed()
+            self._admit()
         if seat is None:
             raise Busy(f"all {self.size} places are taken; try again in a few seconds")
         self._free.remove(seat)
@@ -95,6 +110,22 @@ class Pool:
         finally:
             del self._taken[seat]
             self._free.append(seat)
+            self.left += 1
+
+    def _found(self) -> Seat | None:
+        return next((seat for seat in self._free if not seat.hangs), None)
+
+    async def _freed(self) -> Seat | None:
+        """A seat that becomes free soon."""
+        self._waiting += 1
+        try:
+            with anyio.move_on_after(FREEING):
+                while (seat := self._found()) is None and not self.closing:
+                    await anyio.sleep(LOOK)
+                return seat
+            return None
+        finally:
+            self._waiting -= 1
 
     @contextmanager
     def half_seat(self) -> Generator[Seat]:

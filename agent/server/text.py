@@ -112,10 +112,12 @@ async def generate(request: Request, pool: Pool) -> Streamed:
 
     async def produce(send: Write) -> None:
         written = Written()
-        with pool.seat() as seat:
-            async with write(seat, config, messages, body.sampling(), written) as tokens:
-                async for text in grains(tokens, body.stream):
-                    await send(piece(text))
+        async with (
+            pool.seat() as seat,
+            write(seat, config, messages, body.sampling(), written) as tokens,
+        ):
+            async for text in grains(tokens, body.stream):
+                await send(piece(text))
         await send(end({"reason": written.reason, "usage": written.usage}))
 
     return Streamed(media, produce, config.server.patience, failed)
@@ -155,7 +157,7 @@ async def chat(request: Request, pool: Pool) -> Streamed:
 
     async def produce(send: Write) -> None:
         written = Written()
-        with pool.seat() as seat:
+        async with pool.seat() as seat:
             messages = await looked(seat, config, said, pictures)
             async with write(seat, config, messages, sampling, written) as tokens:
                 first = True

@@ -17,7 +17,7 @@ from agent.errors import RequestError
 from agent.server import items
 from agent.server.choices import Choices, Modality, Update
 from agent.server.line import Line
-from agent.server.metrics import Metrics, TurnTimes
+from agent.server.metrics import Metrics
 from agent.server.pool import Pool, Seat
 from audio.encode import from_pcm16
 from audio.frame import Frame
@@ -78,8 +78,7 @@ class Wishes:
     async def _settle(self) -> Line:
         """The line, running; its settings are what has been chosen by the first use of it."""
         if self.line is None:
-            times = TurnTimes(self._metrics)
-            self.line = Line(self._seat, self.choices.config(), [times.watch])
+            self.line = Line(self._seat, self.choices.config(), self._metrics.watchers())
             self.line.voice.muted = self.choices.modality == "text"
             self.settled.set()
         await self.line.ready.wait()

@@ -19,6 +19,7 @@ import numpy as np
 
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
 from audio.stt import Transcript
+from audio.stt.mel import HOP
 
 FULL = 30.0
 """Seconds of audio that Whisper was trained on: the longest that one decode can take."""
@@ -63,23 +64,26 @@ class ShortWindow(ABC):
         heard = [self._transcribe(piece, final) for piece in pieces(samples) if audible(piece)]
         spoken = [h for h in heard if h.text]
         if not spoken:
-            return Transcript("", 0.0, min((h.no_speech for h in heard), default=1.0))
+            unheard = min((h.no_speech for h in heard), default=1.0)
+            return Transcript("", 0.0, unheard, any(h.doubtful for h in heard))
         return Transcript(
             " ".join(h.text for h in spoken),
             sum(h.confidence for h in spoken) / len(spoken),
             min(h.no_speech for h in spoken),
+            any(h.doubtful for h in heard),
         )
 
     def _transcribe(self, samples: Samples, final: bool) -> Transcript:
         """The words in at most `FULL - ROOM` seconds: the short window, and the full one in doubt."""
         need = min(FULL, max(self._window, len(samples) / HEARING_RATE + ROOM))
         best = self._decode(samples, need)
-        if final and best.doubtful and not best.noise and need < FULL:
-            best = self._decode(samples, FULL)
+        doubtful = best.doubtful and not best.noise and need < FULL
+        if final and doubtful:
+            best, doubtful = self._decode(samples, FULL), False
         if best.noise or best.wordless:
-            return Transcript("", best.confidence, best.no_speech)
+            return Transcript("", best.confidence, best.no_speech, doubtful)
         text = unloop(best.text) if best.capped else best.text
-        return Transcript(text, best.confidence, best.no_speech)
+        return Transcript(text, best.confidence, best.no_speech, doubtful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,11 @@ class Decoded:
     def doubtful(self) -> bool:
         """Whether a longer window might give something better."""
         return self.capped or self.wordless or self.confidence < LOW or loops(self.text)
+
+
+def even_frames(seconds: float) -> int:
+    """The feature frames of so much sound. The encoder halves them, so their number has to be even."""
+    return 2 * int(np.ceil(seconds * HEARING_RATE / HOP / 2))
 
 
 def token_cap(seconds: float) -> int:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from audio.errors import ConfigError, EngineFault, ModelError
+from audio.errors import EngineFault, ModelError
 from audio.frame import HEARING_RATE, Samples
-from audio.stt.mel import HOP, log_mel
-from audio.stt.shortwindow import Decoded, ShortWindow, token_cap
+from audio.stt.mel import log_mel
+from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
+from audio.stt.tokens import detokenise, prompt
 
 
 class Whisper(ShortWindow):
@@ -62,16 +61,12 @@ class Whisper(ShortWindow):
         self._view: Any = engine.StorageView
         self._bins = int(self._model.n_mels)
         self._detects = language == "auto" and bool(self._model.is_multilingual)
-        self._prompt = prompt(
-            "en" if language == "auto" else language, bool(self._model.is_multilingual), names
-        )
+        self._prompt = prompt(language, bool(self._model.is_multilingual), names)
 
     def _decode(self, samples: Samples, seconds: float) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
-        # The encoder halves the frames, so their number has to be even.
-        frames = 2 * int(np.ceil(seconds * HEARING_RATE / HOP / 2))
         cap = token_cap(len(samples) / HEARING_RATE)
-        features = log_mel(samples, self._bins, frames)
+        features = log_mel(samples, self._bins, even_frames(seconds))
         try:
             # Encoding by a call of its own is a fifth quicker than having `generate` do it.
             encoded = self._model.encode(self._view.from_array(features[np.newaxis]))
@@ -92,25 +87,6 @@ class Whisper(ShortWindow):
         return Decoded(
             detokenise(tokens), float(result.scores[0]), float(result.no_speech_prob), len(tokens) >= cap
         )
-
-
-def detokenise(tokens: list[str]) -> str:
-    """The text of Whisper's byte-level tokens, stripped; control tokens (`<|...|>`) are left out.
-
-    Whisper uses GPT-2's byte-pair vocabulary, which writes each byte as one printable character.
-    """
-    table = _byte_table()
-    plain = "".join(t for t in tokens if not (t.startswith("<|") and t.endswith("|>")))
-    # A decode that the token limit ended may stop inside a character: those bytes are no text.
-    return bytes(table[c] for c in plain if c in table).decode("utf-8", "ignore").strip()
-
-
-@lru_cache(maxsize=1)
-def _byte_table() -> dict[str, int]:
-    """GPT-2's characters for bytes: printable Latin-1 stands for itself, the rest from U+0100 on."""
-    own = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    other = [b for b in range(256) if b not in set(own)]
-    return {chr(b): b for b in own} | {chr(256 + i): b for i, b in enumerate(other)}
 
 
 def physical_cores() -> int:
@@ -139,21 +115,6 @@ def _vocabulary(folder: Path) -> str:
         raise ModelError(
             f"{vocabulary}: cannot be read; delete it, then type `backchat models pull whisper-tiny.en`"
         ) from error
-
-
-def prompt(language: str, multilingual: bool, names: str) -> list[str]:
-    """The control tokens that open a transcription; raises ConfigError for an unknown language."""
-    if not multilingual:
-        if language != "en":
-            raise ConfigError(
-                f"stt.language: this Whisper model knows English only, not {language!r}; "
-                "choose a multilingual one with stt.model"
-            )
-        return ["<|startoftranscript|>", "<|notimestamps|>"]
-    spoken = f"<|{language}|>"
-    if not re.fullmatch("[a-z]{2,3}", language) or spoken not in names:
-        raise ConfigError(f"stt.language: Whisper does not know {language!r}; give a code like 'en' or 'de'")
-    return ["<|startoftranscript|>", spoken, "<|transcribe|>", "<|notimestamps|>"]
 
 
 def _reason(error: BaseException) -> str:

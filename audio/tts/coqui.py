@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from audio import torch_library
 from audio.errors import ConfigError, ModelError
 from audio.tts import Speech, on_torch
 from audio.tts.coqui_files import config_of, fetched, quiet, weights_in
@@ -43,8 +44,8 @@ class Coqui:
         noise: float = 1.0,
         device: str = "auto",
     ) -> None:
-        torch = on_torch.library("coqui")
-        where = on_torch.device(torch, device)
+        torch = torch_library.library("coqui")
+        where = torch_library.device(torch, device, "tts.device")
         with quiet():
             model, symbols = _loaded(torch, weights)
         network = _Network(torch, model, where, _speaker(model, voice), noise)
@@ -143,7 +144,7 @@ def convert(voice: Path, folder: Path) -> None:
 
     Raises ModelError for a voice that cannot be converted or a folder that cannot be written, MissingExtra.
     """
-    torch = on_torch.library("coqui")
+    torch = torch_library.library("coqui")
     with quiet():
         model, symbols = _from_piper(torch, voice)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from audio import torch_library
 from audio.errors import ConfigError, MissingExtra, ModelError
 from audio.tts import Speech, on_torch
 from audio.tts.reading import Reader, sounding
@@ -42,8 +43,8 @@ class MMS:
         noise: float = 1.0,
         device: str = "auto",
     ) -> None:
-        torch = on_torch.library("torch")
-        where = on_torch.device(torch, device)
+        torch = torch_library.library("torch")
+        where = torch_library.device(torch, device, "tts.device")
         model, tokenizer = _loaded(weights)
         network = _Network(torch, model, where, _speaker(model, voice), noise)
         self._vits = TorchVits(torch, network, _Letters(tokenizer), speed, seed)

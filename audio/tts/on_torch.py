@@ -1,4 +1,4 @@
-"""What torch voices share: where they run, how far their networks look aside, what they may raise.
+"""What torch voices share: their noise, how far their networks look aside, what they may raise.
 
 Knows convolutions, whichever library's class they are in; no text and no particular voice.
 """
@@ -9,33 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from audio.errors import ConfigError, MissingExtra
 from audio.tts.chunks import Stage, field
 
 FAULTS = (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, OSError, AssertionError)
 """What running a torch model may raise: its own errors are RuntimeErrors."""
-
-
-def library(extra: str) -> Any:
-    """The module torch. Raises MissingExtra, naming the extra that brings it."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra(f"this voice needs torch; type: pip install 'backchat[{extra}]'") from error
-    return torch
-
-
-def device(torch: Any, name: str) -> Any:
-    """The device called `name`; "auto" is a GPU where there is one. Raises ConfigError."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(name)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"tts.device: {name!r} cannot be used here ({reason}); try auto or cpu") from error
-    return chosen
 
 
 def noise(torch: Any, rng: np.random.Generator, shape: tuple[int, ...], where: Any) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from audio import torch_library
 from audio.errors import AudioFileError, ConfigError, EngineFault, ModelError
 from audio.files import read_audio
 from audio.frame import Samples, resample
@@ -59,8 +60,8 @@ class XTTS:
         seed: int | None = 0,
         device: str = "auto",
     ) -> None:
-        self._torch = torch = on_torch.library("coqui")
-        self._device = on_torch.device(torch, device)
+        self._torch = torch = torch_library.library("coqui")
+        self._device = torch_library.device(torch, device, "tts.device")
         with quiet():
             self._model = _loaded(weights)
         self._model.to(self._device)

@@ -65,6 +65,18 @@ def test_weights_of_ones_own_are_looked_for(tmp_path: Path):
     assert "nowhere.gguf" in gone.cure
 
 
+def test_weights_in_another_format_are_not_taken_for_its_own(tmp_path: Path):
+    chosen = load(None, ["stt.engine=whisper-torch", f"stt.model={tmp_path}"])
+    (tmp_path / "config.json").write_text('{"suppress_ids": []}')
+    other = of(listing(chosen), "stt", "whisper-torch")
+    assert (other.state, other.chosen) == ("weights missing", True)
+    assert "--set stt.model=" in other.cure
+    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    assert of(listing(chosen), "stt", "whisper-torch").state == "ready"
+    hub = load(None, ["stt.engine=whisper-torch", "stt.model=a/b"])
+    assert of(listing(hub), "stt", "whisper-torch").state == "ready"
+
+
 def test_engines_of_other_packages_are_listed_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "parrot_engine.py").write_text("raise RuntimeError('imported')\n")
     info = tmp_path / "parrot_engine-1.dist-info"

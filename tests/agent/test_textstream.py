@@ -9,7 +9,8 @@ import hypothesis.strategies as some
 import pytest
 from hypothesis import given, settings
 
-from agent.llm.textstream import BYTE_LEVEL, StopStrings, TextStream, TokenBytes
+from agent.llm.textstream import StopStrings, TextStream, TokenBytes
+from audio.stt.tokens import BYTE_LEVEL
 
 CORPUS = [
     "The keeper of the lighthouse lit the lamp, and the ships came home safely through the night.",

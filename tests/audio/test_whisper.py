@@ -17,7 +17,8 @@ from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
 from audio.stt.mel import filters, log_mel
 from audio.stt.shortwindow import Decoded, audible, loops, pieces, token_cap, unloop
-from audio.stt.whisper import Whisper, detokenise, physical_cores, prompt
+from audio.stt.tokens import detokenise, prompt
+from audio.stt.whisper import Whisper, physical_cores
 
 TESTS = Path(__file__).parents[1]
 QUESTIONS = TESTS / "data" / "questions"

@@ -21,7 +21,8 @@ LLMS: dict[str, list[str]] = {
     "openai": ["llm.model=any", "llm.base_url={server}"],
     "transformers": ["llm.model=smollm2"],
 }
-"""Name of the engine, and the settings that give it real weights. {server}: llama.cpp's, elsewhere."""
+"""Name of the engine, and the settings that give it real weights. {server}: llama.cpp's, elsewhere.
+{converted}: those of Whisper tiny.en, in transformers' format."""
 
 TTS: dict[str, list[str]] = {
     "hibari": [],
@@ -32,6 +33,7 @@ TTS: dict[str, list[str]] = {
 STTS: dict[str, list[str]] = {
     "whisper tiny.en": [],
     "whisper base": ["stt.model=whisper-base"],
+    "whisper-torch tiny.en": ["stt.model={converted}"],
 }
 
 WITHOUT_WEIGHTS = {"openai", "hibari"}
@@ -66,11 +68,23 @@ def server_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ct2_to_torch import convert
+
+    folder = tmp_path_factory.mktemp("whisper-tiny.en")
+    convert(models.resolve("whisper-tiny.en"), folder)
+    return folder
+
+
 def _candidate(kind: engines.Kind, name: str, table: dict[str, list[str]], request: Any) -> Candidate:
     lines = table[name]
     if any("{server}" in line for line in lines):
         url = request.getfixturevalue("server_url")
         lines = [line.replace("{server}", url) for line in lines]
+    if any("{converted}" in line for line in lines):
+        folder = request.getfixturevalue("converted")
+        lines = [line.replace("{converted}", str(folder)) for line in lines]
     return Candidate(kind, name, tuple(lines))
 
 

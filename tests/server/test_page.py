@@ -347,7 +347,7 @@ def test_a_busy_server_and_no_microphone_are_said_clearly(tmp_path: Path) -> Non
         await page.get_by_role("button", name="Start talking").click()
         await expect(page.get_by_role("alert")).to_contain_text("The microphone is not allowed")
         await visitor.state("off")
-        with pool.seat():
+        async with pool.seat():
             await visitor.type("Anybody?")
             await expect(page.get_by_role("alert")).to_contain_text("The server is busy")
         assert [

@@ -151,7 +151,7 @@ class Person:
 async def by_line(pool: Pool, address: str) -> list[Said]:
     """In process, on the real clock."""
     person = Person()
-    with pool.seat() as seat:
+    async with pool.seat() as seat:
         line = Line(seat, pool.config)
 
         async def send(data: bytes) -> None:

@@ -1,0 +1,33 @@
+"""Loads torch, for whoever computes on it, and finds its devices. Knows no model."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from audio.errors import ConfigError, MissingExtra
+
+
+def library(extra: str) -> Any:
+    """The module torch. Raises MissingExtra, naming the extra that brings it."""
+    # Threads that spin while they wait for each other slow everything down when the cores are busy: there a
+    # language model's token took 2.5 times as long, a prompt 7 times. OpenMP reads this as torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra(f"this engine needs torch; type: pip install 'backchat[{extra}]'") from error
+    return torch
+
+
+def device(torch: Any, name: str, setting: str) -> Any:
+    """The device called `name`; "auto" is a GPU where there is one. Raises ConfigError, naming `setting`."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(name)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"{setting}: {name!r} cannot be used here ({reason}); try cpu") from error
+    return chosen
