@@ -72,7 +72,7 @@ def verdict(
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {
     "command": {"complete": "complete", "unsure": "complete", "incomplete": "likely"},
     "complete": {"complete": "complete", "unsure": "complete", "incomplete": "unsure"},
-    "asking": {"complete": "complete", "unsure": "likely", "incomplete": "unlikely"},
+    "asking": {"complete": "complete", "unsure": "complete", "incomplete": "unlikely"},
     "likely": {"complete": "likely", "unsure": "unsure", "incomplete": "unlikely"},
     "open": {"complete": "unsure", "unsure": "unsure", "incomplete": "unlikely"},
     "doubtful": {"complete": "unsure", "unsure": "unlikely", "incomplete": "incomplete"},
