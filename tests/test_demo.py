@@ -149,8 +149,10 @@ def test_history_keeps_what_was_heard_before_the_cut(
     assert cut.audio_started is not None
     _, over, silent = barge_in(sound)
     assert silent < over
-    heard = whisper.transcribe(part(sound[1], cut.audio_started, silent + 0.05)).text
-    assert edits(normalise(cut.heard).split(), normalise(heard).split()) <= 1, (cut.heard, heard)
+    heard = normalise(whisper.transcribe(part(sound[1], cut.audio_started, silent + 0.05)).text).split()
+    kept = normalise(cut.heard).split()
+    # Of the last word only a part may have sounded, which a listener completes and a transcriber may not.
+    assert min(edits(kept, heard), edits(kept[:-1], heard)) <= 1, (cut.heard, heard)
 
 
 def test_never_two_at_once_but_for_the_barge_in(sound: tuple[Frame, ...]):

@@ -1,24 +1,33 @@
-"""The camera of the page, in a real browser with a film for its camera, with scripted engines and eye."""
+"""The camera of the page, in a real browser with a film before it: scripted, and with the real models."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 import serving
+import soundfile
 from playwright.async_api import async_playwright, expect
 
 import pictures
 import scripted
+from agent.aloud import render
 from agent.config import load
 from agent.engines import Engines
+from agent.engines import load as load_engines
 from agent.eye import Sight
 from agent.eye.image import Picture
+from agent.server.pool import Pool
+from audio.frame import Frame, silence
 
 pytestmark = pytest.mark.browser
 
+LOOKS = 5.0
+"""Seconds of quiet before the question, in which the camera starts."""
 SOON = 20_000
 """Milliseconds for what should take one, on a machine with more to do."""
 
@@ -31,25 +40,35 @@ class ColourEye:
         return Sight("Look.", f"It is {name}, {picture.kind}.", f"I showed you {name}.")
 
 
-def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_words(tmp_path: Path):
+def browser() -> str:
     where = shutil.which("chromium") or shutil.which("google-chrome")
     if where is None:
         pytest.skip("no chromium: sudo apt-get install chromium")
-    film = tmp_path / "film.mjpeg"
-    film.write_bytes(pictures.encoded(pictures.sign("GO", back="#20a020"), "JPEG") * 20)
+    return where
+
+
+def film(folder: Path, text: str, back: str) -> str:
+    """The option that gives Chromium a camera before this sign."""
+    path = folder / "film.mjpeg"
+    path.write_bytes(pictures.encoded(pictures.sign(text, back=back), "JPEG", quality=95) * 20)
+    return f"--use-file-for-fake-video-capture={path}"
+
+
+def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_words(tmp_path: Path):
+    where = browser()
     config = load(None, [*serving.SETTINGS, "server.port=0"])
     llm = serving.SharedLLM(["A sign."], config.server.sessions)
     engines = Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS(), eye=ColourEye())
     flags = [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={film}",
+        film(tmp_path, "GO", "#20a020"),
     ]
 
     async def main() -> None:
         async with async_playwright() as playwright, serving.running(made) as address:
-            browser = await playwright.chromium.launch(executable_path=where, args=flags)
-            page = await browser.new_page()
+            chromium = await playwright.chromium.launch(executable_path=where, args=flags)
+            page = await chromium.new_page()
             wrong: list[str] = []
             page.on("pageerror", lambda error: wrong.append(str(error)))
             await page.goto(address)
@@ -67,10 +86,44 @@ def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_wo
             await expect(preview).to_be_hidden()
             assert await page.evaluate("document.getElementById('preview').srcObject") is None
             assert wrong == []
-            await browser.close()
+            await chromium.close()
 
     made = serving.Scripted(config, [engines])
     made.model = llm
     anyio.run(main, backend="asyncio")
     last = [message.content for message in llm.asked[-1]][1:]
     assert last == ["Look.", "It is green, JPEG.", "What do you see?"]
+
+
+@pytest.mark.model
+def test_a_sign_held_before_the_camera_is_read_out(tmp_path: Path):
+    """The real models: the question is spoken into the page's microphone, the sign is in the film."""
+    where = browser()
+    config = load(None, ["server.port=0", "server.sessions=1", "llm.max_tokens=40"])
+    pool = Pool(config, [load_engines(config)])
+    with pool.half_seat() as seat:
+        asked = Frame(render("What does this sign say?", seat.engines.tts), seat.engines.tts.rate)
+    spoken = tmp_path / "spoken.wav"
+    around = [silence(LOOKS, asked.rate), asked.samples, silence(60.0, asked.rate)]
+    soundfile.write(spoken, np.concatenate(around), asked.rate)
+    flags = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        film(tmp_path, "NO PARKING", "white"),
+        f"--use-file-for-fake-audio-capture={spoken}%noloop",
+    ]
+
+    async def main() -> None:
+        async with async_playwright() as playwright, serving.running(pool) as address:
+            chromium = await playwright.chromium.launch(executable_path=where, args=flags)
+            page = await chromium.new_page()
+            await page.goto(address)
+            await page.locator("#camera").click()
+            await expect(page.locator("#camera")).to_have_attribute("aria-pressed", "true", timeout=SOON)
+            await page.get_by_role("button", name="Start talking").click()
+            answer = page.locator("article.agent").first
+            await expect(answer).to_contain_text(re.compile("no parking", re.IGNORECASE), timeout=60_000)
+            await page.screenshot(path=tmp_path / "sign.png")
+            await chromium.close()
+
+    anyio.run(main, backend="asyncio")
