@@ -189,7 +189,9 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         await expect(page.locator("article.agent span.heard").last).to_have_text("Fine.", timeout=SOON)
         (used,) = [one for one in pool.model.each if one.asked]
         told = [m.content for m in used.asked[-1] if m.role == "assistant"]
-        assert told == [heard, "It is noon."], "the history holds what this speaker really played"
+        # The word that was cut may count as heard before the page lights it.
+        held = STORY[: STORY.find(" ", len(heard) + 1)]
+        assert told in ([heard, "It is noon."], [held, "It is noon."]), "the history holds what really played"
         await page.get_by_role("button", name="Stop talking").click()
         await visitor.state("off")
 
@@ -204,7 +206,8 @@ def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
     async def main(visitor: Visitor) -> None:
         await visitor.page.get_by_role("button", name="Start talking").click()
         await visitor.state("speaking")
-        await visitor.state("hearing")
+        await visitor.remember()
+        await visitor.passed("hearing")
         await visitor.state("speaking")
         await visitor.state("listening", 30_000)
         assert await visitor.heard() == STORY
