@@ -130,6 +130,8 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str
         return "doubtful", f"{last!r} may lead on"
     if first in language.halves and not asks and "," not in text:
         return "incomplete", f"{first!r} opens half a sentence"
+    if first in language.promising and not asks and language.promising[first].isdisjoint(said):
+        return "incomplete", f"{first!r} promises more"
     if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
         return "open", f"more may follow {last!r}"
     if asks and first in language.question_words:
@@ -139,7 +141,7 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str
     asking = first in language.question_words and count > WHOLE_QUESTION
     if asking and said[opened + 1] not in language.subjects:
         return "asking", "a question without its mark"
-    if len(said) == 1:
+    if count == 1:
         return "open", "a single word"
     return "likely", "a sentence"
 

@@ -46,6 +46,7 @@ class Language:
     dangling: frozenset[str]
     maybe_dangling: frozenset[str]
     halves: frozenset[str]
+    promising: dict[str, frozenset[str]]
     holding: frozenset[Phrase]
     question_words: frozenset[str]
     subjects: frozenset[str]
@@ -148,6 +149,7 @@ def _read(code: str, data: dict[str, Any]) -> Language:
         dangling=frozenset(data["dangling"]),
         maybe_dangling=frozenset(data["maybe_dangling"]),
         halves=frozenset(data["halves"]),
+        promising={word: frozenset(others) for word, others in data["promising"].items()},
         holding=_phrases(data["holding"]),
         question_words=frozenset(data["question_words"]),
         subjects=frozenset(data["subjects"]),

@@ -32,7 +32,9 @@ LIKELY = [
     "If it rains, we stay at home.",
 ]
 LIKELY += ["My number is 555 123 4567.", "What I like is tea.", "It is the same one."]
+LIKELY += ["First wash it, then peel it.", "I was there first."]
 OPEN = ["The year was 19.", "My number is 555 1234.", "Red.", "It costs twelve.", "No."]
+OPEN += ["But milk.", "Okay, red."]
 DOUBTFUL = [
     "How many?",
     "What is it for?",
@@ -64,6 +66,7 @@ INCOMPLETE += [
     "What is the difference between?",
     "I would like to",
     "Let me see.",
+    "First, wash the potatoes.",
 ]
 
 CASES = {
