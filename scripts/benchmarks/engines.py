@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from agent import engines, models
 from agent.config import load
@@ -20,6 +22,7 @@ from agent.llm import Message
 from agent.settings import Config
 from audio.files import read_audio
 from benchmarks.results import Results
+from ct2_to_torch import convert
 from helpers_server import llama_server
 
 LLMS = ("smollm2", "qwen2.5-0.5b")
@@ -32,6 +35,8 @@ SENTENCE = (
 SYSTEM = Message("system", Config().session.system)
 TURNS = ("What is the capital of France?", "And of Spain?", "Tell me a story about a lighthouse keeper.")
 ROUNDS = 3
+NO_WEIGHTS = {"vlm", "llamavision", "xtts", "mms", "kokoro", "whisper-torch"}
+"""Engines whose published weights cannot be had without a hub; the last one's are converted."""
 
 
 class Table(Results):
@@ -43,20 +48,23 @@ class Table(Results):
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def candidates(server: str) -> list[tuple[engines.Kind, str, str, list[str]]]:
-    """Kind, engine, model and settings of all that can run here. server: the address of one for `openai`."""
+def candidates(server: str, torch_whisper: Path) -> list[tuple[engines.Kind, str, str, list[str]]]:
+    """Kind, engine, model and settings of all whose weights are to be had.
+
+    server: the address of one for `openai`. torch_whisper: tiny.en in transformers' format.
+    """
     found: list[tuple[engines.Kind, str, str, list[str]]] = []
-    usable = {"ready", "elsewhere"}
     for entry in listing(Config()):
-        if entry.source != "backchat" or entry.kind == "turns" or entry.state not in usable:
+        names = {"llm": LLMS, "stt": STTS, "tts": ("",)}.get(entry.kind)
+        if entry.source != "backchat" or names is None or entry.name in NO_WEIGHTS:
             continue
-        names = {"llm": LLMS, "stt": STTS, "tts": ("",)}[entry.kind]
         for name in names[:1] if entry.state == "elsewhere" else names:
             settings = [f"{entry.kind}.engine={entry.name}"]
             settings += [f"{entry.kind}.model={name}"] if name else []
             settings += [f"llm.base_url={server}"] if entry.state == "elsewhere" else []
             found.append((entry.kind, entry.name, name, settings))
-    return found
+    whisper = ["stt.engine=whisper-torch", f"stt.model={torch_whisper}"]
+    return [*found, ("stt", "whisper-torch", STTS[0], whisper)]
 
 
 def run() -> Results:
@@ -65,7 +73,9 @@ def run() -> Results:
         for name in (*LLMS, *STTS, "piper-joe"):
             models.resolve(name, progress)
         server = stack.enter_context(llama_server(models.resolve(LLMS[0]))).url
-        for kind, name, model, settings in candidates(server):
+        torch_whisper = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        convert(models.resolve(STTS[0]), torch_whisper)
+        for kind, name, model, settings in candidates(server, torch_whisper):
             program = f"from benchmarks.engines import measured; measured({kind!r}, {settings!r})"
             paths = [str(Path(__file__).parents[1]), *sys.path]
             command = [sys.executable, "-c", f"import sys; sys.path[:] = {paths!r}; {program}"]
@@ -86,7 +96,7 @@ def measured(kind: engines.Kind, settings: list[str]) -> None:
     loaded = time.perf_counter() - began
     uses: dict[str, Callable[[Any], tuple[float, str]]] = {"llm": _llm, "tts": _tts, "stt": _stt}
     first, speed = uses[kind](engine)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    memory = psutil.Process().memory_info().rss / 1e6
     figures = {"load": f"{loaded:.1f} s", "first output": f"{first * 1e3:.0f} ms", "speed": speed}
     print(json.dumps({**figures, "memory": f"{memory:.0f} MB"}))
 
