@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from agent.errors import ConfigError, MissingExtra
 from agent.server.app import application
@@ -137,7 +136,7 @@ async def _tidy(pool: Pool) -> None:
         if left > before:  # those have been gone for a while, so that nothing holds them any more
             gc.collect()
             if trim is not None:  # glibc has it
-                await anyio.to_thread.run_sync(trim, 0)
+                trim(0)
         before, left = left, pool.left
 
 
