@@ -91,7 +91,8 @@ def test_what_a_session_used_is_given_back_soon(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(service, "TIDY", 0.05)
 
     def detectors() -> int:
-        return sum(isinstance(one, VoiceDetector) for one in gc.get_objects())
+        # By `type`: to `isinstance`, a weak proxy of something that is gone is an error.
+        return sum(type(one) is VoiceDetector for one in gc.get_objects())
 
     async def main() -> None:
         pool = serving.pool(["x"], [REPLY], "server.sessions=1")
@@ -105,7 +106,7 @@ def test_what_a_session_used_is_given_back_soon(monkeypatch: pytest.MonkeyPatch)
                 with anyio.move_on_after(5):
                     while not pool.idle or detectors() > before:
                         await anyio.sleep(0.05)
-                assert detectors() == before
+                assert detectors() <= before
         finally:
             gc.enable()
 
