@@ -49,10 +49,10 @@ _PULL = 0.02
 """Seconds of sound that the speaker asks for at a time; with 0.01 a busy machine tore gaps."""
 
 _WARM_UP, _WARM_UP_LIMIT = 0.25, 2.0
-"""Seconds of silence without a gap that are played first, and how long they may take.
+"""Seconds of silence without a gap that come first, and how long it may take until there are so many.
 
-A sound server fills its buffer with them, and only then keeps time: for up to half a second, a starting
-PulseAudio was seen to tear gap after gap.
+A sound server fills its buffer with them, many blocks at once, and only then keeps time: for up to half a
+second, a starting PulseAudio was seen to tear gap after gap.
 """
 
 
@@ -168,7 +168,8 @@ class Speaker:
         self._held = silence(0, rate)
         self._asked = self._played = self._renewed = 0.0
         self._warm = self._ended = self._closing = False
-        self._started: float | None = None
+        self._began: float | None = None
+        self._even = 0.0
         self._failure: Exception | None = None
         self.latency = 0.0
         """Seconds from the source being asked for a sample to its sounding, as last measured."""
@@ -229,7 +230,7 @@ class Speaker:
             self._in_loop(self._renew)
         if not self._warm:
             out[:] = 0.0
-            self._warm_up(count / self._steady.rate, now, bool(status.output_underflow))
+            self._warm_up(times.currentTime, bool(status.output_underflow))
             return
         self.underflows += bool(status.output_underflow)
         try:
@@ -239,12 +240,13 @@ class Speaker:
             out[:] = 0.0
             raise library().CallbackAbort from error
 
-    def _warm_up(self, seconds: float, now: float, torn: bool) -> None:
-        """Count `seconds` of silence at `now`, from the start again when a gap was torn."""
-        self._started = now if self._started is None else self._started
-        self._played = seconds if torn else self._played + seconds
-        if self._played >= _WARM_UP or now - self._started > _WARM_UP_LIMIT:
-            self._warm, self._played = True, 0.0
+    def _warm_up(self, now: float, torn: bool) -> None:
+        """One more block of silence at `now` on the device's clock (s), after a gap or not."""
+        if self._began is None:
+            self._began = self._even = now
+        if torn:
+            self._even = now
+        self._warm = now - self._even >= _WARM_UP or now - self._began >= _WARM_UP_LIMIT
 
     def _next(self, count: int, at: float) -> Samples:
         """The next `count` samples at the device's rate, of which the first sounds at `at`."""

@@ -18,8 +18,6 @@ import pytest
 KINDS = ("model", "device", "browser", "net")
 """Markers of tests that need more than this repository, in the order in which they run after the rest."""
 
-REAL_TIME = {"device", "browser"}
-
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
@@ -29,15 +27,8 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, so that a plain mistake shows at once. The sort keeps the order within a kind.
-
-    What runs in real time (a sound card, a browser) is tried three times and each try is shown: on a
-    busy machine a sound buffer runs dry through nobody's fault. Everything else has one try.
-    """
+    """Fast tests first, so that a plain mistake shows at once. The sort keeps the order within a kind."""
     items.sort(key=_rank)
-    for item in items:
-        if REAL_TIME & {marker.name for marker in item.iter_markers()}:
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

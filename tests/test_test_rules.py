@@ -1,4 +1,4 @@
-"""That the rules in conftest.py hold: the order of kinds, no skip in CI, more tries only in real time."""
+"""That the rules in conftest.py hold: the order of kinds, and that CI forbids to skip for a missing piece."""
 
 from __future__ import annotations
 
@@ -26,18 +26,6 @@ def test_model_without_a_clip(): pytest.skip("optional: no clip")
 @pytest.mark.xfail(reason="known", strict=True)
 def test_device_known_to_fail(): assert False
 
-tries = []
-
-@pytest.mark.device
-def test_device_third_time_lucky():
-    tries.append(1)
-    assert len(tries) == 3
-
-@pytest.mark.model
-def test_model_has_one_try():
-    tries.clear()
-    assert False
-
 def test_plain_skip(): pytest.skip("not on this system")
 
 def test_plain(): pass
@@ -55,7 +43,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "test_suite.py").write_text(SUITE)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = model\n device\n browser\n net\n")
     command = [sys.executable, "-m", "pytest", "-v", "-ra", "-p", "no:cacheprovider"]
-    command += ["--continue-on-collection-errors", "-p", "pytest_rerunfailures"]
+    command += ["--continue-on-collection-errors"]
     surroundings = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return {
         ci: subprocess.run(
@@ -72,18 +60,16 @@ def test_kinds_run_in_order(said: dict[str, str]):
         "plain",
         "model_without_weights",
         "model_without_a_clip",
-        "model_has_one_try",
         "device_known_to_fail",
-        *["device_third_time_lucky"] * 3,
         "net",
     ]
 
 
 def test_missing_piece_may_be_skipped_at_home(said: dict[str, str]):
-    assert "1 failed, 3 passed, 4 skipped, 1 xfailed, 2 rerun" in said[""]
+    assert "2 passed, 4 skipped, 1 xfailed" in said[""]
 
 
 def test_missing_piece_fails_in_ci(said: dict[str, str]):
-    assert "2 failed, 3 passed, 2 skipped, 1 xfailed, 1 error, 2 rerun" in said["true"]
+    assert "1 failed, 2 passed, 2 skipped, 1 xfailed, 1 error" in said["true"]
     assert "test_model_without_weights must not be skipped in CI: no weights" in said["true"]
     assert "test_alone.py must not be skipped in CI: no library" in said["true"]

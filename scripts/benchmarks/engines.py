@@ -22,7 +22,6 @@ from agent.llm import Message
 from agent.settings import Config
 from audio.files import read_audio
 from benchmarks.results import Results
-from ct2_to_torch import convert
 from helpers_server import llama_server
 
 LLMS = ("smollm2", "qwen2.5-0.5b")
@@ -68,6 +67,8 @@ def candidates(server: str, torch_whisper: Path) -> list[tuple[engines.Kind, str
 
 
 def run() -> Results:
+    from ct2_to_torch import convert  # here: torch is not to count as memory of the engines without it
+
     results = Table("engines")
     with models.progress_bar() as progress, ExitStack() as stack:
         for name in (*LLMS, *STTS, "piper-joe"):

@@ -42,6 +42,7 @@ class FakeStream:
             raise PortAudioError("Invalid sample rate [PaErrorCode -9997]\nmore")
         self.kind, self.sound = kind, sound
         self.closed = False
+        self.time = 7.0
         sound.streams.append(self)
 
     def start(self):
@@ -65,7 +66,8 @@ class FakeStream:
         out = np.ones((blocks * self.blocksize, self.channels), np.float32)
         for block in range(blocks):
             part = out[block * self.blocksize : (block + 1) * self.blocksize]
-            times = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.0 + lead)
+            times = SimpleNamespace(currentTime=self.time, outputBufferDacTime=self.time + lead)
+            self.time += self.blocksize / self.samplerate
             try:
                 self.callback(part, len(part), times, SimpleNamespace(output_underflow=underflow))
             except CallbackAbort:
@@ -330,21 +332,18 @@ def test_speaker_pulls_what_sounds_when(sound: FakeSound, backend: str):
     assert sound.streams[0].closed
 
 
-@BOTH
-def test_speaker_is_silent_and_asks_nothing_while_it_warms_up(sound: FakeSound, backend: str):
+def warming_up(sound: FakeSound, backend: str, device) -> None:
+    """A speaker whose device does what `device(stream, asked)` does, until it has begun to ask."""
     sound.pulls = False
-    asked = []
+    asked: list[float] = []
 
     async def main():
+        async def turned_on():
+            await anyio.sleep(0.05)
+            device(sound.streams[0], asked)
+
         async with anyio.create_task_group() as tasks:
-
-            async def device():
-                await anyio.sleep(0.05)
-                assert not sound.streams[0].pull(5).any()
-                assert not asked
-                sound.streams[0].pull(10)
-
-            tasks.start_soon(device)
+            tasks.start_soon(turned_on)
             async with Speaker(None, lambda n, at: asked.append(at) or silent(n, at), 24000, time.monotonic):
                 assert asked
 
@@ -352,54 +351,46 @@ def test_speaker_is_silent_and_asks_nothing_while_it_warms_up(sound: FakeSound, 
 
 
 @BOTH
+def test_speaker_is_silent_and_asks_nothing_while_it_warms_up(sound: FakeSound, backend: str):
+    def device(stream: FakeStream, asked: list[float]):
+        assert not stream.pull(5).any()
+        assert not asked
+        stream.pull(10)
+
+    warming_up(sound, backend, device)
+
+
+@BOTH
 def test_speaker_warms_up_until_the_device_tears_no_more_gaps(sound: FakeSound, backend: str):
-    sound.pulls = False
-    asked, now = [], 5.0
+    def device(stream: FakeStream, asked: list[float]):
+        stream.pull(50, underflow=True)
+        stream.pull(11)
+        assert not asked
+        stream.pull(5)
 
-    async def main():
-        nonlocal now
-        async with anyio.create_task_group() as tasks:
+    warming_up(sound, backend, device)
 
-            async def device():
-                nonlocal now
-                await anyio.sleep(0.05)
-                stream = sound.streams[0]
-                for _ in range(50):
-                    stream.pull(1, underflow=True)
-                    now += 0.02
-                stream.pull(11)
-                assert not asked
-                stream.pull(5)
-                assert asked
 
-            tasks.start_soon(device)
-            async with Speaker(None, lambda n, at: asked.append(at) or silent(n, at), 24000, lambda: now):
-                pass
+@BOTH
+def test_blocks_that_a_device_takes_all_at_once_do_not_count_as_time(sound: FakeSound, backend: str):
+    def device(stream: FakeStream, asked: list[float]):
+        for _ in range(100):
+            stream.pull(1)
+            stream.time = 7.0
+        assert not asked
+        stream.pull(15)
 
-    anyio.run(main, backend=backend)
+    warming_up(sound, backend, device)
 
 
 @BOTH
 def test_speaker_starts_on_a_device_that_never_stops_tearing(sound: FakeSound, backend: str):
-    sound.pulls = False
-    asked, now = [], 5.0
+    def device(stream: FakeStream, asked: list[float]):
+        stream.pull(90, underflow=True)
+        assert not asked
+        stream.pull(20, underflow=True)
 
-    async def main():
-        nonlocal now
-        async with anyio.create_task_group() as tasks:
-
-            async def device():
-                nonlocal now
-                await anyio.sleep(0.05)
-                for _ in range(110):
-                    sound.streams[0].pull(1, underflow=True)
-                    now += 0.02
-
-            tasks.start_soon(device)
-            async with Speaker(None, lambda n, at: asked.append(at) or silent(n, at), 24000, lambda: now):
-                assert asked
-
-    anyio.run(main, backend=backend)
+    warming_up(sound, backend, device)
 
 
 @BOTH
@@ -620,10 +611,11 @@ def running(card, program: str, *arguments: str):
 
 
 def tone_share(samples: np.ndarray, rate: int) -> float:
-    """How much of the energy lies within 100 Hz of 1000 Hz, 0 to 1; from 50 ms on."""
-    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
-    near = np.abs(np.fft.rfftfreq(len(samples), 1 / rate) - 1000) < 100
-    return float(power[near].sum() / max(power.sum(), 1e-9))
+    """How many of the pieces of 50 ms are a tone of 1000 Hz and nothing else, 0 to 1."""
+    pieces = samples[: len(samples) // (rate // 20) * (rate // 20)].reshape(-1, rate // 20)
+    power = np.abs(np.fft.rfft(pieces * np.hanning(rate // 20))) ** 2
+    near = np.abs(np.fft.rfftfreq(rate // 20, 1 / rate) - 1000) < 100
+    return float(np.mean(power[:, near].sum(axis=1) > 0.98 * power.sum(axis=1)))
 
 
 @pytest.mark.device
@@ -655,7 +647,8 @@ def test_speaker_is_heard_from_the_card(sound_card, tmp_path: Path, backend: str
     loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.01)
     played = samples[loud[0] : loud[-1]]
     assert len(played) == pytest.approx(2 * rate, rel=0.15)
-    assert tone_share(played[:, 0], rate) > 0.99
+    # A busy machine may tear one gap, in the playing or in the recording; a bad start tore eight pieces.
+    assert tone_share(played[:, 0], rate) > 0.9
     assert np.array_equal(played[:, 0], played[:, 1])
 
 
