@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import serving
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, TimeoutError, async_playwright, expect
 
 import scripted
 from agent.config import load
@@ -48,6 +48,20 @@ RESAMPLED = """async ([rate, frequency]) => {
     return samples;
 }"""
 """One second of a tone at half volume, through the worklet."""
+STATES = """
+window.states = [];
+window.reached = 0;
+const note = () => {
+    const now = document.body?.dataset.state;
+    if (now && now !== states.at(-1)) states.push(now);
+};
+new MutationObserver(note).observe(document, { subtree: true, attributeFilter: ["data-state"] });
+"""
+REACHED = """name => {
+    const at = states.indexOf(name, reached);
+    if (at >= 0) reached = at;
+    return at >= 0;
+}"""
 SOON = 20_000
 """Milliseconds for what should take one, on a machine with more to do."""
 
@@ -97,20 +111,16 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     async def state(self, name: str, timeout: float = SOON) -> None:
-        await expect(self.page.locator("body")).to_have_attribute("data-state", name, timeout=timeout)
+        """In that state, or was since the last one that was waited for: some last milliseconds."""
+        try:
+            await self.page.wait_for_function(REACHED, arg=name, timeout=timeout)
+        except TimeoutError as error:
+            passed = await self.page.evaluate("states.slice(reached)")
+            raise AssertionError(f"not {name} in {timeout:g} ms, but {passed}") from error
 
-    async def passed(self, name: str) -> None:
-        """The page is, or was since `remember`, in that state: some last only milliseconds."""
-        await self.page.wait_for_function("name => window.states.includes(name)", arg=name, timeout=SOON)
-
-    async def remember(self) -> None:
-        await self.page.evaluate(
-            """() => {
-                const note = () => window.states.push(document.body.dataset.state);
-                window.states = [];
-                new MutationObserver(note).observe(document.body, { attributeFilter: ["data-state"] });
-            }"""
-        )
+    async def settled(self, name: str) -> None:
+        """The page is in that state now."""
+        await expect(self.page.locator("body")).to_have_attribute("data-state", name, timeout=SOON)
 
     async def picture(self, name: str) -> None:
         """As it looks now, light and dark."""
@@ -141,6 +151,7 @@ def visited(
         with anyio.fail_after(120):
             async with serving.running(pool, token) as address, chromium(microphone) as browser:
                 page = await browser.new_page(viewport={"width": 900, "height": 700})
+                await page.add_init_script(STATES)
                 visitor = Visitor(page, pictures)
                 page.on(
                     "request", lambda r: visitor.foreign.append(r.url) if not ours(r.url, address) else None
@@ -165,18 +176,18 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
     async def main(visitor: Visitor) -> None:
         page = visitor.page
         await visitor.picture("off")
-        await visitor.remember()
         await page.get_by_role("button", name="Start talking").click()
         await visitor.state("listening")
         await visitor.state("hearing")
         await visitor.picture("hearing")
+        await visitor.state("thinking")
         await visitor.state("speaking")
         await visitor.picture("speaking")
         await visitor.state("hearing")
         heard = await visitor.heard()
         assert heard.startswith("Once upon a time")
         assert len(heard) < len(STORY) / 2
-        await visitor.passed("interrupted")
+        await visitor.state("interrupted")
         await visitor.state("speaking")
         await visitor.state("listening")
         await visitor.picture("interrupted")
@@ -206,8 +217,7 @@ def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
     async def main(visitor: Visitor) -> None:
         await visitor.page.get_by_role("button", name="Start talking").click()
         await visitor.state("speaking")
-        await visitor.remember()
-        await visitor.passed("hearing")
+        await visitor.state("hearing")
         await visitor.state("speaking")
         await visitor.state("listening", 30_000)
         assert await visitor.heard() == STORY
@@ -240,7 +250,7 @@ def test_typing_escape_and_the_waits(tmp_path: Path) -> None:
         await expect(page.locator("article.agent").nth(2).locator("span.heard")).to_have_count(
             3, timeout=SOON
         )
-        await visitor.state("listening")
+        await visitor.settled("listening")
         await expect(page.locator("article.cut")).to_have_count(2)
         asked = pool.model.asked[-1]
         assert [m.content for m in asked if m.role == "user"] == [
@@ -349,7 +359,7 @@ def test_a_busy_server_and_no_microphone_are_said_clearly(tmp_path: Path) -> Non
         await page.evaluate(DENIED)
         await page.get_by_role("button", name="Start talking").click()
         await expect(page.get_by_role("alert")).to_contain_text("The microphone is not allowed")
-        await visitor.state("off")
+        await visitor.settled("off")
         async with pool.seat():
             await visitor.type("Anybody?")
             await expect(page.get_by_role("alert")).to_contain_text("The server is busy")

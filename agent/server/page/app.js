@@ -168,8 +168,17 @@ function follow(message) {
       break;
     case "backchat.event":
       captions.event(message.event);
+      think(message.event.event);
       break;
   }
+}
+
+// The answer is worked on from the first pause; who goes on is heard on.
+function think(event) {
+  const state = document.body.dataset.state;
+  if (event === "turn_opened" && (state === "hearing" || state === "listening")) show("thinking");
+  if (event === "speech_resumed" && state === "thinking") show("hearing");
+  if (event === "turn_dropped" && state === "thinking") show("listening");
 }
 
 find("talk").addEventListener("click", () => (call?.listening ? stop() : start(true)));
