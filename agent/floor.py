@@ -186,6 +186,8 @@ class Floor:
             word = self._turn.text[event.start : event.end]
             self._understanding.guard.said(word, event.time - WORD, event.time)
         self._watch(event)
+        if isinstance(event, ev.Synthesized) and self._turn is not None and event.turn == self._turn.number:
+            self._do(self._ears.policy.ready())
 
 
 WENT_ON = "the person went on"

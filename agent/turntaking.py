@@ -110,6 +110,10 @@ class Policy(Protocol):
         """The words and the sound up to the pause ask for `wait` seconds of silence before an answer."""
         ...
 
+    def ready(self) -> list[Action]:
+        """The prepared answer can sound."""
+        ...
+
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
         """What was said over the reply; `final` once the person has paused."""
         ...
@@ -133,6 +137,9 @@ class Ladder:
 
     States: `listening`; `preparing` an answer behind a closed gate; `replying`, from the release until
     `reply_over`. While it replies, the person may be `overlapping` since `_onset`.
+
+    A turn is not over before its answer can sound: until then nothing is gained by it, and who goes on
+    has interrupted nobody.
     """
 
     config: TurnsConfig
@@ -141,6 +148,8 @@ class Ladder:
     _speech_end: float = 0.0
     _wait: float | None = None
     _why: str = ""
+    _ready: bool = False
+    _now: float = 0.0
     _overlapping: bool = False
     _onset: float = 0.0
     _paused: bool = False
@@ -196,6 +205,11 @@ class Ladder:
             self._wait, self._why = min(wait, self.config.longest), why
         return []
 
+    def ready(self) -> list[Action]:
+        """Release at once when the silence has been long enough already."""
+        self._ready = self._state == "preparing"
+        return self.tick(self._now) if self._ready else []
+
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
         """Real words end the reply, at once when there are several; all else lets it go on."""
         if not self._overlapping or (final and not self._paused):
@@ -213,14 +227,15 @@ class Ladder:
         return [Resume(why, again=kind == "repeat")]
 
     def tick(self, now: float) -> list[Action]:
-        """Release when the silence is long enough; resume when nothing was understood for too long."""
+        """Release when answer and silence suffice; resume when nothing was understood for too long."""
+        self._now = now
         if self._overlapping and now - self._onset > self.config.unintelligible and not self._paused:
             self._overlapping = False
             return [Resume(f"nothing intelligible for {self.config.unintelligible:g} s")]
         if self._state != "preparing" or self._doubt:
             return []
         silent = now - self._speech_end + 1e-6
-        if self._wait is not None and silent >= self._wait:
+        if self._ready and self._wait is not None and silent >= self._wait:
             return self._release(f"silent for {self._wait:.2g} s: {self._why}")
         if silent >= self.config.longest:
             return self._release(f"silent for {self.config.longest:g} s")
@@ -239,7 +254,7 @@ class Ladder:
         return []
 
     def _prepare(self, why: str, text: str | None = None) -> list[Action]:
-        self._state, self._wait = "preparing", None
+        self._state, self._wait, self._ready = "preparing", None, False
         return [Prepare(self._speech_end, why, text)]
 
     def _release(self, why: str) -> list[Action]:
@@ -255,7 +270,7 @@ class Ladder:
 
 @dataclass(slots=True)
 class Switch(Ladder):
-    """Speech ends the reply, a fixed silence ends the turn: no words are weighed."""
+    """Speech ends the reply, a fixed silence ends the turn: no words are weighed, no answer is waited for."""
 
     def onset(self, at: float) -> list[Action]:
         """Only hold back an answer that has not begun."""
@@ -281,4 +296,5 @@ class Switch(Ladder):
 
     def _prepare(self, why: str, text: str | None = None) -> list[Action]:
         self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"
+        self._ready = True
         return [Prepare(self._speech_end, why, text)]

@@ -125,7 +125,7 @@ def test_what_holds_of_an_interruption(tmp_path: Path) -> None:
     [
         ("line = 2\ninterrupted = false", "true"),
         ("line = 2\nresumed = true", "cut"),
-        ("line = 2\nstop_within = 0.01", "0.0"),
+        ("line = 2\nstop_within = 0.01", "0."),
         ("line = 2\nanswered_within = 0.01", "0."),
         ("line = 2\nno_answer = true", "answered"),
         ("line = 2\nheard_is = 'Noo.'", "“Noon.”"),

@@ -16,6 +16,7 @@ def replying() -> Ladder:
     ladder.speech_started(0.0)
     ladder.paused(1.0)
     ladder.understood(0.2, "complete")
+    ladder.ready()
     assert [type(a) for a in ladder.tick(1.2)] == [Release]
     return ladder
 
@@ -25,14 +26,38 @@ def test_an_answer_waits_as_long_as_its_words_ask_for() -> None:
     assert [type(a) for a in ladder.paused(1.0)] == [Prepare]
     assert ladder.tick(1.3) == []
     ladder.understood(0.6, "it dangles")
+    assert ladder.ready() == []
     assert ladder.tick(1.5) == []
     (release,) = ladder.tick(1.6)
     assert "it dangles" in release.why
 
 
+def test_no_turn_is_over_before_its_answer_can_sound() -> None:
+    ladder = Ladder(CONFIG)
+    ladder.paused(1.0)
+    ladder.understood(0.4, "complete")
+    assert ladder.tick(1.7) == []
+    assert [type(a) for a in ladder.ready()] == [Release]
+    assert ladder.ready() == []
+
+
+def test_who_goes_on_before_the_answer_can_sound_interrupts_nobody() -> None:
+    ladder = Ladder(CONFIG)
+    ladder.paused(1.0)
+    ladder.understood(0.4, "complete")
+    ladder.tick(1.7)
+    ladder.onset(1.75)
+    assert [type(a) for a in ladder.resumed()] == [Drop]
+    assert ladder.ready() == []
+    assert [type(a) for a in ladder.paused(3.0)] == [Prepare]
+    ladder.understood(0.4, "complete")
+    assert ladder.tick(3.6) == [], "the answer that was ready is not this one"
+
+
 def test_no_turn_waits_for_ever() -> None:
     ladder = Ladder(CONFIG)
     ladder.paused(1.0)
+    ladder.understood(0.4, "complete")
     assert ladder.tick(1.0 + CONFIG.longest - 0.1) == []
     assert [type(a) for a in ladder.tick(1.0 + CONFIG.longest)] == [Release]
 
@@ -43,6 +68,7 @@ def test_no_answer_begins_while_the_person_may_be_going_on() -> None:
     ladder.understood(0.2, "complete")
     ladder.onset(1.15)
     assert ladder.tick(1.3) == []
+    assert ladder.ready() == []
     ladder.no_speech()
     assert [type(a) for a in ladder.tick(1.35)] == [Release]
 
@@ -125,7 +151,9 @@ def test_the_switch_yields_to_any_speech_and_waits_a_fixed_time() -> None:
 KINDS = st.sampled_from(["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"])
 STEPS = st.lists(
     st.one_of(
-        st.sampled_from(["onset", "no_speech", "speech", "pause", "resume", "too_long", "over", "late"]),
+        st.sampled_from(
+            ["onset", "no_speech", "speech", "pause", "resume", "too_long", "over", "late", "ready"]
+        ),
         st.tuples(st.just("words"), KINDS, st.booleans()),
         st.tuples(st.just("wait"), st.floats(0.1, 3.0)),
     ),
@@ -157,6 +185,8 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
             case "over" if not held:
                 actions = policy.reply_over()
                 prepared = released = False
+            case "ready":
+                actions = policy.ready()
             case "late":
                 actions = policy.tick(now)
             case ("words", what, final):
