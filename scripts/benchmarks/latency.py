@@ -15,7 +15,7 @@ from agent.config import load
 from agent.simulate import Line, converse
 from audio.files import read_audio
 from audio.frame import HEARING_RATE
-from benchmarks.measure import responses
+from benchmarks.measure import replies, responses
 from benchmarks.results import Results
 
 QUESTIONS = sorted(Path("tests/data/questions").glob("*.flac"))[:8]
@@ -37,6 +37,8 @@ def run() -> Results:
             row = process.submit(measured, model, policy, settings).result()
         results.rows.append(row)
         results.target(f"median voice to voice, {model}, {policy} (s)", row["voice to voice"], "<=", bound)
+        after = f"median from the end of the turn to its answer, {model}, {policy} (s)"
+        results.target(after, row["after release"], "<=", 0.06)
     return results
 
 
@@ -50,11 +52,12 @@ def measured(model: str, policy: str, settings: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "conversation.wav"
         converse(loaded, config, lines, recording, realtime=True, watchers=[seen.append])
-        waits = responses(recording)
+        waits, sounds = responses(recording), replies(recording)
     spoken = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
     assert len(waits) == len(spoken) == len(QUESTIONS), "every question must be answered, once"
     parts = [dict(turn.parts) for turn in spoken]
-    gates = [turn.audio_started - turn.released for turn in spoken if turn.audio_started and turn.released]
+    opened = [turn.released for turn in spoken if turn.released is not None]
+    gates = [min(at - gate for at in sounds if at > gate) for gate in opened]
     return {
         "model": model,
         "turn ends by": policy,

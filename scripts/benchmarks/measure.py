@@ -25,11 +25,17 @@ def stretches(frame: Frame, dbfs: float, gap: float = 0.5) -> list[tuple[float, 
 
 def responses(recording: Path) -> list[float]:
     """Seconds from each last audible sample of the person to the agent's next first one."""
-    person, agent = read_channels(recording)
-    answers = [start for start, _ in stretches(agent, AGENT_AUDIBLE, gap=0.8)]
+    person, _ = read_channels(recording)
+    answers = replies(recording)
     waits = []
     for _, end in stretches(person, PERSON_AUDIBLE, gap=1.2):
         following = [start for start in answers if start > end]
         if following:
             waits.append(following[0] - end)
     return waits
+
+
+def replies(recording: Path) -> list[float]:
+    """When each reply's first audible sample sounds, in seconds of the recording, which are the session's."""
+    _, agent = read_channels(recording)
+    return [start for start, _ in stretches(agent, AGENT_AUDIBLE, gap=0.8)]
