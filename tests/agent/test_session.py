@@ -78,6 +78,26 @@ def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
 
+def test_with_a_slow_model_who_goes_on_before_it_has_spoken_interrupts_nobody(tmp_path: Path) -> None:
+    said = scripted.join(scripted.loud(0.6), scripted.silent(0.7), scripted.loud(0.6))
+    engines = scripted.engines(["I want", "I want to go."], ["Where?"])
+    events, _ = talk(tmp_path, engines, [Line(said)], "costs.first_token=1.0")
+    assert of(events, ev.Interrupted) == []
+    (released,), (started,) = of(events, ev.TurnReleased), of(events, ev.AudioStarted)
+    assert released.text == "I want to go."
+    assert 0 <= started.time - released.time <= 0.03
+    assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
+
+
+def test_no_model_is_waited_for_longer_than_a_turn_may_last(tmp_path: Path) -> None:
+    engines = scripted.engines(["Go."], ["Yes."])
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "costs.first_token=4.0")
+    (opened,), (released,) = of(events, ev.TurnOpened), of(events, ev.TurnReleased)
+    assert released.time - opened.speech_end == pytest.approx(2.0, abs=0.03)
+    (ended,) = of(events, ev.TurnEnded)
+    assert ended.heard == "Yes."
+
+
 def test_what_was_transcribed_in_a_hush_is_not_transcribed_again_in_the_pause(tmp_path: Path) -> None:
     engines = scripted.engines(["All of it.", "Something else."], ["Yes."])
     settings = ("stt.partials=0.6", "costs.stt=0.3", "turns.end=1.0")
