@@ -21,6 +21,12 @@ KINDS = ("model", "device", "browser", "net")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
+def pytest_configure() -> None:
+    """Ctrl-C works in what the tests start, too when a shell has started them in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _rank(item: pytest.Item) -> int:
     """0 for a plain test, else the place of its last kind: the slowest need decides."""
     return max((KINDS.index(m.name) + 1 for m in item.iter_markers() if m.name in KINDS), default=0)

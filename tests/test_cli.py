@@ -244,8 +244,8 @@ def interrupted(*words: object, after: str) -> tuple[int, str]:
             process.stdout.read(1)
             process.send_signal(signal.SIGINT)
             out = process.stdout.read(9)
-            while "[stopped]" not in out:
-                out += process.stdout.read(1)
+            while "[stopped]" not in out and (more := process.stdout.read(1)):
+                out += more
             process.send_signal(signal.SIGINT)
             out += process.communicate(timeout=120)[0]
             return process.returncode, out
