@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import anyio
 import numpy as np
 
-from agent.bridge import Bridge
+from agent.bridge import Bridge, run_real
 from agent.chunker import Chunker
 from agent.settings import Config
 from agent.speakable import Speakable
@@ -31,7 +31,7 @@ def render(text: str, voice: Synthesizer) -> Samples:
 
 def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
     """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, EngineFault."""
-    anyio.run(_play, text, voice, config, device, backend="trio")
+    run_real(_play, text, voice, config, device)
 
 
 async def _play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:

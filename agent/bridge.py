@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
@@ -28,6 +28,16 @@ Engine = Literal["stt", "llm", "tts", "turn", "eye", "camera"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
+
+
+def run_real(main: Callable[..., Awaitable[T]], *args: object) -> T:
+    """The result of an async function on the real clock.
+
+    Ctrl-C is raised where `main` waits, not wherever the program just is, which may be inside a library
+    that must not be left half way.
+    """
+    safely = {"restrict_keyboard_interrupt_to_checkpoints": True}
+    return anyio.run(main, *args, backend="trio", backend_options=safely)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 import anyio
 
 from agent import events as ev
-from agent.bridge import Bridge, VirtualBridge
+from agent.bridge import Bridge, VirtualBridge, run_real
 from agent.engines import Engines
 from agent.errors import ScriptError
 from agent.eye.image import Source
@@ -262,13 +262,14 @@ def converse(
     with Recorder(recording) as recorder:
         bridge = Bridge() if realtime else VirtualBridge(config.costs)
         script = (_converse, engines, config, lines, bridge, recorder, watchers, air, image)
-        return anyio.run(*script, backend="trio") if realtime else run_virtual(config, *script)
+        return run_real(*script) if realtime else run_virtual(config, *script)
 
 
 def run_virtual(config: Config, main: Callable[..., Awaitable[T]], *args: object) -> T:
     """The result of an async function on trio's virtual clock, which jumps to the next thing to do.
 
     With declared costs tasks also wake in a fixed order, so that a run repeats exactly.
+    Ctrl-C is raised as in `run_real`.
     """
     import trio
     import trio.testing
@@ -280,4 +281,5 @@ def run_virtual(config: Config, main: Callable[..., Awaitable[T]], *args: object
 
         _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # pyright: ignore
         _run._r.seed(0)  # pyright: ignore
-    return trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))  # pyright: ignore
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    return trio.run(main, *args, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)

@@ -50,9 +50,8 @@ def talk(
     The agent's own voice is taken out of what the microphone hears; headphones do that best. Of a camera
     or the screen, what it shows when you have finished speaking goes with your words, and nothing else.
     """
-    import anyio
-
     from agent import engines, models
+    from agent.bridge import run_real
     from agent.cli.outputs import write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
@@ -72,7 +71,7 @@ def talk(
             tape = Tape(stack.enter_context(Recorder(record / "conversation.wav")))
         stack.enter_context(view)
         stack.enter_context(shows)
-        anyio.run(_talk, loaded, config, microphone, speaker, view, tape, shows, backend="trio")
+        run_real(_talk, loaded, config, microphone, speaker, view, tape, shows)
 
 
 async def _talk(

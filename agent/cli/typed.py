@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 
-import anyio
 import click
 
 from agent import events as ev
-from agent.bridge import Bridge
+from agent.bridge import Bridge, run_real
 from agent.engines import Engines, load_eye
 from agent.errors import BackchatError
 from agent.eye.image import Picture
@@ -48,7 +47,7 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
 
 def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None = None) -> None:
     """Answer each line through a speaker; a line that is typed over an answer interrupts it."""
-    anyio.run(_aloud, config, engines, speaker, image, backend="trio")
+    run_real(_aloud, config, engines, speaker, image)
 
 
 async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:

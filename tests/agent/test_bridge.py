@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ import anyio
 import pytest
 import trio.testing
 
-from agent.bridge import Bridge, Desk, VirtualBridge
+from agent.bridge import Bridge, Desk, VirtualBridge, run_real
 from agent.errors import EngineFault, EngineStalled
-from agent.settings import Costs
+from agent.settings import Config, Costs
+from agent.simulate import run_virtual
 
 LONG = 30.0
 """A limit that no test reaches."""
@@ -377,3 +379,23 @@ def test_who_waits_too_long_at_a_desk_is_told_and_who_is_cancelled_there_goes(ru
         assert engine.made == 1
 
     run(main)
+
+
+@pytest.mark.parametrize("run", [run_real, lambda main: run_virtual(Config(), main)])
+def test_ctrl_c_is_raised_where_the_main_task_waits_and_leaves_no_work_half_done(run) -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        with anyio.CancelScope():
+            signal.raise_signal(signal.SIGINT)
+            done.append("what had been begun")
+            await anyio.sleep(LONG)
+        done.append("too much")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+
+    with pytest.RaisesGroup(KeyboardInterrupt):
+        run(main)
+    assert done == ["what had been begun"]
