@@ -146,7 +146,7 @@ class TurnsConfig(Section):
     pause: float = Field(default=0.1, gt=0.0)
     """Silence after which work on an answer begins, unheard."""
     complete: float = Field(default=0.4, gt=0.0)
-    """Silence after which a turn is over that sounds and reads complete."""
+    """Silence after which a turn is over that sounds and reads complete, once its answer can sound."""
     likely: float = Field(default=0.5, gt=0.0)
     """The same when it is a sentence that might go on."""
     unsure: float = Field(default=0.85, gt=0.0)

@@ -25,8 +25,8 @@ def stretches(frame: Frame, dbfs: float, gap: float = 0.5) -> list[tuple[float, 
 
 def responses(recording: Path) -> list[float]:
     """Seconds from each last audible sample of the person to the agent's next first one."""
-    person, _ = read_channels(recording)
-    answers = replies(recording)
+    person, agent = read_channels(recording)
+    answers = _begins(agent)
     waits = []
     for _, end in stretches(person, PERSON_AUDIBLE, gap=1.2):
         following = [start for start in answers if start > end]
@@ -37,5 +37,8 @@ def responses(recording: Path) -> list[float]:
 
 def replies(recording: Path) -> list[float]:
     """When each reply's first audible sample sounds, in seconds of the recording, which are the session's."""
-    _, agent = read_channels(recording)
+    return _begins(read_channels(recording)[1])
+
+
+def _begins(agent: Frame) -> list[float]:
     return [start for start, _ in stretches(agent, AGENT_AUDIBLE, gap=0.8)]
