@@ -165,9 +165,11 @@ class Line:
             self._shorten(reply, reply.heard)
         return reply.heard
 
-    def _shorten(self, reply: Reply, heard: str) -> None:
-        reply.heard = heard[: min(len(heard), reply.end_at(reply.played))]
+    def _shorten(self, reply: Reply, heard: str) -> str:
+        """No more of it was heard than was played. Returns what was."""
+        reply.heard = heard[: reply.end_at(reply.played)]
         self.history.unhear(heard, reply.heard)
+        return reply.heard
 
     def _watch(self, event: ev.Event) -> None:
         """Keep track of the replies, and pass every event on to the client."""
@@ -189,7 +191,8 @@ class Line:
             case ev.TurnEnded(turn=turn) if turn in self._replies:
                 self._replies[turn].heard = event.heard
                 if self._replies[turn].played < float("inf"):
-                    self._shorten(self._replies[turn], event.heard)
+                    kept = self._shorten(self._replies[turn], event.heard)
+                    event = replace(event, heard=kept, unheard=event.heard[len(kept) :] + event.unheard)
                 self._turn = 0 if turn == self._turn else self._turn
             case _:
                 pass

@@ -212,6 +212,8 @@ class Wishes:
         if item is not None and heard is not None:
             item["content"] = [{"type": "output_audio", "transcript": heard}]
         fields = {"item_id": name, "content_index": 0, "audio_end_ms": milliseconds}
+        if heard is not None:
+            fields["transcript"] = heard  # of a reply that is still being ended, response.done tells it
         await self._send([items.message("conversation.item.truncated", **fields)])
 
     async def _retrieve(self, event: dict[str, Any]) -> None:

@@ -164,6 +164,11 @@ def visited(
     anyio.run(inside, backend="asyncio")
 
 
+def next_word(heard: str) -> str:
+    """One word more of the story."""
+    return STORY[: STORY.find(" ", len(heard) + 1)]
+
+
 def ours(url: str, address: str) -> bool:
     return url.split("//")[1].startswith(address.split("//")[1])
 
@@ -194,15 +199,14 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         said = page.locator("article.you p")
         await expect(said).to_have_text(["Tell me a story.", "What time is it now?"])
         await expect(page.locator("article.agent").first).to_have_class("agent cut")
-        assert await visitor.heard(0) == heard
+        held = await visitor.heard(0)
+        assert held in (heard, next_word(heard)), "the word that was cut may count as heard"
         await expect(page.locator("article.agent span.heard").last).to_have_text("noon.")
         await visitor.type("Thanks.")
         await expect(page.locator("article.agent span.heard").last).to_have_text("Fine.", timeout=SOON)
         (used,) = [one for one in pool.model.each if one.asked]
         told = [m.content for m in used.asked[-1] if m.role == "assistant"]
-        # The word that was cut may count as heard before the page lights it.
-        held = STORY[: STORY.find(" ", len(heard) + 1)]
-        assert told in ([heard, "It is noon."], [held, "It is noon."]), "the history holds what really played"
+        assert told == [held, "It is noon."], "the history holds what the page shows as heard"
         await page.get_by_role("button", name="Stop talking").click()
         await visitor.state("off")
 
@@ -258,7 +262,9 @@ def test_typing_escape_and_the_waits(tmp_path: Path) -> None:
             "Another.",
             "What time is it?",
         ]
-        assert next(m.content for m in asked if m.role == "assistant") == first
+        told = [m.content for m in asked if m.role == "assistant"]
+        assert told == [await visitor.heard(0), await visitor.heard(1)]
+        assert told[0] in (first, first.rsplit(" ", 1)[0], next_word(first))
         waits = page.locator("article.agent details").last
         await waits.locator("summary").click()
         rows = waits.get_by_role("row")

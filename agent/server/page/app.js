@@ -162,6 +162,9 @@ function follow(message) {
     case "response.done":
       if (document.body.dataset.state === "thinking") show("listening");
       break;
+    case "conversation.item.truncated":
+      captions.settle(message.item_id, message.transcript);
+      break;
     case "error":
       // A reply may end of itself just before we say that it should.
       if (message.error.code !== "response_cancel_not_active") trouble(message.error.message);

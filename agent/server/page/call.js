@@ -16,6 +16,7 @@ export class Call extends EventTarget {
   #ended = new Set(); // items of the agent that will get no more sound
   #playing = null; // the item that sounds, or waits to
   #held = false;
+  #stopping = false; // the player has been told to stop, and has not said yet how much it played
   #pending = []; // what was typed while a reply still had to end
 
   // To be made while a press is being handled: only then may a page make sound.
@@ -40,11 +41,11 @@ export class Call extends EventTarget {
     await this.#connect();
   }
 
-  // Answer what was typed; a reply that is being made is interrupted first.
+  // Answer what was typed; a reply that is being made or said is interrupted first.
   ask(text) {
     this.#pending.push(text);
-    if (this.#active) this.interrupt();
-    else this.#askPending();
+    this.interrupt();
+    this.#askPending();
   }
 
   // What is seen from now on, as a data URL; nothing with null.
@@ -146,6 +147,7 @@ export class Call extends EventTarget {
 
   #flush() {
     this.#ended.add(this.#playing); // what of it is still on its way is not played any more
+    this.#stopping = true;
     this.#player.port.postMessage({ what: "flush" });
   }
 
@@ -165,8 +167,9 @@ export class Call extends EventTarget {
     this.#askPending();
   }
 
+  // Once the last reply has ended and it is known how much of it was heard: the answer builds on that.
   #askPending() {
-    if (!this.#open || this.#pending.length === 0) return;
+    if (!this.#open || this.#active || this.#stopping || this.#pending.length === 0) return;
     const content = [{ type: "input_text", text: this.#pending.join("\n") }];
     this.#pending = [];
     this.#send({ type: "conversation.item.create", item: { type: "message", role: "user", content } });
@@ -181,12 +184,15 @@ export class Call extends EventTarget {
 
   // A reply was stopped: so much of it was really heard.
   #flushed({ item, played }) {
-    if (item === null || item !== this.#playing) return;
-    this.#playing = null;
-    this.#held = false;
-    const ms = this.#audible(played);
-    this.#send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: ms });
-    this.#tell("cut", { item, ms });
+    this.#stopping = false;
+    if (item !== null && item === this.#playing) {
+      this.#playing = null;
+      this.#held = false;
+      const ms = this.#audible(played);
+      this.#send({ type: "conversation.item.truncate", item_id: item, content_index: 0, audio_end_ms: ms });
+      this.#tell("cut", { item, ms });
+    }
+    this.#askPending();
   }
 
   // Milliseconds of a reply that have left the speaker, when so many samples have been given to it.

@@ -84,6 +84,11 @@ export class Captions {
     this.#of(item)?.cut(ms);
   }
 
+  // The server knows how much of it was played; `transcript` is what it holds to have been heard, if it can say.
+  settle(item, transcript) {
+    this.#of(item)?.settle(transcript);
+  }
+
   // The item that a response of the protocol will speak is the reply that is released next.
   expect(item) {
     this.item = item;
@@ -134,6 +139,7 @@ class Turn {
     this.heard = 0; // characters
     this.ms = 0;
     this.closed = false;
+    this.settled = false; // the server's own count is the truth now
   }
 
   show(bubble) {
@@ -165,9 +171,16 @@ class Turn {
     this.#close();
   }
 
+  settle(transcript) {
+    this.settled = true;
+    this.heard = transcript?.length ?? this.heard;
+    this.#light();
+  }
+
   end({ reason, heard, unheard }) {
     this.text = heard + unheard;
     this.reason = reason;
+    if (this.settled) this.heard = heard.length;
     this.#lay();
     if (reason === "finished") return;
     if (this.ms === 0) this.closed = true; // nothing of it has sounded here
