@@ -15,8 +15,8 @@ from agent import events as ev
 from agent.bridge import Bridge
 from agent.endpoint import Verdict
 from agent.engines import Engines
-from agent.errors import BackchatError
-from agent.eye.view import View
+from agent.errors import BackchatError, leaves
+from agent.eye.view import Look, View
 from agent.history import History
 from agent.pipeline import Pipeline
 from agent.settings import Config
@@ -67,21 +67,19 @@ class Answerer:
     async def answer(self, turn: Turn) -> bool:
         """Work on `turn` until its reply was heard or given up; False when it left no trace.
 
-        An engine that fails ends the turn with an Error event; nothing is raised.
+        An engine that fails ends the reply with an Error event, and nothing is raised; the person's words
+        are kept when their turn is over, as always.
         """
-        failed: list[BackchatError] = []
         try:
             async with turn:
                 await self._begin(turn)
         except* BackchatError as group:
-            failed += [error for error in group.exceptions if isinstance(error, BackchatError)]
-        for error in failed:
-            self._emit(ev.Error(self._bridge.now(), "reply", str(error), turn.number))
+            self._failed(turn, group)
         if (turn.question or turn.audio is None) and turn.gate.is_set():
-            self._keep(turn, bool(failed))
+            self._keep(turn)
             return True
         went_on = "the person went on" if turn.interrupted else "nothing intelligible was said"
-        why = turn.dropped or ("it failed" if failed else went_on)
+        why = turn.dropped or ("it failed" if turn.failed else went_on)
         self._emit(ev.TurnDropped(self._bridge.now(), turn.number, why, turn.tokens))
         return False
 
@@ -107,10 +105,22 @@ class Answerer:
         kind = self._understanding.kind(question, self._history.heard, None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(asked), self._llm
-        self._pipeline.start(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
+        turn.tasks.start_soon(self._release, turn, look, question)
+        try:
+            await self._pipeline.run(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
+        except* BackchatError as group:
+            self._failed(turn, group)
+
+    async def _release(self, turn: Turn, look: Look | None, question: str) -> None:
+        """Note the person's words when their turn is over, whatever has become of the reply by then."""
         await turn.gate.wait()
         self._history.person(self._view.kept(look, question))
         self._emit(ev.TurnReleased(self._bridge.now(), turn.number, question))
+
+    def _failed(self, turn: Turn, group: BaseExceptionGroup) -> None:
+        turn.failed = True
+        for error in leaves(group):
+            self._emit(ev.Error(self._bridge.now(), "reply", str(error), turn.number))
 
     async def _understand(self, turn: Turn, audio: Frame) -> None:
         """The words, and from them and the sound whether the person has finished: each on its own core."""
@@ -134,13 +144,13 @@ class Answerer:
         if turn.question:
             self._judge(turn, self._understanding.verdict(turn.question, complete, self._history.heard))
 
-    def _keep(self, turn: Turn, failed: bool) -> None:
+    def _keep(self, turn: Turn) -> None:
         """Only what was heard enters the history, and all of it."""
-        cut = failed or turn.interrupted is not None
+        cut = turn.failed or turn.interrupted is not None
         heard = turn.heard(float("inf")) if cut else turn.text
         unheard = turn.text[len(heard) :]
         self._history.agent(heard, unheard)
         self._history.trim()
         self._last_said = self._bridge.now()
-        reason = "error" if failed else "interrupted" if cut else "finished"
+        reason = "error" if turn.failed else "interrupted" if cut else "finished"
         self._emit(ev.TurnEnded(self._bridge.now(), turn.number, reason, heard, unheard))

@@ -1,4 +1,4 @@
-"""The whole error tree behind one door; the tree is drawn in `audio.errors`, where samples need it too."""
+"""The error tree behind one door. It is drawn in `audio.errors`, where samples need it too."""
 
 from audio.errors import (
     AudioFileError,
@@ -28,4 +28,11 @@ __all__ = [
     "ModelError",
     "RequestError",
     "ScriptError",
+    "leaves",
 ]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors inside an exception group, however deep; of any other error, itself."""
+    inner: tuple[BaseException, ...] | None = getattr(error, "exceptions", None)
+    return [error] if inner is None else [leaf for each in inner for leaf in leaves(each)]

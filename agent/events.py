@@ -252,7 +252,7 @@ class EchoHeard:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed; the session goes on. `where`: stt, llm, tts, eye, camera, device or session."""
+    """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session."""
 
     time: float
     where: str

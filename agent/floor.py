@@ -45,7 +45,15 @@ class Floor:
         self._understanding = Understanding(engines, config, bridge, emit)
         pipeline = Pipeline(engines.tts, bridge, playback, config, self._emit)
         self._answerer = Answerer(
-            engines, config, self._understanding, pipeline, bridge, history, emit, self._judge, self.view
+            engines,
+            config,
+            self._understanding,
+            pipeline,
+            bridge,
+            history,
+            self._emit,
+            self._judge,
+            self.view,
         )
         self._turn: Turn | None = None
         self._turns = 0
@@ -186,8 +194,8 @@ class Floor:
             word = self._turn.text[event.start : event.end]
             self._understanding.guard.said(word, event.time - WORD, event.time)
         self._watch(event)
-        if isinstance(event, ev.Synthesized) and self._turn is not None and event.turn == self._turn.number:
-            self._do(self._ears.policy.ready())
+        if isinstance(event, ev.Synthesized | ev.Error) and self._turn and event.turn == self._turn.number:
+            self._do(self._ears.policy.ready())  # an answer, or the news that there is none
 
 
 WENT_ON = "the person went on"

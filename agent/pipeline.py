@@ -7,8 +7,10 @@ next one, so the language model writes no further ahead of the ear than the conf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from agent.bridge import Bridge
@@ -36,14 +38,14 @@ class Pipeline:
         self._config = config
         self._emit = emit
 
-    def start(self, turn: Turn, write: Callable[[], Iterator[str]]) -> None:
-        """Say what `write` writes, in the turn's own task group; it ends when the last sample sounded."""
+    async def run(self, turn: Turn, write: Callable[[], Iterator[str]]) -> None:
+        """Say what `write` writes, until the last sample has sounded. Raises what fails, as a group."""
         to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
-        turn.own(to_voice, pieces, to_speaker, speech)
-        turn.tasks.start_soon(self._think, turn, write, to_voice)
-        turn.tasks.start_soon(self._voice, turn, pieces, to_speaker)
-        turn.tasks.start_soon(self._play, turn, speech)
+        async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._think, turn, write, to_voice)
+            tasks.start_soon(self._voice, turn, pieces, to_speaker)
+            tasks.start_soon(self._play, turn, speech, tasks)
 
     async def _think(
         self, turn: Turn, write: Callable[[], Iterator[str]], pieces: MemoryObjectSendStream[TextPiece]
@@ -83,9 +85,7 @@ class Pipeline:
                 while turn.ahead(self._bridge.now()) > self._config.reply.ahead:
                     await anyio.sleep(TICK)
                 began = self._bridge.now()
-                voice = self._bridge.stream(
-                    "tts", lambda text=spoken.text: self._tts.stream(text), limit, limit
-                )
+                voice = self._bridge.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
                 async with voice as parts:
                     async for part in parts:
                         now = self._bridge.now()
@@ -97,11 +97,11 @@ class Pipeline:
                         began = self._bridge.now()
                 turn.voiced = piece.end
 
-    async def _play(self, turn: Turn, speech: MemoryObjectReceiveStream[Speech]) -> None:
+    async def _play(self, turn: Turn, speech: MemoryObjectReceiveStream[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the gate is open."""
         await turn.gate.wait()
         track = turn.release()
-        turn.tasks.start_soon(self._follow, turn, track)
+        tasks.start_soon(self._follow, turn, track)
         async for part in speech:
             self._playback.play(track, part.samples, part.rate)
         self._playback.finish(track)

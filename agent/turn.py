@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,7 +25,7 @@ class Turn:
     """One reply, from the person's pause to its last heard word; an async context manager.
 
     It owns the task group of everything that works on the reply. `cancel` is the whole of
-    interruption: the speaker falls silent and the group, with every channel in it, is gone.
+    interruption: the speaker falls silent and the group, with all that works in it, is gone.
 
     number: counts the turns of a session, from 1. audio: the utterance that is answered, None when it
     was typed. speech_end: when that utterance ended (s). previous: the turn that this one cuts short,
@@ -66,6 +66,8 @@ class Turn:
         """When the person began to speak over it (s)."""
         self.dropped: str | None = None
         """Why the reply was given up before it was released."""
+        self.failed = False
+        """Whether an engine failed at it."""
         self._playback = playback
         self._took = 0.0
         self._words: list[tuple[float, float, int, int]] = []
@@ -74,7 +76,6 @@ class Turn:
 
     async def __aenter__(self) -> Self:
         self._owned.enter_context(self._scope)
-        self._channels = await self._owned.enter_async_context(AsyncExitStack())
         self.tasks: TaskGroup = await self._owned.enter_async_context(anyio.create_task_group())
         """Where everything that works on this reply runs."""
         return self
@@ -86,11 +87,6 @@ class Turn:
             return await self._owned.__aexit__(kind, error, trace)
         finally:
             self.silence()
-
-    def own(self, *channels: AbstractContextManager[Any]) -> None:
-        """Close these when the turn is over and nobody works on it any more."""
-        for channel in channels:
-            self._channels.enter_context(channel)
 
     def cancel(self) -> None:
         """Silence the speaker and end all work on this reply."""

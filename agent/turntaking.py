@@ -111,7 +111,7 @@ class Policy(Protocol):
         ...
 
     def ready(self) -> list[Action]:
-        """The prepared answer can sound."""
+        """The prepared answer can sound, or it is known that there will be none."""
         ...
 
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:

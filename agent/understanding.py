@@ -77,11 +77,18 @@ class Understanding:
             return Transcript("")
 
     async def complete(self, audio: Frame) -> float | None:
-        """The end-of-turn model's probability that the person has finished; None without the model."""
+        """The end-of-turn model's probability that the person has finished; None without the model.
+
+        Nor with one that fails: an Error event says so, and the words alone decide.
+        """
         model, limit = self._engines.turn, self._config.limits.stt
         if model is None:
             return None
-        return await self._bridge.call("turn", lambda: model.complete(audio), limit)
+        try:
+            return await self._bridge.call("turn", lambda: model.complete(audio), limit)
+        except BackchatError as error:
+            self._emit(Error(self._bridge.now(), "turn", str(error)))
+            return None
 
     def kind(self, text: str, heard: str, audio: Frame | None) -> Kind:
         """What these words are, when `heard` is what was last heard of the agent."""

@@ -99,7 +99,7 @@ def configured(
 
 def main() -> None:
     """Run the command; an error that a user is meant to read is one line and an exit code."""
-    from agent.errors import BackchatError
+    from agent.errors import BackchatError, leaves
 
     try:
         backchat.main(standalone_mode=False)
@@ -119,18 +119,12 @@ def main() -> None:
     except BackchatError as error:
         _failed(error)
     except BaseExceptionGroup as group:  # what a task group raises, around the one thing that went wrong
-        for error in _leaves(group):
+        for error in leaves(group):
             if isinstance(error, BackchatError):
                 _failed(error)
             if isinstance(error, KeyboardInterrupt):
                 _stopped()
         raise
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors inside an exception group, however deep."""
-    inner: tuple[BaseException, ...] | None = getattr(error, "exceptions", None)
-    return [error] if inner is None else [leaf for each in inner for leaf in _leaves(each)]
 
 
 def _failed(error: Any) -> None:

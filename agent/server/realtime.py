@@ -13,7 +13,7 @@ import anyio
 from pydantic import ValidationError
 
 from agent import events as ev
-from agent.errors import BackchatError, RequestError
+from agent.errors import BackchatError, RequestError, leaves
 from agent.server import items
 from agent.server.line import Line
 from agent.server.metrics import Metrics
@@ -56,7 +56,7 @@ class Realtime:
                 await self._listen()
                 tasks.cancel_scope.cancel()
         except* RequestError as group:
-            code, reason = 1008, str(group.exceptions[0])
+            code, reason = 1008, str(leaves(group)[0])
         except* TimeoutError:
             code, reason = 1008, "nothing was read for too long"
         except* self._vanished:

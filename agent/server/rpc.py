@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from agent.errors import BackchatError, Busy, ConfigError, MissingExtra, RequestError
+from agent.errors import BackchatError, Busy, ConfigError, MissingExtra, RequestError, leaves
 from agent.server.guard import Visits
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
@@ -166,16 +166,11 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, visits: Visits) -> An
                 visits.count(context.peer().rpartition(":")[0])
                 tasks.start_soon(method, _Caller(context, pool.config.server.patience), pool, metrics)
         except* BackchatError as group:
-            failed += _leaves(group)
+            failed += [error for error in leaves(group) if isinstance(error, BackchatError)]
         if failed and not context.cancelled():
             await _refuse(context, failed[0], metrics)
 
     return handler
-
-
-def _leaves(error: BaseException) -> list[BackchatError]:
-    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return [error] if isinstance(error, BackchatError) else [leaf for each in inner for leaf in _leaves(each)]
 
 
 async def _refuse(context: Any, error: BackchatError, metrics: Metrics) -> None:

@@ -7,6 +7,7 @@ import itertools
 import random
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from agent import events as ev
 from agent.config import load
 from agent.simulate import Line, converse
 from audio.files import read_channels
+from audio.frame import Frame
 from audio.playback import Playback
 from audio.stt import Transcript
 
@@ -165,6 +167,44 @@ def test_an_engine_that_fails_ends_its_turn_and_no_more(tmp_path: Path) -> None:
     assert "llm" in error.message
     assert "out of paper" in error.message
     assert [e.reason for e in of(events, ev.TurnEnded)][-1] == "finished"
+
+
+def test_what_was_said_is_kept_when_the_answer_fails_before_it_sounds(tmp_path: Path) -> None:
+    engines = scripted.engines(["My name is Ada.", "Who am I?"], ["Hello to you.", "You are Ada."])
+    engines.llm.fail_at = {0: 0}
+    lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))]
+    events, _ = talk(tmp_path, engines, lines, "turns.end=0.8")
+    assert len(of(events, ev.Error)) == 1
+    assert [(e.reason, e.heard) for e in of(events, ev.TurnEnded)] == [
+        ("error", ""),
+        ("finished", "You are Ada."),
+    ]
+    assert of(events, ev.TurnDropped) == []
+    first = of(events, ev.TurnReleased)[0]
+    assert first.time - of(events, ev.TurnOpened)[0].speech_end == pytest.approx(0.8, abs=0.03)
+    assert [m.content for m in engines.llm.asked[-1]][1:] == ["My name is Ada. Who am I?"]
+
+
+def test_who_goes_on_after_the_answer_failed_is_asked_once(tmp_path: Path) -> None:
+    said = scripted.join(scripted.loud(0.6), scripted.silent(0.25), scripted.loud(0.6))
+    engines = scripted.engines(["I want", "I want to go."], ["Hm.", "Where?"])
+    engines.llm.fail_at = {0: 0}
+    events, _ = talk(tmp_path, engines, [Line(said)])
+    assert [e.why for e in of(events, ev.TurnDropped)] == ["the person went on"]
+    assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
+    assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
+
+
+def test_without_a_word_of_the_end_of_turn_model_the_words_decide(tmp_path: Path) -> None:
+    class Broken:
+        def complete(self, audio: Frame) -> float:
+            raise RuntimeError("no idea")
+
+    engines = replace(scripted.engines(["What is that?"], ["It is a bell."]), turn=Broken())
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5))], "turns.meaning=both")
+    (error,) = of(events, ev.Error)
+    assert (error.where, "no idea" in error.message) == ("turn", True)
+    assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
 
 
 def test_noise_without_words_is_no_turn(tmp_path: Path) -> None:

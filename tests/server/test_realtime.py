@@ -261,6 +261,26 @@ def test_cancel_ends_the_response_and_the_model() -> None:
     talked(pool, main)
 
 
+def test_a_model_that_fails_before_it_has_spoken_loses_no_word() -> None:
+    pool = serving.pool(["My name is Ada."], ["Hello.", "You are Ada."])
+
+    async def main(talk: Talk) -> None:
+        for model in pool.model.each:
+            model.fail_at = {0: 0}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(talk.said, serving.tone(1.0) + serving.tone(10.0, 0.0))
+            done = await talk.until("response.done")
+            tasks.cancel_scope.cancel()
+        assert done.response.status == "failed"
+        (heard,) = talk.of("conversation.item.input_audio_transcription.completed")
+        assert heard.transcript == "My name is Ada."
+        await talk.typed("Who am I?")
+        await talk.until("response.done")
+        assert asked(pool) == [("user", "My name is Ada. Who am I?")]
+
+    talked(pool, main)
+
+
 def test_truncate_leaves_only_what_was_played() -> None:
     pool = serving.pool(["x"], [STORY[:47], "Yes."])
 
