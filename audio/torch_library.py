@@ -6,14 +6,22 @@ import os
 from typing import Any
 
 from audio.errors import ConfigError, MissingExtra
+from audio.offline import offline
 
 
 def library(extra: str) -> Any:
-    """The module torch. Raises MissingExtra, naming the extra that brings it."""
+    """The module torch. Raises MissingExtra, naming the extra that brings it.
+
+    To be called before anything that comes with torch is imported: all of it reads its settings once.
+    """
     # Threads that spin while they wait for each other slow everything down when the cores are busy: there a
     # language model's token took 2.5 times as long. Those that never spin make a voice alone take 1.7 times
     # as long. So: a short spin. GNU's OpenMP, which torch comes with on Linux, reads this as torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    # The model hubs' library tells its hub of each start, even of one that only reads what is here already.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if offline():
+        os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         import torch
     except ImportError as error:

@@ -12,7 +12,6 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ConfigError, MissingExtra, ModelError
 from agent.models import cache_dir, catalogue
+from audio.offline import offline
 
 if TYPE_CHECKING:
     import torch
@@ -48,9 +48,9 @@ def from_hub(name: str) -> Path:
     import huggingface_hub
 
     hub: Any = huggingface_hub
-    offline = os.environ.get("BACKCHAT_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    here = offline() is not None
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=offline))
+        return Path(hub.snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=here))
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{name} is nothing on this machine and cannot be had from the model hub "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,6 +12,7 @@ import numpy as np
 from audio import torch_library
 from audio.errors import EngineFault, MissingExtra, ModelError
 from audio.frame import HEARING_RATE, Samples
+from audio.offline import offline
 from audio.stt.mel import log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
 from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt
@@ -176,7 +176,7 @@ def _loaded(weights: Path, number: Any) -> tuple[Any, dict[str, int]]:
     library.utils.logging.disable_progress_bar()
     library.utils.logging.set_verbosity_error()
     name = weights.as_posix()
-    here = os.environ.get("BACKCHAT_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    here = offline() is not None
     if not WhisperTorch.fetches(name) and not WhisperTorch.takes(weights):
         what = f"its model is of the kind {kind}" if (kind := _kind(weights)) else "no model is"
         raise ModelError(f"{name}: {what}, no Whisper in transformers' format; {_CURE}")

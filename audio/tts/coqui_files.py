@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audio.errors import ConfigError, MissingExtra, ModelError
+from audio.offline import offline
 
 
 def fetched(name: str) -> Path:
@@ -21,7 +22,13 @@ def fetched(name: str) -> Path:
 
     library: Any = ModelManager
     try:
-        model, _, _ = library(progress_bar=False).download_model(name)
+        manager = library(progress_bar=False)
+        if variable := offline():
+            kept = Path(manager.output_prefix) / name.replace("/", "--")
+            if kept.is_dir():
+                return kept
+            raise ModelError(f"{name} is not on this machine and {variable} is set; unset it to download")
+        model, _, _ = manager.download_model(name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"Coqui cannot fetch {name!r} ({reason}); check the name and the network") from error

@@ -15,6 +15,7 @@ import numpy as np
 
 from audio import torch_library
 from audio.errors import ConfigError, MissingExtra, ModelError
+from audio.offline import offline
 from audio.tts import Speech, on_torch
 from audio.tts.reading import Reader, sounding
 from audio.tts.torch_vits import TorchVits
@@ -172,13 +173,13 @@ def _loaded(weights: Path) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("MMS needs transformers; type: pip install 'backchat[torch]'") from error
     library: Any = transformers
-    name = weights.as_posix()
+    name, here = weights.as_posix(), offline() is not None
     try:
-        config = library.AutoConfig.from_pretrained(name)
+        config = library.AutoConfig.from_pretrained(name, local_files_only=here)
         if config.model_type != "vits":
             raise ModelError(f"tts.model: {name} is a model of the kind {config.model_type}, no VITS")
-        model = library.VitsModel.from_pretrained(name)
-        return model, library.VitsTokenizer.from_pretrained(name)
+        model = library.VitsModel.from_pretrained(name, local_files_only=here)
+        return model, library.VitsTokenizer.from_pretrained(name, local_files_only=here)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{name} cannot be loaded as a VITS of transformers ({reason})") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,15 @@ def test_errors_say_what_is_wrong(tiny: Path, tmp_path: Path) -> None:
         Coqui(weights=tmp_path)
     assert Coqui.fetches("tts_models/en/ljspeech/vits")
     assert not Coqui.fetches("piper-joe")
+
+
+def test_offline_means_no_network_at_all(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKCHAT_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as loading torch would, and for good
+    monkeypatch.setenv("TTS_HOME", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("used the network"))
+    name = Path("tts_models/en/ljspeech/vits")
+    with pytest.raises(ModelError, match=f"^{name} is not on this machine and BACKCHAT_OFFLINE is set"):
+        Coqui(weights=name)
+    shutil.copytree(tiny, tmp_path / "tts" / "tts_models--en--ljspeech--vits")
+    assert Coqui(weights=name).rate == Coqui(weights=tiny).rate

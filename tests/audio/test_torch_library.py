@@ -1,4 +1,4 @@
-"""torch is loaded with threads that soon sleep when they wait, whoever needs it first."""
+"""What torch and the model hubs' library are told before they are loaded, whoever needs them first."""
 
 from __future__ import annotations
 
@@ -16,24 +16,32 @@ CONSTRUCTORS = {
 }
 
 
-@pytest.mark.parametrize("engine", CONSTRUCTORS)
-def test_openmp_s_threads_spin_for_microseconds_only(engine: str) -> None:
-    """OpenMP says itself, as it is loaded, what it was told."""
+@pytest.fixture(scope="module", params=CONSTRUCTORS)
+def offline(request: pytest.FixtureRequest) -> subprocess.CompletedProcess[str]:
+    """A process that asks an engine for a hub's model, when that is forbidden."""
     program = (
-        f"from pathlib import Path\n{CONSTRUCTORS[engine]}\n"
-        "try: Engine(weights=Path('nowhere/at/all'), device='cpu')\n"
+        "import socket\n"
+        "socket.getaddrinfo = lambda *given, **_: print('asked for', given[0])\n"
+        f"from pathlib import Path\n{CONSTRUCTORS[request.param]}\n"
+        "try: Engine(weights=Path('nobody/nothing'), device='cpu')\n"
         "except Exception as error: print(type(error).__name__)\n"
     )
-    surroundings = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))
-    }
-    done = subprocess.run(
+    told = ("OMP_", "GOMP_", "HF_", "TRANSFORMERS_", "DISABLE_TELEMETRY")
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(told)}
+    return subprocess.run(
         [sys.executable, "-c", program],
-        env=surroundings | {"OMP_DISPLAY_ENV": "verbose", "BACKCHAT_OFFLINE": "1", "HF_HUB_OFFLINE": "1"},
+        env=surroundings | {"OMP_DISPLAY_ENV": "verbose", "BACKCHAT_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == "ModelError"
-    told = [line for line in done.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
-    assert told, done.stderr
+
+
+def test_offline_means_no_network_at_all(offline: subprocess.CompletedProcess[str]) -> None:
+    assert offline.stdout.split("\n") == ["ModelError", ""], offline.stderr
+
+
+def test_openmp_s_threads_spin_for_microseconds_only(offline: subprocess.CompletedProcess[str]) -> None:
+    """OpenMP says itself, as it is loaded, what it was told."""
+    told = [line for line in offline.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
+    assert told, offline.stderr
     assert all("'20000'" in line for line in told)
