@@ -103,6 +103,8 @@ def test_what_a_session_used_is_given_back_soon(monkeypatch: pytest.MonkeyPatch)
             async with serving.running(pool) as address:
                 for _ in range(6):
                     (await speaking(address)).transport.abort()
+                    while not pool.idle:
+                        await anyio.sleep(0.01)
                 with anyio.move_on_after(5):
                     while not pool.idle or detectors() > before:
                         await anyio.sleep(0.05)
