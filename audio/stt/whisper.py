@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from audio import torch_library
 from audio.errors import EngineFault, ModelError
 from audio.frame import HEARING_RATE, Samples
 from audio.stt.mel import log_mel
@@ -43,12 +44,13 @@ class Whisper(ShortWindow):
         try:
             # Against float32, int8 takes about half the time and gets 1 word in 100 more wrong (tiny.en,
             # 880 words: 33 against 24 errors, nearly all of them in one hard synthetic voice).
-            self._model: Any = engine.models.Whisper(
-                str(weights),
-                device=device,
-                compute_type="int8" if device == "cpu" else "float16",
-                intra_threads=threads or max(1, physical_cores() // 2),
-            )
+            with torch_library.threads_kept():
+                self._model: Any = engine.models.Whisper(
+                    str(weights),
+                    device=device,
+                    compute_type="int8" if device == "cpu" else "float16",
+                    intra_threads=threads or max(1, physical_cores() // 2),
+                )
         except (RuntimeError, ValueError, MemoryError) as error:
             if device == "cuda":
                 raise ModelError(

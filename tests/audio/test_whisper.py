@@ -403,6 +403,18 @@ def test_confidence_and_no_speech_are_told(whisper: Whisper, questions):
 
 
 @pytest.mark.model
+def test_it_leaves_torch_all_its_threads(weights: Path):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        Whisper(weights, threads=1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.model
 def test_truncated_weights_are_one_clear_line(weights: Path, tmp_path: Path):
     for name in ("config.json", "vocabulary.txt"):
         (tmp_path / name).write_bytes((weights / name).read_bytes())
