@@ -5,7 +5,7 @@ A Piper voice is converted while it is loaded, so that a machine without any mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 
 from audio import torch_library
 from audio.errors import ConfigError, ModelError
-from audio.tts import Speech, on_torch
+from audio.tts import on_torch
 from audio.tts.coqui_files import config_of, fetched, quiet, weights_in
 from audio.tts.coqui_text import Symbols
 from audio.tts.torch_vits import TorchVits
 from audio.tts.vits_from_piper import converted
 
 
-class Coqui:
+class Coqui(TorchVits):
     """Speaks with one VITS model.
 
     weights: a folder with a config.json and the model's .pth, as Coqui's training and downloads leave it; a
@@ -49,26 +49,12 @@ class Coqui:
         with quiet():
             model, symbols = _loaded(torch, weights)
         network = _Network(torch, model, where, _speaker(model, voice), noise)
-        self._vits = TorchVits(torch, network, symbols, speed, seed)
+        super().__init__(torch, network, symbols, speed, seed)
 
     @staticmethod
     def fetches(model: str) -> bool:
         """Whether it is one of Coqui's own names."""
         return model.startswith("tts_models/")
-
-    @property
-    def rate(self) -> int:
-        """What the model was made with, most often 22,050 Hz."""
-        return self._vits.network.rate
-
-    def warm(self) -> None:
-        """Speak once, unheard: the first run is slower."""
-        for _ in self.stream("Warming up."):
-            pass
-
-    def stream(self, text: str) -> Iterator[Speech]:
-        """Yield `text` as speech, as `TorchVits.stream` says. Raises EngineFault when synthesis fails."""
-        return self._vits.stream(text)
 
 
 class _Network:

@@ -7,7 +7,7 @@ from the real classes and saved and loaded by their own code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ import numpy as np
 from audio import torch_library
 from audio.errors import ConfigError, MissingExtra, ModelError
 from audio.offline import offline
-from audio.tts import Speech, on_torch
+from audio.tts import on_torch
 from audio.tts.reading import Reader, sounding
 from audio.tts.torch_vits import TorchVits
 
 
-class MMS:
+class MMS(TorchVits):
     """Speaks with one `VitsModel`.
 
     weights: a folder that `save_pretrained` left, or a hub's name of a model ("facebook/mms-tts-eng").
@@ -48,26 +48,12 @@ class MMS:
         where = torch_library.device(torch, device, "tts.device")
         model, tokenizer = _loaded(weights)
         network = _Network(torch, model, where, _speaker(model, voice), noise)
-        self._vits = TorchVits(torch, network, _Letters(tokenizer), speed, seed)
+        super().__init__(torch, network, _Letters(tokenizer), speed, seed)
 
     @staticmethod
     def fetches(model: str) -> bool:
         """Whether it is a hub's name, and no folder here."""
         return re.fullmatch(r"[\w.-]+/[\w.-]+", model) is not None and not Path(model).exists()
-
-    @property
-    def rate(self) -> int:
-        """What the model was made with; 16,000 Hz for MMS."""
-        return self._vits.network.rate
-
-    def warm(self) -> None:
-        """Speak once, unheard: the first run is slower."""
-        for _ in self.stream("Warming up."):
-            pass
-
-    def stream(self, text: str) -> Iterator[Speech]:
-        """Yield `text` as speech, as `TorchVits.stream` says. Raises EngineFault when synthesis fails."""
-        return self._vits.stream(text)
 
 
 class _Letters:

@@ -60,7 +60,7 @@ class Alphabet(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class TorchVits:
     """Speaks with a network. speed: 0.5 (slow) to 2. seed: fixes the noise; None is random."""
 
@@ -70,6 +70,16 @@ class TorchVits:
     speed: float
     seed: int | None
     plan: Plan = STREAMED
+
+    @property
+    def rate(self) -> int:
+        """What the model was made with (Hz)."""
+        return self.network.rate
+
+    def warm(self) -> None:
+        """Speak once, unheard: the first run is slower."""
+        for _ in self.stream("Warming up."):
+            pass
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, several parts a sentence, each as soon as it is decoded.

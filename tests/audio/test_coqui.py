@@ -39,7 +39,7 @@ def joined(parts: list[Speech]) -> Samples:
 
 def whole(voice: Coqui, text: str, monkeypatch: pytest.MonkeyPatch) -> list[Speech]:
     with monkeypatch.context() as patch:
-        patch.setattr(voice._vits, "plan", WHOLE)
+        patch.setattr(voice, "plan", WHOLE)
         return list(voice.stream(text))
 
 
@@ -77,7 +77,7 @@ def test_a_converted_voice_is_one_that_coqui_itself_speaks_with(tmp_path: Path) 
     theirs.load_checkpoint(config, str(tmp_path / "model_file.pth"), eval=True)
     theirs.inference_noise_scale = theirs.inference_noise_scale_dp = 0.0
     text = "The lighthouse keeper climbed the stairs."
-    ids, _ = voice._vits.alphabet.encoded(voice._vits.alphabet.reader._said(text))
+    ids, _ = voice.alphabet.encoded(voice.alphabet.reader._said(text))
     with torch.inference_mode():
         said = theirs.inference(torch.tensor([ids]))["model_outputs"].reshape(-1).numpy()
     ours = joined(list(voice.stream(text)))
@@ -94,13 +94,13 @@ def test_a_model_of_letters(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert parts[0].start == 0
     assert parts[-1].end == len(STORY)
     assert all(a.end == b.start for a, b in itertools.pairwise(parts))
-    assert voice._vits.network.halo == 13
+    assert voice.network.halo == 13
 
 
 def test_too_small_a_halo_is_heard(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voice = Coqui(weights=tiny)
     expected = joined(whole(voice, STORY, monkeypatch))
-    monkeypatch.setattr(voice._vits.network, "halo", 2)
+    monkeypatch.setattr(voice.network, "halo", 2)
     assert np.abs(joined(list(voice.stream(STORY))) - expected).max() > 1e-4
 
 
@@ -130,14 +130,14 @@ def test_seed_speed_and_silence(tiny: Path) -> None:
 
 def test_closing_stops_within_one_chunk(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voice, runs = Coqui(weights=tiny), 0
-    sounded = voice._vits.network.sounded
+    sounded = voice.network.sounded
 
     def counted(latent):
         nonlocal runs
         runs += 1
         return sounded(latent)
 
-    monkeypatch.setattr(voice._vits.network, "sounded", counted)
+    monkeypatch.setattr(voice.network, "sounded", counted)
     stream = voice.stream(STORY * 3)
     next(stream)
     stream.close()

@@ -34,12 +34,12 @@ def samples(voice: MMS, text: str = TEXT) -> np.ndarray:
 
 def test_chunks_are_what_the_whole_is(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voice = MMS(weights=weights)
-    assert (voice._vits.network.halo, voice._vits.network.hop, voice.rate) == (13, 256, 16_000)
+    assert (voice.network.halo, voice.network.hop, voice.rate) == (13, 256, 16_000)
     parts = list(voice.stream(TEXT))
     assert len(parts) > 1
     assert [TEXT[w.start : w.end] for part in parts for w in part.words] == TEXT.split()
     chunked = np.concatenate([part.samples for part in parts])
-    monkeypatch.setattr(voice._vits, "plan", Plan(first=10**6, largest=10**6))
+    monkeypatch.setattr(voice, "plan", Plan(first=10**6, largest=10**6))
     assert np.abs(chunked - samples(voice)).max() <= 1e-4
 
 
