@@ -28,7 +28,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine. cure: what to type or do where it is not ready. source: the package that offers it.
+    """One engine. cure: what to type or do where it is not ready, or what it will do itself. source: the package that offers it.
 
     chosen: whether the settings name it.
     """
@@ -124,8 +124,8 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
     own = getattr(factory, "fetches", None)
     if not model:
         return "weights missing", f"give them with --set {kind}.model=PATH"
-    if own and own(model):  # it has its own way to them, which only trying would show
-        return "ready", ""
+    if own and own(model):  # it has its own way to them; whether they are here only trying would show
+        return "ready", f"fetches {model} where it is not here yet"
     try:
         here = models.locate(model) if model in models.catalogue() else models.resolve(model)
     except ModelError as error:

@@ -85,6 +85,11 @@ class VisionLanguage:
         """Whether the engine itself gets what `llm.model` names: a model on a hub."""
         return on_hub(model)
 
+    @staticmethod
+    def takes(weights: Path) -> bool:
+        """Whether what lies at `weights` may be a model that sees: it says how to prepare a picture."""
+        return any((weights / f"{name}_config.json").is_file() for name in ("preprocessor", "processor"))
+
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yield the answer to `messages` and their pictures, one item a token; an item may be empty.
 

@@ -73,8 +73,17 @@ def test_weights_in_another_format_are_not_taken_for_its_own(tmp_path: Path):
     assert "--set stt.model=" in other.cure
     (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
     assert of(listing(chosen), "stt", "whisper-torch").state == "ready"
-    hub = load(None, ["stt.engine=whisper-torch", "stt.model=a/b"])
-    assert of(listing(hub), "stt", "whisper-torch").state == "ready"
+    hub = of(listing(load(None, ["stt.engine=whisper-torch", "stt.model=a/b"])), "stt", "whisper-torch")
+    assert (hub.state, hub.cure) == ("ready", "fetches a/b where it is not here yet")
+
+
+def test_a_model_without_eyes_is_not_taken_for_one_that_sees(tmp_path: Path):
+    chosen = load(None, ["llm.engine=vlm", f"llm.model={tmp_path}"])
+    (tmp_path / "config.json").write_text("{}")
+    blind = of(listing(chosen), "llm", "vlm")
+    assert (blind.state, "--set llm.model=" in blind.cure) == ("weights missing", True)
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    assert of(listing(chosen), "llm", "vlm").state == "ready"
 
 
 def test_engines_of_other_packages_are_listed_unloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
