@@ -28,9 +28,9 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine. cure: what to type or do where it is not ready, or what it will do itself. source: the package that offers it.
+    """One engine. cure: what to type or do where it is not ready, or what it will do of itself.
 
-    chosen: whether the settings name it.
+    source: the package that offers it. chosen: whether the settings name it.
     """
 
     kind: Kind

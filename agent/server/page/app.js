@@ -161,6 +161,7 @@ function follow(message) {
       break;
     case "response.done":
       if (document.body.dataset.state === "thinking") show("listening");
+      if (message.response.status === "completed") trouble(""); // what was told before is over
       break;
     case "conversation.item.truncated":
       captions.settle(message.item_id, message.transcript);
