@@ -23,6 +23,9 @@ ALIKE = 0.7
 ECHO = 0.7
 """Share of the words heard that must be the agent's, in its order."""
 
+AGAIN, AT_ONCE = 0.4, 0.3
+"""Seconds after the agent speaks on within which its echo begins, and after it falls silent, is over."""
+
 _LEFT_OUT = 0.15
 """What a word of the agent's costs that was not heard: a canceller lets only parts of an echo through."""
 
@@ -48,6 +51,8 @@ class EchoGuard:
     def __init__(self, is_stop: Callable[[str], bool]) -> None:
         self._is_stop = is_stop
         self._said: deque[_Said] = deque()
+        self._resumed = self._held = -60.0
+        self._suspected = False
 
     def said(self, text: str, begin: float, finish: float) -> None:
         """The agent says `text`, a word as a rule, from `begin` to `finish` (s, session clock), in order."""
@@ -56,15 +61,29 @@ class EchoGuard:
         while self._said and self._said[0].finish < begin - KEPT:
             self._said.popleft()
 
+    def resumed(self, at: float, *, suspected: bool) -> None:
+        """The agent speaks on at `at` (s). suspected: it may have fallen silent for its own echo."""
+        self._resumed, self._suspected = at, suspected
+
+    def held(self, at: float, onset: float) -> None:
+        """The agent falls silent at `at` (s), for something that began at `onset`."""
+        self._held = at
+        self._suspected &= onset < self._resumed + AGAIN
+
     def is_echo(self, words: str, begin: float, finish: float) -> bool:
         """Whether `words`, heard from `begin` to `finish`, are what the agent was saying then.
 
         Fuzzy: words misheard, left out, joined, split, or cut at either end still match. A person who
         takes up a word of the agent's in a sentence of their own is no echo.
+
+        Whatever the words, so is what twice running begins as the agent speaks on, and ends as it falls
+        silent: a canceller that has lost the room lets through scraps that nobody can compare.
         """
         heard = _words(words)
         if not heard or self._is_stop(words):
             return False
+        if self._suspected and finish < self._held + AT_ONCE:
+            return True
         short = len(heard) < 3
         slack = SHORT_SLACK if short else SLACK
         spoken = [s.word for s in self._said if s.begin <= finish + slack and s.finish >= begin - slack]

@@ -18,7 +18,7 @@ from agent.history import History
 from agent.pipeline import Pipeline
 from agent.settings import Config
 from agent.turn import Turn
-from agent.turntaking import Action, Drop, Duck, Hold, Listen, Prepare, Release, Resume, Yield
+from agent.turntaking import Action, Drop, Duck, Hold, Kind, Listen, Prepare, Release, Resume, Yield
 from agent.understanding import Understanding
 from audio.frame import Frame
 from audio.playback import Playback
@@ -60,6 +60,9 @@ class Floor:
         self._captions = Captions()
         self._reading = False
         """A partial transcript is being made: a slow machine must not fall behind with them."""
+        self._aside: Kind = "nothing"
+        """What the words said over the reply are, by what has been understood of them."""
+        self._onset = 0.0
         self._last: Frame | None = None
         """What was said over the reply, up to the last pause."""
 
@@ -116,6 +119,8 @@ class Floor:
                 self._playback.duck()
             case Hold():
                 self._playback.pause()
+                self._aside = "nothing"
+                self._understanding.guard.held(now, self._onset)
                 self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
             case Resume(why, again):
                 self._resume(turn, why, again)
@@ -132,6 +137,7 @@ class Floor:
         if not self._playback.held:
             self._playback.resume()
             return
+        self._understanding.guard.resumed(self._bridge.now(), suspected=self._aside in ("nothing", "echo"))
         point = turn.resume_point(again=again)
         self._playback.resume(point)
         self._ears.cut()
@@ -177,7 +183,7 @@ class Floor:
             self._emit(ev.Partial(now, *self._captions.show(text)))
         turn = self._turn
         if turn is not None and turn.gate.is_set():
-            kind = self._understanding.aside(said, turn.heard(now), audio)
+            self._aside = kind = self._understanding.aside(said, turn.heard(now), audio)
             self._emit(ev.Overheard(now, turn.number, text, kind))
             self._do(self._ears.policy.words(text, kind, final))
         elif turn is None and text:
@@ -187,6 +193,7 @@ class Floor:
         self.view.watch(event)
         if isinstance(event, ev.SpeechStarted):
             self._captions.begin()
+            self._onset = event.at
         self._watch(event)
 
     def _emit(self, event: ev.Event) -> None:

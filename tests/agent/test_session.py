@@ -147,6 +147,23 @@ def test_talking_over_it_stops_it_and_only_what_was_heard_is_kept(tmp_path: Path
     assert np.abs(silent).max() < 10 ** (-50 / 20)
 
 
+@pytest.mark.parametrize(
+    ("gap", "seconds", "cut"),
+    [(0.35, 0.2, False), (0.7, 0.2, True), (0.35, 1.0, True)],
+    ids=["with the voice, twice", "after it has gone on", "on into its silence"],
+)
+def test_what_begins_and_ends_with_the_voice_is_its_echo(
+    tmp_path: Path, gap: float, seconds: float, cut: bool
+) -> None:
+    """A scrap of it that no word list knows, right after the agent spoke on from another one."""
+    heard = scripted.join(scripted.loud(0.2), scripted.silent(gap), scripted.loud(seconds))
+    engines = scripted.engines(["Tell me a story.", "", "20."], [STORY, "Yes."])
+    lines = [Line(scripted.loud(0.5)), Line(heard, "over", 3.0)]
+    events, _ = talk(tmp_path, engines, lines, "turns.pause=0.1")
+    assert [e.kind for e in of(events, ev.Overheard)] == ["nothing", "words" if cut else "echo"]
+    assert of(events, ev.TurnEnded)[0].reason == ("interrupted" if cut else "finished")
+
+
 def test_the_model_is_held_back_by_the_ear(tmp_path: Path) -> None:
     reply = " ".join(f"This is sentence number {i} of a very long answer." for i in range(60))
     engines = scripted.engines(["Talk.", "Stop."], [reply, "Yes."])
