@@ -189,9 +189,6 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         await visitor.state("speaking")
         await visitor.picture("speaking")
         await visitor.state("hearing")
-        heard = await visitor.heard()
-        assert heard.startswith("Once upon a time")
-        assert len(heard) < len(STORY) / 2
         await visitor.state("interrupted")
         await visitor.state("speaking")
         await visitor.state("listening")
@@ -200,7 +197,8 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         await expect(said).to_have_text(["Tell me a story.", "What time is it now?"])
         await expect(page.locator("article.agent").first).to_have_class("agent cut")
         held = await visitor.heard(0)
-        assert held in (heard, next_word(heard)), "the word that was cut may count as heard"
+        assert STORY.startswith(held)
+        assert len("Once upon a time") <= len(held) < len(STORY) / 2
         await expect(page.locator("article.agent span.heard").last).to_have_text("noon.")
         await visitor.type("Thanks.")
         await expect(page.locator("article.agent span.heard").last).to_have_text("Fine.", timeout=SOON)
