@@ -128,6 +128,6 @@ def run() -> Results:
         weights = models.resolve("piper-joe", progress)
     piper, coqui = Piper(weights=weights), Coqui(weights=weights)
     chunks(results, "piper", piper, lambda plan: setattr(piper, "_plan", plan))
-    chunks(results, "coqui", coqui, lambda plan: setattr(coqui._vits, "plan", plan))
+    chunks(results, "coqui", coqui, lambda plan: setattr(coqui, "plan", plan))
     words_and_times(results, {"piper": piper, "coqui": coqui})
     return results
