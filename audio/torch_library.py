@@ -41,9 +41,11 @@ def threads_kept() -> Generator[None]:
     """
     torch = sys.modules.get("torch")
     threads: int = torch.get_num_threads() if torch else 0
-    yield
-    if torch:
-        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
 
 
 def device(torch: Any, name: str, setting: str) -> Any:

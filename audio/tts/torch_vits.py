@@ -60,7 +60,7 @@ class Alphabet(Protocol):
         ...
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TorchVits:
     """Speaks with a network. speed: 0.5 (slow) to 2. seed: fixes the noise; None is random."""
 
