@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -19,28 +18,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 LARGEST_PICTURE = 300_000
 COMMAND = re.compile(r"^(?:\.venv/bin/)?backchat (?P<rest>.+?)(?:\s{2,}#.*)?$")
-
-
-def tree() -> list[str]:
-    """Every file that the tree shows, as a path from the root."""
-    block = next(text for _, text in BLOCKS if text.startswith("agent/  "))
-    found, folder = [], ""
-    for line in block.splitlines():
-        name = line.split()[0]
-        if line.startswith(" "):
-            found.append(folder + name)
-        else:
-            folder = name
-            assert (ROOT / folder).is_dir(), folder
-    return found
-
-
-def files(folder: str) -> Iterator[str]:
-    """Every file in a folder that the tree should show. A package's own line stands for its `__init__.py`."""
-    for path in sorted((ROOT / folder).rglob("*")):
-        named = path.relative_to(ROOT / folder).as_posix()
-        if path.is_file() and "__pycache__" not in path.parts and named not in ("py.typed", "__init__.py"):
-            yield f"{folder}/{named}"
 
 
 def commands() -> list[str]:
@@ -57,16 +34,9 @@ def paths() -> list[str]:
     return [*named, *re.findall(r"\]\((?!https?:)([^)#]+)\)", README)]
 
 
-@pytest.mark.parametrize("folder", ["agent", "audio", "configs", "scripts"])
-def test_tree_shows_every_file(folder: str):
-    shown = [path for path in tree() if path.startswith(f"{folder}/")]
-    whole = tuple(path for path in shown if path.endswith("/"))  # one line for a folder of like files
-    assert sorted(shown) == sorted({*(f for f in files(folder) if not f.startswith(whole)), *whole})
-
-
 def test_every_path_exists():
     named = paths()
-    assert {"agent/pipeline.py", "docs/timeline.png", "configs/local.toml"} <= set(named)
+    assert {"docs/timeline.png", "configs/local.toml"} <= set(named)
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
