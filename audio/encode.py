@@ -1,4 +1,4 @@
-"""Sound as the bytes of a format, while it is made. Knows neither files nor who gets the bytes."""
+"""Sound as the bytes of a format, while it is made or whole. Knows neither files nor who gets the bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from audio.frame import Samples
+from audio.frame import Samples, resample
+from audio.resampler import Resampler
 
 Format = Literal["wav", "pcm", "mp3", "opus"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -18,6 +19,25 @@ MEDIA: dict[Format, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
 }
+
+_WHOLE = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".oga": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".aiff": ("AIFF", "PCM_16"),
+    ".aif": ("AIFF", "PCM_16"),
+}
+ENDINGS = tuple(_WHOLE)
+"""What a sound file's name may end in: the ending chooses its format."""
+
+_OPUS_RATE = 48_000
+"""What Opus is given, in Hz, where a voice has none of its own rates (8, 12, 16, 24 and 48 kHz)."""
+
+_BLOCK = 1 << 16
+"""Samples that an encoder is given at a time."""
 
 _UNKNOWN = 0xFFFF_FFFF
 """The length that a WAV header gives when nobody knows it yet; players then read to the end."""
@@ -35,6 +55,8 @@ class Encoder:
         self._file: Any = None
         self._tagged = kind == "mp3"
         self._header = _wav_header(rate) if kind == "wav" else b""
+        coded = _coded_rate(rate) if kind == "opus" else rate
+        self._resampler = Resampler(rate, coded) if coded != rate else None
         if kind not in ("wav", "pcm"):
             import soundfile
 
@@ -45,7 +67,7 @@ class Encoder:
             self._file = soundfile.SoundFile(
                 sink,
                 "w",
-                samplerate=rate,
+                samplerate=coded,
                 channels=1,
                 format=name,
                 subtype=subtype,
@@ -55,7 +77,7 @@ class Encoder:
     def feed(self, samples: Samples) -> bytes:
         """Take float32 (n,); give the bytes that are ready, which may be none."""
         if self._file is not None:
-            self._file.write(samples)
+            self._file.write(self._resampler.feed(samples) if self._resampler else samples)
             return self._without_tag(self._sink.fresh())
         header, self._header = self._header, b""
         return header + pcm16(samples)
@@ -64,6 +86,8 @@ class Encoder:
         """The rest. Nothing may be fed after that."""
         if self._file is None:
             return self.feed(np.zeros(0, np.float32))
+        if self._resampler:
+            self._file.write(self._resampler.finish())
         self._file.close()
         return self._without_tag(self._sink.fresh())
 
@@ -77,6 +101,28 @@ class Encoder:
             if not any(data[4:64]):
                 return data[max(0, data.find(data[:2], 4)) :]
         return data
+
+
+def whole(samples: Samples, rate: int, ending: str) -> bytes:
+    """Mono sound, float32 (n,) at `rate` Hz, as the bytes of a file whose name ends in one of `ENDINGS`.
+
+    What lies outside [-1, 1] is clipped. Opus gets another rate where `rate` is none of its own.
+    """
+    import soundfile
+
+    kind, subtype = _WHOLE[ending]
+    coded = _coded_rate(rate) if subtype == "OPUS" else rate
+    clipped = np.clip(resample(samples, rate, coded), -1.0, 1.0)
+    data = io.BytesIO()
+    with soundfile.SoundFile(data, "w", coded, 1, subtype, format=kind) as file:
+        for start in range(0, len(clipped), _BLOCK):  # libvorbis keeps what one call gives it on the stack
+            file.write(clipped[start : start + _BLOCK])
+    return data.getvalue()
+
+
+def _coded_rate(rate: int) -> int:
+    """The rate at which Opus codes a sound of `rate` Hz."""
+    return rate if rate in (8_000, 12_000, 16_000, 24_000, 48_000) else _OPUS_RATE
 
 
 def pcm16(samples: Samples) -> bytes:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio.decode import BLOCK, blocks, opened
+from audio.encode import ENDINGS, whole
 from audio.errors import AudioFileError
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.resampler import Resampler
@@ -72,6 +73,26 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
     _refuse_nan(samples)
     with _replacing(path) as part:
         _write_pcm(part, [_pcm(samples)], channels=1, rate=rate)
+
+
+def check_ending(path: Path) -> str:
+    """The ending of a sound file's name, in small letters. AudioFileError when it is no format to write."""
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        named = f"no sound is written as {ending}" if ending else "the name does not say which format"
+        raise AudioFileError(f"{path}: {named}; end it in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+    return ending
+
+
+def write_sound(path: Path, samples: Samples, rate: int) -> None:
+    """Write mono samples, shape (n,), in the format that the ending of `path` names (`encode.ENDINGS`).
+
+    Otherwise as `write_wav`. Raises AudioFileError also for an ending that names no format to write.
+    """
+    ending = check_ending(path)
+    _refuse_nan(samples)
+    with _replacing(path) as part:
+        part.write_bytes(whole(samples, rate, ending))
 
 
 class Recorder:

@@ -153,6 +153,26 @@ def test_surround_sound_at_96_khz_is_answered(tmp_path: Path):
     assert "agent   A bell." in ended.out
 
 
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.wav.txt", "a", "WAV"])
+def test_say_refuses_an_ending_that_names_no_format_before_anything_is_loaded(tmp_path: Path, name: str):
+    ended = backchat("say", "Hello.", "-o", name, "--voice", "nobody", folder=tmp_path)
+    one_line(ended, 2, f"{name}: ", "end it in .wav, .flac, .mp3, .ogg, .oga, .opus, .aiff or .aif")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", str(QUESTION), "--out", "a.mp3"),
+        ("simulate", str(ROOT / "configs" / "scenarios" / "story.toml"), "--out", "a.mp3"),
+        ("talk", "--record", "a.mp3"),
+    ],
+)
+def test_a_folder_that_is_named_as_a_sound_file_is_one_line(tmp_path: Path, words: tuple[str, ...]):
+    one_line(backchat(*words, folder=tmp_path), 2, f"a.mp3: {words[-2]} names a folder", "leave .mp3 out")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("out", ["file", "file/below", "/proc/nowhere"])
 def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, out: str):
     (tmp_path / "file").write_text("precious")

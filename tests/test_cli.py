@@ -124,6 +124,14 @@ def test_say_writes_what_is_given_or_piped_in(tmp_path: Path):
     assert (soundfile.read(tmp_path / "b.wav")[0] == first).all()
 
 
+def test_say_writes_the_format_that_the_name_asks_for(tmp_path: Path):
+    for name, kind in (("a.mp3", "MP3"), ("a.FLAC", "FLAC"), ("a.opus", "OGG")):
+        assert piped("say", "Hello there.", "-o", tmp_path / name).returncode == 0
+        info = soundfile.info(tmp_path / name)
+        assert info.format == kind
+        assert 0.5 < info.duration < 3
+
+
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BACKCHAT_CACHE", str(tmp_path / "cache"))

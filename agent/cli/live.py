@@ -52,13 +52,15 @@ def talk(
     """
     from agent import engines, models
     from agent.bridge import run_real
-    from agent.cli.outputs import write_all
+    from agent.cli.outputs import check_folder, write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
     from audio.files import Recorder
     from audio.portaudio import check_devices
 
     config = configured(**options)
+    if record is not None:
+        check_folder("--record", record)
     check_devices(microphone, speaker)
     shows = Shows(image, camera, screen)
     with models.progress_bar() as progress:

@@ -34,12 +34,13 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     """
     from agent import engines, models
     from agent import events as ev
-    from agent.cli.outputs import write_all
+    from agent.cli.outputs import check_folder, write_all
     from agent.cli.view import print_line
     from agent.eye.image import open_image
     from agent.simulate import converse, read_line
 
     config = configured(**options)
+    check_folder("--out", out)
     lines = [read_line(argument) for argument in audio]
     shown = None if image is None else open_image(image)
     with models.progress_bar() as progress:
@@ -58,7 +59,12 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
 
 @click.command()
 @click.argument("text", required=False)
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a WAV file instead of playing.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write a file instead of playing: .wav, .flac, .mp3, .ogg, .opus.",
+)
 @click.option("--device", help="Speaker, by name or number from `backchat devices`.")
 @settings
 def say(text: str | None, out: Path | None, device: str | None, **options: Any) -> None:
@@ -66,6 +72,10 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     from agent import engines, models
 
     config = configured(**options)
+    if out is not None:
+        from audio.files import check_ending
+
+        check_ending(out)
     words = sys.stdin.read() if text in (None, "-") else text
     if not words or not words.strip():
         raise click.UsageError("there is nothing to say: give a text, or pipe one in")
@@ -73,10 +83,10 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
         voice = engines.load_one("tts", config, progress)
     if out is not None:
         from agent.aloud import render
-        from audio.files import write_wav
+        from audio.files import write_sound
 
         samples = render(words, voice)
-        write_wav(out, samples, voice.rate)
+        write_sound(out, samples, voice.rate)
         click.echo(f"{out}: {len(samples) / voice.rate:.1f} s")
         return
     from agent.aloud import play

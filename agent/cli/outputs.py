@@ -8,9 +8,17 @@ from pathlib import Path
 import click
 
 from agent import eventlog, report
-from agent.errors import MissingExtra
+from agent.errors import AudioFileError, MissingExtra
 from agent.events import Event
 from agent.timeline import draw
+from audio.encode import ENDINGS
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Refuse, before anything is loaded, a folder that is named as a sound file is. Raises AudioFileError."""
+    ending = folder.suffix
+    if ending.lower() in ENDINGS and not folder.is_dir():
+        raise AudioFileError(f"{folder}: {option} names a folder for conversation.wav; leave {ending} out")
 
 
 def write_all(folder: Path, seen: Sequence[Event]) -> None:

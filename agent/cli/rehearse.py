@@ -40,11 +40,13 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     Exits with 1 when an expectation fails.
     """
     from agent import scenario
+    from agent.cli.outputs import check_folder
     from agent.errors import ScriptError
     from agent.staging import Voices
 
     if len({path.stem for path in scenarios}) < len(scenarios):
         raise ScriptError("two scenarios have one file name: their results would share a folder; rename one")
+    check_folder("--out", out)
     chosen = [scenario.read(path) for path in scenarios]
     pairs: tuple[str, ...] = options.pop("pairs")
     configs = [configured(pairs=(*each.pairs, *pairs), **options) for each in chosen]

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from hypothesis import given
 
-from audio.encode import FORMATS, Encoder, Format, from_pcm16, pcm16
-from audio.frame import Samples
+from audio.encode import ENDINGS, FORMATS, Encoder, Format, from_pcm16, pcm16, whole
+from audio.frame import Samples, resample
 
 RATE = 24_000
 
@@ -59,3 +59,53 @@ def test_samples_survive_as_16_bit(values: list[float]):
 
 def test_half_a_sample_is_left_out():
     assert len(from_pcm16(b"\x00\x00\x01")) == 1
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 48_000])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_takes_every_voice_s_rate(kind: Format, rate: int):
+    """Opus knows neither 22,050 nor 44,100 Hz, and a Piper voice has the first."""
+    samples = (0.4 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype(np.float32)
+    encoder = Encoder(kind, rate)
+    data = encoder.feed(samples[: rate // 2]) + encoder.feed(samples[rate // 2 :]) + encoder.finish()
+    if kind == "pcm":
+        seconds = len(data) / 2 / rate
+    else:
+        decoded, got = soundfile.read(io.BytesIO(data), dtype="float32")
+        seconds = len(decoded) / got
+    assert seconds == pytest.approx(1.0, abs=0.1)
+
+
+CONTENT = {
+    ".wav": ("WAV", "PCM_16", 0.001),
+    ".flac": ("FLAC", "PCM_16", 0.001),
+    ".aiff": ("AIFF", "PCM_16", 0.001),
+    ".aif": ("AIFF", "PCM_16", 0.001),
+    ".mp3": ("MP3", "MPEG_LAYER_III", 0.02),
+    ".ogg": ("OGG", "VORBIS", 0.05),
+    ".oga": ("OGG", "VORBIS", 0.05),
+    ".opus": ("OGG", "OPUS", 0.05),
+}
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 24_000])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_name_s_ending_is_the_format_that_is_written(ending: str, rate: int):
+    """In full: as long as what was given, and the same at the same places."""
+    kind, subtype, error = CONTENT[ending]
+    t = np.arange(2 * rate) / rate
+    samples = (0.4 * np.sin(2 * np.pi * 440 * t) * (t > 0.5)).astype(np.float32)
+    with soundfile.SoundFile(io.BytesIO(whole(samples, rate, ending))) as file:
+        assert (file.format, file.subtype, file.channels) == (kind, subtype, 1)
+        back, got = file.read(dtype="float32"), file.samplerate
+    assert got == rate or subtype == "OPUS"
+    back = resample(back, got, rate)
+    assert len(back) == pytest.approx(2 * rate, abs=2)
+    count = min(len(back), 2 * rate)
+    off = back[:count] - samples[:count]
+    assert float(np.sqrt(np.mean(off**2))) < error
+
+
+def test_what_is_too_loud_is_clipped_and_does_not_wrap():
+    back, _ = soundfile.read(io.BytesIO(whole(np.array([3.0, -3.0], np.float32), 16_000, ".wav")))
+    assert back == pytest.approx([1.0, -1.0], abs=1e-4)
