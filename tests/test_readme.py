@@ -54,21 +54,21 @@ def test_the_picture_is_small():
 @pytest.mark.parametrize("line", commands())
 def test_command_is_one(line: str):
     words, command = shlex.split(line), backchat
-    context = click.Context(backchat, info_name="backchat")
+    context = click.Context(backchat, info_name="backchat", **backchat.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, inner, words = command.resolve_command(context, words)
         assert inner is not None
         assert name is not None
         command, context = inner, click.Context(inner, context, info_name=name)
     # An unknown option, a missing argument or one too many is a UsageError.
-    context = command.make_context(context.info_name, words)
+    context = command.make_context(context.info_name, words, context.parent)
     pairs, file = context.params.get("pairs", ()), context.params.get("file")
     config.load(ROOT / file if file else None, pairs)
 
 
 def test_every_command_of_backchat_is_shown():
     shown = {line.split()[0] for line in commands()}
-    assert set(backchat.list_commands(click.Context(backchat))) <= shown
+    assert set(backchat.list_commands(click.Context(backchat, **backchat.context_settings))) <= shown
 
 
 def test_settings_load(tmp_path: Path):
