@@ -14,14 +14,13 @@ from agent.llm import Message
 from agent.server import backchat_pb2 as pb
 from agent.server.line import Line, Sound
 from agent.server.metrics import Metrics
+from agent.server.outlet import RATE
 from agent.server.pool import Pool
 from agent.server.speech import say, words
 from agent.server.writing import Grain, Sampling, Written, grains, write
 from agent.settings import Config
 from audio.encode import from_pcm16, pcm16
 
-RATE = 24_000
-"""Hz of a client's sound that says nothing else."""
 SLOWEST, FASTEST = 8_000, 192_000
 """Hz that a client's sound may have."""
 GRAINS: dict[int, Grain] = {pb.TOKEN: "token", pb.CHUNK: "chunk", pb.SENTENCE: "sentence"}
@@ -161,9 +160,10 @@ async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseReque
 
 
 def _truncate(line: Line, wanted: pb.Truncate) -> None:
-    if not 0.0 <= wanted.seconds <= line.sent(wanted.turn) + 0.001:
-        raise RequestError(f"truncate: of reply {wanted.turn} {line.sent(wanted.turn):.2f} s were sent")
-    line.truncate(wanted.turn, wanted.seconds)
+    sent = line.sent(wanted.turn)
+    if not 0.0 <= wanted.seconds <= (sent + RATE // 1000) / RATE:
+        raise RequestError(f"truncate: of reply {wanted.turn} {sent / RATE:.2f} s were sent")
+    line.truncate(wanted.turn, round(wanted.seconds * RATE))
 
 
 def _chosen(config: Config, wish: pb.Settings) -> Config:

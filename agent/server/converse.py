@@ -11,6 +11,7 @@ from agent import events as ev
 from agent.errors import RequestError
 from agent.server.line import Line, Sound
 from agent.server.metrics import Metrics
+from agent.server.outlet import RATE
 from agent.server.pool import Pool
 from agent.server.speech import words
 from agent.server.stream import Streamed, Write
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 BOUNDARY = "backchat-part"
-RATE = 24_000
 TOLD = (ev.Transcribed, ev.TurnReleased, ev.Token, ev.AudioStarted, ev.WordHeard, ev.TurnEnded, ev.Error)
 """Events that a client is told of."""
 

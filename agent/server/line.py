@@ -18,12 +18,14 @@ from agent.engines import Engines
 from agent.errors import RequestError
 from agent.history import History
 from agent.server.intake import Intake
-from agent.server.outlet import BLOCK, Outlet, Reply, Voice
+from agent.server.outlet import BLOCK, RATE, Outlet, Reply, Voice
 from agent.server.pool import Seat
 from agent.session import Session
 from agent.settings import Config
 from audio.frame import Frame, Samples
 
+STEP = BLOCK / RATE
+"""Seconds of one block."""
 ITEMS_A_SECOND = 100
 """More things than a line sends in a second, by far: that many may wait for each second of the backlog."""
 
@@ -141,16 +143,16 @@ class Line:
         stt, limit = self._seat.engines.stt, self._config.limits.stt
         return (await self.bridge.call("stt", lambda: stt.transcribe(audio, final=True), limit)).text
 
-    def sent(self, turn: int) -> float:
-        """Seconds of that reply's sound that the client was sent."""
-        return self._replies[turn].sent if turn in self._replies else 0.0
+    def sent(self, turn: int) -> int:
+        """Samples (24 kHz) of that reply's sound that the client was sent."""
+        return self._replies[turn].sent if turn in self._replies else 0
 
     def position(self, turn: int, moment: float) -> float:
         """Seconds of that reply's sound that had sounded at `moment` (s, session's clock), as it was sent."""
         return self._replies[turn].position(moment) if turn in self._replies else 0.0
 
-    def truncate(self, turn: int, seconds: float) -> str | None:
-        """The client played only so much of what it was sent of that reply: no more was heard.
+    def truncate(self, turn: int, samples: int) -> str | None:
+        """The client played only so many samples (24 kHz) of what it was sent of that reply.
 
         A reply that still goes on is ended, and the history put right when it is; otherwise at once,
         and what is left of the reply is returned.
@@ -158,16 +160,16 @@ class Line:
         reply = self._replies.get(turn)
         if reply is None:
             return None
-        reply.played = seconds
+        reply.played = samples
         if turn == self._turn:
             self.cancel()
         elif reply.heard is not None:
-            self._shorten(reply, reply.heard)
+            self._shorten(reply, reply.heard, samples)
         return reply.heard
 
-    def _shorten(self, reply: Reply, heard: str) -> str:
+    def _shorten(self, reply: Reply, heard: str, played: int) -> str:
         """No more of it was heard than was played. Returns what was."""
-        reply.heard = heard[: reply.end_at(reply.played)]
+        reply.heard = heard[: reply.end_at(played)]
         self.history.unhear(heard, reply.heard)
         return reply.heard
 
@@ -189,9 +191,10 @@ class Line:
             case ev.Interrupted():
                 self._send_one(self._turn)  # the fade-out, so that the cut does not click
             case ev.TurnEnded(turn=turn) if turn in self._replies:
-                self._replies[turn].heard = event.heard
-                if self._replies[turn].played < float("inf"):
-                    kept = self._shorten(self._replies[turn], event.heard)
+                reply = self._replies[turn]
+                reply.heard = event.heard
+                if reply.played is not None:
+                    kept = self._shorten(reply, event.heard, reply.played)
                     event = replace(event, heard=kept, unheard=event.heard[len(kept) :] + event.unheard)
                 self._turn = 0 if turn == self._turn else self._turn
             case _:
@@ -229,19 +232,19 @@ class Line:
                 self._end(f"nothing was said for {self._limits.idle:g} s")
             if now > self._limits.longest:
                 self._end(f"a session may last {self._limits.longest:g} s")
-            if self._cursor < now - 5 * BLOCK:
-                self._cursor = now - BLOCK
-            while self._cursor + BLOCK <= now + (self._limits.lead if self._outlet.waiting else 0.0):
+            if self._cursor < now - 5 * STEP:
+                self._cursor = now - STEP
+            while self._cursor + STEP <= now + (self._limits.lead if self._outlet.waiting else 0.0):
                 self._send_one(self._turn)
-            await anyio.sleep(BLOCK / 2)
+            await anyio.sleep(STEP / 2)
 
     def _send_one(self, turn: int) -> None:
         speaking = self._outlet.waiting
-        samples = self._outlet.read(round(BLOCK * self._outlet.rate), self._cursor)
+        samples = self._outlet.read(BLOCK, self._cursor)
         if turn in self._replies and (speaking or samples.any()):
             self._replies[turn].note(self._cursor)
             self._put(Sound(self._cursor, turn, samples))
-        self._cursor += BLOCK
+        self._cursor += STEP
 
 
 def _with_voice(seat: Seat, voice: Voice) -> Engines:

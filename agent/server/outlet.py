@@ -10,8 +10,10 @@ from audio.frame import silence
 from audio.playback import Playback, Track
 from audio.tts import Speech, Synthesizer, Word
 
-BLOCK = 0.02
-"""Seconds of sound that are sent at a time."""
+RATE = 24_000
+"""Hz of what clients are sent."""
+BLOCK = 480
+"""Samples that are sent at a time: 20 ms."""
 
 
 class Reply:
@@ -19,13 +21,14 @@ class Reply:
 
     def __init__(self) -> None:
         self.words: list[tuple[float, int]] = []
-        self.played = float("inf")
+        self.played: int | None = None
+        """Samples of it that the client says it has played; None where it says nothing."""
         self.heard: str | None = None
         self._blocks: list[float] = []
 
     @property
-    def sent(self) -> float:
-        """Seconds of sound."""
+    def sent(self) -> int:
+        """Samples of sound."""
         return len(self._blocks) * BLOCK
 
     def note(self, moment: float) -> None:
@@ -35,16 +38,18 @@ class Reply:
     def position(self, moment: float) -> float:
         """Seconds of its sound that had sounded at `moment` of the session's clock."""
         index = bisect_right(self._blocks, moment)
-        return (index - 1) * BLOCK + min(moment - self._blocks[index - 1], BLOCK) if index else 0.0
+        if not index:
+            return 0.0
+        return (index - 1) * BLOCK / RATE + min(moment - self._blocks[index - 1], BLOCK / RATE)
 
-    def end_at(self, seconds: float) -> int:
-        """How many characters of it were heard when that much of its sound had been played."""
-        if seconds >= self.sent:
+    def end_at(self, samples: int) -> int:
+        """How many characters of it were heard when that many samples of its sound had been played."""
+        if samples >= self.sent:
             return max((end for _, end in self.words), default=0)
-        index = int(seconds / BLOCK)
-        moment = self._blocks[index] + seconds - index * BLOCK if self._blocks else 0.0
+        block, within = divmod(samples, BLOCK)
+        moment = self._blocks[block] + within / RATE
         # A word is reported up to 20 ms after it has sounded, as Turn.words_heard grants it 20 ms.
-        return max((end for at, end in self.words if at <= moment + 2 * BLOCK), default=0)
+        return max((end for at, end in self.words if at <= moment + 2 * BLOCK / RATE), default=0)
 
 
 class Voice:
@@ -78,7 +83,7 @@ class Outlet(Playback):
     """A playback that knows how much speech waits for the client."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(RATE)
         self._current: Track | None = None
 
     def open(self) -> Track:

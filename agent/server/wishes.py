@@ -18,14 +18,13 @@ from agent.server import items
 from agent.server.choices import Choices, Modality, Update
 from agent.server.line import Line
 from agent.server.metrics import Metrics
+from agent.server.outlet import RATE
 from agent.server.pool import Pool, Seat
 from audio.encode import from_pcm16
 from audio.frame import Frame
 
 Tell: TypeAlias = Callable[[list[items.Message]], Awaitable[None]]
 
-RATE = 24_000
-"""Hz of all audio on this wire."""
 SHORTEST = 0.1
 """Seconds that a committed utterance must have."""
 
@@ -197,17 +196,19 @@ class Wishes:
         turn = self.narrator.turns.get(name) if isinstance(name, str) else None
         if turn is None or self.line is None:
             raise RequestError("item_id: no such item of the agent", code="item_not_found")
-        if not isinstance(milliseconds, int) or milliseconds < 0 or event.get("content_index") != 0:
-            raise RequestError("audio_end_ms: milliseconds from 0; content_index: 0")
-        sent = self.line.sent(turn)
-        if milliseconds > sent * 1000 + 1:
+        if type(milliseconds) is not int or milliseconds < 0:
+            raise RequestError("audio_end_ms: whole milliseconds from 0")
+        if event.get("content_index") != 0:
+            raise RequestError("content_index: 0")
+        sent, played = self.line.sent(turn), milliseconds * RATE // 1000
+        if played > sent + RATE // 1000:
             raise RequestError(
-                f"audio_end_ms: {milliseconds} ms, but only {sent * 1000:.0f} ms of it were sent",
+                f"audio_end_ms: {milliseconds} ms, but only {sent * 1000 // RATE} ms of it were sent",
                 code="invalid_value",
             )
         if turn == self.narrator.active:
             self.narrator.response(turn).cancelled = True
-        heard = self.line.truncate(turn, milliseconds / 1000)
+        heard = self.line.truncate(turn, played)
         item = self.narrator.items.get(str(name))
         if item is not None and heard is not None:
             item["content"] = [{"type": "output_audio", "transcript": heard}]
