@@ -23,6 +23,10 @@ Seed = Annotated[int | None, BeforeValidator(lambda value: None if value == "ran
 """A number, or in TOML "random", which is None: TOML has no null."""
 
 
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/*\s]+$")]
+"""A page's scheme, host and port, as browsers write them; no pattern, and no path."""
+
+
 class SessionConfig(Section):
     """Who the agent is."""
 
@@ -246,7 +250,7 @@ class ServerConfig(Section):
     """How often the transcriber and the voice are loaded; 0: once for each two cores."""
     token_env: str = "BACKCHAT_TOKEN"
     """The environment variable that holds the token; without one, only this machine may connect."""
-    origins: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()
     """Web pages of other hosts that may connect, as "https://example.org"."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)
     """Seconds of speech that a client is sent before they should sound, against gaps on the way."""

@@ -76,19 +76,32 @@ class ScriptError(BackchatError):
 
 
 class RequestError(BackchatError):
-    """A client's request is refused or ended. `status`: as HTTP has it; `code`: one word for programs."""
+    """A client's request is refused or ended. `status`: as HTTP has it; `code`: one word for programs.
+
+    retry_after: seconds after which the same may be had; None where waiting changes nothing. param: the
+    field of the request that is at fault, None where it is none in particular.
+    """
 
     exit_code = 8
 
-    def __init__(self, text: str, status: int = 400, code: str = "invalid_request_error") -> None:
+    def __init__(
+        self,
+        text: str,
+        status: int = 400,
+        code: str = "invalid_request_error",
+        *,
+        retry_after: int | None = None,
+        param: str | None = None,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.code = code
+        self.retry_after = retry_after
+        self.param = param
 
 
 class Busy(RequestError):
-    """Every place is taken. `retry_after`: seconds after which to try again."""
+    """Every place is taken."""
 
     def __init__(self, text: str, retry_after: int = 5) -> None:
-        super().__init__(text, 503, "busy")
-        self.retry_after = retry_after
+        super().__init__(text, 503, "busy", retry_after=retry_after)

@@ -7,22 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import BackchatError, MissingExtra, RequestError
+from agent.server import journal
 from agent.server.converse import converse
-from agent.server.guard import Guard, refuse
+from agent.server.guard import Guard, address, refuse
 from agent.server.metrics import Metrics
 from agent.server.openapi import description
 from agent.server.page import FILES, page
-from agent.server.pool import Pool
+from agent.server.pool import STOPPING, Pool
 from agent.server.realtime import Realtime
 from agent.server.speech import speech, transcription
 from agent.server.stream import Answer, Streamed, answer, error_answer
 from agent.server.text import chat, generate, models
+from agent.server.unforeseen import told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.websockets import WebSocket
 
-Handler: TypeAlias = Callable[["Request"], Awaitable[Streamed]]
+Handler: TypeAlias = Callable[["Request"], Awaitable[Streamed | Answer]]
 
 
 def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
@@ -30,6 +32,7 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
     try:
         from starlette.applications import Starlette
         from starlette.exceptions import HTTPException
+        from starlette.requests import ClientDisconnect
         from starlette.routing import Route, WebSocketRoute
     except ImportError as error:
         raise MissingExtra("the server's libraries are missing: pip install 'backchat[server]'") from error
@@ -38,7 +41,9 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
         return answer({"status": "ok"})
 
     async def ready(request: Request) -> Answer:
-        return answer({"status": "stopping" if pool.closing else "ready"}, 503 if pool.closing else 200)
+        if pool.closing:
+            return answer({"status": "stopping"}, 503, {"retry-after": str(STOPPING)})
+        return answer({"status": "ready"})
 
     async def figures(request: Request) -> Answer:
         return Answer(metrics.text(), "text/plain; version=0.0.4")
@@ -58,30 +63,37 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
         metrics.refused.labels(cause).inc()
         return error_answer(error)
 
-    async def unknown(request: Request, error: Exception) -> Any:
-        status = getattr(error, "status_code", 500)
-        return error_answer(RequestError(f"{request.method} {request.url.path[:80]}: no such thing", status))
+    def route(path: str, handler: Handler, method: str = "GET") -> Route:
+        async def answered(request: Request) -> Any:
+            with told(path, HTTPException, ClientDisconnect):
+                return await handler(request)
 
-    def posted(path: str, handler: Handler) -> Route:
-        return Route(path, handler, methods=["POST"])
+        return Route(path, answered, methods=[method])
 
     routes = [
-        *(Route(path, page) for path in FILES),
-        Route("/healthz", health),
-        Route("/readyz", ready),
-        Route("/metrics", figures),
-        Route("/openapi.json", described),
-        Route("/v1/models", known),
-        posted("/generate", partial(generate, pool=pool)),
-        posted("/converse", partial(converse, pool=pool, metrics=metrics)),
-        posted("/v1/chat/completions", partial(chat, pool=pool)),
-        posted("/v1/audio/speech", partial(speech, pool=pool)),
-        posted("/v1/audio/transcriptions", partial(transcription, pool=pool)),
+        *(route(path, page) for path in FILES),
+        route("/healthz", health),
+        route("/readyz", ready),
+        route("/metrics", figures),
+        route("/openapi.json", described),
+        route("/v1/models", known),
+        route("/generate", partial(generate, pool=pool), "POST"),
+        route("/converse", partial(converse, pool=pool, metrics=metrics), "POST"),
+        route("/v1/chat/completions", partial(chat, pool=pool), "POST"),
+        route("/v1/audio/speech", partial(speech, pool=pool), "POST"),
+        route("/v1/audio/transcriptions", partial(transcription, pool=pool), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
     ]
-    handlers: Any = {BackchatError: wrong, HTTPException: unknown}
+    handlers: Any = {BackchatError: wrong, HTTPException: _unknown}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
     return Guard(app, pool.config.server, token)
+
+
+async def _unknown(request: Request, error: Exception) -> Any:
+    """What the router, or the reader of forms, does not take."""
+    status, where = getattr(error, "status_code", 500), f"{request.method} {request.url.path[:80]}"
+    what = "no such thing" if status in (404, 405) else getattr(error, "detail", "")
+    return error_answer(RequestError(f"{where}: {what}", status), getattr(error, "headers", None))
 
 
 async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics) -> None:
@@ -99,8 +111,9 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics) -> None:
         async with pool.seat(hang_up) as seat:
             offered = socket.scope.get("subprotocols", [])
             await socket.accept("realtime" if "realtime" in offered else None)
-            session.append(Realtime(socket, seat, pool, metrics, WebSocketDisconnect))
-            await session[0].run()
+            with journal.session("realtime", address(socket.scope)) as entry:
+                session.append(Realtime(socket, seat, pool, metrics, WebSocketDisconnect, entry))
+                await session[0].run()
     except RequestError as error:
         metrics.refused.labels(error.code).inc()
         await refuse(error, socket.scope, socket.receive, socket.send)

@@ -12,6 +12,7 @@ from agent import events as ev
 from agent.errors import RequestError
 from agent.llm import Message
 from agent.server import backchat_pb2 as pb
+from agent.server import journal
 from agent.server.line import Line, Sound
 from agent.server.metrics import Metrics
 from agent.server.outlet import RATE
@@ -28,6 +29,11 @@ GRAINS: dict[int, Grain] = {pb.TOKEN: "token", pb.CHUNK: "chunk", pb.SENTENCE: "
 
 class Caller(Protocol):
     """The other side of one call."""
+
+    @property
+    def address(self) -> str:
+        """Where it calls from."""
+        ...
 
     async def read(self) -> Any:
         """The next message, None when there will be no more."""
@@ -50,15 +56,17 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
     lines: list[Line] = []
     async with pool.seat(lambda: lines[0].hang_up()) as seat:
-        line = Line(seat, _chosen(pool.config, settings), metrics.watchers())
-        lines.append(line)
-        line.voice.muted = settings.text_only
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(line.run)
-            tasks.start_soon(_listen, caller, line, rate, first)
-            async for item in line.items():
-                await caller.write(_told(item))
-            tasks.cancel_scope.cancel()
+        with journal.session("grpc", caller.address) as entry:
+            line = Line(seat, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
+            lines.append(line)
+            line.voice.muted = settings.text_only
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(line.run)
+                tasks.start_soon(_listen, caller, line, rate, first)
+                async for item in line.items():
+                    await caller.write(_told(item))
+                tasks.cancel_scope.cancel()
+            entry.why = "the server stops" if pool.closing else entry.why
 
 
 async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:

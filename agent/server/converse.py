@@ -9,6 +9,8 @@ import anyio
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.server import journal
+from agent.server.guard import address
 from agent.server.line import Line, Sound
 from agent.server.metrics import Metrics
 from agent.server.outlet import RATE
@@ -41,13 +43,18 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
         return _event(ev.as_dict(item))
 
     async def produce(send: Write) -> None:
+        with journal.session("http", address(request.scope)) as entry:
+            await talk(send, entry)
+            entry.why = "it was answered"
+
+    async def talk(send: Write, entry: journal.Entry) -> None:
         async with pool.seat() as seat:
             question = await words(seat, pool.config, data)
             if not question:
                 raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
             if not bare:
                 await send(_event({"event": "question", "text": question}))
-            line = Line(seat, pool.config, metrics.watchers())
+            line = Line(seat, pool.config, [*metrics.watchers(), entry.watch])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.run)
                 async for item in line.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,6 +13,8 @@ from typing import Any, TypeAlias
 import anyio
 
 from agent.errors import ConfigError, RequestError
+from agent.server import cors
+from agent.server.journal import Refusals
 from agent.server.page import FILES
 from agent.server.stream import Receive, Scope, Send, error_answer
 from agent.settings import ServerConfig
@@ -54,7 +57,10 @@ class Visits:
             del self._times[next(iter(self._times))]
         if len(times) >= self._rate:
             raise RequestError(
-                f"more than {self._rate} requests in a minute; slow down", 429, "rate_limit_exceeded"
+                f"more than {self._rate} requests in a minute; slow down",
+                429,
+                "rate_limit_exceeded",
+                retry_after=math.ceil(times[0] + MINUTE - now),
             )
         times.append(now)
 
@@ -69,6 +75,7 @@ class Guard:
         self._app, self._config = app, config
         self._token = token.encode() if token else None
         self._visits = Visits(config.rate)
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -76,9 +83,15 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
+        if scope["type"] == "http":
+            send = cors.telling(send, headers, self._config.origins)
+            if (permission := cors.preflight(scope, headers, self._config.origins)) is not None:
+                await permission(scope, receive, send)
+                return
         try:
             self._check(scope, headers)
         except RequestError as error:
+            self._refusals.note(address(scope), error.code, scope["type"])
             await refuse(error, scope, receive, send)
             return
         if scope["type"] == "http":
@@ -95,8 +108,7 @@ class Guard:
                 )
         if scope["path"] in OPEN:
             return
-        client = scope.get("client")
-        self._visits.count(client[0] if client else "")
+        self._visits.count(address(scope))
         if self._token is None:
             if not _loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host):
                 raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
@@ -126,6 +138,12 @@ class Guard:
             return message
 
         return bounded
+
+
+def address(scope: Scope) -> str:
+    """Where a client comes from; empty where the server does not know."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 async def refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:

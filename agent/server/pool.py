@@ -25,6 +25,8 @@ HALVES_A_SEAT = 4
 """Requests for speech or a transcript, for each seat, that may be in work or wait."""
 
 
+STOPPING = 60
+"""Seconds after which a server that stops may be back."""
 FREEING = 1.0
 """Seconds that a newcomer waits for a seat: whoever has just gone may still be leaving it."""
 LOOK = 0.01
@@ -142,7 +144,7 @@ class Pool:
 
     def _admit(self) -> None:
         if self.closing:
-            raise Busy("the server is about to stop; try again in a minute", retry_after=60)
+            raise Busy("the server is about to stop; try again in a minute", retry_after=STOPPING)
 
     def close(self) -> None:
         """Admit nobody any more, and tell everybody who is inside."""

@@ -13,11 +13,13 @@ import anyio
 from pydantic import ValidationError
 
 from agent import events as ev
-from agent.errors import BackchatError, RequestError, leaves
+from agent.errors import BackchatError, RequestError
 from agent.server import items
+from agent.server.journal import Entry
 from agent.server.line import Line
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool, Seat
+from agent.server.unforeseen import told
 from agent.server.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -27,14 +29,20 @@ if TYPE_CHECKING:
 class Realtime:
     """One connection: what the client sends to its wishes, what its line gives to the client.
 
-    vanished: what the socket raises when the client has gone.
+    vanished: what the socket raises when the client has gone. entry: the session's, in the log.
     """
 
     def __init__(
-        self, socket: WebSocket, seat: Seat, pool: Pool, metrics: Metrics, vanished: type[Exception]
+        self,
+        socket: WebSocket,
+        seat: Seat,
+        pool: Pool,
+        metrics: Metrics,
+        vanished: type[Exception],
+        entry: Entry,
     ) -> None:
-        self._socket, self._pool, self._vanished = socket, pool, vanished
-        self._wishes = Wishes(seat, pool, metrics, self._send)
+        self._socket, self._pool, self._vanished, self._entry = socket, pool, vanished, entry
+        self._wishes = Wishes(seat, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
         self._gone = False
@@ -51,23 +59,31 @@ class Realtime:
         await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
         code, reason = 1000, ""
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._talk, tasks.cancel_scope)
-                await self._listen()
-                tasks.cancel_scope.cancel()
-        except* RequestError as group:
-            code, reason = 1008, str(leaves(group)[0])
-        except* TimeoutError:
+            with told("this session", TimeoutError, self._vanished):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._talk, tasks.cancel_scope)
+                    await self._listen()
+                    tasks.cancel_scope.cancel()
+        except RequestError as error:
+            code, reason = 1011 if error.status == 500 else 1008, str(error)
+            self._entry.why = error.code
+        except TimeoutError:
             code, reason = 1008, "nothing was read for too long"
-        except* self._vanished:
+            self._entry.why = "timeout"
+        except self._vanished:
             self._gone = True
         if self._pool.closing:
             code, reason = 1001, "the server stops"
+            self._entry.why = "the server stops"
         if not self._gone:
             with anyio.move_on_after(self._pool.config.server.patience), suppress(self._vanished):
                 if reason:
-                    told = items.error(reason, "invalid_request_error", "session_expired")
-                    await self._socket.send_text(json.dumps(told))
+                    last = (
+                        items.error(reason, "server_error", "internal_error")
+                        if code == 1011
+                        else items.error(reason, "invalid_request_error", "session_expired")
+                    )
+                    await self._socket.send_text(json.dumps(last))
                 await self._socket.close(code, reason[:120])
 
     async def _talk(self, all_over: anyio.CancelScope) -> None:
@@ -101,20 +117,17 @@ class Realtime:
         """One client event; what is wrong with it is told, and the session goes on."""
         cause: str | None = None
         try:
-            event: Any = json.loads(raw)
-            if not isinstance(event, dict):
-                raise RequestError("an event is a JSON object with a type")
-            fields = cast(dict[str, Any], event)
+            fields = _event(raw)
             cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
-            await self._wishes.take(fields)
+            with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
+                await self._wishes.take(fields)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             await self._refuse(f"{where}: {first['msg']}"[:300], "invalid_value", cause)
-        except (ValueError, RecursionError) as error:
-            await self._refuse(f"not a JSON event: {str(error)[:100]}", "invalid_json", cause)
         except RequestError as error:
-            await self._refuse(str(error), error.code, cause)
+            kind = "server_error" if error.status == 500 else "invalid_request_error"
+            await self._send([items.error(str(error), kind, error.code, cause)])
         except BackchatError as error:
             await self._send([items.error(str(error), "server_error", None, cause)])
 
@@ -126,6 +139,17 @@ class Realtime:
             for message in messages:
                 with anyio.fail_after(self._pool.config.server.patience):
                     await self._socket.send_text(json.dumps(message, ensure_ascii=False))
+
+
+def _event(raw: str | bytes) -> dict[str, Any]:
+    """A client's event. Raises RequestError."""
+    try:
+        event: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"not a JSON event: {str(error)[:100]}", code="invalid_json") from error
+    if not isinstance(event, dict):
+        raise RequestError("an event is a JSON object with a type")
+    return cast(dict[str, Any], event)
 
 
 def _told(event: ev.Event, line: Line) -> dict[str, Any]:

@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import anyio
 
-from agent.errors import BackchatError, Busy, ConfigError, MissingExtra, RequestError, leaves
+from agent.errors import BackchatError, ConfigError, MissingExtra, RequestError
 from agent.server.guard import Visits
+from agent.server.journal import Refusals
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
+from agent.server.unforeseen import told
 from agent.settings import ServerConfig
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ CODES = {
     408: "ABORTED",
     413: "RESOURCE_EXHAUSTED",
     429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
     503: "RESOURCE_EXHAUSTED",
 }
 """gRPC's name for an HTTP status; INVALID_ARGUMENT for other wishes that cannot be met."""
@@ -66,8 +70,9 @@ async def answering(
         raise MissingExtra("gRPC's libraries are missing: pip install 'backchat[grpc]'") from error
 
     # The libraries are not typed, as far as they are used here.
-    server: Any = grpc.aio.server(interceptors=[_token_check(token)], options=_options(pool))
-    server.add_generic_rpc_handlers([_handlers(pool, metrics)])
+    refusals = Refusals()
+    server: Any = grpc.aio.server(interceptors=[_token_check(token, refusals)], options=_options(pool))
+    server.add_generic_rpc_handlers([_handlers(pool, metrics, refusals)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
     for name in ("", SERVICE):
@@ -112,11 +117,12 @@ def _options(pool: Pool) -> list[tuple[str, int]]:
     ]
 
 
-def _token_check(token: str | None) -> Any:
+def _token_check(token: str | None, refusals: Refusals) -> Any:
     """Refuses whoever does not show the token, whatever is asked for."""
     import grpc
 
     async def refuse(request: Any, context: Any) -> None:
+        refusals.note(_address(context), "invalid_api_key", "grpc")
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed, and this is not it")
 
     class TokenCheck(grpc.aio.ServerInterceptor):
@@ -134,7 +140,7 @@ def _token_check(token: str | None) -> Any:
     return TokenCheck()
 
 
-def _handlers(pool: Pool, metrics: Metrics) -> Any:
+def _handlers(pool: Pool, metrics: Metrics, refusals: Refusals) -> Any:
     """The service's four methods, each guarded."""
     import grpc
 
@@ -147,28 +153,32 @@ def _handlers(pool: Pool, metrics: Metrics) -> Any:
         request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
         # All of them as streams: on the wire a single message is a stream of one.
         handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-            _guarded(METHODS[method.name], pool, metrics, visits),
+            _guarded(METHODS[method.name], pool, metrics, visits, refusals),
             request_deserializer=request.FromString,
             response_serializer=reply.SerializeToString,
         )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, visits: Visits) -> Any:
+def _guarded(method: Method, pool: Pool, metrics: Metrics, visits: Visits, refusals: Refusals) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
 
     async def handler(requests: Any, context: Any) -> None:
-        failed: list[BackchatError] = []
+        failed: BackchatError | None = None
+        caller = _Caller(context, pool.config.server.patience)
         try:
             # A client that goes cancels this task as asyncio does it: once, and through every shield. The
             # group makes our own kind of it, which lets an engine come to the end of its item.
-            async with anyio.create_task_group() as tasks:
-                visits.count(context.peer().rpartition(":")[0])
-                tasks.start_soon(method, _Caller(context, pool.config.server.patience), pool, metrics)
-        except* BackchatError as group:
-            failed += [error for error in leaves(group) if isinstance(error, BackchatError)]
-        if failed and not context.cancelled():
-            await _refuse(context, failed[0], metrics)
+            with told("this call"):
+                async with anyio.create_task_group() as tasks:
+                    visits.count(caller.address)
+                    tasks.start_soon(method, caller, pool, metrics)
+        except BackchatError as error:
+            failed = error
+        if failed is not None and not context.cancelled():
+            if isinstance(failed, RequestError) and failed.code == "rate_limit_exceeded":
+                refusals.note(caller.address, failed.code, "grpc")
+            await _refuse(context, failed, metrics)
 
     return handler
 
@@ -181,9 +191,15 @@ async def _refuse(context: Any, error: BackchatError, metrics: Metrics) -> None:
     if isinstance(error, RequestError):
         name = CODES.get(error.status, "INVALID_ARGUMENT")
         metrics.refused.labels(error.code).inc()
-    if isinstance(error, Busy):
-        trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
+        if error.retry_after is not None:
+            trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
+            trailer.append(("retry-after", str(error.retry_after)))
     await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
+
+
+def _address(context: Any) -> str:
+    """A caller's address, of what gRPC says: "ipv4:127.0.0.1:4000", "ipv6:%5B::1%5D:4000"."""
+    return unquote(str(context.peer()).rpartition(":")[0]).partition(":")[2].strip("[]")
 
 
 class _Caller:
@@ -191,6 +207,7 @@ class _Caller:
 
     def __init__(self, context: Any, patience: float) -> None:
         self._context, self._patience = context, patience
+        self.address = _address(context)
 
     async def read(self) -> Any:
         import grpc

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from agent.errors import BackchatError, Busy, RequestError
+from agent.errors import BackchatError, RequestError
+from agent.server.unforeseen import told
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,7 +28,7 @@ class Answer:
         self, body: bytes, media: str, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         self._body, self.media, self.status = body, media, status
-        self._headers = headers or {}
+        self._headers = {name.lower(): value for name, value in (headers or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -46,13 +47,14 @@ def error_body(error: BackchatError) -> dict[str, Any]:
     kind = (
         "invalid_request_error" if isinstance(error, RequestError) and error.status < 500 else "server_error"
     )
-    return {"error": {"message": str(error), "type": kind, "code": code, "param": None}}
+    param = error.param if isinstance(error, RequestError) else None
+    return {"error": {"message": str(error), "type": kind, "code": code, "param": param}}
 
 
-def error_answer(error: BackchatError) -> Answer:
-    """The same as a whole answer."""
-    status = error.status if isinstance(error, RequestError) else 500
-    headers = {"retry-after": str(error.retry_after)} if isinstance(error, Busy) else {}
+def error_answer(error: BackchatError, more: Mapping[str, str] | None = None) -> Answer:
+    """The same as a whole answer; `more`: further headers."""
+    status, after = (error.status, error.retry_after) if isinstance(error, RequestError) else (500, None)
+    headers = dict(more or {}) | ({} if after is None else {"retry-after": str(after)})
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return answer(error_body(error), status, headers)
@@ -94,7 +96,8 @@ class Streamed:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_gone, receive, tasks)
             try:
-                await self._produce(write)
+                with told("this request", TimeoutError):
+                    await self._produce(write)
             except BackchatError as error:
                 if not self._begun:
                     await error_answer(error)(scope, receive, send)

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent import events as ev
 from agent.errors import RequestError
 from agent.server import items
 from agent.server.choices import Choices, Modality, Update
 from agent.server.line import Line
-from agent.server.metrics import Metrics
 from agent.server.outlet import RATE
 from agent.server.pool import Pool, Seat
 from audio.encode import from_pcm16
@@ -56,9 +56,9 @@ class _Wanted(BaseModel):
 class Wishes:
     """A client's side of one session: its choices, its conversation, and the line once there is one."""
 
-    def __init__(self, seat: Seat, pool: Pool, metrics: Metrics, send: Tell) -> None:
-        self._seat, self._pool, self._metrics, self._send = seat, pool, metrics, send
-        self.choices = Choices(pool, items.new_id("sess"))
+    def __init__(self, seat: Seat, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str) -> None:
+        self._seat, self._pool, self._watchers, self._send = seat, pool, watchers, send
+        self.choices = Choices(pool, name)
         self.narrator = items.Narrator()
         self.line: Line | None = None
         self.settled = anyio.Event()
@@ -77,7 +77,7 @@ class Wishes:
     async def _settle(self) -> Line:
         """The line, running; its settings are what has been chosen by the first use of it."""
         if self.line is None:
-            self.line = Line(self._seat, self.choices.config(), self._metrics.watchers())
+            self.line = Line(self._seat, self.choices.config(), self._watchers)
             self.line.voice.muted = self.choices.modality == "text"
             self.settled.set()
         await self.line.ready.wait()

@@ -13,8 +13,11 @@ import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+import scripted
+from agent.config import load
 from agent.errors import ConfigError
-from agent.server.guard import check_exposure
+from agent.server.guard import OPEN, check_exposure
+from agent.server.journal import Refusals
 from agent.server.service import checked_token
 from agent.settings import Config, ServerConfig
 
@@ -177,3 +180,160 @@ def test_neither_the_token_nor_what_is_said_is_logged(caplog: pytest.LogCaptureF
     assert "listening" in logged
     assert TOKEN not in logged
     assert "alpha7" not in logged
+
+
+FRIEND = "https://friend.example"
+ALLOWING = f'server.origins=["{FRIEND}"]'
+ROUTES = [
+    ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200),
+    ("GET", "/metrics", 200),
+    ("GET", "/openapi.json", 200),
+    ("GET", "/v1/models", 200),
+    ("POST", "/generate", 400),
+    ("POST", "/converse", 400),
+    ("POST", "/v1/chat/completions", 400),
+    ("POST", "/v1/audio/speech", 400),
+    ("POST", "/v1/audio/transcriptions", 400),
+    ("GET", "/nowhere", 404),
+    ("DELETE", "/v1/models", 405),
+]
+
+
+def test_a_page_that_is_named_may_use_every_route() -> None:
+    """Preflights come without a token; answers, also refusals, are told to be for that page and no other."""
+
+    async def main(address: str) -> None:
+        bearer = {"authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(base_url=address) as client:
+            for method, path, expected in ROUTES:
+                wanted = {
+                    "origin": FRIEND,
+                    "access-control-request-method": method,
+                    "access-control-request-headers": "authorization, content-type, x-stainless-lang",
+                }
+                asked = await client.options(path, headers=wanted)
+                assert (asked.status_code, asked.content) == (200, b"")
+                assert asked.headers["access-control-allow-origin"] == FRIEND
+                named = set(asked.headers["access-control-allow-headers"].split(", "))
+                assert named == {"authorization", "content-type", "x-stainless-lang"}
+                assert method == "DELETE" or method in asked.headers["access-control-allow-methods"]
+                for headers, status in [(bearer, expected), ({}, 200 if path in OPEN else 401)]:
+                    reply = await client.request(method, path, headers={**headers, "origin": FRIEND})
+                    assert reply.status_code == status, (method, path)
+                    assert reply.headers["access-control-allow-origin"] == FRIEND
+                    assert reply.headers["vary"] == "Origin"
+                    assert "retry-after" in reply.headers["access-control-expose-headers"]
+
+    served(main, ALLOWING)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", FRIEND + ".evil", "http://friend.example"]
+)
+def test_no_other_page_is_told_anything(origin: str) -> None:
+    async def main(address: str) -> None:
+        asks = {"origin": origin, "access-control-request-method": "POST"}
+        async with httpx.AsyncClient(base_url=address) as client:
+            for reply in [
+                await client.options("/generate", headers=asks),
+                await client.post("/generate", headers={"origin": origin}),
+                await client.get("/healthz", headers={"origin": origin}),
+            ]:
+                assert reply.status_code == 403
+                assert not [name for name in reply.headers if name.startswith("access-control")]
+            plain = await client.get("/healthz")
+            assert plain.headers["vary"] == "Origin", "a cache must not give it to that page"
+
+    served(main, ALLOWING)
+
+
+@pytest.mark.parametrize("origin", ["*", "https://*.example", "friend.example", "https://friend.example/"])
+def test_an_origin_that_no_browser_sends_is_no_setting(origin: str) -> None:
+    with pytest.raises(ConfigError, match="origins"):
+        load(None, [f'server.origins=["{origin}"]'])
+
+
+def test_who_is_too_quick_is_told_when_to_come_again() -> None:
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address) as client:
+            for _ in range(2):
+                assert (await client.get("/v1/models")).status_code == 200
+            for method, path, _ in ROUTES[2:]:
+                reply = await client.request(method, path)
+                assert reply.status_code == 429
+                assert 59 <= int(reply.headers["retry-after"]) <= 60
+                assert reply.json()["error"]["code"] == "rate_limit_exceeded"
+
+    served(main, "server.rate=2", token=None)
+
+
+def told(caplog: pytest.LogCaptureFixture, *what: str) -> list[dict[str, object]]:
+    """The lines of the log that say one of these."""
+    return [{"what": r.getMessage(), **r.data} for r in caplog.records if r.getMessage() in what]
+
+
+def test_who_is_refused_is_one_line_however_often(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address) as client:
+            for _ in range(50):
+                await client.get("/v1/models", headers={"authorization": "Bearer a-wrong-token-xyz"})
+            await client.get("/v1/models", headers={"origin": "https://evil.example"})
+        assert await handshake(address) == 401
+
+    served(main)
+    line = {"what": "refused", "address": "127.0.0.1", "wire": "http"}
+    assert told(caplog, "refused") == [
+        {**line, "why": "invalid_api_key"},
+        {**line, "why": "forbidden_origin"},
+    ]
+    assert "a-wrong-token" not in caplog.text
+
+
+def test_those_without_a_line_are_counted_in_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    monkeypatch.setattr("agent.server.journal.time.monotonic", lambda: now[0])
+    refusals = Refusals()
+    for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0, 200.0):
+        refusals.note("10.0.0.1", "invalid_api_key", "http")
+    refusals.note("10.0.0.2", "invalid_api_key", "http")
+    lines = [(line["address"], line.get("before", 0)) for line in told(caplog, "refused")]
+    assert lines == [("10.0.0.1", 0), ("10.0.0.1", 2), ("10.0.0.1", 1), ("10.0.0.2", 0)]
+
+
+def test_sessions_are_in_the_log_without_a_word_of_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    caplog.set_level(logging.INFO)
+    names: list[str] = []
+
+    async def main(address: str) -> None:
+        async with connect(f"ws{address.removeprefix('http')}/v1/realtime") as socket:
+            names.append(json.loads(await socket.recv())["session"]["id"])
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "secret"}]}
+            await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
+            await socket.send(json.dumps({"type": "response.create"}))
+            while json.loads(await socket.recv())["type"] != "response.done":
+                pass
+        async with httpx.AsyncClient(base_url=address) as client:
+            await client.post("/converse", content=serving.wav(0.5))
+            assert (await client.post("/converse", content=b"no sound")).status_code == 400
+
+    served(main, token=None)
+    begun, ended = told(caplog, "session begins"), told(caplog, "session ends")
+    assert [line["wire"] for line in begun] == ["realtime", "http", "http"]
+    assert [line["session"] for line in begun] == [line["session"] for line in ended]
+    assert begun[0]["session"] == names[0]
+    assert [(line["turns"], line["why"]) for line in ended] == [
+        (1, "the client left"),
+        (1, "it was answered"),
+        (0, "invalid_request_error"),
+    ]
+    assert all(0.0 <= line["seconds"] < 20 for line in ended)
+    assert "secret" not in caplog.text

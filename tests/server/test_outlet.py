@@ -23,7 +23,7 @@ def test_nothing_sent_is_nothing_heard() -> None:
 
 
 def test_a_reply_may_be_cut_at_each_of_its_lengths() -> None:
-    """Clients clamp to what they were sent, in milliseconds: 700 ms of 35 blocks once was no index of theirs."""
+    """Clients clamp to what they were sent: 700 ms of 35 blocks once was one block too many."""
     reply = Reply()
     for block in range(3000):
         reply.note(1.0 + block * BLOCK / RATE)

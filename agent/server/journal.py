@@ -1,0 +1,67 @@
+"""What the server's log says of sessions and of who is refused. No word of a conversation, and no token."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from agent import events as ev
+from agent.errors import RequestError, leaves
+
+log = logging.getLogger("backchat")
+
+MINUTE = 60.0
+ADDRESSES = 10_000
+"""Addresses of which it is known when they were last told; beyond that the oldest is forgotten."""
+
+
+@dataclass
+class Entry:
+    """One session: its `name`, which a client may know, `turns` that ended, `why` it ended in a few words."""
+
+    name: str
+    turns: int = 0
+    why: str = "the client left"
+
+    def watch(self, event: ev.Event) -> None:
+        """Count the replies."""
+        self.turns += isinstance(event, ev.TurnEnded)
+
+
+@contextmanager
+def session(wire: str, address: str) -> Generator[Entry]:
+    """One line when a session begins and one when it ends."""
+    entry, began = Entry(f"sess_{secrets.token_hex(10)}"), time.monotonic()
+    known = {"session": entry.name, "wire": wire}
+    log.info("session begins", extra={"data": {**known, "address": address}})
+    try:
+        yield entry
+    except Exception as error:
+        refused = [leaf.code for leaf in leaves(error) if isinstance(leaf, RequestError)]
+        entry.why = refused[0] if refused else "it failed"
+        raise
+    finally:
+        figures = {"seconds": round(time.monotonic() - began, 1), "turns": entry.turns, "why": entry.why}
+        log.info("session ends", extra={"data": {**known, **figures}})
+
+
+class Refusals:
+    """Who was refused, at most one line a minute for each address and reason."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def note(self, address: str, code: str, wire: str) -> None:
+        """One more was refused, for that reason; those of the last minute that got no line are counted."""
+        key, now = (address, code), time.monotonic()
+        last, untold = self._told.pop(key, (-MINUTE, 0))
+        if quiet := now - last >= MINUTE:
+            data = {"address": address, "why": code, "wire": wire}
+            log.warning("refused", extra={"data": data | ({"before": untold} if untold else {})})
+        self._told[key] = (now, 0) if quiet else (last, untold + 1)
+        if len(self._told) > ADDRESSES:
+            del self._told[next(iter(self._told))]
