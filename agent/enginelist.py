@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from agent import models
-from agent.engines import BUILT_IN, Kind, find
-from agent.errors import ModelError
+from agent.engines import BUILT_IN, Kind, find, weights_of
+from agent.errors import ConfigError, ModelError
 from agent.settings import Config, Section
 
 State = Literal["ready", "extra missing", "weights missing", "elsewhere"]
@@ -119,11 +119,13 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
         return "ready", ""
     if "projector" in wanted and not config.llm.projector:
         return "weights missing", f"give its projector with --set {kind}.projector=PATH"
-    section: Section = getattr(config if chosen else Config(), kind)
-    model: str = section.model_dump()["model"] or getattr(factory, "default_model", "")
+    try:
+        model = weights_of(kind, config if chosen else _defaults(kind, name))
+    except ConfigError as error:
+        return "weights missing", str(error)
     own = getattr(factory, "fetches", None)
     if not model:
-        return "weights missing", f"give them with --set {kind}.model=PATH"
+        return "ready", ""
     if own and own(model):  # it has its own way to them; whether they are here only trying would show
         return "ready", f"fetches {model} where it is not here yet"
     try:
@@ -134,6 +136,12 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
     if takes and here and not takes(here):
         return "weights missing", f"{model} is in another format: give others with --set {kind}.model=PATH"
     return ("ready", "") if here else ("weights missing", f"backchat models pull {model}")
+
+
+def _defaults(kind: Kind, engine: str) -> Config:
+    """The default settings, with that engine."""
+    section: Section = getattr(Config(), kind)
+    return Config().model_copy(update={kind: section.model_copy(update={"engine": engine})})
 
 
 def _offered(kind: Kind, point: EntryPoint, chosen: bool) -> Entry:

@@ -2,7 +2,8 @@
 
 An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
 and `weights`, a path, when it needs any. Then its `default_model` is what an empty `model` means, and a name
-that its `fetches` knows as its own is left to it, as a path.
+that its `fetches` knows as its own is left to it, as a path; where the weights follow from the voice, its
+`voices` names them.
 Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts` and
 `backchat.vision`; turn-taking policies by `backchat.turns`.
 """
@@ -79,10 +80,10 @@ def load(config: Config, progress: Progress | None = None) -> Engines:
         "tts": _voice(config),
     }
     turn = None
-    if config.turns.policy != "switch" and config.turns.meaning in ("audio", "both"):
+    if name := end_of_turn_model(config):
         from audio.smartturn import SmartTurn
 
-        turn = SmartTurn(resolve(config.turns.model, progress))
+        turn = SmartTurn(resolve(name, progress))
         turn.warm()
     return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
 
@@ -104,10 +105,7 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None) -> An
     factory = find(kind, settings.model_dump()["engine"])
     given = settings.model_dump(exclude={"engine"})
     wanted = inspect.signature(factory).parameters
-    if "weights" in wanted:
-        name = given["model"] or getattr(factory, "default_model", "")
-        if not name:
-            raise ConfigError(f"{kind}.model: name the path of the weights; this engine has none of its own")
+    if name := weights_of(kind, config):
         own = getattr(factory, "fetches", None)
         given["weights"] = Path(name) if own and own(name) else resolve(name, progress)
     # An empty setting leaves the choice to the engine.
@@ -116,6 +114,42 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None) -> An
     if warm := getattr(engine, "warm", None):
         warm()
     return engine
+
+
+def weights_of(kind: Kind, config: Config) -> str:
+    """What the weights of the chosen engine are called: a name or a path; "" where it needs none.
+
+    Raises ConfigError for an unknown engine or voice, and where the settings must name a path and do not.
+    """
+    settings: Section = getattr(config, kind)
+    given = settings.model_dump()
+    factory = find(kind, given["engine"])
+    if "weights" not in inspect.signature(factory).parameters:
+        return ""
+    voices: dict[str, str] | None = getattr(factory, "voices", None)
+    if voices is not None:
+        voice = given["voice"] or next(iter(voices))
+        if voice not in voices:
+            raise ConfigError(f"{kind}.voice: no voice {voice!r}; {given['engine']} has {', '.join(voices)}")
+        return voices[voice]
+    if name := given["model"] or getattr(factory, "default_model", ""):
+        return name
+    raise ConfigError(f"{kind}.model: name the path of the weights; this engine has none of its own")
+
+
+def end_of_turn_model(config: Config) -> str:
+    """The name or path of the end-of-turn model; "" where the settings want none."""
+    wanted = config.turns.policy != "switch" and config.turns.meaning in ("audio", "both")
+    return config.turns.model if wanted else ""
+
+
+def needed(config: Config) -> dict[str, Kind]:
+    """The weights that these settings need, by name, and what for: all that a conversation loads."""
+    kinds: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
+    names: dict[str, Kind] = {name: kind for kind in kinds if (name := weights_of(kind, config))}
+    if name := end_of_turn_model(config):
+        names[name] = "turns"
+    return names
 
 
 def _voice(config: Config) -> str:

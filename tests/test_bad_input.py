@@ -214,7 +214,7 @@ def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path, options: tuple[s
 def test_no_network_on_the_first_run_is_one_line(tmp_path: Path):
     chosen = {"BACKCHAT_CACHE": str(tmp_path / "cache"), "BACKCHAT_OFFLINE": "1"}
     ended = backchat("run", QUESTION, "-o", "out", folder=tmp_path, **chosen)
-    one_line(ended, 5, "is not in the cache and BACKCHAT_OFFLINE is set")
+    one_line(ended, 5, "is not on this machine and BACKCHAT_OFFLINE is set")
     assert not list(tmp_path.iterdir())
 
 

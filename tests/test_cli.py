@@ -179,6 +179,8 @@ def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, 
     assert "backchat models pull qwen2.5-0.5b" in rows["llm"]
     assert rows["stt"].startswith("bad")
     assert "neither a model nor a file" in rows["stt"]
+    assert rows["end"].startswith("bad")
+    assert "backchat models pull smart-turn-v3.2" in rows["end"]
     assert rows["tts"].startswith("ok")
     assert rows["microphone"].startswith("bad")
     assert "none: connect a speaker" in rows["speaker"]
@@ -215,7 +217,7 @@ def test_doctor_measures_what_is_here_and_reports_what_is_damaged(backchat, tmp_
 
     card = Device(0, "card", "ALSA", 1, 2, 48_000, True, True)
     monkeypatch.setattr("audio.portaudio.list_devices", lambda: [card])
-    resolve("smollm2"), resolve("whisper-tiny.en")
+    resolve("smollm2"), resolve("whisper-tiny.en"), resolve("smart-turn-v3.2")
     code, out, _ = backchat("doctor", "--llm", "smollm2")
     speed = next(line for line in out.splitlines() if "speed" in line)
     assert "tokens/s" in speed

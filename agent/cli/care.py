@@ -15,6 +15,8 @@ from agent.cli import configured, settings
 
 if TYPE_CHECKING:
     from agent.enginelist import Entry
+    from agent.engines import Kind
+    from agent.models import Progress
 
 
 @click.group()
@@ -43,16 +45,33 @@ def list_models() -> None:
 
 @models.command()
 @click.argument("names", nargs=-1)
-def pull(names: tuple[str, ...]) -> None:
-    """Fetch models by NAME; without one, those that the default settings need."""
-    from agent import models as store
-    from agent.settings import Config
+@settings
+def pull(names: tuple[str, ...], **options: Any) -> None:
+    """Fetch models by NAME; without one, all that the settings need, so that no later start fetches anything.
 
-    config = Config()
+    What an engine gets its own way, as those on torch may, is fetched by loading that engine once.
+    """
+    from agent import engines
+    from agent import models as store
+
+    if names and any(options.values()):
+        raise click.UsageError("give names or settings, not both")
+    wanted = dict.fromkeys(names) if names else engines.needed(configured(**options))
     with store.progress_bar() as progress:
-        for name in names or (config.llm.model, config.stt.model):
-            path = store.fetch(name, progress)
-            click.echo(f"{name}: {path}")
+        found = {name: _fetched(name, kind, options, progress) for name, kind in wanted.items()}
+    for name, path in found.items():
+        click.echo(f"{name}: {path}")
+
+
+def _fetched(name: str, kind: Kind | None, options: dict[str, Any], progress: Progress) -> str:
+    """Where the weights lie, once they are there."""
+    from agent import engines
+    from agent import models as store
+
+    if kind is None or name in store.catalogue():
+        return str(store.fetch(name, progress))
+    engines.load_one(kind, configured(**options), progress)
+    return "here"
 
 
 @models.command()
@@ -135,6 +154,7 @@ def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent import models as store
     from agent.enginelist import listing
+    from agent.engines import end_of_turn_model
     from agent.errors import DeviceError
     from audio.portaudio import list_devices
 
@@ -142,6 +162,8 @@ def doctor(**options: Any) -> None:
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
     found = [entry for entry in listing(chosen) if entry.chosen and entry.kind in ("stt", "llm", "tts")]
     loadable = [_engine(entry) for entry in found]
+    if name := end_of_turn_model(chosen):
+        loadable.append(_line(*_weights("end of turn", name)))
     good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))
     good.append(_line(free.free > 2e9, "disk", f"{free.free / 1e9:.0f} GB free for {store.cache_dir()}"))
@@ -173,6 +195,18 @@ def _engine(entry: Entry) -> bool:
         click.echo(f"-    {what:18} {entry.state}: {entry.cure}")
         return True
     return _line(entry.state == "ready", what, f"{entry.state}: {entry.cure}" if entry.cure else entry.about)
+
+
+def _weights(what: str, name: str) -> tuple[bool, str, str]:
+    """Whether weights by name or path are here, and what to type where they are not. Fetches nothing."""
+    from agent import models as store
+    from agent.errors import ModelError
+
+    try:
+        here = store.locate(name) if name in store.catalogue() else store.resolve(name)
+    except ModelError as error:
+        return False, what, str(error)
+    return here is not None, what, name if here else f"weights missing: backchat models pull {name}"
 
 
 def _line(good: bool, what: str, text: str) -> bool:

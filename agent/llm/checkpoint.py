@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ConfigError, MissingExtra, ModelError
 from agent.models import cache_dir, catalogue
-from audio.offline import offline
+from audio.offline import demand_network, offline
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +52,7 @@ def from_hub(name: str) -> Path:
     try:
         return Path(hub.snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=here))
     except (OSError, ValueError) as error:
+        demand_network(name)
         raise ModelError(
             f"{name} is nothing on this machine and cannot be had from the model hub "
             f"({type(error).__name__}); check the name and the network, or {_CURE}"

@@ -12,7 +12,7 @@ import numpy as np
 from audio import torch_library
 from audio.errors import EngineFault, MissingExtra, ModelError
 from audio.frame import HEARING_RATE, Samples
-from audio.offline import offline
+from audio.offline import demand_network, offline
 from audio.stt.mel import log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
 from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt
@@ -194,6 +194,8 @@ def _loaded(weights: Path, number: Any) -> tuple[Any, dict[str, int]]:
         RuntimeError,
         SafetensorError,
     ) as error:
+        if not weights.exists():
+            demand_network(name)
         raise ModelError(f"{name}: transformers cannot load it ({_first_line(error)}); {_CURE}") from error
     # What the file lacks, the library makes up.
     if lacking := info["missing_keys"] or info["mismatched_keys"]:

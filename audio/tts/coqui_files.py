@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audio.errors import ConfigError, MissingExtra, ModelError
-from audio.offline import offline
+from audio.offline import demand_network, offline
 
 
 def fetched(name: str) -> Path:
@@ -23,11 +23,11 @@ def fetched(name: str) -> Path:
     library: Any = ModelManager
     try:
         manager = library(progress_bar=False)
-        if variable := offline():
+        if offline():
             kept = Path(manager.output_prefix) / name.replace("/", "--")
             if kept.is_dir():
                 return kept
-            raise ModelError(f"{name} is not on this machine and {variable} is set; unset it to download")
+            demand_network(name)
         model, _, _ = manager.download_model(name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,15 +56,30 @@ class _Part:
 class Hibari:
     """Speaks English with one of hibari's voices.
 
-    voice: "heart" is in the package; "emma", "fenrir", "fable" and "kore" are fetched by hibari on first
-    use. speed: 0.5 (slow) to 2. seed: fixes the noise in the voice, so that the same text gives the same
-    samples; None is random.
+    voice: "heart" is in the package, the others need their file as `weights`. speed: 0.5 (slow) to 2.
+    seed: fixes the noise in the voice, so that the same text gives the same samples; None is random.
 
-    Raises ConfigError for an unknown voice, ModelError when the voice cannot be fetched or loaded.
+    Raises ConfigError for an unknown voice, ModelError when the voice's file is missing or cannot be loaded.
     """
 
-    def __init__(self, *, voice: str = "heart", speed: float = 1.0, seed: int | None = 0) -> None:
-        self._engine, self._dsp, self._faults = _load(voice)
+    voices: ClassVar[dict[str, str]] = {
+        "heart": "",
+        "emma": "hibari-emma",
+        "fenrir": "hibari-fenrir",
+        "fable": "hibari-fable",
+        "kore": "hibari-kore",
+    }
+    """What the weights of each voice are called; "": they are in the package."""
+
+    def __init__(
+        self,
+        *,
+        voice: str = "heart",
+        weights: Path | None = None,
+        speed: float = 1.0,
+        seed: int | None = 0,
+    ) -> None:
+        self._engine, self._dsp, self._faults = _load(voice, weights)
         self._exposed = len(self._engine.sess.get_outputs()) > 6
         self._speed = speed
         self._seed = seed
@@ -223,7 +238,7 @@ def _even_edges(samples: Samples, count: int) -> npt.NDArray[np.float64]:
     return np.append(np.linspace(ends[0], ends[1], count - 1), len(samples)) / RATE
 
 
-def _load(voice: str) -> tuple[Any, Any, tuple[type[Exception], ...]]:
+def _load(voice: str, weights: Path | None) -> tuple[Any, Any, tuple[type[Exception], ...]]:
     """hibari's engine over the model with its durations exposed, hibari's DSP, and what either may raise."""
     import hibari
     import hibari.dsp
@@ -237,7 +252,8 @@ def _load(voice: str) -> tuple[Any, Any, tuple[type[Exception], ...]]:
     if voice not in voices.VOICES:
         raise ConfigError(f"tts.voice: no voice {voice!r}; hibari has {', '.join(voices.VOICES)}")
     try:
-        model = Path(voices.voice_path(voice)).read_bytes()
+        # hibari itself would fetch what is missing, wherever it likes: it never gets to.
+        model = (weights or Path(voices.voice_path(voice, download_missing=False))).read_bytes()
         if _DURATIONS.encode() in model:
             model += _declare_output(_DURATIONS)
         return library.Hibari(voice=voice, model=model), hibari.dsp, faults

@@ -15,7 +15,7 @@ import numpy as np
 
 from audio import torch_library
 from audio.errors import ConfigError, MissingExtra, ModelError
-from audio.offline import offline
+from audio.offline import demand_network, offline
 from audio.tts import on_torch
 from audio.tts.reading import Reader, sounding
 from audio.tts.torch_vits import TorchVits
@@ -167,5 +167,7 @@ def _loaded(weights: Path) -> tuple[Any, Any]:
         model = library.VitsModel.from_pretrained(name, local_files_only=here)
         return model, library.VitsTokenizer.from_pretrained(name, local_files_only=here)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if not weights.exists():
+            demand_network(name)
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{name} cannot be loaded as a VITS of transformers ({reason})") from error

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from agent.models import catalogue
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples
 from audio.tts import hibari as engine
@@ -177,20 +178,34 @@ def test_an_unknown_voice_is_refused_with_the_names() -> None:
         Hibari(voice="nobody")
 
 
-def test_a_voice_that_cannot_be_fetched_is_one_clear_line(
+def test_a_voice_without_its_file_is_one_clear_line_and_fetches_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    def fetched(*_: object) -> str:
+        raise AssertionError("hibari went to the network")
+
     monkeypatch.setenv("HIBARI_HOME", str(tmp_path))
-    monkeypatch.setattr("hibari.voices.BASE_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr("hibari.voices.download", fetched)
     with pytest.raises(ModelError, match=r"^the voice 'emma' cannot be loaded .*tts\.voice=heart$"):
         Hibari(voice="emma")
 
 
-def test_a_damaged_voice_is_a_model_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_damaged_voice_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "emma.onnx").write_bytes(b"not a model")
-    monkeypatch.setattr("hibari.voices.voice_path", lambda name: str(tmp_path / "emma.onnx"))
     with pytest.raises(ModelError, match="emma"):
-        Hibari(voice="emma")
+        Hibari(voice="emma", weights=tmp_path / "emma.onnx")
+
+
+def test_every_voice_of_the_library_has_its_weights_by_name() -> None:
+    import hibari.voices
+
+    known = hibari.voices.VOICES
+    assert Hibari.voices == {n: "" if v.get("bundled") else f"hibari-{n}" for n, v in known.items()}
+    for voice, name in Hibari.voices.items():
+        if name:
+            (file,) = catalogue()[name].files
+            assert (file.name, file.size) == (known[voice]["file"], known[voice]["bytes"])
+            assert file.sha256 == known[voice]["sha256"]
 
 
 def test_a_failing_engine_is_an_engine_fault(monkeypatch: pytest.MonkeyPatch) -> None:
