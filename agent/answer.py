@@ -21,16 +21,28 @@ from agent.history import History
 from agent.pipeline import Pipeline
 from agent.settings import Config
 from agent.turn import Turn
+from agent.turns.elicitation import Elicitation
+from agent.turntaking import Kind
 from agent.understanding import Understanding
 from audio.frame import Frame
+from audio.stt import Transcript
 
-NO_TURN = {
-    "nothing": "nothing intelligible was said",
-    "echo": "it was our own echo",
-    "stop": "silence was asked for",
-    "backchannel": "it was a back-channel to what had just been said",
+NO_TURN: dict[Kind, ev.DropReason] = {
+    "nothing": "unintelligible",
+    "echo": "echo",
+    "stop": "silence_wanted",
+    "backchannel": "backchannel",
 }
-BACKCHANNEL = 1.5
+"""What asks for no answer, and the reason to tell."""
+WHY: dict[ev.DropReason, str] = {
+    "went_on": "the person went on",
+    "unintelligible": "nothing intelligible was said",
+    "echo": "it was our own echo",
+    "silence_wanted": "silence was asked for",
+    "backchannel": "it was a back-channel to what had just been said",
+    "failed": "it failed",
+}
+BELONGS = 1.0
 """Seconds after a reply in which "okay" still belongs to it, and asks for no answer."""
 
 
@@ -78,9 +90,9 @@ class Answerer:
         if (turn.question or turn.audio is None) and turn.gate.is_set():
             self._keep(turn)
             return True
-        went_on = "the person went on" if turn.interrupted else "nothing intelligible was said"
-        why = turn.dropped or ("it failed" if turn.failed else went_on)
-        self._emit(ev.TurnDropped(self._bridge.now(), turn.number, why, turn.tokens))
+        cut: ev.DropReason = "went_on" if turn.interrupted is not None else "unintelligible"
+        reason = turn.dropped or ("failed" if turn.failed else cut)
+        self._emit(ev.TurnDropped(self._bridge.now(), turn.number, reason, WHY[reason], turn.tokens))
         return False
 
     async def prefill(self, question: str = "") -> None:
@@ -102,7 +114,7 @@ class Answerer:
         if look is not None:
             await self._view.looked(look, turn.number)
         asked = self._view.asked(look, question)
-        kind = self._understanding.kind(question, self._history.heard, None)
+        kind = self._understanding.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(asked), self._llm
         turn.tasks.start_soon(self._release, turn, look, question)
@@ -122,27 +134,30 @@ class Answerer:
         for error in leaves(group):
             self._emit(ev.Error(self._bridge.now(), "reply", str(error), turn.number))
 
+    def _asked(self, onset: float) -> Elicitation:
+        """What the agent had asked for when the user began to speak, at `onset` (s)."""
+        silent = onset - self._last_said >= BELONGS
+        return self._understanding.asked(self._history.heard, "silent" if silent else "just_silent")
+
     async def _understand(self, turn: Turn, audio: Frame) -> None:
         """The words, and from them and the sound whether the person has finished: each on its own core."""
         began, worded = self._bridge.now(), anyio.Event()
-        turn.tasks.start_soon(self._judge_end, turn, audio, worded)
+        asked = self._asked(turn.onset)
+        turn.tasks.start_soon(self._judge_end, turn, audio, worded, asked)
         if turn.question is None:
-            text = (await self._understanding.transcribe(audio, final=True)).text
-            kind = self._understanding.kind(text, self._history.heard, audio)
-            belated = audio.time - self._last_said < BACKCHANNEL
-            if kind in ("nothing", "echo", "stop") or (kind == "backchannel" and belated):
-                turn.dropped, turn.question = NO_TURN[kind], ""
-            else:
-                turn.question = text
+            said = await self._understanding.transcribe(audio, final=True)
+            kind = self._understanding.kind(said, asked, (turn.onset, audio.end))
+            turn.dropped = NO_TURN.get(kind)
+            turn.question = "" if turn.dropped else said.text
             now = self._bridge.now()
-            self._emit(ev.Transcribed(now, turn.number, text, now - began))
+            self._emit(ev.Transcribed(now, turn.number, said.text, now - began))
         worded.set()
 
-    async def _judge_end(self, turn: Turn, audio: Frame, worded: anyio.Event) -> None:
+    async def _judge_end(self, turn: Turn, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
         complete = await self._understanding.complete(audio)
         await worded.wait()
         if turn.question:
-            self._judge(turn, self._understanding.verdict(turn.question, complete, self._history.heard))
+            self._judge(turn, self._understanding.verdict(turn.question, complete, asked))
 
     def _keep(self, turn: Turn) -> None:
         """Only what was heard enters the history, and all of it."""

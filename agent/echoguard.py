@@ -11,8 +11,9 @@ from dataclasses import dataclass
 SLACK = 1.0
 """Seconds by which what was heard may miss the time of what was said: detectors and STT are that vague."""
 
-SHORT_SLACK = 0.4
-"""The same for one or two words: short utterances have exact times, and short words are soon matched."""
+SHORT_SLACK = 0.3
+"""The same for one or two words: short utterances have exact times, and short words are soon matched. Who
+answers "A or B?" with "B" begins 0.2 s after it, when the "B" is over; its echo begins with it."""
 
 KEPT = 60.0
 """Seconds for which the agent's words are remembered: longer than any utterance lasts."""
@@ -71,7 +72,7 @@ class EchoGuard:
         self._suspected &= onset < self._resumed + AGAIN
 
     def is_echo(self, words: str, begin: float, finish: float) -> bool:
-        """Whether `words`, heard from `begin` to `finish`, are what the agent was saying then.
+        """Whether `words`, heard from `begin`, their onset, to `finish`, are what the agent was saying then.
 
         Fuzzy: words misheard, left out, joined, split, or cut at either end still match. A person who
         takes up a word of the agent's in a sentence of their own is no echo.

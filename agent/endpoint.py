@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.language import Language, Phrase, words
+from agent.turns.elicitation import NOTHING_ASKED, Elicitation
 
 Finished = Literal["complete", "unsure", "incomplete"]
 Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
@@ -53,14 +54,14 @@ class Verdict:
 
 
 def verdict(
-    text: str, smart: float | None, waits: Waits, language: Language, agent_asked: bool = False
+    text: str, smart: float | None, waits: Waits, language: Language, asked: Elicitation = NOTHING_ASKED
 ) -> Verdict:
     """How long to wait in all after the last sound of what a person has said so far.
 
     text: the words so far, as transcribed with punctuation. smart: Smart Turn's probability that the
-    voice has finished; None without it. agent_asked: the agent has just asked a question.
+    voice has finished; None without it. asked: what the agent has just asked for.
     """
-    wording, why = judge(text, language, agent_asked)
+    wording, why = judge(text, language, asked)
     if smart is None:
         return Verdict(getattr(waits, _ALONE[wording]), why)
     voice = heard(smart)
@@ -92,16 +93,19 @@ _ALONE: dict[Wording, Grade] = {
 """What the words come to without the voice."""
 
 
-def judge(text: str, language: Language, agent_asked: bool = False) -> tuple[Wording, str]:
+def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> tuple[Wording, str]:
     """What the words alone say, and why."""
     text = text.strip()
     said = words(text)
     if not said:
         return "doubtful", "no words yet"
-    if language.kind(text, agent_asked) in ("stop", "go_on", "repeat"):
+    if asked.kind(text, language) in ("stop", "go_on", "repeat"):
         return "command", "a command"
     if _CUT_OFF.search(text):
         return "incomplete", "the sentence breaks off"
+    if asked.asking != "nothing" and all(len(word) == 1 and word.isalpha() for word in said):
+        whole = asked.answered(text, language)
+        return ("complete", "it answers the question") if whole else ("open", "letters are being spelled")
     if said[-1] in language.dangling:
         return "incomplete", f"{said[-1]!r} leads on"
     if said in language.holding:
@@ -111,7 +115,7 @@ def judge(text: str, language: Language, agent_asked: bool = False) -> tuple[Wor
         return ("doubtful" if count < LONG_ENOUGH else "open" if count < LONG else "likely"), number
     if language.kind(text) == "backchannel":
         return "complete", "a back-channel"
-    if agent_asked and language.is_answer(text):
+    if asked.answered(text, language):
         return "complete", "it answers the question"
     if not _ENDED.search(text):
         leads_on = said[-1] in language.maybe_dangling

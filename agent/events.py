@@ -124,12 +124,23 @@ class TurnReleased:
     text: str
 
 
+DropReason: TypeAlias = Literal[
+    "went_on", "unintelligible", "echo", "silence_wanted", "backchannel", "failed"
+]
+"""Why nothing was replied: the person went on, said nothing intelligible, was our own echo, asked for
+silence, only acknowledged what had just been said, or an engine failed before their words were known."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnDropped:
-    """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain."""
+    """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain.
+
+    why: `reason` in words, for people.
+    """
 
     time: float
     turn: int
+    reason: DropReason
     why: str
     tokens: int
 

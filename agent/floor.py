@@ -112,8 +112,8 @@ class Floor:
             case Release():
                 self._ears.cut()
                 turn.gate.set()
-            case Drop(why):
-                turn.dropped = why
+            case Drop():
+                turn.dropped = "went_on"
                 turn.cancel()
             case Duck():
                 self._playback.duck()
@@ -152,6 +152,7 @@ class Floor:
         self._turns += 1
         turn = Turn(self._turns, audio, speech_end, self._playback, self._turn)
         turn.question = text
+        turn.onset = self._onset
         self._turn = turn
         self._emit(ev.TurnOpened(self._bridge.now(), turn.number, speech_end))
         self._tasks.start_soon(self._reply, turn)
@@ -163,7 +164,7 @@ class Floor:
         if turn is not self._turn:
             return
         self._turn = None
-        if not kept and turn.interrupted is None and turn.dropped != WENT_ON:
+        if not kept and turn.interrupted is None and turn.dropped != "went_on":
             self._ears.cut()
         self._do(self._ears.policy.reply_over())
         await self._answerer.prefill()
@@ -183,7 +184,9 @@ class Floor:
             self._emit(ev.Partial(now, *self._captions.show(text)))
         turn = self._turn
         if turn is not None and turn.gate.is_set():
-            self._aside = kind = self._understanding.aside(said, turn.heard(now), audio)
+            heard = turn.heard(now)
+            asked = self._understanding.asked(heard, "speaking", turn.text[len(heard) :])
+            self._aside = kind = self._understanding.aside(said, asked, (self._onset, audio.end))
             self._emit(ev.Overheard(now, turn.number, text, kind))
             self._do(self._ears.policy.words(text, kind, final))
         elif turn is None and text:
@@ -205,6 +208,5 @@ class Floor:
             self._do(self._ears.policy.ready())  # an answer, or the news that there is none
 
 
-WENT_ON = "the person went on"
 WORD = 0.4
 """Seconds that a word takes, about, for the echo guard, which is told of it when it has sounded."""

@@ -37,12 +37,19 @@ class Language:
     """The word lists of one language, as its file explains them, and what follows from them."""
 
     code: str
-    noise: frozenset[Phrase]
+    hallucinations: frozenset[Phrase]
     backchannels: frozenset[Phrase]
     sounds: frozenset[str]
     laughter: re.Pattern[str]
     answers: frozenset[Phrase]
     commands: dict[Literal["stop", "repeat", "go_on"], Command]
+    refusals: Command
+    declines: Command
+    softeners: frozenset[Phrase]
+    requests: frozenset[Phrase]
+    agreeable: frozenset[Phrase]
+    open_words: frozenset[str]
+    addressing: frozenset[str]
     dangling: frozenset[str]
     maybe_dangling: frozenset[str]
     halves: frozenset[str]
@@ -56,23 +63,27 @@ class Language:
     numbers: frozenset[str]
     announcing: frozenset[str]
 
-    def kind(self, text: str, agent_asked: bool = False) -> Kind:
-        """What a person's words are while, or right after, the agent speaks.
+    def kind(self, text: str, *, doubtful: bool = False) -> Kind:
+        """What a person's words are by themselves, whatever they follow.
 
-        text: as transcribed. agent_asked: the agent has just asked a question, so that "yes" is an answer.
-        A command or a back-channel with anything else of content beside it is "words".
+        text: as transcribed. doubtful: the sound may have been no voice, so that words count as nothing which
+        transcribers make up for noises. A command or a back-channel with anything else of content beside it
+        is "words".
         """
         said = words(_ASIDE.sub(" ", text))
-        if not said or said in self.noise:
+        if not said or (doubtful and said in self.hallucinations):
             return "nothing"
         asks = text.rstrip(" \"'”’").endswith("?")
         for name, command in self.commands.items():
-            around = command.around | self.backchannels
-            if self._tiled(said, command.phrases, around, asks):
+            if self.orders(said, command, asks):
                 return name
         if self._tiled(said, self.backchannels, frozenset(), asks):
-            return "words" if agent_asked and self._answers(said) else "backchannel"
+            return "backchannel"
         return "words"
+
+    def orders(self, said: Phrase, command: Command, asks: bool = False) -> bool:
+        """Whether the words are that command and no more. asks: they end in a question mark."""
+        return self._tiled(said, command.phrases, command.around | self.backchannels, asks)
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
@@ -83,7 +94,7 @@ class Language:
             or said[0] in self.digits | self.numbers
         )
 
-    def _answers(self, said: Phrase) -> bool:
+    def answers_within(self, said: Phrase) -> bool:
         """Whether any part of a chain of back-channels is an answer."""
         spans = ((i, j) for i in range(len(said)) for j in range(i + 1, min(i + 4, len(said)) + 1))
         return any(said[i:j] in self.answers for i, j in spans)
@@ -131,20 +142,32 @@ def squeeze(word: str) -> str:
 
 
 def _read(code: str, data: dict[str, Any]) -> Language:
-    backchannels = _phrases(data["backchannels"])
     softeners = _phrases(data["softeners"])
     syllables = "|".join(map(re.escape, sorted(data["laughter"], key=len, reverse=True)))
+    stop, asking = data["stop"], data["asking"]
+    ends, declines = _phrases(stop["ends"]), _phrases(stop["declines"])
+    around = _phrases(stop["around"]) | softeners
     return Language(
         code=code,
-        noise=_phrases(data["nothing"]),
-        backchannels=backchannels,
+        hallucinations=_phrases(data["hallucinations"]),
+        backchannels=_phrases(data["backchannels"]),
         sounds=frozenset(squeeze(word) for word in data["sounds"]),
         laughter=re.compile(f"(?:{syllables}){{2,}}"),
         answers=_phrases(data["answers"]),
         commands={
-            name: Command(_phrases(data[name]["phrases"]), _phrases(data[name]["around"]) | softeners)
-            for name in ("stop", "repeat", "go_on")
+            "stop": Command(_phrases(stop["phrases"]) | ends | declines, around),
+            **{
+                name: Command(_phrases(data[name]["phrases"]), _phrases(data[name]["around"]) | softeners)
+                for name in ("repeat", "go_on")
+            },
         },
+        refusals=Command(ends | declines, around),
+        declines=Command(declines, around),
+        softeners=softeners,
+        requests=_phrases(asking["requests"]),
+        agreeable=_phrases(asking["agreeable"]),
+        open_words=frozenset(asking["open_words"]),
+        addressing=frozenset(asking["addressing"]),
         closings=_phrases(data["closings"]),
         dangling=frozenset(data["dangling"]),
         maybe_dangling=frozenset(data["maybe_dangling"]),

@@ -10,6 +10,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from agent.events import DropReason
 from audio.frame import Frame
 from audio.playback import Playback, Track
 from audio.tts import Speech
@@ -64,7 +65,9 @@ class Turn:
         self.voiced = 0
         self.interrupted: float | None = None
         """When the person began to speak over it (s)."""
-        self.dropped: str | None = None
+        self.onset = speech_end
+        """When the person began to say what is answered (s)."""
+        self.dropped: DropReason | None = None
         """Why the reply was given up before it was released."""
         self.failed = False
         """Whether an engine failed at it."""

@@ -14,12 +14,19 @@ from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.language import language
 from agent.settings import Config
+from agent.turns.elicitation import Elicitation, Phase, elicitation
 from agent.turntaking import Kind
 from audio.frame import Frame
 from audio.stt import Transcript
 
 FEW = 3
 """Words that a cough, a laugh or a hum may be taken for by a transcriber."""
+
+NO_SPEECH, MADE_UP = 0.6, -2.0
+"""The transcriber's `no_speech` above which, its confidence below which, words may be made up for a noise.
+Measured with Whisper tiny.en: the noises that pass for a voice (12 slammed doors of 80 noises) have
+`no_speech` 0.87 to 0.92; 78 short words of three voices, and 49 letters, digits and names that a person
+spelled, 0.02 to 0.47, with a confidence of -0.1 to -1.9 for those that are also made up for noises."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,30 +97,41 @@ class Understanding:
             self._emit(Error(self._bridge.now(), "turn", str(error)))
             return None
 
-    def kind(self, text: str, heard: str, audio: Frame | None) -> Kind:
-        """What these words are, when `heard` is what was last heard of the agent."""
-        if audio is not None and text and self.guard.is_echo(text, audio.time, audio.end):
-            return "echo"
-        return self._language.kind(text, _asked(heard))
+    def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:
+        """What the agent asks for that has said `said`, and goes on with `unsaid` where it is speaking."""
+        return elicitation(said, self._language, phase, unsaid)
 
-    def aside(self, said: Transcript, heard: str, audio: Frame) -> Kind:
-        """What these words are that were said over a reply, of which `heard` was heard.
+    def kind(self, said: Transcript, asked: Elicitation, heard: tuple[float, float] | None) -> Kind:
+        """What these words are to an agent that has asked for that.
 
-        A sound that is no word is transcribed all the same, as a few words that the engine is not sure of.
+        heard: from their onset to their end (s); None where they were typed.
         """
-        kind = self.kind(said.text, heard, audio)
-        mumbled = said.confidence < self._config.turns.mumbled and len(said.text.split()) <= FEW
-        return "nothing" if kind == "words" and mumbled else kind
+        if heard is not None and said.text and self.guard.is_echo(said.text, *heard):
+            return "echo"
+        return asked.kind(said.text, self._language, doubtful=_no_voice(said))
 
-    def verdict(self, text: str, complete: float | None, heard: str) -> Verdict:
+    def aside(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
+        """What these words are that were said over a reply which asks for that.
+
+        A sound that is no word is transcribed all the same, as a few words that the engine is not sure of, or
+        as one of those that it makes up. Over a reply only what answers it is taken for more.
+        """
+        kind = self.kind(said, asked, heard)
+        if kind != "words" or asked.answered(said.text, self._language):
+            return kind
+        mumbled = said.confidence < self._config.turns.mumbled and len(said.text.split()) <= FEW
+        return "nothing" if mumbled else self._language.kind(said.text, doubtful=True)
+
+    def verdict(self, text: str, complete: float | None, asked: Elicitation) -> Verdict:
         """How long to wait in silence before an answer to `text`."""
         turns = self._config.turns
         if turns.meaning == "off":
             return Verdict(turns.end, "the pause is over")
         words = text if turns.meaning != "audio" else ""
         waits = Waits(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
-        return verdict(words, complete, waits, self._language, _asked(heard))
+        return verdict(words, complete, waits, self._language, asked)
 
 
-def _asked(heard: str) -> bool:
-    return heard.rstrip().endswith("?")
+def _no_voice(said: Transcript) -> bool:
+    """Whether these may be words that were made up for a noise."""
+    return said.no_speech > NO_SPEECH or said.confidence < MADE_UP

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent import events as ev
-from agent.floor import WENT_ON
 from agent.server.choices import Modality
 from agent.server.line import Item, Sound
 from audio.encode import pcm16
@@ -86,9 +85,9 @@ class Narrator:
                 return self._token(turn, text)
             case ev.TurnReleased(turn=turn, text=text):
                 return [*self._heard(turn, text), *self._begin(turn)]
-            case ev.TurnDropped(turn=turn, why=why):
+            case ev.TurnDropped(turn=turn, reason=reason):
                 self._responses.pop(turn, None)
-                return [] if why == WENT_ON else self._nothing(self._speech_ends.pop(turn, item.time))
+                return [] if reason == "went_on" else self._nothing(self._speech_ends.pop(turn, item.time))
             case ev.AudioResumed(time=time):
                 return self._nothing(time)
             case ev.Overheard(time=time, kind="stop"):

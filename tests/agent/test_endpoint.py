@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from agent.endpoint import TOGETHER, Finished, Waits, judge, verdict
 from agent.language import language
+from agent.turns.elicitation import NOTHING_ASKED, Elicitation
 
 EN = language("en")
+ASKED = Elicitation("yes_no")
 WAITS = Waits(complete=0.1, likely=0.3, unsure=0.5, unlikely=1.0, incomplete=2.0)
 
 COMMANDS = ["Stop.", "Go on.", "What did you say?"]
@@ -90,12 +92,12 @@ def test_words(text: str, wording: str):
     "text", ["Yes.", "No", "Nope.", "Twenty two.", "5", "I don't know.", "Yes, tomorrow", "Five, six."]
 )
 def test_an_answer_is_complete_when_the_agent_asked(text: str):
-    assert judge(text, EN, agent_asked=True)[0] == "complete"
+    assert judge(text, EN, asked=ASKED)[0] == "complete"
 
 
 @pytest.mark.parametrize("text", ["Yes, and", "No, because...", "Yes, the"])
 def test_an_answer_that_leads_on_is_not(text: str):
-    assert judge(text, EN, agent_asked=True)[0] == "incomplete"
+    assert judge(text, EN, asked=ASKED)[0] == "incomplete"
 
 
 def test_a_no_is_an_answer_only_to_a_question():
@@ -123,7 +125,7 @@ def test_a_no_is_an_answer_only_to_a_question():
     ],
 )
 def test_waits(text: str, smart: float | None, wait: float):
-    assert verdict(text, smart, WAITS, EN, False).wait == wait
+    assert verdict(text, smart, WAITS, EN).wait == wait
 
 
 def test_the_reason_names_the_words_and_the_voice():
@@ -146,7 +148,7 @@ def test_more_doubt_never_means_a_shorter_wait():
 
 @given(st.text(max_size=80), st.one_of(st.none(), st.floats(0, 1)), st.booleans())
 def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
-    found = verdict(text, smart, WAITS, EN, asked)
+    found = verdict(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
     assert found.wait in (0.1, 0.3, 0.5, 1.0, 2.0)
     assert found.why
 

@@ -137,7 +137,7 @@ def test_transcript_tells_of_errors_and_of_words_that_got_no_reply():
     events: list[ev.Event] = [
         ev.TurnOpened(1.0, 1, 0.8),
         ev.Transcribed(1.1, 1, "uh-huh", 0.1),
-        ev.TurnDropped(1.2, 1, "a backchannel", 0),
+        ev.TurnDropped(1.2, 1, "backchannel", "a backchannel", 0),
         ev.Error(3.0, "llm", "it broke"),
         ev.TurnOpened(2.5, 2, 2.4),
         ev.TurnReleased(2.8, 2, "Go on."),

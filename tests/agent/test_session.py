@@ -227,8 +227,67 @@ def test_without_a_word_of_the_end_of_turn_model_the_words_decide(tmp_path: Path
 def test_noise_without_words_is_no_turn(tmp_path: Path) -> None:
     engines = scripted.engines(["", "Hello."], ["Hi."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))])
-    assert [e.why for e in of(events, ev.TurnDropped)] == ["nothing intelligible was said"]
+    assert [e.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
     assert len(of(events, ev.TurnEnded)) == 1
+
+
+def test_what_is_made_up_for_a_noise_is_answered_only_if_a_voice_said_it(tmp_path: Path) -> None:
+    engines = scripted.engines([""], ["Goodbye!", "Take care!"])
+    heard = iter(
+        [Transcript("Bye.", -2.4, 0.9), Transcript("Hello.", -0.3, 0.1), Transcript("Bye.", -0.6, 0.1)]
+    )
+    engines.stt.transcribe = lambda audio, *, final=True: next(heard)
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4)) for _ in range(3)])
+    assert [e.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [m.content for m in engines.llm.asked[-1]][1:] == ["Hello.", "Goodbye!", "Bye."]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Shall I? Say so. It is short.", "Let me know.", "Is it A, you or us?", "Say yes or no, or ask us."],
+)
+@pytest.mark.parametrize("gap", [0.05, 0.2, 0.9, 2.0, 10.0])
+def test_what_was_asked_for_is_answered_however_soon_it_comes(
+    tmp_path: Path, question: str, gap: float
+) -> None:
+    answers = ["Yes.", "Right.", "A.", "You.", "Stop.", "Leave it.", "No.", "Seven."]
+    texts = [text for answer in answers for text in ("Hello.", answer)]
+    engines = scripted.engines(texts, [question, "Good."])
+    lines = [Line(scripted.loud(0.3), "after", gap if text in answers else 1.5) for text in texts]
+    events, _ = talk(tmp_path, engines, lines)
+    assert [(e.reason, e.turn) for e in of(events, ev.TurnDropped)] == []
+    assert [e.text for e in of(events, ev.TurnReleased)] == texts
+
+
+def test_an_answer_may_come_before_the_question_is_over(tmp_path: Path) -> None:
+    question = "The keeper went home. Do you want to know how it all ended?"
+    for over, cut in ((0.5, False), (3.0, True)):
+        engines = scripted.engines(["Tell me a story.", "Yes."], [question, "Well."])
+        lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.3), "over", over)]
+        events, _ = talk(tmp_path, engines, lines)
+        assert [e.kind for e in of(events, ev.Overheard)] == ["words" if cut else "backchannel"]
+        assert of(events, ev.TurnEnded)[0].reason == ("interrupted" if cut else "finished")
+
+
+@pytest.mark.parametrize(
+    ("said", "gap", "reason"),
+    [
+        ("Okay.", 0.3, "backchannel"),
+        ("Okay.", 1.1, None),
+        ("Hmm.", 0.3, "backchannel"),
+        ("Stop.", 0.3, "silence_wanted"),
+        ("Stop.", 5.0, "silence_wanted"),
+        ("Cancel.", 0.3, "silence_wanted"),
+        ("Cancel.", 1.1, None),
+    ],
+)
+def test_after_a_statement_it_is_answered_or_told_why_not(
+    tmp_path: Path, said: str, gap: float, reason: ev.DropReason | None
+) -> None:
+    engines = scripted.engines(["Set a timer.", said], ["It is set.", "Well."])
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.3), "after", gap)])
+    assert [e.reason for e in of(events, ev.TurnDropped)] == ([reason] if reason else [])
+    assert len(of(events, ev.TurnEnded)) == (1 if reason else 2)
 
 
 def test_declared_costs_repeat_to_the_byte(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_no_word_that_was_said_is_in_a_span() -> None:
 def test_dropped_silent_and_failed_turns_are_told_as_such() -> None:
     dropped, failed = watched(
         ev.TurnOpened(1.0, 1, 0.9),
-        ev.TurnDropped(1.2, 1, "resumed", 3),
+        ev.TurnDropped(1.2, 1, "went_on", "resumed", 3),
         ev.TurnOpened(2.0, 2, 1.9),
         ev.Error(2.1, "llm", "secret", 2),
         ev.TurnEnded(2.2, 2, "error", "", ""),
