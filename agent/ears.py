@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent import events as ev
 from agent.bridge import Bridge
 from agent.engines import find
-from agent.settings import Config
+from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turntaking import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
@@ -19,25 +19,31 @@ class Ears:
     """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
 
     def __init__(self, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
-        vad, turns = config.vad, config.turns
         self._bridge = bridge
         self._emit = emit
         self._partials = config.stt.partials
         self._last_partial = 0.0
         self._hushed = 0.0
-        self._detector = VoiceDetector(vad.aggressiveness)
-        self._segmenter = seg.Segmenter(
-            onset_frames=vad.onset_frames,
-            start=vad.start,
-            stop=vad.stop,
-            confirm=vad.confirm,
-            pause=turns.pause,
-            pre_roll=vad.pre_roll,
-            longest=turns.max_utterance,
-        )
-        self.policy: Policy = find("turns", turns.policy)(turns)
+        self._detector = VoiceDetector(config.vad.aggressiveness)
+        self._turns, self._vad = config.turns, config.vad
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was heard; turn-taking begins anew."""
+        self._segmenter = seg.Segmenter()
+        self.policy: Policy = find("turns", self._turns.policy)(self._turns)
         self._utterance: list[Frame] = []
         self._unread: list[Frame] = []
+        self.tune(self._turns, self._vad)
+
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns as these say; `turns.policy` and `vad.aggressiveness` stay as they are."""
+        self._turns, self._vad = turns, vad
+        ear = self._segmenter
+        ear.onset_frames, ear.confirm = vad.onset_frames, vad.confirm
+        ear.start, ear.stop, ear.pre_roll = vad.start, vad.stop, vad.pre_roll
+        ear.pause, ear.longest = turns.pause, turns.max_utterance
+        self.policy.config = turns
 
     def feed(self, frame: Frame) -> list[Action]:
         """What to do after one more frame (16 kHz, contiguous with the last)."""

@@ -16,7 +16,7 @@ from agent.engines import Engines
 from agent.eye.view import View
 from agent.history import History
 from agent.pipeline import Pipeline
-from agent.settings import Config
+from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turn import Turn
 from agent.turntaking import Action, Drop, Duck, Hold, Kind, Listen, Prepare, Release, Resume, Yield
 from agent.understanding import Understanding
@@ -89,6 +89,20 @@ class Floor:
         self.cancel()
         self._ears.policy.replying()
         self._open(None, self._bridge.now(), text).gate.set()
+
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns in another way from the next pause on."""
+        self._ears.tune(turns, vad)
+        self._understanding.turns = turns
+
+    def deafen(self) -> None:
+        """Forget what the person has begun to say; an answer to it is not said, a reply goes on."""
+        if self._turn is not None and not self._turn.gate.is_set():
+            self.cancel()
+        self._ears.reset()
+        if self._turn is not None and self._turn.gate.is_set():
+            self._ears.policy.replying()
+            self._change(self._turn, Resume("nobody listens any more"))
 
     def cancel(self) -> None:
         """The reply that is being made or said is not wanted any more."""

@@ -13,7 +13,7 @@ from agent.eye.image import Source
 from agent.eye.view import Camera
 from agent.floor import Floor
 from agent.history import History
-from agent.settings import Config
+from agent.settings import Config, TurnsConfig, VADConfig
 from audio.frame import Frame
 from audio.playback import Playback
 
@@ -67,6 +67,15 @@ class Session:
     def follow(self, camera: Camera) -> None:
         """Show what this camera gives; call it before `run`."""
         self._floor.view.follow(camera)
+
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns in another way from the next pause on."""
+        self._interrupt = turns.interrupt
+        self._floor.tune(turns, vad)
+
+    def deafen(self) -> None:
+        """What the person has begun to say is not listened to any more, and not answered."""
+        self._floor.deafen()
 
     def cancel(self) -> None:
         """End the reply that is being made or said, without another one."""

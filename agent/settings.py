@@ -175,6 +175,20 @@ class TurnsConfig(Section):
     max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
     """Length of one unbroken utterance after which it is answered as it stands."""
 
+    @property
+    def latest(self) -> float:
+        """Silence after which any turn is over: `longest`, or the longer `end` where that alone counts."""
+        by_end_alone = self.meaning == "off" or self.policy == "switch"
+        return max(self.longest, self.end) if by_end_alone else self.longest
+
+    def paced(self, factor: float) -> TurnsConfig:
+        """The same with all lengths of silence that end a turn `factor` times as long, in their order."""
+        return self.model_copy(update={name: getattr(self, name) * factor for name in SILENCES})
+
+
+SILENCES = ("complete", "likely", "unsure", "unlikely", "incomplete", "longest", "end")
+"""The settings of `turns` that are lengths of silence after which a turn is over."""
+
 
 class EchoConfig(Section):
     """What is done to the microphone's sound where the speaker is near it."""

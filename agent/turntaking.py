@@ -80,7 +80,12 @@ Action: TypeAlias = Prepare | Release | Drop | Duck | Hold | Listen | Resume | Y
 
 
 class Policy(Protocol):
-    """Hears what happens, in order of time, and says what to do. Times are seconds on the session's clock."""
+    """Hears what happens, in order of time, and says what to do. Times are seconds on the session's clock.
+
+    config: what it goes by; another one may be set between two events.
+    """
+
+    config: TurnsConfig
 
     def onset(self, at: float) -> list[Action]:
         """The fast detector hears something, since `at`."""
@@ -200,9 +205,9 @@ class Ladder:
         return [*actions, *self._release("the utterance is as long as it may be")]
 
     def understood(self, wait: float, why: str) -> list[Action]:
-        """Wait so long, no longer than `turns.longest`."""
+        """Wait so long, no longer than for any turn."""
         if self._state == "preparing":
-            self._wait, self._why = min(wait, self.config.longest), why
+            self._wait, self._why = min(wait, self.config.latest), why
         return []
 
     def ready(self) -> list[Action]:
@@ -237,8 +242,8 @@ class Ladder:
         silent = now - self._speech_end + 1e-6
         if self._ready and self._wait is not None and silent >= self._wait:
             return self._release(f"silent for {self._wait:.2g} s: {self._why}")
-        if silent >= self.config.longest:
-            return self._release(f"silent for {self.config.longest:g} s")
+        if silent >= self.config.latest:
+            return self._release(f"silent for {self.config.latest:g} s")
         return []
 
     def replying(self) -> None:

@@ -46,6 +46,8 @@ class Understanding:
         self._emit = emit
         self._engines = engines
         self._config = config
+        self.turns = config.turns
+        """How turns are found; may change."""
         self._bridge = bridge
         self._language = language("en" if config.stt.language == "auto" else config.stt.language)
         self._draft: _Draft | None = None
@@ -73,7 +75,7 @@ class Understanding:
 
     def _reaches(self, draft: _Draft, audio: Frame) -> bool:
         """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
-        return draft.end >= audio.end - self._config.turns.pause
+        return draft.end >= audio.end - self.turns.pause
 
     async def caption(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`, or none when the engine fails: an Error event says so."""
@@ -119,12 +121,12 @@ class Understanding:
         kind = self.kind(said, asked, heard)
         if kind != "words" or asked.answered(said.text, self._language):
             return kind
-        mumbled = said.confidence < self._config.turns.mumbled and len(said.text.split()) <= FEW
+        mumbled = said.confidence < self.turns.mumbled and len(said.text.split()) <= FEW
         return "nothing" if mumbled else self._language.kind(said.text, doubtful=True)
 
     def verdict(self, text: str, complete: float | None, asked: Elicitation) -> Verdict:
         """How long to wait in silence before an answer to `text`."""
-        turns = self._config.turns
+        turns = self.turns
         if turns.meaning == "off":
             return Verdict(turns.end, "the pause is over")
         words = text if turns.meaning != "audio" else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agent.errors import RequestError
+from agent.server.fields import Fields
 from agent.server.pool import Pool
 from agent.settings import Config
 
@@ -16,58 +17,104 @@ EAGERNESS = {"low": 1.6, "medium": 1.0, "auto": 1.0, "high": 0.6}
 Modality = Literal["text", "audio"]
 
 
-class _Loose(BaseModel):
-    """Fields that we do not know are left alone: clients of other makers send many."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class Format(_Loose):
+class Format(Fields):
     """The one audio format on this wire."""
 
     type: Literal["audio/pcm"] = "audio/pcm"
     rate: Literal[24000] = 24000
 
 
-class TurnDetection(_Loose):
-    """When a turn is over and whether speech interrupts."""
+class ServerVad(Fields):
+    """A turn is over after a fixed silence, whatever was said."""
 
-    type: Literal["server_vad", "semantic_vad"] = "semantic_vad"
-    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    ELSEWHERE: ClassVar = {"idle_timeout_ms": ()}
+
+    type: Literal["server_vad"] = "server_vad"
     threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
-    silence_duration_ms: int | None = Field(default=None, ge=50, le=10_000)
+    silence_duration_ms: int = Field(default=500, ge=50, le=10_000)
     prefix_padding_ms: int | None = Field(default=None, ge=0, le=5000)
     interrupt_response: bool = True
     create_response: Literal[True] = True
 
 
-class _Input(_Loose):
+class SemanticVad(Fields):
+    """A turn is over when it sounds and reads so; `eagerness`: how soon that is."""
+
+    type: Literal["semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    interrupt_response: bool = True
+    create_response: Literal[True] = True
+
+
+TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
+
+
+class Transcription(Fields):
+    """Whether the person's words are told, and by which model they are understood."""
+
+    ELSEWHERE: ClassVar = {"prompt": ("",), "delay": ()}
+
+    model: str | None = None
+    language: str | None = None
+
+
+class _Input(Fields):
+    ELSEWHERE: ClassVar = {"noise_reduction": ()}
+    NULL: ClassVar = frozenset({"turn_detection", "transcription"})
+
     format: Format | None = None
     turn_detection: TurnDetection | None = None
-    transcription: dict[str, Any] | None = None
+    transcription: Transcription | None = None
 
 
-class _Output(_Loose):
+class _VoiceID(Fields):
+    id: str
+
+
+class Output(Fields):
+    """How the agent sounds."""
+
     format: Format | None = None
-    voice: str | None = None
+    voice: str | _VoiceID | None = None
     speed: float = Field(default=1.0, ge=1.0, le=1.0)
 
+    @property
+    def voice_name(self) -> str | None:
+        """The voice that is asked for."""
+        return self.voice.id if isinstance(self.voice, _VoiceID) else self.voice
 
-class _Audio(_Loose):
+
+class _Audio(Fields):
     input: _Input = Field(default_factory=_Input)
-    output: _Output = Field(default_factory=_Output)
+    output: Output = Field(default_factory=Output)
 
 
-class Update(_Loose):
+TOOLS: dict[str, tuple[Any, ...]] = {
+    "parallel_tool_calls": (True, False),
+    "prompt": (),
+    "reasoning": (),
+    "tool_choice": ("auto", "none"),
+    "tools": ([],),
+}
+"""Fields of a session and of a response that are not to be had here, and what asks for nothing."""
+
+
+class Update(Fields):
     """The `session` of a `session.update`."""
+
+    ELSEWHERE: ClassVar = {**TOOLS, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
 
     type: Literal["realtime"]
     model: str | None = None
     instructions: str | None = Field(default=None, max_length=20_000)
     output_modalities: list[Modality] | None = Field(default=None, min_length=1, max_length=1)
     audio: _Audio = Field(default_factory=_Audio)
-    max_output_tokens: int | Literal["inf"] | None = None
-    tools: list[Any] = Field(default_factory=list[Any], max_length=0)
+    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
+
+
+def shown(choice: Fields | None) -> dict[str, Any] | None:
+    """What was chosen, as the protocol shows it."""
+    return choice.model_dump(exclude_none=True) if choice is not None else None
 
 
 class Choices:
@@ -77,8 +124,10 @@ class Choices:
         self._pool, self._name = pool, name
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
-        self.detection: TurnDetection | None = TurnDetection(interrupt_response=pool.config.turns.interrupt)
-        self.transcription: dict[str, Any] | None = {"model": pool.names["stt"]}
+        self.detection: ServerVad | SemanticVad | None = SemanticVad(
+            interrupt_response=pool.config.turns.interrupt
+        )
+        self.transcription: Transcription | None = Transcription(model=pool.names["stt"])
         self.max_output_tokens: int | Literal["inf"] = "inf"
 
     def update(self, wanted: Update, *, settled: bool) -> None:
@@ -86,16 +135,18 @@ class Choices:
 
         Raises RequestError, and then nothing has changed.
         """
-        self._pool.check("llm", wanted.model)
-        self._pool.check_voice(wanted.audio.output.voice)
         given = wanted.audio.input
-        detection = self.detection
+        self._pool.check("llm", wanted.model)
+        self._pool.check_voice(wanted.audio.output.voice_name)
+        if given.transcription is not None:
+            self._pool.check("stt", given.transcription.model)
+            self._pool.check_language(given.transcription.language)
+        if settled and wanted.max_output_tokens not in (None, self.max_output_tokens):
+            raise RequestError(
+                "max_output_tokens: chosen before the first audio or response", param="max_output_tokens"
+            )
         if "turn_detection" in given.model_fields_set:
-            detection = given.turn_detection
-        fixed = detection and self.detection and detection != self.detection
-        if settled and (fixed or wanted.max_output_tokens not in (None, self.max_output_tokens)):
-            raise RequestError("turn detection and length are chosen before the first audio or response")
-        self.detection = detection
+            self.detection = given.turn_detection
         if "transcription" in given.model_fields_set:
             self.transcription = given.transcription
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
@@ -110,31 +161,34 @@ class Choices:
         if self.max_output_tokens != "inf":
             limit = min(self.max_output_tokens, config.llm.max_tokens)
             changes["llm"] = config.llm.model_copy(update={"max_tokens": limit})
-        if (wish := self.detection) is not None:
-            turns: dict[str, Any] = {"interrupt": wish.interrupt_response}
-            if wish.silence_duration_ms is not None:
-                turns |= {"meaning": "off", "end": wish.silence_duration_ms / 1000}
-            factor = EAGERNESS[wish.eagerness]
-            for name in ("complete", "unsure", "incomplete", "longest"):
-                turns[name] = getattr(config.turns, name) * factor
-            changes["turns"] = config.turns.model_copy(update=turns)
-            vad: dict[str, Any] = {}
-            if wish.threshold is not None:
-                vad = {"start": wish.threshold, "stop": wish.threshold * 0.7}
-            if wish.prefix_padding_ms is not None:
-                vad["pre_roll"] = wish.prefix_padding_ms / 1000
-            changes["vad"] = config.vad.model_copy(update=vad)
-        return config.model_copy(update=changes)
+        turns, vad = config.turns, config.vad
+        match self.detection:
+            case ServerVad() as wish:
+                end, more = wish.silence_duration_ms / 1000, dict[str, float]()
+                turns = turns.model_copy(
+                    update={"meaning": "off", "end": end, "pause": min(turns.pause, end)}
+                )
+                if wish.threshold is not None:
+                    more |= {"start": wish.threshold, "stop": wish.threshold * 0.7}
+                if wish.prefix_padding_ms is not None:
+                    more["pre_roll"] = wish.prefix_padding_ms / 1000
+                vad = vad.model_copy(update=more)
+            case SemanticVad() as wish:
+                turns = turns.paced(EAGERNESS[wish.eagerness])
+            case None:
+                pass
+        if self.detection is not None:
+            turns = turns.model_copy(update={"interrupt": self.detection.interrupt_response})
+        return config.model_copy(update={**changes, "turns": turns, "vad": vad})
 
     def as_dict(self) -> dict[str, Any]:
         """The session, as the protocol shows it."""
         form = {"type": "audio/pcm", "rate": 24000}
-        detection = self.detection.model_dump(exclude_none=True) if self.detection else None
         heard = {
             "format": form,
-            "transcription": self.transcription,
+            "transcription": shown(self.transcription),
             "noise_reduction": None,
-            "turn_detection": detection,
+            "turn_detection": shown(self.detection),
         }
         said = {"format": form, "voice": self._pool.voice, "speed": 1.0}
         return {

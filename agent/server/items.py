@@ -214,9 +214,11 @@ class Narrator:
         return message(kind, item=item, previous_item_id=names[at - 1] if at else None)
 
 
-def error(text: str, kind: str, code: str | None = None, cause: str | None = None) -> Message:
-    """An `error` event. cause: the client's own event that led to it."""
-    told = {"type": kind, "code": code, "message": text, "param": None, "event_id": cause}
+def error(
+    text: str, kind: str, code: str | None = None, cause: str | None = None, param: str | None = None
+) -> Message:
+    """An `error` event. cause: the client's own event that led to it; param: the field that is at fault."""
+    told = {"type": kind, "code": code, "message": text, "param": param, "event_id": cause}
     return message("error", error=told)
 
 

@@ -113,6 +113,16 @@ class Line:
         """Do not listen to what the client has sent and we have not heard yet."""
         self._intake.clear()
 
+    def tune(self, config: Config, *, listening: bool) -> None:
+        """Find turns as `config` says from the next pause on.
+
+        listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
+        """
+        self._session.tune(config.turns, config.vad)
+        if not listening:
+            self._intake.clear()
+            self._session.deafen()
+
     def ask(self, text: str, system: str | None = None) -> int:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 

@@ -155,15 +155,21 @@ class Pool:
     def check(self, kind: str, name: str | None) -> None:
         """A client's name for a model. Raises RequestError for one that is not loaded."""
         if name is not None and name not in (self.names[kind], "backchat"):
-            raise RequestError(
-                f"no model {name[:80]!r} here; there is {self.names[kind]!r}", 404, "model_not_found"
-            )
+            wrong = f"no model {name[:80]!r} here; there is {self.names[kind]!r}"
+            raise RequestError(wrong, 404, "model_not_found", param="model")
 
     def check_voice(self, name: str | None) -> None:
         """A client's name for a voice. Raises RequestError for one that is not loaded."""
         if name is not None and name not in (self.voice, "default"):
             wrong = f"no voice {name[:80]!r} here; there is {self.voice!r}"
-            raise RequestError(wrong, 404, "voice_not_found")
+            raise RequestError(wrong, 404, "voice_not_found", param="voice")
+
+    def check_language(self, name: str | None) -> None:
+        """A client's name for the language that it speaks. Raises RequestError for one that is not heard."""
+        heard = self.config.stt.language
+        if name is not None and name.lower().partition("-")[0] != heard:
+            what = "it is found out" if heard == "auto" else f"{heard!r} is what is understood"
+            raise RequestError(f"language: {what} here; leave it out", param="language")
 
     def _seats(self, copies: Sequence[Engines]) -> list[Seat]:
         llm = copies[0].llm

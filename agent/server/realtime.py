@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from agent import events as ev
 from agent.errors import BackchatError, RequestError
 from agent.server import items
+from agent.server.fields import refusal
 from agent.server.journal import Entry
 from agent.server.line import Line
 from agent.server.metrics import Metrics
@@ -122,17 +123,15 @@ class Realtime:
             with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
                 await self._wishes.take(fields)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            await self._refuse(f"{where}: {first['msg']}"[:300], "invalid_value", cause)
+            await self._refuse(refusal(error), cause)
         except RequestError as error:
-            kind = "server_error" if error.status == 500 else "invalid_request_error"
-            await self._send([items.error(str(error), kind, error.code, cause)])
+            await self._refuse(error, cause)
         except BackchatError as error:
             await self._send([items.error(str(error), "server_error", None, cause)])
 
-    async def _refuse(self, text: str, code: str, cause: str | None) -> None:
-        await self._send([items.error(text, "invalid_request_error", code, cause)])
+    async def _refuse(self, error: RequestError, cause: str | None) -> None:
+        kind = "server_error" if error.status == 500 else "invalid_request_error"
+        await self._send([items.error(str(error), kind, error.code, cause, error.param)])
 
     async def _send(self, messages: list[items.Message]) -> None:
         async with self._sending:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.errors import BackchatError, RequestError
+from agent.errors import BackchatError
 from agent.llm import Message
+from agent.server.fields import refusal
 from agent.server.pictures import looked, opened
 from agent.server.pool import Pool
 from agent.server.stream import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
@@ -96,9 +97,7 @@ def parse(model: type[B], body: bytes | str) -> B:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"{where or 'the body'}: {first['msg']}"[:300]) from error
+        raise refusal(error) from error
 
 
 async def generate(request: Request, pool: Pool) -> Streamed:

@@ -91,6 +91,7 @@ class Wishes:
         self.narrator.transcribing = self.choices.transcription is not None
         if self.line is not None:
             self.line.history.instruct(self.choices.instructions)
+            self.line.tune(self.choices.config(), listening=self.choices.detection is not None)
             if not self.line.turn:
                 self.line.voice.muted = self.choices.modality == "text"
         await self._send([items.message("session.updated", session=self.choices.as_dict())])
