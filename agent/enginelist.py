@@ -13,6 +13,7 @@ from agent import models
 from agent.engines import BUILT_IN, Kind, find, weights_of
 from agent.errors import ConfigError, ModelError
 from agent.settings import Config, Section
+from audio.extras import how_to_install
 
 State = Literal["ready", "extra missing", "weights missing", "elsewhere"]
 
@@ -110,7 +111,7 @@ def _built_in(kind: Kind, name: str, config: Config, chosen: bool) -> Entry:
 
 def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> tuple[State, str]:
     if any(find_spec(module) is None for module in MODULES.get(extra, ())):
-        return "extra missing", f"pip install 'backchat[{extra}]'"
+        return "extra missing", how_to_install(extra)
     factory = find(kind, name)
     wanted = inspect.signature(factory).parameters
     if "base_url" in wanted:

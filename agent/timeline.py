@@ -89,7 +89,7 @@ def _canvas(height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtra("drawing the timeline needs matplotlib: pip install 'backchat[plot]'") from error
+        raise MissingExtra("drawing the timeline needs matplotlib", "plot") from error
     return Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
 
 

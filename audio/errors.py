@@ -16,6 +16,8 @@ BackchatError            every error that a user is meant to read; its text says
 
 from __future__ import annotations
 
+from audio.extras import how_to_install
+
 
 class BackchatError(Exception):
     """An error whose text is one clear line for the user. `exit_code` is the command's status."""
@@ -42,9 +44,12 @@ class DeviceError(BackchatError):
 
 
 class MissingExtra(BackchatError):
-    """An optional library is not installed."""
+    """An optional library is not installed. what: who needs it; extra: the one of pyproject.toml with it."""
 
     exit_code = 4
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what}; type: {how_to_install(extra)}")
 
 
 class ModelError(BackchatError):

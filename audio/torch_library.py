@@ -28,7 +28,7 @@ def library(extra: str) -> Any:
     try:
         import torch
     except ImportError as error:
-        raise MissingExtra(f"this engine needs torch; type: pip install 'backchat[{extra}]'") from error
+        raise MissingExtra("this engine needs torch", extra) from error
     return torch
 
 

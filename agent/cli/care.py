@@ -217,11 +217,13 @@ def _line(good: bool, what: str, text: str) -> bool:
 
 
 def _optional(extra: str, module: str, package: str) -> None:
+    from audio.extras import how_to_install
+
     try:
         found = version(package) if find_spec(module) else ""
     except PackageNotFoundError:
         found = "present"
-    text = found or f"not installed (optional): pip install 'backchat[{extra}]'"
+    text = found or f"not installed (optional): {how_to_install(extra)}"
     click.echo(f"{'ok  ' if found else '-   '} {'extra ' + extra:18} {text}")
 
 

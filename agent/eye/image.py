@@ -205,5 +205,5 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtra("pictures need more libraries: pip install 'backchat[vision]'") from error
+        raise MissingExtra("pictures need more libraries", "vision") from error
     return Image

@@ -141,7 +141,7 @@ def _load(threads: int) -> Any:
     try:
         from rapidocr import RapidOCR
     except ImportError as error:
-        raise MissingExtra("reading pictures needs more libraries: pip install 'backchat[vision]'") from error
+        raise MissingExtra("reading pictures needs more libraries", "vision") from error
     runtime = "EngineConfig.onnxruntime"
     settings = {
         "Global.log_level": "critical",

@@ -26,7 +26,7 @@ class Webcam:
         try:
             import cv2
         except ImportError as error:
-            raise MissingExtra("cameras need more libraries: pip install 'backchat[vision]'") from error
+            raise MissingExtra("cameras need more libraries", "vision") from error
         self._name = name
         library: Any = cv2
         self._camera: Any = library.VideoCapture(int(name) if name.isdecimal() else name)
@@ -63,7 +63,7 @@ class Screen:
         try:
             from PIL import ImageGrab
         except ImportError as error:
-            raise MissingExtra("pictures need more libraries: pip install 'backchat[vision]'") from error
+            raise MissingExtra("pictures need more libraries", "vision") from error
         try:
             shot = ImageGrab.grab().convert("RGB")
         except OSError as error:

@@ -63,9 +63,7 @@ def require(*packages: str) -> None:
     """Raise MissingExtra unless all these packages are installed."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
-        raise MissingExtra(
-            f"the transformers engine needs {' and '.join(missing)}: pip install 'backchat[torch]'"
-        )
+        raise MissingExtra(f"the transformers engine needs {' and '.join(missing)}", "torch")
 
 
 def choose_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:

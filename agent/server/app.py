@@ -35,7 +35,7 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
         from starlette.requests import ClientDisconnect
         from starlette.routing import Route, WebSocketRoute
     except ImportError as error:
-        raise MissingExtra("the server's libraries are missing: pip install 'backchat[server]'") from error
+        raise MissingExtra("the server's libraries are missing", "server") from error
 
     async def health(request: Request) -> Answer:
         return answer({"status": "ok"})

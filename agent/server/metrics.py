@@ -21,9 +21,7 @@ class Metrics:
         try:
             import prometheus_client as prometheus
         except ImportError as error:
-            raise MissingExtra(
-                "the server's libraries are missing: pip install 'backchat[server]'"
-            ) from error
+            raise MissingExtra("the server's libraries are missing", "server") from error
         self._prometheus: Any = prometheus
         self.registry = registry = prometheus.CollectorRegistry()
 

@@ -67,7 +67,7 @@ async def answering(
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
         from grpc_reflection.v1alpha import reflection
     except ImportError as error:
-        raise MissingExtra("gRPC's libraries are missing: pip install 'backchat[grpc]'") from error
+        raise MissingExtra("gRPC's libraries are missing", "grpc") from error
 
     # The libraries are not typed, as far as they are used here.
     refusals = Refusals()

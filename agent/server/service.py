@@ -147,7 +147,7 @@ def _server(
     try:
         import uvicorn
     except ImportError as error:
-        raise MissingExtra("the server's libraries are missing: pip install 'backchat[server]'") from error
+        raise MissingExtra("the server's libraries are missing", "server") from error
 
     class Server(uvicorn.Server):
         """uvicorn, with the signals left to us."""

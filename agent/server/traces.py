@@ -16,7 +16,7 @@ from agent.errors import MissingExtra
 from agent.report import TurnReport, turns
 from agent.settings import Config
 
-HINT = "server.traces: OpenTelemetry's libraries are missing: pip install 'backchat[otel]'"
+LACKING = "server.traces: OpenTelemetry's libraries are missing"
 
 
 def traces_for(config: Config) -> Traces | None:
@@ -29,7 +29,7 @@ def traces_for(config: Config) -> Traces | None:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
-        raise MissingExtra(HINT) from error
+        raise MissingExtra(LACKING, "otel") from error
     return Traces(OTLPSpanExporter())
 
 
@@ -44,7 +44,7 @@ class Traces:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError as error:
-            raise MissingExtra(HINT) from error
+            raise MissingExtra(LACKING, "otel") from error
         name = os.environ.get("OTEL_SERVICE_NAME", "backchat")
         self._provider: Any = TracerProvider(resource=Resource.create({"service.name": name}))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

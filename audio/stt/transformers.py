@@ -171,7 +171,7 @@ def _loaded(weights: Path, number: Any) -> tuple[Any, dict[str, int]]:
         import transformers
         from safetensors import SafetensorError
     except ImportError as error:
-        raise MissingExtra("this engine needs transformers; type: pip install 'backchat[torch]'") from error
+        raise MissingExtra("this engine needs transformers", "torch") from error
     library: Any = transformers
     library.utils.logging.disable_progress_bar()
     library.utils.logging.set_verbosity_error()

@@ -89,4 +89,4 @@ def _available() -> None:
     try:
         import TTS  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:
-        raise MissingExtra("Coqui's voices need coqui-tts; type: scripts/setup coqui") from error
+        raise MissingExtra("Coqui's voices need coqui-tts", "coqui") from error

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from audio.errors import MissingExtra
+from audio.errors import MissingExtra, ModelError
 from audio.tts.reading import Reader, sounding
 
 
@@ -69,6 +69,8 @@ def _phonemizer(config: Any) -> Callable[[str], list[str]]:
     try:
         made = library(name, language=language)
     except (FileNotFoundError, ValueError, ImportError) as error:
-        how = "pip install 'backchat[piper]'" if name == "espeak" else f"pip install 'coqui-tts[{language}]'"
-        raise MissingExtra(f"this voice reads with {name}, which is not installed; type: {how}") from error
+        lacking = f"this voice reads with {name}, which is not installed"
+        if name == "espeak":
+            raise MissingExtra(lacking, "piper") from error
+        raise ModelError(f"{lacking}; type: pip install 'coqui-tts[{language}]'") from error
     return lambda text: list(made.phonemize(text, separator="", language=language))

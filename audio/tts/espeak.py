@@ -30,9 +30,7 @@ class Phonemizer:
             from piper.config import PiperConfig
             from piper.voice import PiperVoice
         except ImportError as error:
-            raise MissingExtra(
-                "this voice reads with espeak, which is not installed; type: pip install 'backchat[piper]'"
-            ) from error
+            raise MissingExtra("this voice reads with espeak, which is not installed", "piper") from error
         nothing: Any = None  # the network is ours to run: only its reading is wanted here
         self._voice = PiperVoice(session=nothing, config=PiperConfig.from_dict(dict(self.config)))
         try:

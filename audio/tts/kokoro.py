@@ -112,7 +112,7 @@ def _loaded(weights: Path, threads: int) -> tuple[Any, tuple[type[Exception], ..
         import kokoro_onnx
         import onnxruntime
     except ImportError as error:
-        raise MissingExtra("Kokoro needs kokoro-onnx; type: pip install 'backchat[kokoro]'") from error
+        raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
     library: Any = kokoro_onnx
     runtime: Any = onnxruntime
     models = sorted(weights.glob("*.onnx")) if weights.is_dir() else [weights]

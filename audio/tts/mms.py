@@ -157,7 +157,7 @@ def _loaded(weights: Path) -> tuple[Any, Any]:
     try:
         import transformers
     except ImportError as error:
-        raise MissingExtra("MMS needs transformers; type: pip install 'backchat[torch]'") from error
+        raise MissingExtra("MMS needs transformers", "torch") from error
     library: Any = transformers
     name, here = weights.as_posix(), offline() is not None
     try:

@@ -49,7 +49,7 @@ def cut(path: Path) -> Cut:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtra("Piper needs the package onnx; type: pip install 'backchat[piper]'") from error
+        raise MissingExtra("Piper needs the package onnx", "piper") from error
     from google.protobuf.message import DecodeError
 
     library: Any = onnx

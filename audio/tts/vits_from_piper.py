@@ -56,7 +56,7 @@ def converted(voice: Path) -> Converted:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtra("a Piper voice is read with onnx; type: pip install 'backchat[coqui]'") from error
+        raise MissingExtra("a Piper voice is read with onnx", "coqui") from error
     library: Any = onnx
     path, config = voice_files(voice)
     if config["num_speakers"] > 1:

@@ -215,7 +215,7 @@ def test_a_missing_library_names_the_extra(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == missing else found(name, *more)
     )
-    with pytest.raises(MissingExtra, match=rf"needs {missing}: pip install 'backchat\[torch\]'"):
+    with pytest.raises(MissingExtra, match=rf"needs {missing}; type: .*scripts/setup torch"):
         Transformers(gguf if weights == "file" else folder, device="cpu")
 
 

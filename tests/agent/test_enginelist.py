@@ -46,7 +46,7 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("agent.enginelist.find_spec", lambda name: None if name == "torch" else object())
     found = listing(load(None, ["llm.engine=openai", "llm.base_url=http://box:1/v1", "tts.engine=piper"]))
     assert of(found, "llm", "transformers").state == "extra missing"
-    assert of(found, "llm", "transformers").cure == "pip install 'backchat[torch]'"
+    assert of(found, "llm", "transformers").cure == "scripts/setup torch"
     assert of(found, "llm", "llamacpp").state == "weights missing"
     assert of(found, "llm", "llamacpp").cure == "backchat models pull qwen2.5-0.5b"
     assert of(found, "stt", "whisper").cure == "backchat models pull whisper-tiny.en"

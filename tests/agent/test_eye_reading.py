@@ -103,7 +103,7 @@ def test_without_the_extra_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(builtins, "__import__", without)
     for name in [name for name in sys.modules if name.partition(".")[0] == "rapidocr"]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtra, match=r"pip install 'backchat\[vision\]'"):
+    with pytest.raises(MissingExtra, match=r"scripts/setup vision"):
         Reading().look(picture)
-    with pytest.raises(MissingExtra, match=r"pip install 'backchat\[vision\]'"):
+    with pytest.raises(MissingExtra, match=r"scripts/setup vision"):
         open_image(data)

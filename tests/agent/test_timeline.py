@@ -162,7 +162,7 @@ def test_a_session_with_little_in_it_is_drawn_too(tmp_path, events):
 def test_without_matplotlib_the_line_says_what_to_type(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'backchat\[plot\]'"):
+    with pytest.raises(MissingExtra, match=r"scripts/setup plot"):
         timeline.draw(EVENTS, None, tmp_path / "timeline.png")
     assert not (tmp_path / "timeline.png").exists()
 

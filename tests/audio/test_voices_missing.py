@@ -28,12 +28,12 @@ def piper_files(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("engine", "library", "told"),
     [
-        (Piper, "piper.voice", r"pip install 'backchat\[piper\]'"),
-        (Kokoro, "kokoro_onnx", r"pip install 'backchat\[kokoro\]'"),
-        (MMS, "torch", r"pip install 'backchat\[torch\]'"),
-        (Coqui, "torch", r"pip install 'backchat\[coqui\]'"),
-        (XTTS, "torch", r"pip install 'backchat\[coqui\]'"),
-        (Coqui, "onnx", r"pip install 'backchat\[coqui\]'"),
+        (Piper, "piper.voice", r"scripts/setup piper"),
+        (Kokoro, "kokoro_onnx", r"scripts/setup kokoro"),
+        (MMS, "torch", r"scripts/setup torch"),
+        (Coqui, "torch", r"scripts/setup coqui"),
+        (XTTS, "torch", r"scripts/setup coqui"),
+        (Coqui, "onnx", r"scripts/setup coqui"),
     ],
 )
 def test_it_says_what_to_type(

@@ -112,7 +112,7 @@ def test_spans_of_a_second_turn_have_no_parent_either_and_another_session_anothe
 def test_without_the_extra_one_line_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     assert traces_for(load(None, [])) is None
-    with pytest.raises(MissingExtra, match=r"pip install 'backchat\[otel\]'"):
+    with pytest.raises(MissingExtra, match=r"scripts/setup otel"):
         traces_for(load(None, ["server.traces=true"]))
 
 
