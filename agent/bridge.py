@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
@@ -20,6 +20,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from agent import signals
 from agent.errors import BackchatError, EngineFault, EngineStalled
 from agent.settings import Costs
 
@@ -31,13 +32,48 @@ PATROL = 0.02
 
 
 def run_real(main: Callable[..., Awaitable[T]], *args: object) -> T:
-    """The result of an async function on the real clock.
+    """The result of an async function on the real clock. A signal cancels it, and is obeyed then.
 
-    Ctrl-C is raised where `main` waits, not wherever the program just is, which may be inside a library
-    that must not be left half way.
+    Where signals are left to Python, Ctrl-C is raised where `main` waits, not wherever the program just is,
+    which may be inside a library that must not be left half way.
     """
     safely = {"restrict_keyboard_interrupt_to_checkpoints": True}
-    return anyio.run(main, *args, backend="trio", backend_options=safely)
+    return anyio.run(until_told, main, *args, backend="trio", backend_options=safely)
+
+
+_working: anyio.lowlevel.RunVar[set[anyio.CancelScope]] = anyio.lowlevel.RunVar("working")
+"""The scopes of what is at work in threads; cancelled, they leave it behind."""
+
+
+@contextmanager
+def _at_work(scope: anyio.CancelScope) -> Generator[None]:
+    working = _working.get(set[anyio.CancelScope]())
+    working.add(scope)
+    try:
+        yield
+    finally:
+        working.discard(scope)
+
+
+async def until_told(main: Callable[..., Awaitable[T]], *args: object) -> T:
+    """The result of `main`, on trio; a signal cancels it, and what it means is raised then.
+
+    Work in threads is left behind: the program ends, and waits for no engine.
+    """
+    import trio
+
+    token, working = trio.lowlevel.current_trio_token(), set[anyio.CancelScope]()
+    _working.set(working)
+
+    def end() -> None:
+        scope.cancel()
+        for work in working:
+            work.cancel()
+
+    with anyio.CancelScope() as scope, signals.orderly(lambda: token.run_sync_soon(end)):
+        return await main(*args)
+    signals.obey()
+    raise AssertionError("nothing but a signal cancels this scope")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +169,6 @@ class Bridge:
         The first item may take `first_limit` seconds, each later one `limit`. Raises as `call` does.
         """
         iterator: Iterator[T] | None = None
-        stalled = False
 
         def pull() -> T | _End:
             nonlocal iterator
@@ -147,14 +182,9 @@ class Bridge:
                 close()
 
         async def items() -> AsyncGenerator[T]:
-            nonlocal stalled
             first = True
             while True:
-                try:
-                    item = await self._step(engine, pull, first_limit if first else limit, first=first)
-                except EngineStalled:
-                    stalled = True
-                    raise
+                item = await self._step(engine, pull, first_limit if first else limit, first=first)
                 if isinstance(item, _End):
                     return
                 yield item
@@ -164,7 +194,7 @@ class Bridge:
             try:
                 yield source
             finally:
-                if stalled:  # its thread is still inside: the next caller closes it
+                if not door.left.is_set():  # its thread is still inside: the next caller closes it
                     door.unclosed = finish
                 else:
                     with anyio.CancelScope(shield=True):
@@ -195,7 +225,7 @@ class Bridge:
         """Blocking work in a thread.
 
         The shield lets work that was cancelled end by itself, since an engine must not be entered
-        twice; only what exceeds its limit is left behind in its thread.
+        twice; only what exceeds its limit is left behind in its thread, and all when the program ends.
         """
         if (desk := self._desks.get(engine)) is None:
             return await self._in_thread(engine, work, limit, threading.Event())
@@ -218,11 +248,12 @@ class Bridge:
             finally:
                 left.set()
 
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit):
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit) as scope, _at_work(scope):
             done.append(await anyio.to_thread.run_sync(inside, abandon_on_cancel=True))
         if not done:
             if claim.acquire(blocking=False):
                 left.set()
+            await anyio.lowlevel.checkpoint_if_cancelled()
             raise EngineStalled(f"the {engine} engine gave nothing for {limit:g} s; this reply is given up")
         await anyio.lowlevel.checkpoint_if_cancelled()
         return done[0]
@@ -263,7 +294,9 @@ class VirtualBridge(Bridge):
         return result
 
     async def _run(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
-        return _guarded(engine, work)
+        # The step is in line, so nothing could be cancelled before its end: a signal is raised inside it.
+        with signals.orderly():
+            return _guarded(engine, work)
 
 
 def _guarded(engine: Engine, work: Callable[[], T]) -> T:

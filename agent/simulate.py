@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 import anyio
 
 from agent import events as ev
-from agent.bridge import Bridge, VirtualBridge, run_real
+from agent.bridge import Bridge, VirtualBridge, run_real, until_told
 from agent.engines import Engines
 from agent.errors import ScriptError
 from agent.eye.image import Source
@@ -269,7 +269,7 @@ def run_virtual(config: Config, main: Callable[..., Awaitable[T]], *args: object
     """The result of an async function on trio's virtual clock, which jumps to the next thing to do.
 
     With declared costs tasks also wake in a fixed order, so that a run repeats exactly.
-    Ctrl-C is raised as in `run_real`.
+    A signal ends it as it ends `run_real`.
     """
     import trio
     import trio.testing
@@ -282,4 +282,4 @@ def run_virtual(config: Config, main: Callable[..., Awaitable[T]], *args: object
         _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # pyright: ignore
         _run._r.seed(0)  # pyright: ignore
     clock = trio.testing.MockClock(autojump_threshold=0)
-    return trio.run(main, *args, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
+    return trio.run(until_told, main, *args, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)

@@ -27,6 +27,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """`backchat`'s `main` leaves signals to the system until the process ends, which here is ours."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    before = [signal.getsignal(each) for each in names]
+    yield
+    for each, handler in zip(names, before, strict=True):
+        signal.signal(each, handler)
+
+
 def _rank(item: pytest.Item) -> int:
     """0 for a plain test, else the place of its last kind: the slowest need decides."""
     return max((KINDS.index(m.name) + 1 for m in item.iter_markers() if m.name in KINDS), default=0)

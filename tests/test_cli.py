@@ -16,7 +16,8 @@ from rich.console import Console
 
 from agent import __version__
 from agent import events as ev
-from agent.cli import COMMANDS, main
+from agent.cli import main
+from agent.cli.commands import COMMANDS
 from agent.cli.view import LiveView
 from agent.models import cache_dir, catalogue, resolve
 

@@ -50,7 +50,7 @@ def test_the_commands_answer_without_extras():
     commands = [["--help"], ["engines"], ["config"], ["models", "list"], ["say", "--help"]]
     program = f"""
 from click.testing import CliRunner
-from agent.cli import backchat
+from agent.cli.commands import backchat
 for words in {commands!r}:
     result = CliRunner().invoke(backchat, words, catch_exceptions=False)
     assert result.exit_code == 0, (words, result.output)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import scripted
 from agent import engines
 from agent import events as ev
-from agent.cli import backchat
+from agent.cli.commands import backchat
 from agent.config import load
 from agent.errors import ConfigError
 from agent.simulate import Line, converse

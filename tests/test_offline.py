@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import backchat
+from agent.cli.commands import backchat
 from agent.config import load
 from agent.engines import BUILT_IN, needed
 from agent.models import cache_dir, catalogue, resolve

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from agent import config, models
-from agent.cli import backchat
+from agent.cli.commands import backchat
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

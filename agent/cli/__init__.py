@@ -1,137 +1,38 @@
-"""The `backchat` command: options in, one clear line out when something is wrong. Knows no engine.
-
-Everything but click is imported by the command that needs it, so that `--help` answers at once.
-"""
+"""The `backchat` command. Knows how the program begins and ends; `agent.cli.commands` has the rest."""
 
 from __future__ import annotations
 
-import difflib
+import contextlib
+import os
 import sys
-from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
-from agent import __version__
-
-if TYPE_CHECKING:
-    from agent.settings import Config
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-COMMANDS = {
-    "talk": ("agent.cli.live", "Talk and be answered, with microphone and speaker."),
-    "run": ("agent.cli.offline", "Hold a conversation from audio files, with no sound card."),
-    "simulate": ("agent.cli.rehearse", "Rehearse scripted conversations, and check what must be true."),
-    "replay": ("agent.cli.rehearse", "Hear a recorded conversation again, with other settings."),
-    "say": ("agent.cli.offline", "Say a text aloud, or into a WAV file."),
-    "chat": ("agent.cli.live", "Type and be answered, in print or aloud."),
-    "engines": ("agent.cli.engines", "List engines, what state they are in, and what to type."),
-    "serve": ("agent.cli.serve", "Serve the agent over HTTP and the Realtime WebSocket."),
-    "models": ("agent.cli.care", "List, fetch and check model weights."),
-    "devices": ("agent.cli.care", "List microphones and speakers."),
-    "doctor": ("agent.cli.care", "Say what is installed, missing or slow, and what to type."),
-    "config": ("agent.cli.care", "Print the settings in force, as TOML."),
-}
-
-
-class Commands(click.Group):
-    """Imports a command's module when that command is run, not before."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which a newcomer needs them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported; None when there is none and none that is nearly called so."""
-        if cmd_name not in COMMANDS:
-            if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
-                raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
-            return None
-        return getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `--help`, without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="backchat")
-def backchat() -> None:
-    """A local voice agent: it hears you, answers aloud while it is still thinking, and stops when you speak.
-
-    With the usual settings nothing leaves this machine. Start with `backchat talk`; `backchat doctor` says
-    what is missing.
-    """
-
-
-def settings(command: F) -> F:
-    """The options that choose settings, for every command that has any."""
-    options = [
-        click.option("--config", "file", type=click.Path(path_type=str), help="Settings from a TOML file."),
-        click.option(
-            "--set", "pairs", multiple=True, metavar="SECTION.KEY=VALUE", help="One setting; repeatable."
-        ),
-        click.option("--llm", metavar="MODEL", help="Language model: a name from `models list`, or a file."),
-        click.option("--stt", metavar="MODEL", help="Speech-to-text model: a name or a folder."),
-        click.option("--voice", metavar="VOICE", help="The agent's voice."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def configured(
-    file: str | None, pairs: tuple[str, ...], llm: str | None, stt: str | None, voice: str | None
-) -> Config:
-    """The configuration from those options. Raises ConfigError."""
-    import json
-    from pathlib import Path
-
-    from agent.config import load
-
-    short = {"llm.model": llm, "stt.model": stt, "tts.voice": voice}
-    chosen = [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None]
-    return load(Path(file) if file else None, [*pairs, *chosen])
+from agent import signals
 
 
 def main() -> None:
-    """Run the command; an error that a user is meant to read is one line and an exit code."""
-    from agent.errors import BackchatError, leaves
+    """Run the command of `sys.argv` and end with its exit code; a signal ends it at any moment before."""
+    with signals.heeded():  # before anything is imported that takes its time
+        from agent.cli.commands import run
 
-    try:
-        backchat.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        context: click.Context | None = getattr(error, "ctx", None)
-        where = f"; see `{context.command_path} --help`" if context else ""
-        click.echo(f"backchat: {error.format_message().rstrip('.')}{where}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # who read our output has gone; there is nobody to tell
-        sys.exit(1)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        _stopped()
-    except BackchatError as error:
-        _failed(error)
-    except BaseExceptionGroup as group:  # what a task group raises, around the one thing that went wrong
-        for error in leaves(group):
-            if isinstance(error, BackchatError):
-                _failed(error)
-            if isinstance(error, KeyboardInterrupt):
-                _stopped()
-        raise
+        try:
+            run()
+        finally:
+            if (status := signals.received()) is not None:
+                _leave(status)
 
 
-def _failed(error: Any) -> None:
-    click.echo(f"backchat: {error}", err=True)
-    sys.exit(error.exit_code)
+def _leave(status: int) -> None:
+    """End now: all is saved, and the interpreter's own end would wait for engines that still compute."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # who read it has gone
+            stream.flush()
+    os._exit(status)
 
 
-def _stopped() -> None:
-    click.echo("stopped", err=True)
-    sys.exit(130)
+def __getattr__(name: str) -> object:
+    """The group of all commands and their table, which load click."""
+    if name in ("backchat", "COMMANDS"):
+        from agent.cli import commands
+
+        return getattr(commands, name)
+    raise AttributeError(name)

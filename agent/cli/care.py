@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli import configured, settings
+from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
     from agent.enginelist import Entry

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from agent.cli import configured, settings
+from agent.cli.commands import configured, settings
 
 
 @click.command()

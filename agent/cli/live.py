@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli import configured, settings
+from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
@@ -164,8 +164,11 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     shown = None if image is None else open_image(image)
     if aloud:
         check_devices(microphone=None, speaker=speaker, listening=False)
-    with models.progress_bar() as progress:
-        if aloud:
-            chat_aloud(config, engines.load(config, progress), speaker, shown)
-        else:
-            chat_in_print(config, engines.load_one("llm", config, progress), shown)
+    if aloud:
+        with models.progress_bar() as progress:
+            loaded = engines.load(config, progress)
+        chat_aloud(config, loaded, speaker, shown)
+    else:
+        with models.progress_bar() as progress:
+            llm = engines.load_one("llm", config, progress)
+        chat_in_print(config, llm, shown)

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from agent.cli import configured, settings
+from agent import signals
+from agent.cli.commands import configured, settings
 
 
 @click.command()
@@ -52,7 +53,7 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
         converse(loaded, config, lines, recording, realtime=realtime, watchers=watchers, image=shown)
     finally:  # also what Ctrl-C leaves; without an event there is no recording either
         if seen:
-            write_all(out, seen)
+            write_all(out, seen, picture=signals.received() is None)
     if any(isinstance(event, ev.Error) for event in seen):
         sys.exit(7)
 

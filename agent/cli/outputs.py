@@ -21,19 +21,24 @@ def check_folder(option: str, folder: Path) -> None:
         raise AudioFileError(f"{folder}: {option} names a folder for conversation.wav; leave {ending} out")
 
 
-def write_all(folder: Path, seen: Sequence[Event]) -> None:
+def write_all(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> None:
     """Write events, transcript and picture beside `conversation.wav`, and print where the time went."""
-    written = write_files(folder, seen)
+    written = write_files(folder, seen, picture=picture)
     click.echo(f"\n{report.latency_table(sorted(seen, key=lambda event: event.time))}\n")
     click.echo(f"written to {folder}: {', '.join(written)}")
 
 
-def write_files(folder: Path, seen: Sequence[Event]) -> list[str]:
-    """Write events, transcript and picture beside `conversation.wav`; the names of all that is there."""
+def write_files(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> list[str]:
+    """Write events, transcript and picture beside `conversation.wav`; the names of all that is there.
+
+    picture: may be left out, since it takes a second or two.
+    """
     events = sorted(seen, key=lambda event: event.time)
     written = ["conversation.wav", "transcript.md", "events.jsonl"]
     eventlog.write_events(folder / "events.jsonl", events)
     eventlog.write_text(folder / "transcript.md", report.transcript_markdown(events))
+    if not picture:
+        return written
     try:
         draw(events, folder / "conversation.wav", folder / "timeline.png")
         written.append("timeline.png")

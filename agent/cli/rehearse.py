@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli import configured, settings
+from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
     from agent.engines import Engines

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from agent.cli import configured, settings
+from agent.cli.commands import configured, settings
 
 
 @click.command()

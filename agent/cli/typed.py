@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import click
 
 from agent import events as ev
+from agent import signals
 from agent.bridge import Bridge, run_real
 from agent.engines import Engines, load_eye
 from agent.errors import BackchatError
@@ -20,6 +21,7 @@ from audio.frame import Frame
 from audio.playback import Playback
 
 
+@signals.orderly()  # Ctrl-C at the prompt ends the chat, in words
 def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = None) -> None:
     """Answer each line of standard input on standard output, token by token. image: what the lines are about.
 
@@ -33,9 +35,10 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
         history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
         said, told = "", True
         try:
-            for token in llm.stream(asked):
-                said += token
-                click.echo(token, nl=False)
+            with signals.orderly(ends=False):
+                for token in llm.stream(asked):
+                    said += token
+                    click.echo(token, nl=False)
         except KeyboardInterrupt:  # stops the answer, as talking over it does
             click.echo(" [stopped]", nl=False)
         except BackchatError as error:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.cli import backchat
+from agent.cli.commands import backchat
 from agent.config import load
 from agent.errors import ConfigError
 from agent.models import catalogue

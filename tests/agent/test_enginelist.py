@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent import engines
-from agent.cli import backchat
+from agent.cli.commands import backchat
 from agent.config import load
 from agent.enginelist import KNOWN, MODULES, Entry, listing
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import scripted
 from agent import compare, events, scenario, staging
-from agent.cli import backchat
+from agent.cli.commands import backchat
 from agent.config import load
 from agent.errors import ScriptError
 from agent.outcome import Check, check
