@@ -6,18 +6,20 @@ The gate of the turn says that: until it opens, all of this is made unheard and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import anyio
 
 from agent import events as ev
 from agent.bridge import Bridge
+from agent.context import ContextWindow, Prompt
 from agent.endpoint import Verdict
 from agent.engines import Engines
 from agent.errors import BackchatError, leaves
 from agent.eye.view import Look, View
 from agent.history import History
+from agent.llm import Message
 from agent.pipeline import Pipeline
 from agent.settings import Config
 from agent.turn import Turn
@@ -65,7 +67,7 @@ class Answerer:
         judge: Judge,
         view: View,
     ) -> None:
-        self._llm = engines.llm
+        self._window = ContextWindow(engines.llm, config.llm.context, config.llm.max_tokens)
         self._limit = config.limits.first_token
         self._understanding = understanding
         self._pipeline = pipeline
@@ -97,11 +99,17 @@ class Answerer:
 
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
-        llm, messages = self._llm, self._history.messages(self._view.so_far(question) if question else "")
+        prompt = self._prompt(self._view.so_far(question) if question else [])
         try:
-            await self._bridge.call("llm", lambda: llm.prefill(messages), self._limit)
+            await self._bridge.call("llm", prompt.prefill, self._limit)
         except BackchatError as error:
             self._emit(ev.Error(self._bridge.now(), "llm", str(error)))
+        else:
+            self._history.keep(prompt.said, prompt.fitted)
+
+    def _prompt(self, question: Sequence[Message]) -> Prompt:
+        """The conversation, and the question, for the language model."""
+        return self._window.prompt(self._history.system, self._history.said(question))
 
     async def _begin(self, turn: Turn) -> None:
         look = self._view.take()
@@ -116,12 +124,16 @@ class Answerer:
         asked = self._view.asked(look, question)
         kind = self._understanding.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        words, messages, ask = re.findall(r"\s*\S+", again), self._history.messages(asked), self._llm
+        words, prompt = re.findall(r"\s*\S+", again), self._prompt(asked)
         turn.tasks.start_soon(self._release, turn, look, question)
         try:
-            await self._pipeline.run(turn, (lambda: iter(words)) if words else (lambda: ask.stream(messages)))
+            await self._pipeline.run(turn, (lambda: iter(words)) if words else prompt.stream)
         except* BackchatError as group:
             self._failed(turn, group)
+        finally:
+            self._history.keep(prompt.said, prompt.fitted)
+            if prompt.refused is not None and turn.gate.is_set():
+                self._emit(ev.Error(self._bridge.now(), "llm", str(prompt.refused), turn.number))
 
     async def _release(self, turn: Turn, look: Look | None, question: str) -> None:
         """Note the person's words when their turn is over, whatever has become of the reply by then."""
@@ -165,7 +177,6 @@ class Answerer:
         heard = turn.heard(float("inf")) if cut else turn.text
         unheard = turn.text[len(heard) :]
         self._history.agent(heard, unheard)
-        self._history.trim()
         self._last_said = self._bridge.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
         self._emit(ev.TurnEnded(self._bridge.now(), turn.number, reason, heard, unheard))

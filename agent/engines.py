@@ -18,7 +18,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from agent.errors import ConfigError
+from agent.context import ContextWindow
+from agent.errors import ConfigError, ContextExceeded
 from agent.eye import Eye
 from agent.llm import LanguageModel
 from agent.models import Progress, resolve
@@ -73,7 +74,11 @@ def load(config: Config, progress: Progress | None = None) -> Engines:
 
     Raises ConfigError for an unknown engine, ModelError for weights, MissingExtra for a library.
     """
-    stt, llm, tts = (load_one(kind, config, progress) for kind in ("stt", "llm", "tts"))
+    stt, llm, tts = (
+        load_one("stt", config, progress),
+        load_llm(config, progress),
+        load_one("tts", config, progress),
+    )
     names = {
         "stt": f"{config.stt.engine} {config.stt.model}",
         "llm": f"{config.llm.engine} {config.llm.model}",
@@ -86,6 +91,16 @@ def load(config: Config, progress: Progress | None = None) -> Engines:
         turn = SmartTurn(resolve(name, progress))
         turn.warm()
     return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
+
+
+def load_llm(config: Config, progress: Progress | None = None) -> LanguageModel:
+    """The language model. Raises ConfigError where `session.system` leaves no room for a conversation."""
+    llm: LanguageModel = load_one("llm", config, progress)
+    try:
+        ContextWindow(llm, config.llm.context, config.llm.max_tokens).check(config.session.system)
+    except ContextExceeded as error:
+        raise ConfigError(f"session.system: {error}") from error
+    return llm
 
 
 def load_eye(config: Config, llm: LanguageModel) -> Eye:

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from agent.chunker import sentences
 from agent.llm import Message
-
-CHARACTERS_PER_PICTURE = 3000
-"""What a picture takes of the context: about a thousand tokens."""
-CHARACTERS_PER_TOKEN = 3
-"""A cautious estimate for natural language; the context limit is kept with it, not counted exactly."""
 
 
 class History:
     """The conversation as the language model should see it.
 
-    Only heard words enter it. Consecutive messages of one side are joined, so that a person whose
-    first half was answered too early is read as one sentence. `unheard` keeps the rest of the last
-    reply that was cut.
+    Only heard words enter it. Each part is kept as it was said; where it is read, consecutive messages of one
+    side are joined, so that a person whose first half was answered too early is read as one sentence.
+    `unheard` keeps the rest of the last reply that was cut.
 
-    system: the first message. context: tokens of the model's context; when the conversation outgrows
-    it, the older half is dropped at once, so that the model's prefix cache stays valid in between.
+    system: the first message.
     """
 
-    def __init__(self, system: str, context: int, reply: int) -> None:
-        self._system = Message("system", system)
-        self._budget = max(1000, (context - reply) * CHARACTERS_PER_TOKEN)
+    def __init__(self, system: str) -> None:
+        self._system = system
         self._messages: list[Message] = []
         self.unheard = ""
 
     @property
     def system(self) -> str:
         """What the agent is told of itself."""
-        return self._system.content
+        return self._system
 
     @property
     def heard(self) -> str:
         """What was last heard of the agent; empty before it has spoken, or since the person has."""
-        last = self._messages[-1] if self._messages else None
-        return last.content if last is not None and last.role == "assistant" else ""
+        last = takewhile(lambda message: message.role == "assistant", reversed(self._messages))
+        return " ".join(reversed([message.content for message in last]))
 
     @property
     def last_sentence(self) -> str:
@@ -52,17 +46,17 @@ class History:
 
         As messages it may have what they showed before their words, or pictures.
         """
-        self._messages = joined(self._messages, _as_messages(said))
+        self._messages = self.said(said)
 
     def agent(self, heard: str, unheard: str) -> None:
         """The agent said this, and of its reply that much was not heard."""
         self.unheard = unheard.strip()
         if heard.strip():
-            self._messages = joined(self._messages, [Message("assistant", heard.strip())])
+            self._messages = [*self._messages, Message("assistant", heard.strip())]
 
     def instruct(self, system: str) -> None:
         """Who the agent is from now on."""
-        self._system = Message("system", system)
+        self._system = system
 
     def unhear(self, heard: str, kept: str) -> None:
         """Of the reply of which we thought that `heard` was heard, only its beginning `kept` was."""
@@ -79,13 +73,20 @@ class History:
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the person had said it."""
-        return [self._system, *joined(self._messages, _as_messages(question))]
+        return joined([Message("system", self._system)], self.said(question))
 
-    def trim(self) -> None:
-        """Forget the older half when the conversation has outgrown the model's context."""
-        while sum(_length(m) for m in self._messages) > self._budget and len(self._messages) > 2:
-            half = len(self._messages) // 2
-            self._messages = self._messages[half + (self._messages[half].role != "user") :]
+    def said(self, question: str | Sequence[Message] = "") -> list[Message]:
+        """The same in its parts, without the system's message."""
+        return [*self._messages, *(m for m in _as_messages(question) if m.content or m.images)]
+
+    def keep(self, said: Sequence[Message], fitted: Sequence[Message]) -> None:
+        """Of `said`, as it was read here, keep what fitted a model's context: its end, some of it shortened.
+
+        What has been said since stays as it is.
+        """
+        now = dict(zip(map(id, reversed(said)), reversed(fitted), strict=False))
+        gone = {id(message) for message in said} - now.keys()
+        self._messages = [now.get(id(m), m) for m in self._messages if id(m) not in gone]
 
 
 def _as_messages(said: str | Sequence[Message]) -> Sequence[Message]:
@@ -105,7 +106,3 @@ def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message
             )
         whole.append(message)
     return whole
-
-
-def _length(message: Message) -> int:
-    return len(message.content) + CHARACTERS_PER_PICTURE * len(message.images)

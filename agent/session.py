@@ -29,7 +29,7 @@ class Session:
         playback: Playback,
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
-        self.history = History(config.session.system, config.llm.context, config.llm.max_tokens)
+        self.history = History(config.session.system)
         self._names = engines.names
         self._interrupt = config.turns.interrupt
         self._bridge = bridge

@@ -5,6 +5,7 @@ BackchatError            every error that a user is meant to read; its text says
 ├── DeviceError          no PortAudio, no microphone, no speaker, or one that vanished
 ├── MissingExtra         a library that an optional engine needs is not installed
 ├── ModelError           weights missing, unreachable, corrupt, or the cache not writable
+│   └── ContextExceeded  a conversation is longer than the model's context
 ├── ImageError           a picture that is not one, is damaged or too large
 ├── ConfigError          an unknown key, a wrong type, a bad value
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
@@ -15,6 +16,8 @@ BackchatError            every error that a user is meant to read; its text says
 """
 
 from __future__ import annotations
+
+from typing import Self
 
 from audio.extras import how_to_install
 
@@ -56,6 +59,22 @@ class ModelError(BackchatError):
     """Weights cannot be had or read."""
 
     exit_code = 5
+
+
+class ContextExceeded(ModelError):
+    """A conversation is longer than the model's context. Lengths in tokens, None where they are not known."""
+
+    def __init__(self, text: str, tokens: int | None = None, context: int | None = None) -> None:
+        super().__init__(text)
+        self.tokens = tokens
+        self.context = context
+
+    @classmethod
+    def of(cls, tokens: int, context: int, cure: str | None = None) -> Self:
+        """Said with both lengths. cure: what to do, where the setting `llm.context` does not help."""
+        cure = cure or f"raise it with --set llm.context={2 * context}"
+        what = f"the conversation is {tokens} tokens long, more than the model's context of {context}"
+        return cls(f"{what}; {cure}", tokens, context)
 
 
 class ConfigError(BackchatError):

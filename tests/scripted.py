@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
 from agent.engines import Engines
+from agent.errors import ContextExceeded
 from agent.llm import Message
 from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcript
@@ -91,6 +93,61 @@ class ScriptedLLM:
 
     def prefill(self, messages: Sequence[Message]) -> None:
         pass
+
+
+@dataclass
+class LimitedLLM(ScriptedLLM):
+    """One with a context of so many words, instructions and answer included. Longer it refuses.
+
+    tells: whether its refusals have figures. read: words that it had to read anew for each answer, and ahead
+    of one: what its prefix cache did not hold.
+    """
+
+    limit: int = 200
+    tells: bool = True
+    read: list[int] = field(default_factory=list)
+    refusals: int = 0
+    _cache: list[str] = field(default_factory=list)
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        prompt = self._taken(messages)
+        answer: list[str] = []
+        for token in super().stream(messages):
+            if len(prompt) + len(answer) == self.limit:
+                break
+            answer.append(token.strip())
+            yield token
+        self._cache = prompt + answer
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        self._cache = self._taken(messages)
+
+    def _taken(self, messages: Sequence[Message]) -> list[str]:
+        prompt = [word for m in messages for word in (f"<{m.role}>", *m.content.split())]
+        if len(prompt) >= self.limit:
+            self.refusals += 1
+            figures = (len(prompt), self.limit) if self.tells else (None, None)
+            raise ContextExceeded("too long for me; say less", *figures)
+        same = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt, self._cache, strict=False))
+        )
+        self.read.append(len(prompt) - same)
+        return prompt
+
+
+@dataclass
+class CountingLLM(LimitedLLM):
+    """The same with a tokenizer: it `CountsTokens`."""
+
+    counted: int = 0
+
+    @property
+    def context(self) -> int:
+        return self.limit
+
+    def count(self, messages: Sequence[Message]) -> int:
+        self.counted += 1
+        return sum(1 + len(m.content.split()) for m in messages)
 
 
 @dataclass

@@ -17,7 +17,10 @@ from agent import engines
 from agent import events as ev
 from agent.cli.commands import backchat
 from agent.config import load
+from agent.context import ContextWindow
 from agent.errors import ConfigError
+from agent.history import History
+from agent.llm import CountsTokens
 from agent.simulate import Line, converse
 from audio.files import read_audio
 
@@ -26,7 +29,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
 PYTHON = {text.splitlines()[0].removeprefix("# "): text for kind, text in BLOCKS if kind == "python"}
 (PROJECT,) = [tomllib.loads(text) for kind, text in BLOCKS if kind == "toml"]
 COMMANDS = [line for kind, text in BLOCKS if not kind for line in text.splitlines()]
-PARROT = "\n[backchat.llm]\nparrot = parrot_model:Parrot\n"
+PARROT = "\n[backchat.llm]\nparrot = parrot_model:Parrot\nlettered = lettered_model:Lettered\n"
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +57,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_wheel_would_hold_the_file():
     assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["include"] == ["morse_voice.py"]
-    assert set(PYTHON) == {"morse_voice.py", "parrot_model.py"}
+    assert set(PYTHON) == {"morse_voice.py", "parrot_model.py", "lettered_model.py"}
 
 
 def test_the_commands_do_what_the_page_says():
@@ -90,3 +93,23 @@ def test_both_hold_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     converse(loaded, config, [Line(scripted.loud(1.0))], tmp_path / "out.wav", watchers=[events.append])
     (ended,) = [event for event in events if isinstance(event, ev.TurnEnded)]
     assert (ended.reason, ended.heard) == ("finished", "You said: Good morning")
+
+
+def test_a_model_that_counts_and_one_that_does_not_go_on_when_the_context_is_full():
+    for name in ("lettered", "parrot"):
+        config = load(None, [f"llm.engine={name}", "llm.max_tokens=5", "session.system=Be brief."])
+        model = engines.load_llm(config)
+        assert isinstance(model, CountsTokens) == (name == "lettered")
+        window, history = (
+            ContextWindow(model, config.llm.context, config.llm.max_tokens),
+            History("Be brief."),
+        )
+        for turn in range(50):
+            prompt = window.prompt(history.system, history.said(f"Say {turn}."))
+            assert "".join(prompt.stream()) == f"You said: Say {turn}."
+            history.person(f"Say {turn}.")
+            history.keep(prompt.said, prompt.fitted)
+            history.agent(f"You said: Say {turn}.", "")
+        assert (len(history.said()) < 20) == (name == "lettered")
+    with pytest.raises(ConfigError, match=r"^session\.system: the instructions are \d+ tokens long"):
+        engines.load_llm(load(None, ["llm.engine=lettered"]))

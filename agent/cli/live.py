@@ -170,5 +170,5 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
         chat_aloud(config, loaded, speaker, shown)
     else:
         with models.progress_bar() as progress:
-            llm = engines.load_one("llm", config, progress)
+            llm = engines.load_llm(config, progress)
         chat_in_print(config, llm, shown)

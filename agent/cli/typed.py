@@ -10,6 +10,7 @@ import click
 from agent import events as ev
 from agent import signals
 from agent.bridge import Bridge, run_real
+from agent.context import ContextWindow
 from agent.engines import Engines, load_eye
 from agent.errors import BackchatError
 from agent.eye.image import Picture
@@ -27,16 +28,18 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
 
     An engine that fails costs its answer, not the conversation.
     """
-    history = History(config.session.system, config.llm.context, config.llm.max_tokens)
+    history = History(config.session.system)
+    window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
     sight, told = None if image is None else load_eye(config, llm).look(image), False
-    prompt = _greet()
-    while (line := _line(prompt)) is not None:
-        asked = history.messages(line if sight is None else sight.asked(line))
+    mark = _greet()
+    while (line := _line(mark)) is not None:
+        asked = history.said(line if sight is None else sight.asked(line))
+        prompt = window.prompt(history.system, asked)
         history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
         said, told = "", True
         try:
             with signals.orderly(ends=False):
-                for token in llm.stream(asked):
+                for token in prompt.stream():
                     said += token
                     click.echo(token, nl=False)
         except KeyboardInterrupt:  # stops the answer, as talking over it does
@@ -44,8 +47,10 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
         except BackchatError as error:
             click.echo(f"backchat: {error}", err=True)
         click.echo()
+        if prompt.refused is not None:
+            click.echo(f"backchat: {prompt.refused}", err=True)
+        history.keep(prompt.said, prompt.fitted)
         history.agent(said, "")
-        history.trim()
 
 
 def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None = None) -> None:

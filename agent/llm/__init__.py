@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from agent.eye.image import Picture
@@ -33,10 +33,27 @@ class LanguageModel(Protocol):
         Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
         No item holds half a character; a token that ends inside one yields "" or is joined to the
         next. Closing the iterator stops the work within one token. Raises `EngineFault` when the
-        model fails, `ModelError` when the conversation does not fit its context.
+        model fails, and before the first item that has any text `ContextExceeded` when the conversation
+        does not fit its context.
         """
         ...
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """What a `LanguageModel` with a tokenizer also offers, so that a conversation is cut to fit before it is
+    asked with. Of one that does not, tokens are guessed, and its refusals are waited for.
+    """
+
+    @property
+    def context(self) -> int:
+        """Tokens that prompt and answer may fill together."""
+        ...
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` make, pictures included. Asks the tokenizer, not the model."""
         ...

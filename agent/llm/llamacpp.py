@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.errors import EngineFault, ModelError
+from agent.errors import ContextExceeded, EngineFault, ModelError
 from agent.llm import Message
 from agent.llm.textstream import StopStrings
 
@@ -65,6 +65,8 @@ class LlamaCpp:
         self.prompt_tokens = 0
         """Length of the last prompt that was answered."""
         self._address: str = self._server.listening_address.removeprefix("http://")
+        self.context: int = self._request("GET", "/props")["default_generation_settings"]["n_ctx"]
+        """Tokens that prompt and answer may fill together: at most what the model was made for."""
         self._max_tokens = max_tokens
         self._seed = seed
         self._stop = tuple(s for s in stop if s)
@@ -80,8 +82,8 @@ class LlamaCpp:
         """Yield the answer to `messages`, one item a token; an item may be empty.
 
         Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
-        token, at a stop string, after `max_tokens`, or where the context is full. Raises ModelError when
-        `messages` do not fit the context, EngineFault when llama.cpp fails.
+        token, at a stop string, after `max_tokens`, or where the context is full. Raises ContextExceeded when
+        `messages` do not fit it, EngineFault when llama.cpp fails.
         """
         prompt = self._prompt(messages)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
@@ -90,7 +92,7 @@ class LlamaCpp:
         for index in range(self._max_tokens):
             try:
                 token = self._complete([*prompt, *ids], seed + index, index)
-            except ModelError:
+            except ContextExceeded:
                 if not ids:
                     raise
                 break
@@ -117,6 +119,11 @@ class LlamaCpp:
         if isinstance(last, str) and said in last:
             prompt[-1] = last[: last.rindex(said) + len(said)]
         self._post("/completion", {"prompt": prompt, "n_predict": 0, "id_slot": self._slot})
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` make."""
+        parts = self._prompt(messages)
+        return sum(1 if isinstance(part, int) else len(self._tokens(part, special=True)) for part in parts)
 
     def views(self) -> list[LlamaCpp]:
         """This model once for each slot: views that may stream at the same time, one conversation each."""
@@ -191,16 +198,19 @@ class LlamaCpp:
         return self._post("/detokenize", {"tokens": list(ids)})["content"]
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._request("POST", path, json.dumps(body))
+
+    def _request(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         """One request to the in-process server: straight to loopback, past any proxy settings."""
         # A connection for each request: the server drops a kept one after five idle seconds, which is an
         # ordinary wait for a consumer that holds the model back; a new one costs 0.2 ms.
         connection = http.client.HTTPConnection(self._address)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         try:
-            connection.request("POST", path, json.dumps(body), headers)
+            connection.request(method, path, body, headers)
             answer: dict[str, Any] = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise EngineFault(f"llama.cpp does not answer any more ({error}); start again") from error
+            raise gone(error) from error
         finally:
             connection.close()
         if "error" in answer:
@@ -237,14 +247,16 @@ class _Text:
         return self._stops.rest()
 
 
-def as_error(error: dict[str, Any]) -> ModelError | EngineFault:
+def as_error(error: dict[str, Any]) -> ContextExceeded | EngineFault:
     """What to raise for an error of llama.cpp's server."""
     if error.get("type") == "exceed_context_size_error":
-        return ModelError(
-            f"the conversation is {error['n_prompt_tokens']} tokens long, more than the model's context of "
-            f"{error['n_ctx']}; raise it with --set llm.context={2 * error['n_ctx']}"
-        )
+        return ContextExceeded.of(error["n_prompt_tokens"], error["n_ctx"])
     return EngineFault(f"llama.cpp failed: {error.get('message', error)}")
+
+
+def gone(error: Exception) -> EngineFault:
+    """What to raise when llama.cpp's server cannot be spoken with."""
+    return EngineFault(f"llama.cpp does not answer any more ({error}); start again")
 
 
 def check_file(path: Path) -> None:

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.errors import ConfigError, EngineFault
+from agent.errors import ConfigError
 from agent.llm import Message
-from agent.llm.llamacpp import as_error, check_file, load_server
+from agent.llm.llamacpp import as_error, check_file, gone, load_server
 from agent.llm.openai_answer import content, delta
 from agent.llm.sse import Events
 
@@ -63,6 +63,8 @@ class LlamaVision:
         cores = threads or os.cpu_count() or 1
         self._server = load_server(weights, context, slots, cores, self._key, str(path))
         self._address: str = self._server.listening_address.removeprefix("http://")
+        self.context: int = self._answer("/props")["default_generation_settings"]["n_ctx"]
+        """Tokens that prompt and answer may fill together: at most what the model was made for."""
         self._slots = slots
         self._fields: dict[str, Any] = {
             "max_tokens": max_tokens,
@@ -79,12 +81,13 @@ class LlamaVision:
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yield the answer to `messages` and their pictures, about one item a token; an item may be empty.
 
-        Raises ModelError when they do not fit the context, EngineFault when llama.cpp fails.
+        Raises ContextExceeded when they do not fit the context, EngineFault when llama.cpp fails.
         """
         said = [{"role": m.role, "content": content(m)} for m in messages]
         connection = http.client.HTTPConnection(self._address)
         try:
-            response = self._asked(connection, {**self._fields, "messages": said, "stream": True})
+            body = {**self._fields, "messages": said, "stream": True}
+            response = self._asked(connection, "/v1/chat/completions", body)
             events = Events()
             while part := response.read1(BLOCK):
                 for data in events.feed(part):
@@ -92,7 +95,7 @@ class LlamaVision:
                         return
                     yield delta("llama.cpp", data)[0]
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise EngineFault(f"llama.cpp does not answer any more ({error}); start again") from error
+            raise gone(error) from error
         finally:
             connection.close()
 
@@ -101,6 +104,11 @@ class LlamaVision:
         if messages and messages[-1].role == "user":
             for _ in self.tuned(max_tokens=1, stop=(), seed=0).stream(messages):
                 pass
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` and their pictures make."""
+        said = [{"role": m.role, "content": content(m)} for m in messages]
+        return self._answer("/v1/chat/completions/input_tokens", {"messages": said})["input_tokens"]
 
     def views(self) -> list[LlamaVision]:
         """This model once for each slot: views that may stream at the same time, one conversation each."""
@@ -123,12 +131,23 @@ class LlamaVision:
         changed._fields = {**self._fields, **fields}
         return changed
 
+    def _answer(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A whole answer. Raises as `stream` does."""
+        connection = http.client.HTTPConnection(self._address)
+        try:
+            return json.loads(self._asked(connection, path, body).read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise gone(error) from error
+        finally:
+            connection.close()
+
     def _asked(
-        self, connection: http.client.HTTPConnection, body: dict[str, Any]
+        self, connection: http.client.HTTPConnection, path: str, body: dict[str, Any] | None
     ) -> http.client.HTTPResponse:
         """The answer's beginning. Raises as `stream` does."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
+        connection.request(method, path, data, headers)
         response = connection.getresponse()
         if response.status != 200:
             answer: dict[str, Any] = json.loads(response.read())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from agent.errors import BackchatError, EngineFault, ModelError
+from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
 from agent.llm import Message
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -17,6 +17,14 @@ _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _SPENT = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes of a 429 that no waiting cures."""
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
+"""Codes and types of an error that say that a conversation does not fit the model's context."""
+_SAID_TOO_LONG = re.compile(
+    r"context (length|window|size)|maximum (model|prompt) length|input token count|range of input length"
+    r"|max_new_tokens|tokens to keep|too many tokens|(prompt|input) is too long|reduce the length",
+    re.IGNORECASE,
+)
+"""The same in words, for the servers that have no code for it: vLLM, SGLang, TGI, LM Studio, and most clouds.
+No more is read in them than that."""
 
 
 class Passing(EngineFault):
@@ -47,7 +55,9 @@ def delta(url: str, data: str) -> tuple[str, bool]:
     """The text in one event of a stream, and whether it is the last that has any. Raises EngineFault."""
     answer = _object(url, data)
     if error := answer.get("error"):
-        raise Passing(f"{url} failed in the middle: {_message({'error': error})}")
+        raise _too_long(url, answer, _message(answer)) or Passing(
+            f"{url} failed in the middle: {_message({'error': error})}"
+        )
     choice = _first_choice(answer)
     text = _dict(choice.get("delta")).get("content")
     return (text if isinstance(text, str) else ""), choice.get("finish_reason") is not None
@@ -72,10 +82,11 @@ def refusal(
     error = _dict(answer.get("error"))
     codes, named = {str(error.get("code")), str(error.get("type"))}, _named_field(answer)
     said = f"{status}: {_message(answer) or _plain(body)}"
+    # First: it may name max_tokens, which is no fault of that field.
+    if status in (400, 413, 422, 500) and (error := _too_long(url, answer, said)):
+        return error
     if status in (400, 422) and named in fields:
         return Refused(named)
-    if codes & _TOO_LONG or (status == 400 and "context length" in said):
-        return ModelError(f"the conversation is too long for the model at {url} ({said}); lower llm.context")
     if status in (401, 403):
         return EngineFault(
             f"{url} refuses the key ({said}); set the environment variable that llm.api_key_env names"
@@ -87,6 +98,19 @@ def refusal(
     if status in _PASSING and not codes & _SPENT:
         return Passing(f"{url} cannot answer now ({said}); try again later", _after(headers))
     return EngineFault(f"{url} does not take the question ({said}); check llm.base_url and [llm]")
+
+
+def _too_long(url: str, answer: dict[str, Any], said: str) -> ContextExceeded | None:
+    """The error for a conversation that does not fit the model's context, where `answer` means that."""
+    error = _dict(answer.get("error"))
+    if not {str(error.get("code")), str(error.get("type"))} & _TOO_LONG and not _SAID_TOO_LONG.search(said):
+        return None
+    tokens, context = error.get("n_prompt_tokens"), error.get("n_ctx")  # llama.cpp's
+    return ContextExceeded(
+        f"the conversation is too long for the model at {url} ({said}); lower llm.context or llm.max_tokens",
+        tokens if isinstance(tokens, int) else None,
+        context if isinstance(context, int) else None,
+    )
 
 
 def no_chat(url: str, what: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.errors import ConfigError, EngineFault, EngineStalled
+from agent.errors import ConfigError, ContextExceeded, EngineFault, EngineStalled
 from agent.llm import Message
 from agent.llm.openai_answer import Passing, Refused, content, delta, no_chat, refusal, whole
 from agent.llm.sse import Events
@@ -86,8 +86,8 @@ class OpenAI:
 
         Closing the iterator closes the connection, which is how a server learns to stop. Raises
         EngineStalled after `first_wait` or `wait` seconds without a word, EngineFault when the server
-        cannot be reached, breaks off or answers no chat stream, ModelError when it has no such model or the
-        conversation is too long for it.
+        cannot be reached, breaks off or answers no chat stream, ModelError when it has no such model,
+        ContextExceeded when the conversation is too long for it.
         """
         said = [{"role": m.role, "content": content(m)} for m in messages]
         deadline, tries, spoke = time.monotonic() + self._first_wait, 0, False
@@ -99,6 +99,8 @@ class OpenAI:
                 return
             except Refused as refused:
                 self._leave_out(refused.field)
+            except ContextExceeded as error:
+                raise EngineFault(str(error)) if spoke else error from None
             except Passing as fault:
                 pause = BACKOFF * 2**tries if fault.after is None else fault.after
                 if spoke or tries == self._retries or time.monotonic() + pause > deadline:

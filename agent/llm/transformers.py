@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.errors import EngineFault, ModelError
+from agent.errors import ContextExceeded, EngineFault, ModelError
 from agent.llm import Message
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.kvcache import Memory
@@ -72,7 +72,10 @@ class Transformers:
         self._added: dict[int, Any] = self._tokenizer.added_tokens_decoder
         self._ends = self._end_tokens()
         self._memory = Memory(self._model.config)
-        self._context = min(context, getattr(self._model.config, "max_position_embeddings", None) or context)
+        self.context: int = min(
+            context, getattr(self._model.config, "max_position_embeddings", None) or context
+        )
+        """Tokens that prompt and answer may fill together."""
         self._asked_context = context
         self._max_tokens = max_tokens
         self._stop = tuple(stop)
@@ -99,15 +102,15 @@ class Transformers:
         """Yield the answer to `messages`, one item a token; an item may be empty.
 
         Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
-        token, at a stop string, after `max_tokens`, or where the context is full. Raises ModelError when
-        `messages` do not fit the context or the template, EngineFault when torch fails.
+        token, at a stop string, after `max_tokens`, or where the context is full. Raises ContextExceeded when
+        `messages` do not fit it, ModelError when the template refuses them, EngineFault when torch fails.
         """
         prompt = self._prompt(messages)
         self._check_room(len(prompt))
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
-        while len(answer) < self._max_tokens and len(prompt) + len(answer) < self._context:
+        while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
             token = sampler.choose(self._read(prompt + answer), answer)
             if token in self._ends:
                 break
@@ -127,6 +130,10 @@ class Transformers:
         if messages and (prompt := self._prompt(messages, open_end=True)):
             self._check_room(len(prompt))
             self._read(prompt)
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` make. Raises ModelError where the template refuses them."""
+        return len(self._prompt(messages))
 
     def views(self) -> list[Transformers]:
         """This model once for each slot: views that may stream at the same time, one conversation each."""
@@ -244,13 +251,9 @@ class Transformers:
         return frozenset(ends.union(token for token in first if token in self._added))
 
     def _check_room(self, length: int) -> None:
-        if length >= self._context:
-            limited = self._context < self._asked_context
-            cure = "start a new one" if limited else f"raise it with --set llm.context={2 * self._context}"
-            raise ModelError(
-                f"the conversation is {length} tokens long, more than the model's context of "
-                f"{self._context}; {cure}"
-            )
+        if length >= self.context:
+            limited = self.context < self._asked_context
+            raise ContextExceeded.of(length, self.context, "start a new one" if limited else None)
 
 
 def alternating(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

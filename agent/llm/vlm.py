@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.errors import EngineFault, ModelError
+from agent.errors import ContextExceeded, EngineFault, ModelError
 from agent.llm import Message
 from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
@@ -67,7 +67,8 @@ class VisionLanguage:
             raise ModelError(f"{weights}: its tokenizer cannot be streamed: {error}; take another") from error
         self._added: dict[int, Any] = tokenizer.added_tokens_decoder
         self._ends = self._end_tokens()
-        self._context = context
+        self.context = context
+        """Tokens that prompt and answer may fill together, pictures included."""
         self._max_tokens = max_tokens
         self._stop = tuple(stop)
         self._sampling: dict[str, Any] = {
@@ -97,11 +98,8 @@ class VisionLanguage:
         """
         inputs = self._inputs(messages)
         length = inputs["input_ids"].shape[1]
-        if length >= self._context:
-            raise ModelError(
-                f"the conversation is {length} tokens long, pictures included, more than the context of "
-                f"{self._context}; raise it with --set llm.context={2 * length}"
-            )
+        if length >= self.context:
+            raise ContextExceeded.of(length, self.context)
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
@@ -113,13 +111,17 @@ class VisionLanguage:
             yield text.push(token)
             if text.stopped:
                 return
-            if len(answer) >= min(self._max_tokens, self._context - length):
+            if len(answer) >= min(self._max_tokens, self.context - length):
                 break
         if rest := text.rest():
             yield rest
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read nothing ahead: no answer goes on from what another one has read."""
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` and their pictures make."""
+        return self._inputs(messages)["input_ids"].shape[1]
 
     def views(self) -> list[VisionLanguage]:
         """This model once for each slot; an answer keeps nothing, so they only share the weights."""

@@ -1,4 +1,4 @@
-"""The history: what was said and heard, in turns that alternate, within the model's context."""
+"""The history: what was said and heard, in turns that alternate."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.history import CHARACTERS_PER_TOKEN, History
+from agent.history import History, joined
 from agent.llm import Message
 
 WORDS = st.text("abcdef ", min_size=1, max_size=40).filter(str.strip)
 
 
-def history(context: int = 4096, reply: int = 256) -> History:
-    return History("Be brief.", context, reply)
+def history() -> History:
+    return History("Be brief.")
 
 
 def test_only_what_was_heard_enters_it() -> None:
@@ -56,7 +56,7 @@ def test_what_was_unheard_is_forgotten_when_the_next_reply_was_heard_whole() -> 
 
 @given(st.lists(st.tuples(st.booleans(), WORDS), max_size=30))
 def test_sides_alternate_and_no_word_is_lost(said: list[tuple[bool, str]]) -> None:
-    talk = history(context=100_000)
+    talk = history()
     for person, text in said:
         talk.person(text) if person else talk.agent(text, "")
     system, *messages = talk.messages()
@@ -67,33 +67,49 @@ def test_sides_alternate_and_no_word_is_lost(said: list[tuple[bool, str]]) -> No
         assert " ".join(m.content for m in messages if m.role == role).split() == words
 
 
-@given(st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), max_size=40))
-def test_it_never_outgrows_the_context_and_begins_with_the_person(turns: list[tuple[int, int]]) -> None:
-    context, reply = 700, 200
-    talk = history(context, reply)
-    for question, answer in turns:
-        talk.person("q" * question)
-        talk.agent("a" * answer, "")
-        before = talk.messages()[1:]
-        talk.trim()
-        _, *messages = talk.messages()
-        assert sum(len(m.content) for m in messages) <= (context - reply) * CHARACTERS_PER_TOKEN
-        assert messages[0].role == "user"
-        assert messages == before[len(before) - len(messages) :], "only the oldest is forgotten"
-        if len(messages) < len(before):
-            assert len(messages) <= len(before) / 2 + 1, "half at once: the prefix cache then stays valid"
+@given(st.lists(st.tuples(st.booleans(), WORDS), min_size=1, max_size=20), st.data())
+def test_what_fits_is_kept_and_what_is_said_meanwhile_too(
+    said: list[tuple[bool, str]], data: st.DataObject
+) -> None:
+    talk = history()
+    for person, text in said:
+        talk.person(text) if person else talk.agent(text, "")
+    parts = talk.said("And now?")
+    end = parts[data.draw(st.integers(0, len(parts) - 1)) :]
+    fitted = [Message(m.role, m.content[:3]) for m in end[:-1]] + end[-1:]
+    talk.person("Meanwhile.")
+    talk.keep(parts, fitted)
+    assert talk.said() == [*fitted[:-1], Message("user", "Meanwhile.")]
+    assert talk.messages()[1:] == joined([], talk.said())
 
 
-def test_the_newest_exchange_is_kept_however_long() -> None:
-    talk = history(600, 200)
-    talk.person("q" * 5000)
-    talk.agent("a" * 5000, "")
-    talk.trim()
-    assert [m.role for m in talk.messages()] == ["system", "user", "assistant"]
+def test_what_was_heard_last_is_all_of_it_since_the_person_spoke() -> None:
+    talk = history()
+    assert talk.heard == ""
+    talk.person("Hello.")
+    talk.agent("One.", "")
+    talk.agent("Two?", "")
+    assert (talk.heard, talk.last_sentence) == ("One. Two?", "Two?")
+    talk.person("Yes.")
+    assert talk.heard == ""
+
+
+def test_a_reply_is_taken_back_after_the_beginning_was_forgotten() -> None:
+    talk = history()
+    for turn in ("one", "two"):
+        talk.person(f"q {turn}")
+        talk.agent(f"a {turn}", "")
+    parts = talk.said()
+    talk.keep(parts, parts[2:])
+    talk.unhear("a two", "a")
+    assert [m.content for m in talk.said()] == ["q two", "a"]
+    assert talk.unheard == "two"
+    talk.unhear("a one", "")
+    assert [m.content for m in talk.said()] == ["q two", "a"]
 
 
 def test_what_was_not_heard_after_all_is_taken_back_and_can_be_said_again():
-    history = History("system", 4096, 400)
+    history = History("system")
     history.person("Tell me.")
     history.agent("One two three.", "Four.")
     history.person("Wait.")
@@ -101,13 +117,13 @@ def test_what_was_not_heard_after_all_is_taken_back_and_can_be_said_again():
     assert [m.content for m in history.messages()][1:] == ["Tell me.", "One two", "Wait."]
     assert history.unheard == "three. Four."
     history.unhear("One two", "")
-    assert [(m.role, m.content) for m in history.messages()][1:] == [("user", "Tell me."), ("user", "Wait.")]
+    assert [(m.role, m.content) for m in history.messages()][1:] == [("user", "Tell me. Wait.")]
     history.unhear("never said", "")
-    assert len(history.messages()) == 3
+    assert len(history.messages()) == 2
 
 
 def test_it_can_be_told_anew_who_it_is():
-    history = History("a teacher", 4096, 400)
+    history = History("a teacher")
     history.person("Hi.")
     history.instruct("a pirate")
     assert (history.system, history.messages()[0].content) == ("a pirate", "a pirate")

@@ -288,7 +288,7 @@ def test_a_model_gets_no_more_context_than_it_was_made_for(folder: Path) -> None
 
 def test_a_context_that_fills_up_ends_the_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Transformers(folder, **GREEDY)
-    monkeypatch.setattr(model, "_context", len(model._prompt(FIRST)) + 5)
+    monkeypatch.setattr(model, "context", len(model._prompt(FIRST)) + 5)
     forced(monkeypatch, model, encoded(model, "a"))
     assert "".join(model.stream(FIRST)) == "aaaaa"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import anyio
 import pytest
 
 from agent.bridge import Bridge
-from agent.errors import BackchatError, EngineFault, ModelError
-from agent.llm import LanguageModel, Message
+from agent.context import TOO_LONG, ContextWindow
+from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
+from agent.history import History
+from agent.llm import CountsTokens, LanguageModel, Message
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 
@@ -138,11 +141,60 @@ def test_no_character_comes_in_halves(llm, text: str) -> None:
     assert all("\ufffd" not in part for part in model.stream([Message("user", text)]))
 
 
-def test_too_long_a_conversation_is_refused_in_words_and_the_next_one_works(model) -> None:
-    with pytest.raises(ModelError, match="context") as caught:
-        said(model, [SYSTEM, Message("user", "word " * 4000)])
+LONG = {"words": "word " * 4000, "digits": "7" * 4500, "Chinese": "今天天气很好" * 700}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_too_long_a_conversation_is_refused_in_words_and_the_next_one_works(model, text: str) -> None:
+    with pytest.raises(ContextExceeded, match="context") as caught:
+        said(model, [SYSTEM, Message("user", text)])
     assert "\n" not in str(caught.value)
+    assert caught.value.context in (1024, None)
+    assert caught.value.tokens is None or caught.value.tokens > 1024
     assert "Paris" in said(model, CAPITAL)
+
+
+def test_what_a_tokenizer_counts_is_what_the_model_refuses(model) -> None:
+    """The longest conversation that fits is answered, one that is a token longer is not."""
+    if not isinstance(model, CountsTokens):
+        pytest.skip("it has no tokenizer")
+    assert model.context == 1024
+    few, many = (model.count([SYSTEM, Message("user", "7" * times)]) for times in (50, 150))
+    fits = 50 + (model.context - few) * 100 // (many - few)
+    shorter, longer = ([SYSTEM, Message("user", "7" * (fits + more))] for more in (-4, 4))
+    said(model, shorter)
+    with pytest.raises(ContextExceeded) as caught:
+        said(model, longer)
+    assert caught.value.tokens == model.count(longer)
+
+
+def test_counting_computes_nothing_and_a_control_token_counts_as_its_letters(model) -> None:
+    if not isinstance(model, CountsTokens):
+        pytest.skip("it has no tokenizer")
+    plain, spelled = (model.count([Message("user", text)]) for text in ("im_end", "<|im_end|>"))
+    assert plain + 2 <= spelled < plain + 8
+    talk = [SYSTEM, *(Message(role, "word " * 20) for _ in range(12) for role in ("user", "assistant"))]
+    model.count(talk)
+    began = time.process_time()
+    for _ in range(10):
+        model.count(talk)
+    assert time.process_time() - began < 0.5, "a tenth of what it would take to read them"
+
+
+def test_a_conversation_that_outgrows_the_context_goes_on(model) -> None:
+    window, history = ContextWindow(model, 1024, 16), History(SYSTEM.content)
+    questions = [LONG["Chinese"][:100], LONG["digits"], LONG["Chinese"], LONG["digits"][:150]]
+    refused: list[bool] = []
+    for question in (*questions, "What is the capital of France?"):
+        prompt = window.prompt(history.system, history.said(question))
+        reply = "".join(prompt.stream())
+        refused.append(prompt.refused is not None)
+        assert (reply == TOO_LONG) == refused[-1]
+        history.person(question)
+        history.keep(prompt.said, prompt.fitted)
+        history.agent(reply, "")
+    assert refused == [False, True, True, False, False]
+    assert reply
 
 
 def test_the_answer_ends_at_the_limit_and_at_a_stop_string(llm) -> None:
