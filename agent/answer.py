@@ -23,6 +23,7 @@ from agent.llm import Message
 from agent.pipeline import Pipeline
 from agent.settings import Config
 from agent.turn import Turn
+from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
 from agent.turntaking import Kind
 from agent.understanding import Understanding
@@ -76,6 +77,7 @@ class Answerer:
         self._emit = emit
         self._judge = judge
         self._view = view
+        self._comprehension = Comprehension()
         self._last_said = -60.0
 
     async def answer(self, turn: Turn) -> bool:
@@ -89,9 +91,11 @@ class Answerer:
                 await self._begin(turn)
         except* BackchatError as group:
             self._failed(turn, group)
-        if (turn.question or turn.audio is None) and turn.gate.is_set():
+        if (turn.question or turn.notice or turn.audio is None) and turn.gate.is_set():
             self._keep(turn)
             return True
+        if turn.dropped in NO_TURN.values():
+            self._comprehension.heard(turn.misheard, turn.understood)
         cut: ev.DropReason = "went_on" if turn.interrupted is not None else "unintelligible"
         reason = turn.dropped or ("failed" if turn.failed else cut)
         self._emit(ev.TurnDropped(self._bridge.now(), turn.number, reason, WHY[reason], turn.tokens))
@@ -115,7 +119,7 @@ class Answerer:
         look = self._view.take()
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
-            if not turn.question:
+            if not (turn.question or turn.notice):
                 return
         await turn.follows.wait()
         question = turn.question or ""
@@ -124,7 +128,8 @@ class Answerer:
         asked = self._view.asked(look, question)
         kind = self._understanding.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        words, prompt = re.findall(r"\s*\S+", again), self._prompt(asked)
+        words = re.findall(r"\s*\S+", turn.notice or again)
+        prompt = self._prompt(asked)
         turn.tasks.start_soon(self._release, turn, look, question)
         try:
             await self._pipeline.run(turn, (lambda: iter(words)) if words else prompt.stream)
@@ -139,6 +144,9 @@ class Answerer:
         """Note the person's words when their turn is over, whatever has become of the reply by then."""
         await turn.gate.wait()
         self._history.person(self._view.kept(look, question))
+        self._comprehension.heard(turn.misheard, turn.understood)
+        if turn.notice and turn.misheard:
+            self._emit(ev.NotUnderstood(self._bridge.now(), turn.number, turn.misheard))
         self._emit(ev.TurnReleased(self._bridge.now(), turn.number, question))
 
     def _failed(self, turn: Turn, group: BaseExceptionGroup) -> None:
@@ -159,17 +167,30 @@ class Answerer:
         if turn.question is None:
             said = await self._understanding.transcribe(audio, final=True)
             kind = self._understanding.kind(said, asked, (turn.onset, audio.end))
-            turn.dropped = NO_TURN.get(kind)
-            turn.question = "" if turn.dropped else said.text
+            self._weigh(turn, said, kind)
             now = self._bridge.now()
             self._emit(ev.Transcribed(now, turn.number, said.text, now - began))
+        elif turn.transcript is not None:
+            self._weigh(turn, turn.transcript, "words")
         worded.set()
+
+    def _weigh(self, turn: Turn, said: Transcript, kind: Kind) -> None:
+        """What these words are given: an answer, nothing, or that they were not understood."""
+        turn.transcript = said
+        turn.misheard = misheard(kind, said.confidence, turn.voiced)
+        turn.understood = understood(kind, said.confidence)
+        if self._comprehension.tells(turn.misheard):
+            turn.notice = self._understanding.apology
+        else:
+            turn.dropped = NO_TURN.get(kind)
+        turn.question = "" if turn.dropped or turn.notice else said.text
 
     async def _judge_end(self, turn: Turn, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
         complete = await self._understanding.complete(audio)
         await worded.wait()
-        if turn.question:
-            self._judge(turn, self._understanding.verdict(turn.question, complete, asked))
+        if turn.question or turn.notice:
+            text = turn.transcript.text if turn.transcript is not None else turn.question or ""
+            self._judge(turn, self._understanding.verdict(text, complete, asked))
 
     def _keep(self, turn: Turn) -> None:
         """Only what was heard enters the history, and all of it."""
@@ -177,6 +198,8 @@ class Answerer:
         heard = turn.heard(float("inf")) if cut else turn.text
         unheard = turn.text[len(heard) :]
         self._history.agent(heard, unheard)
+        if turn.notice and heard:
+            self._comprehension.told()
         self._last_said = self._bridge.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
         self._emit(ev.TurnEnded(self._bridge.now(), turn.number, reason, heard, unheard))

@@ -45,6 +45,11 @@ class Ears:
         ear.pause, ear.longest = turns.pause, turns.max_utterance
         self.policy.config = turns
 
+    @property
+    def voiced(self) -> float:
+        """Seconds of sure speech in what the person is saying, or has said last."""
+        return self._segmenter.voiced
+
     def feed(self, frame: Frame) -> list[Action]:
         """What to do after one more frame (16 kHz, contiguous with the last)."""
         actions: list[Action] = []

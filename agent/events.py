@@ -115,6 +115,19 @@ class Seen:
     took: float
 
 
+Misheard: TypeAlias = Literal["no_words", "low_confidence"]
+"""How an utterance was not understood: nothing came out, or words that the transcriber does not believe."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """The answer of this turn says that the person was not understood, and nothing else."""
+
+    time: float
+    turn: int
+    reason: Misheard
+
+
 @dataclass(frozen=True, slots=True)
 class TurnReleased:
     """The person's turn is judged over: the gate is open and `text` is in the history."""
@@ -284,6 +297,7 @@ Event: TypeAlias = (
     | TurnOpened
     | Transcribed
     | Seen
+    | NotUnderstood
     | TurnReleased
     | TurnDropped
     | Token

@@ -22,6 +22,7 @@ from agent.turntaking import Action, Drop, Duck, Hold, Kind, Listen, Prepare, Re
 from agent.understanding import Understanding
 from audio.frame import Frame
 from audio.playback import Playback
+from audio.stt import Transcript
 
 
 class Floor:
@@ -62,6 +63,8 @@ class Floor:
         """A partial transcript is being made: a slow machine must not fall behind with them."""
         self._aside: Kind = "nothing"
         """What the words said over the reply are, by what has been understood of them."""
+        self._overheard: Transcript | None = None
+        """What came out of what was said over the reply last."""
         self._onset = 0.0
         self._last: Frame | None = None
         """What was said over the reply, up to the last pause."""
@@ -113,7 +116,8 @@ class Floor:
         for action in actions:
             self._emit(ev.Decision(self._bridge.now(), type(action).__name__.lower(), action.why))
             if isinstance(action, Prepare):
-                self._open(self._ears.utterance(), action.speech_end, action.text)
+                turn = self._open(self._ears.utterance(), action.speech_end, action.text)
+                turn.transcript = self._overheard if action.text is not None else None
             elif isinstance(action, Listen):
                 self._last = self._ears.utterance()
                 self._tasks.start_soon(self._overhear, self._last, True)
@@ -166,7 +170,7 @@ class Floor:
         self._turns += 1
         turn = Turn(self._turns, audio, speech_end, self._playback, self._turn)
         turn.question = text
-        turn.onset = self._onset
+        turn.onset, turn.voiced = self._onset, self._ears.voiced
         self._turn = turn
         self._emit(ev.TurnOpened(self._bridge.now(), turn.number, speech_end))
         self._tasks.start_soon(self._reply, turn)
@@ -202,6 +206,7 @@ class Floor:
             asked = self._understanding.asked(heard, "speaking", turn.text[len(heard) :])
             self._aside = kind = self._understanding.aside(said, asked, (self._onset, audio.end))
             self._emit(ev.Overheard(now, turn.number, text, kind))
+            self._overheard = said
             self._do(self._ears.policy.words(text, kind, final))
         elif turn is None and text:
             await self._answerer.prefill(text)

@@ -37,6 +37,9 @@ class Language:
     """The word lists of one language, as its file explains them, and what follows from them."""
 
     code: str
+    name: str
+    sorry: str
+    only: str
     hallucinations: frozenset[Phrase]
     backchannels: frozenset[Phrase]
     sounds: frozenset[str]
@@ -84,6 +87,10 @@ class Language:
     def orders(self, said: Phrase, command: Command, asks: bool = False) -> bool:
         """Whether the words are that command and no more. asks: they end in a question mark."""
         return self._tiled(said, command.phrases, command.around | self.backchannels, asks)
+
+    def apology(self, understood: str | None) -> str:
+        """Says that the person was not understood, and which language would be, where only one is."""
+        return self.sorry if understood is None else f"{self.sorry} {self.only.format(language=understood)}"
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
@@ -149,6 +156,9 @@ def _read(code: str, data: dict[str, Any]) -> Language:
     around = _phrases(stop["around"]) | softeners
     return Language(
         code=code,
+        name=data["name"],
+        sorry=data["apology"]["sorry"],
+        only=data["apology"]["only"],
         hallucinations=_phrases(data["hallucinations"]),
         backchannels=_phrases(data["backchannels"]),
         sounds=frozenset(squeeze(word) for word in data["sounds"]),

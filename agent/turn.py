@@ -10,9 +10,10 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agent.events import DropReason
+from agent.events import DropReason, Misheard
 from audio.frame import Frame
 from audio.playback import Playback, Track
+from audio.stt import Transcript
 from audio.tts import Speech
 
 SECONDS_PER_CHARACTER = 0.065
@@ -46,6 +47,16 @@ class Turn:
         self.speech_end = speech_end
         self.question: str | None = None
         """The person's words; None until they are transcribed."""
+        self.transcript: Transcript | None = None
+        """What came out of `audio`; None until then, and where it was typed."""
+        self.voiced = 0.0
+        """Seconds of sure speech in it."""
+        self.misheard: Misheard | None = None
+        """How they were not understood, if they were not."""
+        self.understood = False
+        """Whether there is no doubt what they were."""
+        self.notice = ""
+        """What is said instead of an answer."""
         self.text = ""
         """The reply as far as the language model has written it."""
         self.tokens = 0

@@ -51,6 +51,9 @@ class Understanding:
         self._bridge = bridge
         self._language = language("en" if config.stt.language == "auto" else config.stt.language)
         self._draft: _Draft | None = None
+        known = None if config.stt.language == "auto" else self._language.name
+        self.apology = self._language.apology(known)
+        """What to say where nothing is understood."""
         self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
 
     async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:

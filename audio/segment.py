@@ -95,6 +95,7 @@ class Segmenter:
     _fast_run: int = 0
     _fooled: bool = False
     _sure_run: float = 0.0
+    _voiced: float = 0.0
     _onset: float = 0.0
     _began: float = 0.0
     _last_speech: float = 0.0
@@ -116,6 +117,11 @@ class Segmenter:
     def last_sound(self) -> float:
         """When sound was last heard that had not died away (s): known 0.1 s before `last_speech` is sure."""
         return self._last_loud
+
+    @property
+    def voiced(self) -> float:
+        """Seconds of sure speech in the utterance, or in the last one."""
+        return self._voiced
 
     def audio(self) -> Frame:
         """The utterance so far, with its pre-roll, up to the newest frame."""
@@ -163,6 +169,7 @@ class Segmenter:
         threshold = self.stop if self._state == "speaking" else self.start
         speech = item.probability >= threshold
         self._sure_run = self._sure_run + item.length if speech else 0.0
+        self._voiced += item.length if speech else 0.0
         confirmed = self._sure_run >= self.confirm - 1e-6
         found: list[Segment] = []
         if self._state == "idle" and confirmed:
@@ -200,6 +207,7 @@ class Segmenter:
     def _begin(self, at: float) -> list[Segment]:
         self._state = "onset"
         self._began = self._last_speech = at
+        self._voiced = self._sure_run
         self._loudest = -120.0
         self._silent = False
         self._trim(at)
