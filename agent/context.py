@@ -13,7 +13,7 @@ from functools import cached_property
 
 from agent.errors import ContextExceeded
 from agent.history import joined
-from agent.llm import CountsTokens, LanguageModel, Message
+from agent.llm import CountsTokens, Delta, LanguageModel, Message
 
 TOO_LONG = "That is more than I can take in at once. Please say it in fewer words."
 """What the agent says to a message that alone is too long for its model."""
@@ -68,7 +68,7 @@ class ContextWindow:
                 self._context,
             )
 
-    def stream(self, prompt: Prompt) -> Iterator[str]:
+    def stream(self, prompt: Prompt) -> Iterator[str | Delta]:
         """The answer; see `Prompt.stream`."""
         scale = self._scale
         while True:
@@ -161,7 +161,7 @@ class Prompt:
         self.refused: ContextExceeded | None = None
         """Why it was not answered: its last message alone is too long."""
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Iterator[str | Delta]:
         """The answer, as `LanguageModel.stream` gives it; or words that say that the message is too long."""
         return self._window.stream(self)
 

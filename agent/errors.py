@@ -12,6 +12,7 @@ from audio.errors import (
     ImageError,
     MissingExtra,
     ModelError,
+    NoAnswer,
     RequestError,
     ScriptError,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "ImageError",
     "MissingExtra",
     "ModelError",
+    "NoAnswer",
     "RequestError",
     "ScriptError",
     "leaves",

@@ -2,7 +2,7 @@
 
 Times are seconds on the session's clock. `turn` counts the replies that were begun, from 1; one that
 was begun on a pause and dropped because the person went on uses a number too. Character ranges are
-half-open and count in the reply's text as the language model wrote it.
+half-open and count in the reply's text: what the language model wrote for the person.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
+
+from agent.text.cleaning import cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,16 @@ class TurnDropped:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The language model wrote one token's text."""
+    """The language model wrote one token's text for the person."""
+
+    time: float
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """The language model wrote this to itself: nobody says it, and no history keeps it."""
 
     time: float
     turn: int
@@ -283,6 +294,10 @@ class Error:
     message: str
     turn: int | None = None
 
+    def __post_init__(self) -> None:
+        # It may quote anything: a file's name, a server's answer, a library's exception.
+        object.__setattr__(self, "message", cleaned(self.message))
+
 
 Event: TypeAlias = (
     SessionStarted
@@ -301,6 +316,7 @@ Event: TypeAlias = (
     | TurnReleased
     | TurnDropped
     | Token
+    | Thought
     | GenerationEnded
     | Piece
     | Synthesized

@@ -11,11 +11,14 @@ from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream as Receive
+from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker, TextPiece
-from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Token, Watcher, WordHeard
+from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
+from agent.llm import Delta
+from agent.llm.deltas import deltas
 from agent.settings import Config
 from agent.speakable import Speakable
 from agent.turn import Turn
@@ -38,7 +41,7 @@ class Pipeline:
         self._config = config
         self._emit = emit
 
-    async def run(self, turn: Turn, write: Callable[[], Iterator[str]]) -> None:
+    async def run(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
         """Say what `write` writes, until the last sample has sounded. Raises what fails, as a group."""
         to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
@@ -48,33 +51,29 @@ class Pipeline:
             tasks.start_soon(self._play, turn, speech, tasks)
 
     async def _think(
-        self, turn: Turn, write: Callable[[], Iterator[str]], pieces: MemoryObjectSendStream[TextPiece]
+        self, turn: Turn, write: Callable[[], Iterator[str | Delta]], pieces: Send[TextPiece]
     ) -> None:
         """Language model to chunker: each piece is sent the moment it is certain."""
         reply, limits = self._config.reply, self._config.limits
         chunker = Chunker(reply.first_piece, reply.longest_piece)
-        tokens = self._bridge.stream("llm", write, limits.first_token, limits.token)
-        async with pieces, tokens as stream:
-            async for token in stream:
-                if not token:  # an engine that waits, or is inside a character
+        written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+        async with pieces, written as stream:
+            async for delta in stream:
+                turn.tokens, now = turn.tokens + delta.tokens, self._bridge.now()
+                if delta.thought:
+                    self._emit(Thought(now, turn.number, delta.thought))
+                if not delta.text:  # an engine that waits, is inside a character, or thinks
                     continue
-                turn.text += token
-                turn.tokens += 1
-                now = self._bridge.now()
-                self._emit(Token(now, turn.number, token))
-                for piece in chunker.feed(token, turn.lead(now)):
+                turn.text += delta.text
+                self._emit(Token(now, turn.number, delta.text))
+                for piece in chunker.feed(delta.text, turn.lead(now)):
                     turn.sent = piece.end
                     await pieces.send(piece)
             self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
             for piece in chunker.flush():
                 await pieces.send(piece)
 
-    async def _voice(
-        self,
-        turn: Turn,
-        pieces: MemoryObjectReceiveStream[TextPiece],
-        speaker: MemoryObjectSendStream[Speech],
-    ) -> None:
+    async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
         """Pieces to speech, never further ahead of the ear than configured."""
         speakable, limit = Speakable(), self._config.limits.speech
         async with speaker:
@@ -97,7 +96,7 @@ class Pipeline:
                         began = self._bridge.now()
                 turn.voiced = piece.end
 
-    async def _play(self, turn: Turn, speech: MemoryObjectReceiveStream[Speech], tasks: TaskGroup) -> None:
+    async def _play(self, turn: Turn, speech: Receive[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the gate is open."""
         await turn.gate.wait()
         track = turn.release()

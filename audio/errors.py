@@ -9,7 +9,8 @@ BackchatError            every error that a user is meant to read; its text says
 ├── ImageError           a picture that is not one, is damaged or too large
 ├── ConfigError          an unknown key, a wrong type, a bad value
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
-│   └── EngineStalled    an engine gave nothing for longer than its time limit
+│   ├── EngineStalled    an engine gave nothing for longer than its time limit
+│   └── NoAnswer         a language model wrote no words for the person
 ├── ScriptError          a conversation script (file, time, trigger) that makes no sense
 └── RequestError         what a client of the server asked for is wrong, or not to be had
     └── Busy             not now: every place is taken
@@ -91,6 +92,10 @@ class EngineFault(BackchatError):
 
 class EngineStalled(EngineFault):
     """An engine gave nothing within its time limit."""
+
+
+class NoAnswer(EngineFault):
+    """A language model wrote no words for the person: only thoughts, calls of tools, or nothing."""
 
 
 class ScriptError(BackchatError):

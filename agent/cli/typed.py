@@ -16,6 +16,7 @@ from agent.errors import BackchatError
 from agent.eye.image import Picture
 from agent.history import History
 from agent.llm import LanguageModel
+from agent.llm.deltas import deltas
 from agent.session import Session
 from agent.settings import Config
 from audio.frame import Frame
@@ -39,9 +40,9 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
         said, told = "", True
         try:
             with signals.orderly(ends=False):
-                for token in prompt.stream():
-                    said += token
-                    click.echo(token, nl=False)
+                for delta in deltas(prompt.stream()):
+                    said += delta.text
+                    click.echo(delta.text, nl=False)
         except KeyboardInterrupt:  # stops the answer, as talking over it does
             click.echo(" [stopped]", nl=False)
         except BackchatError as error:

@@ -24,11 +24,28 @@ class Message:
     images: tuple[Picture, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one step of a model adds to its answer.
+
+    text: for the person. thought: what the model says to itself. tokens: how many this step took, as far as
+    its engine tells them apart; 0 for a step of waiting.
+    """
+
+    text: str = ""
+    thought: str = ""
+    tokens: int = 1
+
+
 class LanguageModel(Protocol):
     """Continues a conversation. A plain blocking object; one stream at a time."""
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the assistant's answer to `messages`, one token's text at a time, as it is decoded.
+
+        As the model writes it: what is not for the person `agent.llm.deltas` takes apart, by the marks around
+        it. What the prompt has opened, such as a thought, comes first. A thought that the engine knows to be
+        one comes as a `Delta`.
 
         Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
         No item holds half a character; a token that ends inside one yields "" or is joined to the

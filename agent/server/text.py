@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import BackchatError
-from agent.llm import Message
+from agent.llm import Delta, Message
 from agent.server.fields import refusal
 from agent.server.pictures import looked, opened
 from agent.server.pool import Pool
@@ -159,13 +159,11 @@ async def chat(request: Request, pool: Pool) -> Streamed:
         async with pool.seat() as seat:
             messages = await looked(seat, config, said, pictures)
             async with write(seat, config, messages, sampling, written) as tokens:
-                first = True
-                async for token in tokens:
+                role = {"role": "assistant"}
+                async for delta in tokens:
                     if body.stream:
-                        await send(
-                            chunk({"role": "assistant", "content": token} if first else {"content": token})
-                        )
-                    first = False
+                        await send(chunk({**role, **_fields(delta)}))
+                    role = {}
         if body.stream:
             await send(chunk({}, written.reason))
             if body.stream_options and body.stream_options.include_usage:
@@ -174,12 +172,20 @@ async def chat(request: Request, pool: Pool) -> Streamed:
             await send(b"data: [DONE]\n\n")
             return
         message = {"role": "assistant", "content": "".join(written.text)}
+        if thought := "".join(written.thought):
+            message["reasoning_content"] = thought
         choice = {"index": 0, "message": message, "finish_reason": written.reason, "logprobs": None}
         whole = {**head, "object": "chat.completion", "choices": [choice], "usage": written.usage}
         await send(line(whole))
 
     media = EVENTS if body.stream else JSON
     return Streamed(media, produce, config.server.patience, lambda error: sse(error_body(error)))
+
+
+def _fields(delta: Delta) -> dict[str, str]:
+    """A step of the answer as servers of this kind send it: thoughts under a name of their own."""
+    thought = {"reasoning_content": delta.thought} if delta.thought else {}
+    return thought | ({"content": delta.text} if delta.text or not thought else {})
 
 
 def models(pool: Pool) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.chunker import URGENT, Chunker
 from agent.errors import RequestError
-from agent.llm import LanguageModel, Message
+from agent.llm import Delta, LanguageModel, Message
+from agent.llm.deltas import closed, deltas
 from agent.server.pool import Seat
 from agent.settings import Config
 
@@ -36,6 +37,7 @@ class Written:
     """0 where the engine does not count them."""
     limit: int = 0
     text: list[str] = field(default_factory=list[str])
+    thought: list[str] = field(default_factory=list[str])
 
     @property
     def reason(self) -> Literal["stop", "length"]:
@@ -55,8 +57,10 @@ class Written:
 @asynccontextmanager
 async def write(
     seat: Seat, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
-) -> AsyncGenerator[AsyncIterator[str]]:
+) -> AsyncGenerator[AsyncIterator[Delta]]:
     """The answer to `messages`, a token at a time, pulled; leaving the block stops the model.
+
+    Thoughts are apart; calls and stage directions stay: the text itself was asked for, not its sound.
 
     Raises RequestError when the model cannot be sampled so, EngineFault when it fails.
     """
@@ -64,31 +68,37 @@ async def write(
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
-    async def counted(tokens: AsyncIterator[str]) -> AsyncIterator[str]:
-        async for token in tokens:
-            written.tokens += 1
-            written.prompt_tokens = getattr(llm, "prompt_tokens", 0)
-            written.text.append(token)
-            yield token
-            if written.tokens >= written.limit:
-                return
+    def counted() -> Iterator[str | Delta]:
+        written_by: Iterator[str | Delta] = llm.stream(messages)
+        with closed(written_by):
+            for item in written_by:
+                written.tokens += 1
+                written.prompt_tokens = getattr(llm, "prompt_tokens", 0)
+                yield item
+                if written.tokens >= written.limit:
+                    return
 
-    begin = llm.stream
+    async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
+        async for delta in stream:
+            written.text.append(delta.text)
+            written.thought.append(delta.thought)
+            yield delta
+
     async with seat.bridge().stream(
-        "llm", lambda: begin(messages), limits.first_token, limits.token
+        "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
     ) as stream:
-        yield counted(stream)
+        yield kept(stream)
 
 
-async def grains(tokens: AsyncIterator[str], grain: Grain) -> AsyncIterator[str]:
-    """The same text in other pieces: tokens, speakable chunks, or whole sentences."""
+async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:
+    """The text in pieces, without thoughts: tokens, speakable chunks, or whole sentences."""
     chunker, sentence = Chunker(), ""
     ahead = URGENT if grain == "chunk" else float("inf")
-    async for token in tokens:
+    async for delta in written:
         if grain == "token":
-            yield token
+            yield delta.text
             continue
-        for piece in chunker.feed(token, ahead):
+        for piece in chunker.feed(delta.text, ahead):
             sentence += piece.text
             if grain == "chunk" or piece.final:
                 yield sentence
