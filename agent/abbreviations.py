@@ -21,6 +21,7 @@ TRAILING = _words(
 )
 # Abbreviations only when capitalised: "Sun. 5 May", but "in the sun."
 NAMED_DAYS = _words("Sun Mon Tue Wed Thu Fri Sat Mar Sep Fla Ill Ariz Wash Ore")
+ADDRESSES = _words("www")
 SHORT = _words("it me us so up do go on is be we he by to ok hi oh of at as if ok of or was")
 BANG_NAMES = _words("Yahoo Jeopardy Yum Joomla")
 STARTERS = _words(
@@ -42,7 +43,7 @@ def ordinary(word: str) -> bool:
     letters = re.sub(r"['’-]", "", word)
     if not (letters.isalpha() and letters[1:].islower()):
         return False
-    if letters in NAMED_DAYS or letters.lower() in TITLES | LEADING | REFERENCES | TRAILING:
+    if letters in NAMED_DAYS or letters.lower() in ADDRESSES | TITLES | LEADING | REFERENCES | TRAILING:
         return False
     return len(letters) >= (4 if letters[0].isupper() else 3) or letters.lower() in SHORT | STARTERS
 
@@ -50,6 +51,8 @@ def ordinary(word: str) -> bool:
 def certain_stop(word: str, marks: str) -> bool:
     """Whether `marks` after `word` end a sentence whatever follows but a closing quote or more marks."""
     if "?" in marks or "!" in marks:
+        if word[-1:].isdigit() and marks == "!":  # "5! = 120"
+            return False
         return word[-1:].isalnum() and not re.search(r"[/@:.<&=]", word) and word not in BANG_NAMES
     return marks == "." and ordinary(word)
 

@@ -9,28 +9,40 @@ import numpy as np
 
 from agent.bridge import Bridge, run_real
 from agent.chunker import Chunker
+from agent.errors import RequestError
 from agent.settings import Config
 from agent.speakable import Speakable
-from audio.frame import Samples, silence
+from audio.frame import Samples
 from audio.playback import Playback
 from audio.tts import Speech, Synthesizer
 
 
 def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
-    """`text` as speech, piece by piece, as a reply would be said. Raises EngineFault."""
-    chunker, speakable = Chunker(), Speakable()
+    """`text` as speech, piece by piece, as a reply would be said. Raises EngineFault.
+
+    Raises RequestError where in all of it there is nothing that the voice can say.
+    """
+    chunker, speakable, spoken = Chunker(), Speakable(voice.language), False
     for piece in [*chunker.feed(text), *chunker.flush()]:
-        yield from voice.stream(speakable.say(piece.text).text)
+        for speech in voice.stream(speakable.say(piece.text).text):
+            spoken = True
+            yield speech
+    if not spoken:
+        shown = " ".join(text.split())
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+        raise RequestError(
+            f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",
+            code="unspeakable",
+        )
 
 
 def render(text: str, voice: Synthesizer) -> Samples:
-    """All of `text` as samples at the voice's rate, float32, shape (n,)."""
-    parts = [speech.samples for speech in speak(text, voice)]
-    return np.concatenate(parts) if parts else silence(0, voice.rate)
+    """All of `text` as samples at the voice's rate, float32, shape (n,). Raises as `speak` does."""
+    return np.concatenate([speech.samples for speech in speak(text, voice)])
 
 
 def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
-    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, EngineFault."""
+    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`."""
     run_real(_play, text, voice, config, device)
 
 

@@ -284,6 +284,8 @@ class _Scan:
             return True if hurried or "\n" in rest["gap"] else None
         if not following or "\n" in rest["gap"]:
             return True
+        if following[0] in "=≠≈≤≥":  # "5! = 120"
+            return False
         lower, upper = following[0].islower(), following[0].isupper()
         if "!" in marks or "?" in marks:
             return not lower or not (closers.strip("*_~") or word in BANG_NAMES)

@@ -75,7 +75,7 @@ class Pipeline:
 
     async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
         """Pieces to speech, never further ahead of the ear than configured."""
-        speakable, limit = Speakable(), self._config.limits.speech
+        speakable, limit = Speakable(self._tts.language), self._config.limits.speech
         async with speaker:
             async for piece in pieces:
                 spoken = speakable.say(piece.text)

@@ -1,24 +1,26 @@
 """What a voice should say of a piece of text, and where each character came from. Knows no voice.
 
-Markdown and HTML marks, emoji, code blocks and addresses are dropped or said as a person would; numbers,
-money, times and units are left to the voice.
+Markdown and HTML marks, emoji, code blocks and addresses are dropped or said as a person would. Numbers,
+money, times, units, signs and formulas become words, by `agent.text.normalization`.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Found = re.Match[str]
+from agent.text.normalization import Found, Language, Rule, language, parts
+
 # What takes the place of a match: new words, or the part of it that stays.
 Put = str | tuple[int, int]
 
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
 MARKS = r"(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+|[•⁃][ \t]*|\[[ xX]\][ \t]+|\|[ \t]*)+"
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})(?!.*`)")
-RULE = re.compile(r"^[ \t]*(?:([-*_=])[ \t]*(?:\1[ \t]*){2,}|\|?[ \t]*:?-{2,}:?[ \t|:-]*)$", re.M)
+RULE = re.compile(r"^[ \t]*+(?:([-*_=])[ \t]*(?:\1[ \t]*){2,}|(?:\|[ \t]*)?:?-{2,}:?[ \t|:-]*)$", re.M)
 COMMENT = re.compile(r"<!--.*?-->", re.S)
 AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>")
 BREAK = re.compile(r"<(?:br|hr|/p|/div|/li|/tr|/h[1-6])[ \t]*/?>", re.I)
@@ -27,31 +29,39 @@ ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});"
 LINK = re.compile(
     r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+[\"'][^\"']*[\"'])?\)|\[[^\[\]]*\])"
 )
-FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|[ \t]*\[(?:\.\.\.|…)\]")
+FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|(?<![ \t])[ \t]*\[(?:\.\.\.|…)\]")
 CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.S)
 URL = re.compile(
     r"(?:https?://|www\.)(?:www\.)?([\w-]+(?:\.[\w-]+)*)(?::\d+)?(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?"
 )
-DOMAIN = r"(?:[A-Za-z0-9-]+\.)+(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b"
-ADDRESS = re.compile(rf"\b(?:[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|{DOMAIN})")
+DOMAIN = r"(?:[A-Za-z0-9-]{1,63}\.){1,9}(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b"
+ADDRESS = re.compile(
+    rf"(?<![\w.-])(?:[\w.+-]{{1,64}}@[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,9}}|{DOMAIN})"
+)
 LINE_MARKS = re.compile(rf"(?:^|(?<=\n))[ \t]*{MARKS}")
 MARKED = re.compile(rf"[ \t]*(?:{MARKS}|(?:\d{{1,3}}|[A-Za-z])[.)][ \t])")
-CELL = re.compile(r"[ \t]*\|[ \t]*")
-LINE_END = re.compile(r"[ \t]*\n\s*")
+CELL = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
+LINE_END = re.compile(r"(?<![ \t])[ \t]*\n\s*")
 STARS = re.compile(r"\*+|~~+|_+")
 LEFTOVER = re.compile(r"`+|[•⁃]")
 ESCAPE = re.compile(r"\\(?=[^\w\s]|_)")
 ONE = "[\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
 EMOJI = rf"(?:{ONE}(?:[\ufe0e\ufe0f\u20e3\u200d\U000e0020-\U000e007f]|{ONE})*|[\ufe0f\u20e3]+)"
-EMOJI_BEFORE_MARK = re.compile(rf"[ \t]*{EMOJI}(?=[ \t]*[.,!?])|[\ufe0f\u20e3]+")
-ARROW = re.compile(r"\s*[→⇒]\s*")
-FOR_EXAMPLE = re.compile(r"\b([Ee])\.\s?g\.(?=[\s,]|$)")
-THAT_IS = re.compile(r"\b([Ii])\.\s?e\.(?=[\s,]|$)")
-AND = re.compile(r"\s*&+\s*")
-ELLIPSIS = re.compile(r"\s*(?:\.\.+|…|\.(?: \.)+)[.…]*")
+EMOJI_BEFORE_MARK = re.compile(rf"(?<![ \t])[ \t]*{EMOJI}(?=[ \t]*[.,!?])|[\ufe0f\u20e3]+")
+ELLIPSIS = re.compile(r"(?<!\s)\s*(?:\.\.+|…|\.(?: \.)+)[.…]*")
 STRAY = re.compile(r"^[\s.!?,;:…)\]}\"'”’»]+(?=\s)")
 EDGES = re.compile(r"^\s+|\s+$")
 BLANK = re.compile(r"\s+")
+BLANK_BEFORE_PAUSE = re.compile(r" +(?=[,.;:!?](?![^\W_]))")
+ADDRESS_BEGINS = re.compile(r"https?://|www\.")
+ADDRESS_GOES_ON = re.compile(r"[!-~]*")
+CONTEXT = 60
+"""Characters of the sentence so far that tell what a number in the next piece is."""
+SENTENCE_END = (".", "!", "?", "\n")
+BEFORE = -1
+"""The source of a character that is of an earlier piece."""
+UNKNOWN = Language(markup=(), text=(), rest=Rule(re.compile(r"\A(?!)"), lambda _: None), dot=".", at="@")
+"""A language without rules."""
 PAUSES = ".!?:;,…。！？：；，、।؟"
 
 
@@ -85,31 +95,68 @@ class Spoken:
 class Speakable:
     """Turns the pieces of one reply, in order, into what a voice should say of them.
 
-    Remembers from piece to piece whether a code block is open and whether a line begins.
+    Remembers from piece to piece whether a code block is open, whether a line begins, how the sentence
+    began, and whether an address or a number that is too long for one piece goes on.
+    code: the language that the voice reads, as "en"; where that has no rules, its numbers
+    and signs are left to the voice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, code: str = "en") -> None:
+        self._rules = language(code) or UNKNOWN
         self._fence = ""
         self._line = True
+        self._last = ""
+        self._address = False
+        self._context = ""
 
     def say(self, piece: str) -> Spoken:
         """Return the words to say of `piece`, with the way back to it.
 
         Lists, headings and table rows get a full stop where they end without a pause. Code blocks are
-        silent. Prose without marks comes back as it is, but for white space.
+        silent, and of an address only its host is said. Prose comes back as it is, but for white space.
         """
         begins_line = self._line
-        text = _Text(piece, self._outside_fences(piece))
+        text = _Text(piece, self._after_address(piece, self._outside_fences(piece)))
+        for rule in self._rules.markup:
+            text.read(rule)
         for pattern, put in STEPS:
             text.replace(pattern, put)
+        for pattern in (URL, ADDRESS):
+            text.replace(pattern, lambda found: _address(found, self._rules))
         text.replace(CELL, lambda found: _cell(found, begins_line))
         text.replace(LINE_END, lambda found: _line_end(found, begins_line))
         text.replace(LINE_MARKS, lambda found: "" if found.start() or begins_line else found.span())
+        going_on, self._last = self._last.isdigit(), piece[-1:] or self._last
         if not any(letter.isalnum() for letter in text.text):
             return Spoken("", (), len(piece))
+        for pattern, put in (*MARKS_OF_WORDS, (BLANK, _blank)):
+            text.replace(pattern, put)
+        self._normalize(text, going_on)
         for pattern, put in WORD_STEPS:
             text.replace(pattern, put)
         return Spoken(text.text, tuple(text.sources), len(piece))
+
+    def _normalize(self, text: _Text, going_on: bool) -> None:
+        """Numbers and signs as words. What was said before tells what they are, and is not said again."""
+        said = "" if self._context.rstrip(" \"'”’)*_").endswith(SENTENCE_END) else self._context
+        self._context = (said + text.text)[-CONTEXT:]
+        if going_on:
+            text.read(self._rules.rest)
+        text.sources = [BEFORE] * len(said) + text.sources
+        text.text = said + text.text
+        for rule in self._rules.text:
+            text.read(rule)
+        begin = bisect_right(text.sources, BEFORE)
+        text.text, text.sources = text.text[begin:], text.sources[begin:]
+
+    def _after_address(self, piece: str, kept: list[int]) -> list[int]:
+        """The indices without those of an address that began in the piece before."""
+        rest = ADDRESS_GOES_ON.match(piece) if self._address else None
+        begin = rest.end() if rest else 0
+        token = piece[begin:].rsplit(maxsplit=1)[-1:] if piece[-1:].isascii() else []
+        inside = bool(token) and not piece[-1:].isspace() and bool(ADDRESS_BEGINS.search(token[0]))
+        self._address = inside or (bool(piece) and begin == len(piece))
+        return [at for at in kept if at >= begin] if begin else kept
 
     def _outside_fences(self, piece: str) -> list[int]:
         """The indices of the characters that are in no fenced code block."""
@@ -133,6 +180,33 @@ class _Text:
     def __init__(self, piece: str, sources: list[int]) -> None:
         self.text = "".join([piece[at] for at in sources])
         self.sources = sources
+
+    def read(self, rule: Rule) -> None:
+        """Put the words of a rule in place of its matches.
+
+        Half a number is another number, so its words come from the place where it begins: only with the
+        last of them is it said.
+        """
+        pieces: list[str] = []
+        sources: list[int] = []
+        at = 0
+        for found in rule.pattern.finditer(self.text):
+            said = rule.read(found)
+            if said is None:
+                continue
+            begin = found.start()
+            pieces.append(self.text[at:begin])
+            sources += self.sources[at:begin]
+            for end, words in parts(said, len(found[0])):
+                old = self.sources[begin : found.start() + end]
+                source = next((place for place in old if place != BEFORE), BEFORE)
+                pieces.append(words)
+                sources += old if words == self.text[begin : found.start() + end] else [source] * len(words)
+                begin = found.start() + end
+            at = found.end()
+        if at:
+            self.text = "".join([*pieces, self.text[at:]])
+            self.sources = [*sources, *self.sources[at:]]
 
     def replace(self, pattern: re.Pattern[str], put: Callable[[Found], Put]) -> None:
         """Put `put(match)` in place of every match of `pattern`."""
@@ -174,10 +248,10 @@ def _entity(found: Found) -> Put:
     return html.unescape(found.group())
 
 
-def _address(found: Found) -> Put:
+def _address(found: Found, rules: Language) -> Put:
     """`https://www.example.com/a` and `me@example.com`, as a person would read them out."""
     name = found[1] if found.re is URL else found.group()
-    return name.replace(".", " dot ").replace("@", " at ")
+    return name.replace(".", rules.dot).replace("@", rules.at)
 
 
 def _cell(found: Found, begins_line: bool) -> Put:
@@ -234,7 +308,6 @@ STEPS: list[tuple[re.Pattern[str], Callable[[Found], Put]]] = [
     (BREAK, lambda _: "\n\n"),
     (TAG, _silent),
     (ENTITY, _entity),
-    (ARROW, lambda _: " to "),
     (EMOJI_BEFORE_MARK, _silent),
     (re.compile(EMOJI), _blank),
     (FOOTNOTE, _silent),
@@ -242,17 +315,12 @@ STEPS: list[tuple[re.Pattern[str], Callable[[Found], Put]]] = [
     (LINK, _group(1)),
     (LINK, _group(1)),
     (CODE, _group(2)),
-    (URL, _address),
-    (ADDRESS, _address),
 ]
+MARKS_OF_WORDS: list[tuple[re.Pattern[str], Callable[[Found], Put]]] = [(LEFTOVER, _silent), (STARS, _stars)]
 WORD_STEPS: list[tuple[re.Pattern[str], Callable[[Found], Put]]] = [
-    (LEFTOVER, _silent),
-    (STARS, _stars),
-    (FOR_EXAMPLE, lambda found: "For example" if found[1] == "E" else "for example"),
-    (THAT_IS, lambda found: "That is" if found[1] == "I" else "that is"),
-    (AND, lambda _: " and "),
     (ELLIPSIS, _ellipsis),
     (BLANK, _blank),
+    (BLANK_BEFORE_PAUSE, _silent),
     (STRAY, _silent),
     (EDGES, _silent),
 ]

@@ -155,6 +155,7 @@ class ScriptedTTS:
     """A tone as long as the text, with exact word times."""
 
     rate: int = RATE
+    language: str = ""
     level: float = 0.2
     open: int = 0
 

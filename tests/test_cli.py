@@ -149,6 +149,15 @@ def test_models_are_listed_with_size_licence_and_whether_they_are_here(backchat,
     assert out.splitlines()[-1].startswith(f"kept in {empty_cache}")
 
 
+@pytest.mark.parametrize("text", ["...", "🙂", "你好"])
+def test_say_of_a_text_without_words_is_one_line_and_no_file(tmp_path: Path, text: str):
+    done = piped("say", text, "-o", tmp_path / "a.wav")
+    assert done.returncode == 8
+    assert done.stderr.count("\n") == 1
+    assert f"nothing in {text!r} can be said aloud" in done.stderr
+    assert not (tmp_path / "a.wav").exists()
+
+
 @pytest.mark.usefixtures("empty_cache")
 def test_models_that_are_not_here_say_what_to_type(backchat):
     code, _, err = backchat("models", "where", "smollm2")

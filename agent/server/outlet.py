@@ -67,6 +67,11 @@ class Voice:
         """That of the voice (Hz)."""
         return self._voice.rate
 
+    @property
+    def language(self) -> str:
+        """That of the voice."""
+        return self._voice.language
+
     def stream(self, text: str) -> Iterator[Speech]:
         """As `Synthesizer.stream`."""
         if self.muted:

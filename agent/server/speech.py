@@ -38,7 +38,7 @@ class Speak(BaseModel):
 
 @asynccontextmanager
 async def say(seat: Seat, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
-    """`text` as speech, each part as soon as it is made. Raises EngineFault."""
+    """`text` as speech, each part as soon as it is made. Raises EngineFault; RequestError for no words."""
     voice, limit = seat.engines.tts, config.limits.speech
     async with seat.bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
         yield parts

@@ -1,1 +1,1 @@
-"""Written language, pure: what is clean, what is meant for a person. Knows no model, no voice and no wire."""
+"""Written language, pure: what is clean, what is meant for a person, how it is said. Knows no engine."""

@@ -54,6 +54,14 @@ class Synthesizer(Protocol):
         """Sample rate of everything that `stream` yields, in Hz."""
         ...
 
+    @property
+    def language(self) -> str:
+        """What it reads, by ISO 639 code, as "en" or "en-us": the text's numbers are put in words of it.
+
+        "" where it does not know; then it is given numbers as they are written.
+        """
+        ...
+
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, in order, each part as soon as it is made.
 

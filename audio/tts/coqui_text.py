@@ -31,7 +31,7 @@ class Symbols:
             config.characters.characters_class = "TTS.tts.utils.text.characters.IPAPhonemes"
         tokenizer: Any = TTSTokenizer
         self._tokenizer, _ = tokenizer.init_from_config(config)
-        self._language: str = config.phoneme_language or ""
+        self.language: str = config.phoneme_language or _of_data(config)
         self.reader = Reader(lambda text: phonemes(self._cleaned(text)))
 
     def encoded(self, symbols: Sequence[str]) -> tuple[list[int], list[tuple[int, int]]]:
@@ -50,7 +50,13 @@ class Symbols:
     def _cleaned(self, text: str) -> str:
         text = sounding(text)
         cleaner = self._tokenizer.text_cleaner
-        return cleaner(text, lang=self._language.partition("-")[0] or "en") if cleaner else text
+        return cleaner(text, lang=self.language.partition("-")[0] or "en") if cleaner else text
+
+
+def _of_data(config: Any) -> str:
+    """The language of the recordings that a model was made from; "" where there is not one."""
+    languages = {entry["language"] for entry in config.datasets or () if entry["language"]}
+    return languages.pop() if len(languages) == 1 else ""
 
 
 def _letters(text: str) -> list[str]:

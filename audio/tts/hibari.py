@@ -89,6 +89,11 @@ class Hibari:
         """24,000 Hz."""
         return RATE
 
+    @property
+    def language(self) -> str:
+        """English."""
+        return "en"
+
     def warm(self) -> None:
         """Speak once, unheard: the dictionaries and the reader of unknown words load with the first words."""
         for _ in self.stream("Warming up the zorblaxian."):

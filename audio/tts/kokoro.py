@@ -62,6 +62,11 @@ class Kokoro:
         """24,000 Hz."""
         return RATE
 
+    @property
+    def language(self) -> str:
+        """As espeak calls it."""
+        return self._language
+
     def warm(self) -> None:
         """Speak once, unheard: the first run is slower."""
         for _ in self.stream("Warming up."):

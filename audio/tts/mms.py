@@ -61,11 +61,13 @@ class _Letters:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self.language: str = getattr(tokenizer, "language", None) or ""
         self._phonemes: Any = None
         if tokenizer.phonemize:
             from audio.tts.espeak import Phonemizer
 
             self._phonemes = Phonemizer.of("en-us").said  # the only language that the library itself reads so
+            self.language = "en"
             tokenizer.phonemize = False
         self.reader = Reader(self._said)
 

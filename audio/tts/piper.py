@@ -60,6 +60,7 @@ class Piper:
     ) -> None:
         model, config = voice_files(weights)
         self._reader = Reader(Phonemizer(config).said)
+        self._language = str(config["espeak"]["voice"])
         self._ids: Mapping[str, list[int]] = config["phoneme_id_map"]
         self._rate = int(config["audio"]["sample_rate"])
         asked = config.get("inference", {})
@@ -80,6 +81,11 @@ class Piper:
     def rate(self) -> int:
         """What the voice was made with, most often 22,050 Hz."""
         return self._rate
+
+    @property
+    def language(self) -> str:
+        """As espeak calls what the voice reads."""
+        return self._language
 
     def warm(self) -> None:
         """Speak once, unheard: the first run of each graph is slower."""

@@ -54,6 +54,8 @@ class Alphabet(Protocol):
     """How a model reads."""
 
     reader: Reader
+    language: str
+    """By its ISO 639 code; "" where the model does not say."""
 
     def encoded(self, symbols: Sequence[str]) -> tuple[list[int], list[tuple[int, int]]]:
         """The tokens of a sentence, and for each symbol the half-open range of tokens, its blank included."""
@@ -75,6 +77,11 @@ class TorchVits:
     def rate(self) -> int:
         """What the model was made with (Hz)."""
         return self.network.rate
+
+    @property
+    def language(self) -> str:
+        """What the model reads, where it says so."""
+        return self.alphabet.language
 
     def warm(self) -> None:
         """Speak once, unheard: the first run is slower."""

@@ -90,6 +90,11 @@ class XTTS:
         """24,000 Hz."""
         return self._rate
 
+    @property
+    def language(self) -> str:
+        """The one that was asked for, or the model's first."""
+        return self._language
+
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, several parts a sentence, each as soon as its latents are written.
 

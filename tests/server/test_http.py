@@ -256,6 +256,23 @@ def test_a_wrong_body_is_one_clear_line(body: bytes) -> None:
     served(serving.pool(["x"], ["y"]), main)
 
 
+@pytest.mark.parametrize("text", ["...", "🙂", "***", "```\ncode\n```", "–"])
+def test_a_text_without_words_is_refused_and_says_why(text: str) -> None:
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address) as client:
+            for kind in ("mp3", "wav", "pcm"):
+                ask = {"input": text, "response_format": kind}
+                reply = await client.post("/v1/audio/speech", json=ask)
+                assert reply.status_code == 400
+                assert reply.json()["error"]["code"] == "unspeakable"
+                assert "can be said aloud" in reply.json()["error"]["message"]
+            again = await client.post("/v1/audio/speech", json={"input": "One two."})
+            assert again.status_code == 200
+            assert len(again.content) > 1000
+
+    served(serving.pool(["x"], ["y"]), main)
+
+
 def test_health_and_metrics() -> None:
     pool = serving.pool(["What?"], ["A bell."])
 

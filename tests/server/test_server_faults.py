@@ -292,6 +292,7 @@ class Dying:
     def __init__(self, inner) -> None:
         self._inner, self.dead = inner, False
         self.rate = getattr(inner, "rate", 0)
+        self.language = getattr(inner, "language", "")
 
     def transcribe(self, audio, *, final: bool = True):
         if self.dead:

@@ -1,0 +1,82 @@
+"""Text normalization: what a voice reads of numbers, signs and formulas, as words, by language.
+
+The classes are those of Kestrel (Ebden and Sproat 2015, "The Kestrel TTS text normalization system"):
+cardinals, ordinals, decimals, fractions, money, measures, dates, times, telephone numbers, digits that
+identify, addresses, and signs. A language is a module here with a `Language`, and an entry in `LANGUAGES`.
+Text in a language without one is left as it is: its voice knows better than another language's rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+Found = re.Match[str]
+Part = tuple[int, str]
+"""Where a part ends, counted from the beginning of its match, and what is said of it."""
+Said = str | Sequence[Part] | None
+"""What is said of a match: words, for all of it at once; parts, each with its words; None: as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One class of what is written otherwise than it is said: `read` gives the words of each match.
+
+    The words may have digits and signs in them, for the rules that follow.
+    """
+
+    pattern: re.Pattern[str]
+    read: Callable[[Found], Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How one language is read.
+
+    markup: rules for the text as it was written, before its marks are taken out: formulas.
+    text: rules for running text, in order; after the last one no digit is left.
+    rest: the digits at the beginning of a text that go on a number too long to be in one text.
+    dot, at: how those in an address are said.
+    """
+
+    markup: Sequence[Rule]
+    text: Sequence[Rule]
+    rest: Rule
+    dot: str
+    at: str
+
+
+ENGLISH = "agent.text.normalization.english:ENGLISH"
+LANGUAGES = {"en": ENGLISH, "eng": ENGLISH}
+"""The languages that have rules, by ISO 639 code, and where those are."""
+
+
+@cache
+def language(code: str) -> Language | None:
+    """The rules for a language by its code, as "en" or "en-us"; None where there are none."""
+    place = LANGUAGES.get(re.split(r"[-_]", code.lower())[0])
+    if place is None:
+        return None
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def parts(said: str | Sequence[Part], length: int) -> Iterable[Part]:
+    """`said` of a match of that length, as parts."""
+    return [(length, said)] if isinstance(said, str) else said
+
+
+def normalized(text: str, code: str = "en") -> str:
+    """`text`, plain and without marks, as the words that are said of it."""
+    rules = language(code)
+    for rule in rules.text if rules else ():
+        text = rule.pattern.sub(lambda found, rule=rule: _words(found, rule), text)
+    return text
+
+
+def _words(found: Found, rule: Rule) -> str:
+    said = rule.read(found)
+    return found[0] if said is None else "".join(words for _, words in parts(said, len(found[0])))

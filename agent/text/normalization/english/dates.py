@@ -1,0 +1,318 @@
+"""Dates, times and years in English. Knows when four digits are a year."""
+
+from __future__ import annotations
+
+import re
+
+from agent.text.normalization import Found, Said
+from agent.text.normalization.english import numbers
+from agent.text.normalization.english.patterns import (
+    START,
+    any_of,
+    before,
+    counts,
+    determined,
+    next_word,
+    rule,
+)
+from agent.text.normalization.english.tables import (
+    IDIOMS,
+    MONTH_NAMES,
+    MONTHS,
+    VERBS_OF_YEARS,
+)
+
+MONTH = rf"(?P<month>{any_of(MONTH_NAMES)})\b\.?"
+DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+YEAR = r"(?P<year>1\d{3}|20\d\d)"
+MERIDIEM = r"(?P<half>[AaPp])(?:[Mm]\b|\.\s?[Mm]\.)"
+YEAR_CUE = re.compile(
+    r"(?:\b(?:in|between|since|by|until|till|from|before|after|during|circa|around|through|year|years|of|to|and|"
+    r"pre|post|mid|early|late|AD|CE|c\.|ca\.|spring|summer|autumn|fall|winter|class of|born|died|b\.|d\.)"
+    r"[ -]|©\s?|\((?:c\.|ca\.|b\.|d\.)? ?)$",
+    re.I,
+)
+DATED = re.compile(
+    r"\b(?:spring|summer|autumn|fall|winter|class|year|start|beginning|middle|end|early|late|half|quarter|season|"
+    r"crisis|revolution|war|act|treaty|battle|fire|crash|depression|recession|flood|earthquake|constitution|"
+    r"olympics|coup|election|rebellion|uprising|pandemic|version|vintage|model) of (?:the )?$",
+    re.I,
+)
+SURE_CUE = re.compile(r"\b(?:in|since|year|during|circa|by|until|till)[ -]$|©\s?$", re.I)
+COUNTED_IN = re.compile(
+    r"(?:\d|people|places|cases|cities|countries|days|words|steps|pieces|ways|years|hours|minutes|seconds|"
+    r"locations|stores|homes|households|houses|units|schools|towns|languages|patients|villages)\b"
+)
+NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $|\bQ[1-4] $|\b[A-Z]{2,} $")
+DATE_CUE = re.compile(
+    r"\b(?:on|by|since|until|till|before|after|from|due|dated?|Mon(?:day)?|Tue(?:s|sday)?|Wed(?:nesday)?|"
+    r"Thu(?:rs|rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)[,.]? $",
+    re.I,
+)
+
+
+def _day(text: str) -> str:
+    return numbers.ordinal(str(int(text)))
+
+
+def _calendar(year: str, month: str, day: str) -> str | None:
+    """A date from numbers; None where there is none such. `year` may be empty, or of two digits."""
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return None
+    if len(year) == 2:
+        year = ("19" if int(year) >= 70 else "20") + year
+    said = f"{MONTHS[int(month) - 1]} {_day(day)}"
+    return f"{said}, {numbers.year(year)}" if year else said
+
+
+def _iso(found: Found) -> Said:
+    said = _calendar(found["year"], found["month"], found["day"])
+    if said is None or not found["hour"]:
+        return said
+    return f"{said}, {_clock(found['hour'], found['minute'])}" + (" U T C" if found["zone"] else "")
+
+
+def _slashed(found: Found) -> Said:
+    """`3/14/2025`, in the order of the United States where both are possible."""
+    first, second, year = found["first"], found["second"], found["year"]
+    return _calendar(year, first, second) or _calendar(year, second, first)
+
+
+def _dotted(found: Found) -> Said:
+    """`24.12.2025`, as it is written in much of Europe: the day comes first."""
+    return _calendar(found["year"], found["month"], found["day"])
+
+
+def _month_and_day(found: Found) -> Said:
+    said = f"{MONTH_NAMES[found['month']]} {_day(found['day'])}"
+    if found["end"]:
+        said += f" to {_day(found['end'])}"
+    return f"{said}, {numbers.year(found['year'])}" if found["year"] else said
+
+
+def _day_and_month(found: Found) -> Said:
+    the = "" if re.search(r"\bthe $", before(found), re.I) else "the "
+    days = " to ".join(f"{the}{_day(day)}" for day in (found["begin"], found["day"]) if day)
+    year = f" {numbers.year(found['year'])}" if found["year"] else ""
+    return f"{days} of {MONTH_NAMES[found['month']]}{year}"
+
+
+def _month_and_year(found: Found) -> Said:
+    return f"{MONTH_NAMES[found['month']]} {numbers.year(found['year'])}"
+
+
+def _bare_date(found: Found) -> Said:
+    """`12/25` where a day is meant."""
+    if found[0] in IDIOMS and not re.match(r"\s*=", found.string[found.end() :]):
+        return IDIOMS[found[0]]
+    month, day = int(found[1]), int(found[2])
+    cued = DATE_CUE.search(before(found)) and not counts(found)
+    if found[2][0] == "0" or cued or (month <= 12 and day in (13, 14, 15, 17, 18, 19, *range(21, 32))):
+        if re.match(r"\s*[=+*×÷]| of\b", found.string[found.end() :]):
+            return None
+        return _calendar("", found[1], found[2])
+    return None
+
+
+def _clock(hour: str, minute: str) -> str:
+    """An hour and its minutes, as on a clock of twelve or of twenty-four hours."""
+    if int(minute) == 0:
+        if int(hour) > 12:
+            return f"{numbers.cardinal(str(int(hour)))} hundred"
+        return f"{numbers.cardinal(str(int(hour)))} o'clock" if int(hour) else "midnight"
+    minutes = f"oh {numbers.digits(minute[1])}" if minute[0] == "0" else numbers.cardinal(minute)
+    return f"{numbers.cardinal(str(int(hour)))} {minutes}"
+
+
+def _time(found: Found) -> Said:
+    hour, minute, second, half = found["hour"], found["minute"], found["second"], found["half"]
+    if int(hour) > 24 or (half and int(hour) > 12):
+        return None
+    stop = "." if half and found[0].endswith(".") and _sentence_ends(found) else ""
+    tail = f" {half.upper()}M{stop}" if half else ""
+    if second:
+        return _lasting(hour, minute, second) + tail
+    if minute is None or (half and minute == "00"):
+        return numbers.cardinal(str(int(hour))) + tail
+    return _clock(hour, minute) + tail
+
+
+def _sentence_ends(found: Found) -> bool:
+    """Whether the full stop of "a.m." at the end of a match is that of its sentence as well."""
+    return re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :]) is not None
+
+
+def _lasting(hour: str, minute: str, second: str) -> str:
+    words = [
+        f"{numbers.cardinal(str(int(value)))} {unit}{'' if int(value) == 1 else 's'}"
+        for value, unit in ((hour, "hour"), (minute, "minute"), (second, "second"))
+        if int(value) or unit == "second"
+    ]
+    return " ".join([*words[:-1], "and", words[-1]]) if len(words) > 1 else words[0]
+
+
+def _hours(found: Found) -> Said:
+    """`7-9pm`: the first hour of a range whose second has its half of the day."""
+    if int(found[1]) > 12:
+        return None
+    return f"{numbers.cardinal(str(int(found[1])))}" + (f" {_minutes(found[2])}" if found[2] else "") + " to "
+
+
+def _minutes(text: str) -> str:
+    return f"oh {numbers.digits(text[1])}" if text[0] == "0" else numbers.cardinal(text)
+
+
+def _decade(found: Found) -> Said:
+    """`1990s`, `'90s`, `90s`, `2000s`."""
+    digits = found[1]
+    if len(digits) == 2:
+        return numbers.plural(numbers.cardinal(digits))
+    if digits.endswith("00") and digits != "2000":
+        return f"{numbers.cardinal(digits[:2])} hundreds"
+    return numbers.plural(numbers.year(digits))
+
+
+def _years(found: Found) -> Said:
+    """`1914-1918`, `2024/25`."""
+    first, last = found[1], found[3]
+    if len(last) == 4 and int(last) < int(first):
+        return None
+    if len(last) == 2 and found[2].strip() != "/" and int(last) <= int(first[2:]):
+        return None
+    second = numbers.year(last) if len(last) == 4 else _short_year(last)
+    return f"{numbers.year(first)}{' ' if found[2] == '/' else ' to '}{second}"
+
+
+def _short_year(text: str) -> str:
+    return _minutes(text)
+
+
+def _year(found: Found) -> Said:
+    """Four digits that are a year: after "in", before a verb or a name, not where they count something."""
+    lead = before(found)
+    if re.search(r"\d by $", lead):
+        return None
+    if SURE_CUE.search(lead):
+        is_year = (
+            not COUNTED_IN.match(next_word(found))
+            if re.search(r"\bin[ -]$", lead, re.I)
+            else not _many(found)
+        )
+    elif YEAR_CUE.search(lead) or NAME_BEFORE.search(lead):
+        joined = re.search(r"\b(?:to|and|of) $", lead)
+        is_year = _between_years(lead) or (not counts(found) and (not joined or bool(DATED.search(lead))))
+    elif determined(found):
+        is_year = _recent(found[1]) and not found[1].endswith("00")
+    else:
+        opens = not lead.strip() or lead.rstrip()[-1:] in '.!?:;,("“'
+        is_year = opens and (
+            next_word(found) in VERBS_OF_YEARS or found.string[found.end() :][:2] in ("'s", "’s")
+        )
+    return numbers.year(found[1]) if is_year else None
+
+
+def _many(found: Found) -> bool:
+    return counts(found) and not _recent(found[1])
+
+
+def _between_years(lead: str) -> bool:
+    """Whether another year stands just before: "between 1984 and", "from 1990 to"."""
+    return re.search(r"\b(?:between|from) \d{4} (?:to|and) $", lead, re.I) is not None
+
+
+def _recent(text: str) -> bool:
+    return "1700" <= text <= "2100"
+
+
+def _era(found: Found) -> Said:
+    year = found[2].replace(",", "")
+    said = numbers.year(year) if len(year) in (3, 4) else numbers.cardinal(year)
+    return f"{found[1]} {said}" if found[1] else f"{said} {found[3].replace('.', '')}"
+
+
+def _abbreviated_year(found: Found) -> Said:
+    return _short_year(found[1])
+
+
+DATES = [
+    rule(
+        START + r"(?P<year>\d{4})([-/.])(?P<month>0[1-9]|1[0-2])\2(?P<day>0[1-9]|[12]\d|3[01])"
+        r"(?:[T ](?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d++)?)?"
+        r"(?P<zone>Z\b)?)?(?![\w-]|\.\d)",
+        _iso,
+    ),
+    rule(
+        START + r"(?P<first>\d{1,2})/(?P<second>\d{1,2})/(?P<year>\d{4}|\d\d)(?![\w/]|\.\d)",
+        _slashed,
+    ),
+    rule(START + r"(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})(?!\w|[.]\d)", _dotted),
+    rule(
+        START + r"(?P<day>\d{1,2})-(?P<month>\d{1,2})-(?P<year>(?:19|20)\d\d)(?![\w-])",
+        lambda found: _slashed_like(found),
+    ),
+    rule(
+        rf"\b{MONTH} (?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+        r"(?:\s?[-–—]\s?(?P<end>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w:]))?(?:,? (?P<year>1\d{3}|20\d\d))?"
+        r"(?![\w%:°]|[.,/-]\d)",
+        _month_and_day,
+    ),
+    rule(
+        START + rf"(?:(?P<begin>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\s?[-–—]\s?)?{DAY}(?: of)? {MONTH}"
+        rf"(?:,? {YEAR}(?!\w|[.,:]\d))?",
+        _day_and_month,
+    ),
+    rule(rf"\b{MONTH},? {YEAR}(?!\w|[.,:]\d)", _month_and_year),
+    rule(START + r"(0?[1-9]|[1-9]\d)/(\d\d?)(?![\w/]|[.,]\d)", _bare_date),
+]
+
+
+def _slashed_like(found: Found) -> Said:
+    """`14-03-2025`: the day first, where it can be."""
+    return _calendar(found["year"], found["month"], found["day"]) or _calendar(
+        found["year"], found["day"], found["month"]
+    )
+
+
+TIMES = [
+    rule(
+        r"(?<=\d[AaPp][Mm])\s?[-–—]\s?(?=\d)|(?<=\d [AaPp][Mm])\s?[-–—]\s?(?=\d)|"
+        r"(?<=[AaPp]\.[Mm]\.)\s?[-–—]\s?(?=\d)",
+        " to ",
+    ),
+    rule(r"(?<=\d:[0-5]\d)\s?[-–—]\s?(?=\d{1,2}:[0-5]\d)", " to "),
+    rule(
+        START + rf"(\d{{1,2}})(?::([0-5]\d))?\s?[-–—]\s?(?=\d{{1,2}}(?::[0-5]\d)?\s?{MERIDIEM})",
+        _hours,
+    ),
+    rule(
+        START
+        + rf"(?P<hour>\d{{1,2}})(?::(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?\s?{MERIDIEM}(?![^\W_])",
+        _time,
+    ),
+    rule(
+        START
+        + r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?P<half>)(?!\w|[:.]\d)",
+        _time,
+    ),
+]
+
+YEARS = [
+    rule(r"(?<!\w)['‘’](\d0)s\b", _decade),
+    rule(r"(?<![^\W_])(?<!\d[.,])(1[0-9]\d0|20\d0|[2-9]0)'?s\b(?!['’]?\w)", _decade),
+    rule(r"(?<!\w)['‘’](\d\d)(?!\w)", _abbreviated_year),
+    rule(START + r"(1\d{3}|20\d\d)(\s?[-–—]\s?|/)(1\d{3}|20\d\d|\d\d)(?![\w%]|[-.,:/]\d)", _years),
+    rule(
+        r"\b(AD|A\.D\.|CE) (\d{1,4})\b()",
+        lambda found: (
+            f"AD {numbers.year(found[2]) if len(found[2]) > 2 else numbers.cardinal(found[2])}"
+            if found[1] != "CE"
+            else _era(found)
+        ),
+    ),
+    rule(START + r"()(\d{1,4}|\d{1,2},\d{3}) ?(BCE?|B\.C\.(?:E\.)?|AD|A\.D\.|CE)(?![^\W_])", _era),
+    rule(
+        r"(?<!\w)(?<!\d[.,:/-])(?<![+−$€£#/])(?<![^a-z]-)(1\d{3}|20\d\d)"
+        r"(?!\w|[.,:/]\d|[-–—]\d|%| ?(?:[=+*×÷^<>≤≥]|[-−–] ?\d))",
+        _year,
+    ),
+]

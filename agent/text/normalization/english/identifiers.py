@@ -1,0 +1,135 @@
+"""Digits that identify, in English: telephone numbers, codes, versions, addresses of machines and houses."""
+
+from __future__ import annotations
+
+import re
+
+from agent.text.normalization import Found, Said
+from agent.text.normalization.english import numbers
+from agent.text.normalization.english.patterns import START, before, counts, rule, spelled
+from agent.text.normalization.english.tables import DIGITS, HOUSES, LONG_DIGITS, ROADS, VERSIONED
+
+CALL = re.compile(
+    r"\b(?:call|calls|dial|phone|ring|text|telephone|tel|fax|mobile|cell|hotline|number|reach|at)\b", re.I
+)
+GAP = r"[ .\-\u2010-\u2013/]"
+
+
+def _dashed(found: Found) -> Said:
+    """`555-010-0199`, `978-3-16-148410-0`: digits; `4-4-2`: small numbers."""
+    groups = re.split(r"\D", found[0])
+    if all(len(group) < 3 and group[0] != "0" for group in groups):
+        return ", ".join(numbers.cardinal(group) for group in groups)
+    return spelled(found[0])
+
+
+def _local(found: Found) -> Said:
+    """`555-0199`: a telephone number, where it is no range."""
+    first, last = found[1], found[2]
+    telephone = last[0] == "0" or first == "555" or CALL.search(before(found)) or last[-1] != "0"
+    return spelled(found[0]) if telephone or int(first) > int(last) else None
+
+
+def _letters_too(found: Found) -> Said:
+    """`1-800-FLOWERS`."""
+    head = found[1]
+    return [*spelled(head)[:-1], (len(found[0]), f"{spelled(head)[-1][1]}, {found[2]}")]
+
+
+def _dialled(found: Found) -> Said:
+    number = found[2]
+    return (
+        None
+        if number != "911" and counts(found)
+        else [(len(found[1]), found[1]), *_shifted(number, len(found[1]))]
+    )
+
+
+def _shifted(text: str, by: int) -> list[tuple[int, str]]:
+    return [(end + by, words) for end, words in spelled(text)]
+
+
+def _identifies(found: Found) -> Said:
+    """`PIN is 0042`, `ZIP code 02134`, `account number 12345`."""
+    lead, number = found["lead"], found["number"]
+    if re.search(r"(?:status|error|HTTP|exit|response) code", before(found) + lead, re.I) and number.endswith(
+        "00"
+    ):
+        return None
+    return [(len(lead), lead), *_shifted(number, len(lead))]
+
+
+def _house(found: Found) -> Said:
+    return found[1] + numbers.house(found[2])
+
+
+def _road(found: Found) -> Said:
+    return numbers.house(found[1]) + (" " if found.string[found.end()].isalpha() else "")
+
+
+def _version(found: Found) -> Said:
+    """`1.2.3`, `v2.0.1`, `Python 3.10`: each part is a number."""
+    lead = {"v": "version ", "V": "version "}.get(found["lead"], found["lead"])
+    return lead + " point ".join(numbers.cardinal(part) for part in found["number"].split("."))
+
+
+def _machine(found: Found) -> Said:
+    """`192.168.0.1`, with its port or the size of its network."""
+    said = " dot ".join(numbers.digits(part) for part in found[1].split("."))
+    if found[3]:
+        said += (" port " if found[2] == ":" else " slash ") + numbers.cardinal(found[3])
+    return said
+
+
+IDENTIFIERS = [
+    rule(
+        START + r"((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))"
+        r"(?:([:/])(\d{1,5}))?(?!\w|[.]\d)",
+        _machine,
+    ),
+    rule(START + r"\d{3}([. ])\d{3}\1\d{4}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
+    rule(r"(?<!\w)(?P<lead>[vV]|)(?P<number>\d{1,9}(?:\.\d{1,9}){2,})(?!\w)", _version),
+    rule(r"\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
+    rule(
+        rf"\b(?P<lead>(?:{VERSIONED})[ -]v?)"
+        rf"(?P<number>\d{{1,4}}\.\d{{1,4}})(?![^\W_]|[.,%]\d|%| ?(?:million|billion))",
+        _version,
+    ),
+    rule(
+        r"(?<!\w)\(?\+\d{1,3}\)?(?:" + GAP + r"?\(?\d{1,5}\)?){2,8}(?![\w%])",
+        lambda found: [(1, "plus "), *_shifted(found[0][1:], 1)] if found[0][0] == "+" else spelled(found[0]),
+    ),
+    rule(
+        r"(?<![\w.,])(?:1" + GAP + r")?\(\d{3}\) ?\d{3}" + GAP + r"?\d{4}(?!\w)",
+        lambda found: spelled(found[0]),
+    ),
+    rule(START + r"((?:1[- ])?8\d\d-)([A-Z][A-Z-]{3,10})\b", _letters_too),
+    rule(START + r"(?<!-)(?<!−)\d{1,15}(?:[-\u2010\u2011]\d{1,15}){2,}(?![\w%])", _dashed),
+    rule(START + r"\d{4}(?: \d{4}){2,4}(?![\w,.]\d|\w)", lambda found: spelled(found[0])),
+    rule(START + r"0\d{1,5}(?:[ /-]\d{2,8}){1,5}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
+    rule(START + r"(\d{3})[-\u2010\u2011](\d{4})(?![\w%]|[-.,]\d)", _local),
+    rule(
+        r"\b([Cc]all(?:ing)? |[Dd]ial(?:ing|ling)? |[Tt]ext |[Pp]ress )(\d{2,15})(?!\w|[.,:/-]\d)", _dialled
+    ),
+    rule(
+        rf"\b(?P<lead>(?i:{DIGITS})(?: ?(?:is|was|are|:|=|#|no\.?|number))*:? "
+        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d++)(?!\w|[.,:/-]\d)",
+        _identifies,
+    ),
+    rule(
+        rf"\b(?P<lead>(?i:{LONG_DIGITS})(?: ?(?:is|was|:|=|#))*:? "
+        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d{{5,}})(?!\w|[.,:/-]\d)",
+        _identifies,
+    ),
+    rule(
+        r"(?P<lead>(?<!\w)#)(?P<number>\d{5,})(?!\w)",
+        lambda found: [(1, "number "), *_shifted(found["number"], 1)],
+    ),
+    rule(rf"\b((?:{HOUSES}) (?:number |no\. )?)(\d{{2,4}})(?![^\W_]|[.,:/-]\d)", _house),
+    rule(
+        START + rf"([1-9]\d{{2,4}})(?=[A-Z]? (?:[NSEW]\.? |North |South |East |West )?"
+        rf"(?:[A-Z][a-z]+ |\d{{1,3}}(?:st|nd|rd|th) ){{1,3}}(?:{ROADS})\b)",
+        _road,
+    ),
+    rule(START + r"911(?![\w%]|[.,:/-]\d)(?! [a-z]+s\b)", lambda _: "nine one one"),
+]

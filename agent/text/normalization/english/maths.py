@@ -1,0 +1,135 @@
+"""Signs, fractions, ranges and scores in English: what stands between numbers. Knows no units."""
+
+from __future__ import annotations
+
+import re
+
+from agent.text.normalization import Found, Said
+from agent.text.normalization.english import numbers
+from agent.text.normalization.english.measures import fraction
+from agent.text.normalization.english.patterns import NUMBER, START, any_of, before, rule
+from agent.text.normalization.english.tables import GREEK, SIGNS
+
+OPERAND = r"[^\W_]|[)\]}%°²³!]"
+SCORE = re.compile(
+    r"\b(?:won|win|wins|winning|lost|lose|lead|leads|led|beat|beats|score|scored|tied|drew|draw|ratio|odds|scale|"
+    r"aspect|final|defeated|victory|defeat|mixed?)\b[^.!?]{0,40}$",
+    re.I,
+)
+DENOMINATORS = {*range(2, 13), 16, 20, 25, 30, 32, 50, 60, 64, 100, 1000}
+TWO_WAYS = re.compile(r"\s*(?:=|[-+−*×÷^<>≤≥≠≈] ?\d|equals\b)")
+EXPRESSION = re.compile(r"(?:[=+*×÷^<>≤≥≠≈−]|\bminus|\bplus|\btimes|\bequals|\bby) ?\(?$")
+
+
+def _slash(found: Found) -> Said:
+    """`1/2`, `3/4`; `10/2 = 5` is a division; `8/10` is a mark."""
+    top, bottom = found[1], found[2]
+    rest = found.string[found.end() :]
+    exact = int(bottom) == 0 or TWO_WAYS.match(rest) or EXPRESSION.search(before(found))
+    if exact and not (0 < int(top) < int(bottom) and int(bottom) in DENOMINATORS):
+        return f"{numbers.cardinal(top)} divided by {numbers.cardinal(bottom)}"
+    if (
+        int(bottom) in (10, 100)
+        and not exact
+        and int(top) > 1
+        and not re.match(r" of\b| [a-z]+s?\b of\b", rest)
+    ):
+        return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
+    if (int(top) < int(bottom) and int(bottom) in DENOMINATORS) or (
+        int(bottom) in (2, 3, 4) and int(top) < 4 * int(bottom) and int(top) % int(bottom)
+    ):
+        return fraction(top, bottom)
+    if int(top) == int(bottom):
+        return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
+    over = "divided by" if int(top) > int(bottom) else "over"
+    return f"{numbers.cardinal(top)} {over} {numbers.cardinal(bottom)}"
+
+
+def _marks(found: Found) -> Said:
+    """`4.5/5`."""
+    return f"{numbers.decimal(found[1])} out of {numbers.decimal(found[2])}"
+
+
+def _ratio(found: Found) -> Said:
+    """`3:2`, `16:9`."""
+    return " to ".join(numbers.decimal(part) for part in found[0].split(":"))
+
+
+def _dash(found: Found) -> Said:
+    """A dash between two numbers: "3-5 people", "won 3-2", "7 - 2 = 5"."""
+    first, dash, last = found["first"], found["dash"], found["last"]
+    rest = found.string[found.end() :]
+    apart = dash != dash.strip()
+    first_value, last_value = (float(value.replace(",", "") or 0) for value in (first, last))
+    subtraction = "−" in dash or TWO_WAYS.match(rest) or EXPRESSION.search(before(found))
+    if not subtraction and apart and "-" in dash:
+        subtraction = first_value >= last_value and not SCORE.search(before(found, 80))
+    return f"{first} minus " if subtraction else f"{first} to "
+
+
+def _power(found: Found) -> Said:
+    """`x^2`, `2^10`, `10^-3`, `2**8`."""
+    power = found[1].strip("{}()")
+    plain = {"2": " squared", "3": " cubed"}.get(power)
+    if plain:
+        return plain
+    sign = "minus " if power[0] in "-−" else ""
+    power = power.lstrip("-−+")
+    return f" to the power of {sign}{numbers.decimal(power) if power[0].isdigit() else power}"
+
+
+def _exponent(found: Found) -> Said:
+    """`1e6`, `1.5E-3`."""
+    sign = "minus " if found[2] == "-" else ""
+    power = numbers.cardinal(str(int(found[3])))
+    return f"{numbers.decimal(found[1])} times ten to the power of {sign}{power}"
+
+
+def _sign(found: Found) -> Said:
+    return f" {SIGNS[found[0].strip()]} "
+
+
+def _minus(found: Found) -> Said:
+    return "minus "
+
+
+def _factorial(found: Found) -> Said:
+    return " factorial"
+
+
+SIGNS_OF_TWO = {
+    "+/-": "plus or minus",
+    "+-": "plus or minus",
+    "<=": "is less than or equal to",
+    ">=": "is greater than or equal to",
+    "!=": "is not equal to",
+    "<>": "is not equal to",
+    "==": "equals",
+    "===": "equals",
+    "~=": "is approximately",
+    "->": "to",
+    "=>": "to",
+}
+
+MATHS = [
+    rule(START + r"(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?)(\d{1,3})(?!\w)", _exponent),
+    rule(r"(?:\^|(?<=[\w)])\*\*)(\{[-−+]?\w{1,9}\}|\([-−+]?\w{1,9}\)|[-−+]?(?:\d{1,9}|[A-Za-z]\b))", _power),
+    rule(rf" ?(?:{any_of(SIGNS_OF_TWO)}) ?", lambda found: f" {SIGNS_OF_TWO[found[0].strip()]} "),
+    rule(START + r"(\d{1,6}\.\d)/(10|5|100)(?![\w/]|[.,]\d)", _marks),
+    rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
+    rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
+    rule(
+        rf"(?<![^\W_])(?<!\d[.,:/])(?P<first>{NUMBER})(?P<dash>\s?[-‐‑–—−]\s?)(?=(?P<last>{NUMBER})(?!\w))",
+        _dash,
+    ),
+    rule(r"(?<=\d)!(?=\s?[=+*/×÷-])", _factorial),
+    rule(r"(?<=\d) ?/ ?(?=[\d(])|(?<=[)\]]) ?/ ?(?=[\w(])", " divided by "),
+    rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),
+    rule(r"(?<![\w)\]%])[-–](?=\.?\d)", _minus),
+    rule(r"(?<=[\w)\]]) [-–] (?=[\w(]{1,12}\s?=)", " minus "),
+    rule(r"~ ?(?=\.?\d)", "about "),
+    rule(r"@ ?(?=\.?\d)", "at "),
+    rule(r"(?<![\w)\]] )[<>](?! ?[\d.(−-])|[<>](?![\w(−]| [\w(−-])", " "),
+    rule(rf" ?[{re.escape(''.join(SIGNS))}] ?", _sign),
+    rule(rf"[{''.join(GREEK)}]", lambda found: f" {GREEK[found[0]]} "),
+]

@@ -1,0 +1,197 @@
+"""Numbers with units in English: lengths, weights, temperatures, angles, percentages, times so many."""
+
+from __future__ import annotations
+
+import re
+
+from agent.text.normalization import Found, Said
+from agent.text.normalization.english import numbers
+from agent.text.normalization.english.patterns import (
+    DASH,
+    MINUS,
+    NUMBER,
+    START,
+    any_of,
+    before,
+    counts,
+    next_word,
+    qualifies,
+    rule,
+    signed,
+)
+from agent.text.normalization.english.tables import (
+    AFTER_SLASH,
+    DEGREES,
+    ONLY_APART,
+    ONLY_WITH_SLASH,
+    QUARTERS,
+    SCALE_WORDS,
+    SCALES,
+    UNITS,
+    VULGAR,
+)
+
+POWER = {"2": "square", "3": "cubic"}
+RANGE = rf"(?P<first>{MINUS}(?:{NUMBER})(?:{DASH})(?=[\d.]))?(?P<number>{MINUS}(?:{NUMBER}))"
+FRACTION = any_of(VULGAR)
+UNIT = any_of(UNITS)
+OF_LENGTH = re.compile(
+    r"(?:tall|long|deep|wide|high|away|run|dash|race|sprint|above|below|apart|thick|pool)\b"
+)
+
+
+def _numbers(found: Found) -> str:
+    """One number, or the range of two."""
+    first = found["first"]
+    return (f"{signed(re.sub(DASH + '$', '', first))} to " if first else "") + signed(found["number"])
+
+
+def _one(found: Found) -> bool:
+    return not found["first"] and found["number"].lstrip("-−–") == "1"
+
+
+def _unit(found: Found) -> Said:
+    """A number and its unit, "5 km", "60 km/h", "9.8 m/s^2", "20 m^2"."""
+    unit, gap = found["unit"], found["gap"]
+    if _is_no_unit(found, unit, gap):
+        return None
+    singular, plural = UNITS[unit]
+    said = singular if _one(found) or qualifies(found) or gap == "-" else plural
+    if found["power"]:
+        said = f"{POWER[found['power']]} {said}"
+    if found["per"]:
+        said += f" per {AFTER_SLASH[found['per']][0]}"
+        if found["per_power"]:
+            said += " squared" if found["per_power"] == "2" else " cubed"
+    scale = found["scale"]
+    return f"{_numbers(found)} {scale + ' ' if scale else ''}{said}"
+
+
+def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
+    """Whether a letter after a number is something else than the unit that is written so."""
+    if len(unit) > 1:
+        return False
+    if unit in ONLY_WITH_SLASH:
+        return not found["per"]
+    if unit in ONLY_APART:
+        return gap == ""
+    if unit == "s" and gap == "":
+        return "." not in found["number"] or not found["number"].strip("0")
+    if unit == "m" and gap == "" and not found["power"] and not found["per"]:
+        return counts(found) and not OF_LENGTH.match(next_word(found))
+    return False
+
+
+def _degrees(found: Found) -> Said:
+    """`20 °C`, `90°`, `40° N`, `40° 26′ 46″ N`."""
+    said = f"{_numbers(found)} {'degree' if _one(found) else 'degrees'}"
+    for value, one, many in ((found["minute"], "minute", "minutes"), (found["second"], "second", "seconds")):
+        if value:
+            said += f" {numbers.decimal(value)} {one if value == '1' else many}"
+    if found["scale"]:
+        said += f" {(DEGREES | QUARTERS)[found['scale']]}"
+    return said
+
+
+def _percent(found: Found) -> Said:
+    words = "per thousand" if found["sign"] == "‰" else "percent"
+    return f"{_numbers(found)} {words}"
+
+
+def _height(found: Found) -> Said:
+    feet, inches = found[1], found[2]
+    return f"{numbers.cardinal(feet)} foot {numbers.cardinal(inches)}"
+
+
+def _inches(found: Found) -> Said:
+    """`12"`, where no quotation ends."""
+    if found.string.count('"', 0, found.start()) % 2:
+        return None
+    return f"{signed(found[1])} {'inch' if found[1] == '1' else 'inches'}"
+
+
+def _scaled(found: Found) -> Said:
+    """`10k`, `1.5M`, `2bn`; "4K" is a picture, "7B" a model."""
+    number, letter = found["number"], found["scale"]
+    if letter == "m" and "." not in number and not counts(found):
+        return None
+    if letter in "BT" and "." not in number and not counts(found):
+        return None
+    if letter == "K" and number in ("2", "4", "5", "8"):
+        return None
+    return f"{_numbers(found)} {SCALES[letter]}"
+
+
+def _times(found: Found) -> Said:
+    """`5x faster`, but `2x + 3`."""
+    if re.match(r"\s?[-+−*/^=<>)≤≥²³\d(]|\s?[×÷]", found.string[found.end() :]) or re.search(
+        r"[-+−*/^=<>(≤≥×÷]\s?$", before(found)
+    ):
+        return f"{numbers.decimal(found[1])} x"
+    return f"{numbers.decimal(found[1])} times"
+
+
+def _by(found: Found) -> Said:
+    """`3x4`, `1920 x 1080`, `3 × 4 × 5` as sizes; a product where it has a result."""
+    rest = found.string[found.end() :]
+    if "×" in found[0] and " " in found[0] and not re.match(rf"\d+(?:\.\d+)? ?(?:{UNIT})\b", rest):
+        return " times "
+    if re.match(r"[^=.]{0,40}=", rest) or re.search(r"=\s?(?:\d+\s?[x×]\s?)*$", before(found)):
+        return " times "
+    return " by "
+
+
+def _mixed(found: Found) -> Said:
+    """`2½`, `½`, `1 1/2`."""
+    top, bottom = VULGAR[found["sign"]].split("/") if found["sign"] else (found["top"], found["bottom"])
+    part = fraction(top, bottom)
+    minus = "minus " if found["minus"] else ""
+    if not found["whole"]:
+        return minus + part
+    return f"{minus}{numbers.cardinal(found['whole'])} and {'a' + part[3:] if top == '1' else part}"
+
+
+def fraction(top: str, bottom: str) -> str:
+    """A fraction of two whole numbers, in words."""
+    names = {2: "half", 4: "quarter"}
+    name = names.get(int(bottom)) or numbers.ordinal(bottom)
+    if int(top) != 1:
+        name = "halves" if int(bottom) == 2 else f"{name}s"
+    return f"{numbers.cardinal(top)} {name}"
+
+
+MEASURES = [
+    rule(
+        START
+        + rf"(?P<minus>(?<![\w)])[-−])?(?P<whole>\d{{1,6}})?\s?(?P<sign>{FRACTION})(?P<top>)(?P<bottom>)",
+        _mixed,
+    ),
+    rule(
+        START + r"(?P<minus>)(?P<sign>)(?P<whole>[1-9]\d{0,3}) (?P<top>[1-9]\d?)/"
+        r"(?P<bottom>2|3|4|5|6|8|10|16|32|64)(?![\w/]|[.,]\d)",
+        _mixed,
+    ),
+    rule(
+        START + RANGE + r" ?(?:°|º|degrees? ?(?=[CFNSEW]\b)) ?"
+        r"(?:(?P<minute>\d{1,2})[′'] ?(?:(?P<second>\d{1,2}(?:\.\d{1,4})?)[″\"] ?)?)?"
+        r"(?P<scale>[CFKNSEW]\b)?",
+        _degrees,
+    ),
+    rule(
+        START + RANGE + r" ?(?P<scale>[℃℉])",
+        lambda found: f"{_numbers(found)} degrees {'Celsius' if found['scale'] == '℃' else 'Fahrenheit'}",
+    ),
+    rule(START + RANGE + r" ?(?P<sign>[%‰％])", _percent),
+    rule(START + r"(\d{1,2})['′’] ?(\d{1,2})(?:\"|″|''|”|(?!\w))", _height),
+    rule(
+        START
+        + RANGE
+        + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<unit>{UNIT})(?:\^?(?P<power>[23](?!\d)))?"
+        rf"(?:/(?P<per>{any_of(AFTER_SLASH)})(?:\^(?P<per_power>[23]))?)?(?!['’]?[^\W_]|[/^&])",
+        _unit,
+    ),
+    rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
+    rule(START + RANGE + rf" ?(?P<scale>{any_of([s for s in SCALES if s != 'mm'])})(?!\w|[-'’]\w)", _scaled),
+    rule(r"(?<=\d)\s?[x×✕✖]\s?(?=\d)", _by),
+    rule(START + r"(\d{1,6}(?:\.\d{1,6})?)[x×](?!\w)", _times),
+]

@@ -1,0 +1,234 @@
+"""Words with numbers or signs in them, in English: abbreviations, roman numerals, letters beside digits."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from agent.text.normalization import Found, Said
+from agent.text.normalization.english import numbers
+from agent.text.normalization.english.measures import fraction
+from agent.text.normalization.english.patterns import before, rule, spelled
+from agent.text.normalization.english.tables import NUMBERED, REGNAL
+
+BEFORE_NUMBER = {
+    "no": "number",
+    "nos": "numbers",
+    "p": "page",
+    "pg": "page",
+    "pp": "pages",
+    "vol": "volume",
+    "vols": "volumes",
+    "fig": "figure",
+    "figs": "figures",
+    "ch": "chapter",
+    "chap": "chapter",
+    "sec": "section",
+    "eq": "equation",
+    "art": "article",
+    "ver": "version",
+    "approx": "approximately",
+    "ca": "circa",
+    "c": "circa",
+    "ext": "extension",
+    "op": "opus",
+    "tel": "telephone",
+    "min": "minimum",
+    "max": "maximum",
+    "est": "established",
+}
+ABBREVIATIONS = {
+    "vs": "versus",
+    "etc": "et cetera",
+    "approx": "approximately",
+    "w/o": "without",
+    "w/": "with",
+    "dept": "department",
+    "govt": "government",
+    "incl": "including",
+    "excl": "excluding",
+}
+ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+SMALL_ROMAN = r"(?=[IVX])X{0,2}(?:IX|IV|V?I{0,3})"
+VERB = r"(?= (?:was|is|ruled|reigned|died|became|had|of|and|in|succeeded|married)\b|[,.;:)!?]|['’]s|$)"
+
+
+def _abbreviated(found: Found) -> Said:
+    """`No. 5`, `pp. 5-10`; "No. 5 of them came." says no."""
+    word = found[1]
+    if word == "No" and re.match(r"\d+ (?:of|people|more|are|were|will|out)\b", found.string[found.end() :]):
+        return None
+    said = BEFORE_NUMBER[word.lower()]
+    return f"{said.capitalize() if word[0].isupper() else said} "
+
+
+def _abbreviation(found: Found) -> Said:
+    said = ABBREVIATIONS[found[1].lower()]
+    ends = found[0].endswith(".") and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
+    return said + ("." if ends and found[1].lower() != "vs" else "")
+
+
+def _monarch(found: Found) -> Said:
+    value = numbers.roman(found[2])
+    if not value:
+        return None
+    if found[2] == "I":
+        lead = before(found)
+        titled = re.search(
+            r"(?:^|[.!?:;,(]|\b(?:Queen|King|Emperor|Pope|Tsar|Czar|Kaiser|of|to|by|and|Saint|St\.))\s*$",
+            lead,
+        )
+        if not titled:
+            return None
+    return f"{found[1]} the {numbers.ordinal(str(value))}"
+
+
+def _numbered(found: Found) -> Said:
+    value = numbers.roman(found[2])
+    if not value or (
+        found[2] == "I"
+        and re.match(r" (?:am|will|would|can|have|think|was|[a-z]+ed)\b", found.string[found.end() :])
+        and not found[1].startswith("World")
+    ):
+        return None
+    return f"{found[1]} {numbers.cardinal(str(value))}"
+
+
+def _roman(found: Found) -> Said:
+    value = numbers.roman(found[1])
+    return numbers.cardinal(str(value)) if value else None
+
+
+def _sequel(found: Found) -> Said:
+    """`Rocky IV`, `Type II`: after a name, letters that can only be a number."""
+    value = (
+        0 if found[2] in ("IV", "XX", "XXX") and found[1] in ("An", "The", "A") else numbers.roman(found[2])
+    )
+    return f"{found[1]} {numbers.cardinal(str(value))}" if value else None
+
+
+def _listed(found: Found) -> Said:
+    """`(iv)`."""
+    value = numbers.roman(found[1].upper())
+    return numbers.cardinal(str(value)) if value else None
+
+
+def _century(found: Found) -> Said:
+    value = numbers.roman(found[1])
+    return numbers.ordinal(str(value)) if value else None
+
+
+def _letters_and_digits(found: Found) -> Said:
+    """`A4`, `B2B`, `COVID-19`, `GPT-4o`, `x86`: the letters stay, the digits are said as a name's."""
+    said: list[str] = []
+    pieces = re.findall(r"[^\W\d_]+|\d+(?:\.\d+)?", found[0])
+    for piece in pieces:
+        if piece[0].isdigit():
+            said.append(_named(piece))
+        else:
+            # A lone "A" is an article to the voices, "eh" is the letter.
+            said.append("eh" if piece in ("A", "a") else piece)
+    return " ".join(said)
+
+
+def _named(text: str) -> str:
+    if "." in text:
+        return numbers.decimal(text)
+    return numbers.house(text) if len(text) < 4 else _long_name(text)
+
+
+def _long_name(text: str) -> str:
+    return (
+        numbers.house(text)
+        if len(text) == 4 and (text.endswith("00") or "1900" < text < "2100")
+        else numbers.digits(text)
+    )
+
+
+def _ordinal(found: Found) -> Said:
+    return numbers.ordinal(found[1].replace(",", ""))
+
+
+def _plural(found: Found) -> Said:
+    """`the 747s`, `two 5's`, `1s and 0s`."""
+    text = found[1]
+    return numbers.plural(
+        numbers.house(text) if len(text) == 3 and not text.endswith("00") else numbers.cardinal(text)
+    )
+
+
+def _numeral(found: Found) -> Said:
+    """A number in one character that no other rule knows, of any script but the Chinese words."""
+    if unicodedata.category(found[0]) not in ("Nd", "Nl", "No"):
+        return None
+    value = Fraction(unicodedata.numeric(found[0])).limit_denominator(1000)
+    said = numbers.cardinal(str(abs(value.numerator)))
+    if value.denominator > 1:
+        said = fraction(str(abs(value.numerator)), str(value.denominator))
+    return f" minus {said} " if value < 0 else f" {said} "
+
+
+def _number(found: Found) -> Said:
+    """What no other class has taken: a cardinal, or a decimal; one that is too long, digit by digit."""
+    text = found[0]
+    whole = text.partition(".")[0].replace(",", "")
+    if len(whole) > numbers.LONGEST and numbers.cardinal(whole) == numbers.digits(whole):
+        return spelled(text) if "." not in text else numbers.decimal(text)
+    return numbers.decimal(text)
+
+
+ARROWS = [rule(r"\s{0,3}[→⇒]\s{0,3}", " to ")]
+LATIN = [
+    rule(r"\b([Ee])\.\s?g\.(?=[\s,]|$)", lambda found: "For example" if found[1] == "E" else "for example"),
+    rule(r"\b([Ii])\.\s?e\.(?=[\s,]|$)", lambda found: "That is" if found[1] == "I" else "that is"),
+    rule(r" ?&++ ?", " and "),
+]
+SYMBOLS = [
+    rule(r"\b([CFDG])#(?!\w)", lambda found: f"{found[1]} sharp"),
+    rule(r"\b([A-Za-z])\+\+(?!\w)", lambda found: f"{found[1]} plus plus"),
+    rule(r"(?<!\w)#(?=\d{1,4}(?!\w))", "number "),
+    rule(r"(?<!\w)#(?=[^\W\d])", "hashtag "),
+    rule(r"#", " "),
+    rule(r"№ ?(?=\d)", "number "),
+    rule(r"§§? ?(?=\d)", lambda found: "sections " if "§§" in found[0] else "section "),
+]
+ABBREVIATED = [
+    rule(
+        rf"(?<![\w.])({'|'.join(sorted(BEFORE_NUMBER, key=len, reverse=True))})\.\s?(?=\d)",
+        _abbreviated,
+        re.I,
+    ),
+    rule(r"\bNo (?=\d{1,3}\b(?! [a-z]))(?<=[a-z] No )", "number "),
+    rule(
+        r"(?<![\w.])(vs|etc|approx|dept|govt|incl|excl)\.(?!\w)|(?<![\w.])(?=(vs)\b)vs\b(?!\.)",
+        lambda found: _abbreviation(found) if found[1] else "versus",
+        re.I,
+    ),
+    rule(r"(?<![\w.])(w/o|w/)(?=\s)", _abbreviation),
+]
+ROMANS = [
+    rule(rf"\b({REGNAL}) ({SMALL_ROMAN})\b(?<! )(?<! I)(?!['’]m|\.\w)", _monarch),
+    rule(rf"\b({REGNAL}) (I)\b{VERB}", _monarch),
+    rule(rf"\b({NUMBERED}) ({ROMAN})\b(?<! )(?!['’](?!s\b)|\.\w)", _numbered),
+    rule(r"\b([A-Z][A-Za-z]{1,30}) ([IVX]{2,6})(?![\w/&])(?!['’](?!s\b))", _sequel),
+    rule(rf"\b(?=[IVX]{{2}}|[VX])({ROMAN})(?:st|nd|rd|th)?(?= [Cc]entur)", _century),
+    rule(r"(?:(?:\A|(?<=\n))(?=[IVX]{1,5}\.)|(?<=[.!?] )(?=[IVX]{2,5}\.))([IVX]+)(?=\. [A-Z][a-z])", _roman),
+    rule(r"(?<=(?<!\w)\()(ii|iii|iv|vi{1,3}|ix|xi{1,2})(?=\))", _listed),
+]
+ALPHANUMERIC = [
+    rule(r"(?<!\w)(?<!\d[.,])(\d{1,3}(?:,\d{3})*+|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?![^\W_])", _ordinal),
+    rule(r"(?<!\w)(?<!\d[.,])(\d{1,9})['’]?s\b", _plural),
+    rule(
+        r"(?<![^\W_])(?:[^\W\d_]{1,20}[-‐‑]?(?=\d)|(?=\d{1,9}[-‐‑]?[^\W\d_]))"
+        r"(?:\d{1,9}(?:\.\d{1,3}(?!\d))?|[^\W\d_]{1,20}|[-‐‑](?=[^\W_])){1,20}",
+        _letters_and_digits,
+    ),
+]
+CARDINALS = [
+    rule(r"[^\x00-\x7f]", _numeral),
+    rule(r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|(?<!\d)\.\d++", _number),
+]
+SLASHES = [
+    rule(r"(?<=[A-Za-z)])/(?=[A-Za-z(])", " "),
+]
