@@ -82,7 +82,7 @@ class ContextWindow:
                     prompt.refused, prompt.fitted = error, prompt.said  # no reason to forget what was before
                     yield from re.findall(r"\s*\S+", TOO_LONG)
                     return
-                longer = (error.tokens or 0) / self._length(prompt)
+                longer = (error.tokens or self._context) / self._length(prompt)
                 scale = max(longer, scale * (1.1 if error.tokens else GROW))
             else:
                 self._scale = scale
@@ -98,11 +98,12 @@ class ContextWindow:
             prompt.fitted = prompt.said
 
     def _fit(self, prompt: Prompt, scale: float) -> list[Message]:
+        """What of a prompt fits. scale: tokens of the model for each that is counted."""
         known = self._sizes
         self._sizes = {m: known[m] for m in (prompt.system, *prompt.said) if m in known}
-        left = self._context - self._fixed(prompt.system)
-        budget = max(left - min(self._reply, self._context * ROOM), left / 2)
-        return newest(prompt.said, self._size, budget / scale)
+        context, reply = self._context / scale, self._reply / scale
+        left = context - self._fixed(prompt.system)
+        return newest(prompt.said, self._size, max(left - min(reply, context * ROOM), left / 2))
 
     def _check(self, prompt: Prompt) -> None:
         """Raise ContextExceeded where a prompt, counted, leaves no room for an answer."""

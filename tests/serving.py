@@ -28,16 +28,22 @@ class Scripted(Pool):
 
 @dataclass
 class SharedLLM:
-    """As many scripted models as there are seats, each with the same script."""
+    """As many scripted models as there are seats, each with the same script.
+
+    limit: words that each can read and write together; 0: any number.
+    """
 
     replies: list[str]
     count: int = 4
     token: float = 0.0
+    limit: int = 0
     each: list[scripted.ScriptedLLM] = field(default_factory=list)
 
     def views(self) -> list[scripted.ScriptedLLM]:
         kind = SlowLLM if self.token else scripted.ScriptedLLM
         self.each = [kind(list(self.replies)) for _ in range(self.count)]
+        if self.limit:
+            self.each = [scripted.CountingLLM(list(self.replies), limit=self.limit) for _ in self.each]
         for one in self.each:
             one.pause = self.token
         return list(self.each)
@@ -74,10 +80,15 @@ class SlowLLM(scripted.ScriptedLLM):
 
 
 def pool(
-    texts: list[str], replies: list[str], *settings: str, token: float = 0.0, config: Config | None = None
+    texts: list[str],
+    replies: list[str],
+    *settings: str,
+    token: float = 0.0,
+    limit: int = 0,
+    config: Config | None = None,
 ) -> Scripted:
     config = config or load(None, [*SETTINGS, "server.port=0", *settings])
-    llm = SharedLLM(replies, config.server.sessions, token)
+    llm = SharedLLM(replies, config.server.sessions, token, limit)
     made = Scripted(config, [Engines(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())])
     made.model = llm
     return made

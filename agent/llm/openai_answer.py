@@ -20,7 +20,7 @@ _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 """Codes and types of an error that say that a conversation does not fit the model's context."""
 _SAID_TOO_LONG = re.compile(
     r"context (length|window|size)|maximum (model|prompt) length|input token count|range of input length"
-    r"|max_new_tokens|tokens to keep|too many tokens|(prompt|input) is too long|reduce the length",
+    r"|max_new_tokens|keep the first|too many tokens|(prompt|input) is too long|reduce the length",
     re.IGNORECASE,
 )
 """The same in words, for the servers that have no code for it: vLLM, SGLang, TGI, LM Studio, and most clouds.

@@ -56,6 +56,8 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
     lines: list[Line] = []
     async with pool.seat(lambda: lines[0].hang_up()) as seat:
+        if settings.system:
+            await seat.check(pool.config, settings.system)
         with journal.session("grpc", caller.address) as entry:
             line = Line(seat, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
             lines.append(line)

@@ -11,8 +11,9 @@ from typing import Protocol, cast
 import anyio
 
 from agent.bridge import Bridge, Desk, Engine
+from agent.context import ContextWindow
 from agent.engines import Engines, load, load_one
-from agent.errors import Busy, RequestError
+from agent.errors import Busy, ContextExceeded, RequestError
 from agent.llm import LanguageModel
 from agent.models import Progress
 from agent.settings import Config
@@ -51,6 +52,14 @@ class Seat:
     def bridge(self) -> Bridge:
         """The engines on a clock that begins now."""
         return Bridge(self.desks)
+
+    async def check(self, config: Config, system: str) -> None:
+        """Raise RequestError where instructions leave no room for a conversation in the model's context."""
+        window = ContextWindow(self.engines.llm, config.llm.context, config.llm.max_tokens)
+        try:
+            await self.bridge().call("llm", lambda: window.check(system), config.limits.first_token)
+        except ContextExceeded as error:
+            raise RequestError(str(error), code="context_length_exceeded") from error
 
     @property
     def hangs(self) -> bool:

@@ -83,10 +83,17 @@ class Wishes:
         await self.line.ready.wait()
         return self.line
 
+    async def _check(self, instructions: str | None) -> None:
+        """Raise RequestError where instructions are too long for the model."""
+        if instructions is not None:
+            await self._seat.check(self._pool.config, instructions)
+
     # What a client may ask for, one method each.
 
     async def _update(self, event: dict[str, Any]) -> None:
-        self.choices.update(Update.model_validate(event.get("session")), settled=self.line is not None)
+        wanted = Update.model_validate(event.get("session"))
+        await self._check(wanted.instructions)
+        self.choices.update(wanted, settled=self.line is not None)
         self.narrator.modality = self.choices.modality
         self.narrator.transcribing = self.choices.transcription is not None
         if self.line is not None:
@@ -161,7 +168,9 @@ class Wishes:
             (await self._settle()).history.agent(text, "")
         else:
             history = (await self._settle()).history
-            history.instruct(f"{history.system}\n{text}")
+            instructions = f"{history.system}\n{text}"
+            await self._check(instructions)
+            history.instruct(instructions)
         content = [part.model_dump(include={"type", "text"}) for part in given.content]
         await self._send(self.narrator.add(_message_item(name, given.role, content)))
 
@@ -174,6 +183,7 @@ class Wishes:
 
     async def _respond(self, event: dict[str, Any]) -> None:
         wanted = _Wanted.model_validate(event.get("response") or {})
+        await self._check(wanted.instructions)
         line = await self._settle()
         if self.narrator.active is not None:
             raise RequestError(

@@ -15,10 +15,11 @@ import scripted as actors
 from agent import events as ev
 from agent import models
 from agent.config import load
+from agent.context import ContextWindow
 from agent.engines import Engines, load_one
-from agent.errors import BackchatError, ConfigError, EngineFault, EngineStalled, ModelError
+from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, EngineStalled, ModelError
 from agent.llm import Message
-from agent.llm.openai_answer import refusal
+from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.sse import LONGEST, Events
 from agent.simulate import Line, converse
@@ -279,6 +280,89 @@ def test_what_is_wrong_is_said_in_one_line_without_the_key(name: str, monkeypatc
     assert server.url in str(caught.value)
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+FULL = {
+    "OpenAI": (
+        400,
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+        {"code": "context_length_exceeded", "param": "messages"},
+    ),
+    "llama.cpp": (
+        400,
+        "the request exceeds the available context size, try increasing it",
+        {"type": "exceed_context_size_error", "n_prompt_tokens": 5000, "n_ctx": 4096},
+    ),
+    "vLLM": (
+        400,
+        "'max_tokens' or 'max_completion_tokens' is too large: 400. This model's maximum context length is "
+        "4096 tokens and your request has 3900 input tokens (400 > 4096 - 3900).",
+        {"param": "max_tokens", "type": "BadRequestError", "code": 400},
+    ),
+    "SGLang": (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens).", {}),
+    "TGI": (
+        422,
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096",
+        {},
+    ),
+    "Anthropic": (400, "prompt is too long: 210000 tokens > 200000 maximum", {}),
+    "Gemini": (400, "The input token count (1200000) exceeds the maximum number of tokens allowed", {}),
+    "Groq": (
+        413,
+        "Please reduce the length of the messages or completion.",
+        {"type": "invalid_request_error"},
+    ),
+    "LM Studio": (
+        400,
+        "Trying to keep the first 5000 tokens when context overflows",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("server", FULL)
+def test_whatever_a_server_calls_it_a_full_context_is_one_kind_of_error(server: str) -> None:
+    status, said_so, more = FULL[server]
+    body = json.dumps({"error": {"message": said_so, **more}})
+    refused = refusal("http://u/v1", status, {}, body, "m", ("max_tokens", "seed"))
+    assert isinstance(refused, ContextExceeded)
+    assert said_so[:60] in str(refused)
+    assert "\n" not in str(refused)
+    assert (refused.tokens, refused.context) == ((5000, 4096) if server == "llama.cpp" else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "param", "kind"),
+    [
+        (429, "Rate limit reached: Limit 6000 tokens per min, Requested 7000", None, Passing),
+        (413, "Request too large for model m on tokens per minute (TPM): Limit 6000", None, EngineFault),
+        (400, "max_tokens is too large: 5000. This model supports at most 4096", "max_tokens", Refused),
+        (400, "Unsupported parameter: 'seed'", "seed", Refused),
+        (500, "out of memory", None, Passing),
+    ],
+)
+def test_what_is_no_full_context_is_not_taken_for_one(status: int, message: str, param, kind) -> None:
+    body = json.dumps({"error": {"message": message, "param": param}})
+    assert type(refusal("u", status, {}, body, "m", ("max_tokens", "seed"))) is kind
+
+
+@pytest.mark.net
+def test_a_full_context_may_be_told_in_the_stream_and_is_asked_again_with_less() -> None:
+    told = (
+        b'data: {"error": {"message": "Trying to keep the first 5000 tokens when context the overflows"}}\n\n'
+    )
+    full = [head(), chunked(told), chunked(b"")]
+    past = [Message(role, f"{role} {n}") for n in range(20) for role in ("user", "assistant")]
+    with scripted(full, full, answer("I am here.")) as server:
+        engine = model(server.url)
+        with pytest.raises(ContextExceeded, match="5000 tokens"):
+            said(engine)
+        prompt = ContextWindow(engine, 4096, 100).prompt("Be brief.", [*past, Message("user", "Hello?")])
+        assert "".join(prompt.stream()) == "I am here."
+        sent = [len(body["messages"]) for _, _, body in server.seen]
+    assert sent[1] == 42
+    assert 2 <= sent[2] < 42
+    assert server.seen[2][2]["messages"][-1] == {"role": "user", "content": "Hello?"}
 
 
 def test_spent_money_is_not_waited_for() -> None:

@@ -157,7 +157,7 @@ def test_too_long_a_conversation_is_refused_in_words_and_the_next_one_works(mode
 def test_what_a_tokenizer_counts_is_what_the_model_refuses(model) -> None:
     """The longest conversation that fits is answered, one that is a token longer is not."""
     if not isinstance(model, CountsTokens):
-        pytest.skip("it has no tokenizer")
+        pytest.skip("optional: it has no tokenizer")
     assert model.context == 1024
     few, many = (model.count([SYSTEM, Message("user", "7" * times)]) for times in (50, 150))
     fits = 50 + (model.context - few) * 100 // (many - few)
@@ -170,7 +170,7 @@ def test_what_a_tokenizer_counts_is_what_the_model_refuses(model) -> None:
 
 def test_counting_computes_nothing_and_a_control_token_counts_as_its_letters(model) -> None:
     if not isinstance(model, CountsTokens):
-        pytest.skip("it has no tokenizer")
+        pytest.skip("optional: it has no tokenizer")
     plain, spelled = (model.count([Message("user", text)]) for text in ("im_end", "<|im_end|>"))
     assert plain + 2 <= spelled < plain + 8
     talk = [SYSTEM, *(Message(role, "word " * 20) for _ in range(12) for role in ("user", "assistant"))]

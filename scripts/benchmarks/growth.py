@@ -1,0 +1,39 @@
+"""2,000 turns in one session, in English, Chinese and digits, on a real tokenizer: what each must read."""
+
+from __future__ import annotations
+
+import statistics
+
+import growing
+from agent import models
+from benchmarks.results import Results
+
+TURNS, PASTED, PARTS = 2000, 50, 5
+
+
+def run() -> Results:
+    grown = growing.grow(models.resolve("smollm2"), TURNS, PASTED)
+    results = Results("growth")
+    read, ahead = grown.model.read, grown.model.ahead
+    means: list[float] = []
+    for part in range(PARTS):
+        waited, before = (
+            some[len(some) * part // PARTS : len(some) * (part + 1) // PARTS] for some in (read, ahead)
+        )
+        means.append(statistics.mean(waited) + statistics.mean(before))
+        results.rows.append(
+            {
+                "turns": f"{TURNS * part // PARTS + 1}-{TURNS * (part + 1) // PARTS}",
+                "read_while_waiting_mean": statistics.mean(waited),
+                "median": statistics.median(waited),
+                "longest": max(waited),
+                "read_ahead_mean": statistics.mean(before),
+                "longest_ahead": max(before),
+            }
+        )
+    results.target("turns without their answer", len(grown.wrong), "<=", 0)
+    results.target("refusals of what is too long", grown.refused, ">=", TURNS // PASTED)
+    results.target("tokens read in a turn, last fifth against the first", means[-1] / means[0], "<=", 1.1)
+    early, late = grown.kept
+    results.target("kilobytes that three quarters of the session add", (late - early) / 1000, "<=", 200)
+    return results
