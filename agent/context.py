@@ -47,6 +47,7 @@ class ContextWindow:
         self._context = self._counter.context if self._counter is not None else context
         self._reply = reply
         self._scale = 1.0
+        """Tokens of the model for each that is counted here, as its refusals have shown."""
         self._sizes: dict[Message, int] = {}
 
     def prompt(self, system: str, said: Sequence[Message]) -> Prompt:
@@ -70,38 +71,37 @@ class ContextWindow:
 
     def stream(self, prompt: Prompt) -> Iterator[str | Delta]:
         """The answer; see `Prompt.stream`."""
-        scale = self._scale
+        before = self._scale
         while True:
-            prompt.fitted = self._fit(prompt, scale)
+            prompt.fitted = self._fit(prompt)
             try:
                 self._check(prompt)
                 yield from self._llm.stream(joined([prompt.system], prompt.fitted))
+                return
             except ContextExceeded as error:
                 self._context = min(self._context, error.context or self._context)
                 if len(prompt.fitted) < 2:
-                    prompt.refused, prompt.fitted = error, prompt.said  # no reason to forget what was before
-                    yield from re.findall(r"\s*\S+", TOO_LONG)
-                    return
+                    prompt.refused = error
+                    break
                 longer = (error.tokens or self._context) / self._length(prompt)
-                scale = max(longer, scale * (1.1 if error.tokens else GROW))
-            else:
-                self._scale = scale
-                return
+                self._scale = max(longer, self._scale * (1.1 if error.tokens else GROW))
+        # Of a message that is too long whatever comes before it nothing is learned, nor the past forgotten.
+        self._scale, prompt.fitted = before, prompt.said
+        yield from re.findall(r"\s*\S+", TOO_LONG)
 
     def prefill(self, prompt: Prompt) -> None:
         """Have the model read ahead; see `Prompt.prefill`."""
-        prompt.fitted = self._fit(prompt, self._scale)
+        prompt.fitted = self._fit(prompt)
         try:
             self._check(prompt)
             self._llm.prefill(joined([prompt.system], prompt.fitted))
         except ContextExceeded:
             prompt.fitted = prompt.said
 
-    def _fit(self, prompt: Prompt, scale: float) -> list[Message]:
-        """What of a prompt fits. scale: tokens of the model for each that is counted."""
+    def _fit(self, prompt: Prompt) -> list[Message]:
         known = self._sizes
         self._sizes = {m: known[m] for m in (prompt.system, *prompt.said) if m in known}
-        context, reply = self._context / scale, self._reply / scale
+        context, reply = self._context / self._scale, self._reply / self._scale
         left = context - self._fixed(prompt.system)
         return newest(prompt.said, self._size, max(left - min(reply, context * ROOM), left / 2))
 

@@ -129,6 +129,17 @@ def test_a_server_with_less_context_than_configured_is_learned_from() -> None:
     assert llm.refusals < 15
 
 
+def test_it_is_learned_also_where_the_answer_is_interrupted() -> None:
+    llm = LimitedLLM(["Yes, of course."], limit=200, tells=False)
+    window = ContextWindow(llm, 4096, 40)
+    long = [Message(role, "some words of no weight") for _ in range(50) for role in ("user", "assistant")]
+    for _ in range(5):
+        stream = window.prompt(SYSTEM, [*long, Message("user", "Well?")]).stream()
+        assert next(stream) == "Yes,"
+        stream.close()
+    assert llm.refusals < 5
+
+
 def test_many_words_without_a_reply_are_not_one_message_that_is_too_long() -> None:
     """Replies that nobody hears leave the user's messages next to each other, and they are read as one."""
     llm = CountingLLM(["Hello."], limit=200)
