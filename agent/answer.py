@@ -43,6 +43,8 @@ WHY: dict[ev.DropReason, str] = {
     "echo": "it was our own echo",
     "silence_wanted": "silence was asked for",
     "backchannel": "it was a back-channel to what had just been said",
+    "typed": "something was typed",
+    "cancelled": "it was cancelled",
     "failed": "it failed",
 }
 BELONGS = 1.0
@@ -92,6 +94,8 @@ class Answerer:
         except* BackchatError as group:
             self._failed(turn, group)
         if (turn.question or turn.notice or turn.audio is None) and turn.gate.is_set():
+            await turn.follows.wait()  # one after the other, also where neither was heard
+            self._note(turn, None)
             self._keep(turn)
             return True
         if turn.dropped in NO_TURN.values():
@@ -130,7 +134,7 @@ class Answerer:
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         words = re.findall(r"\s*\S+", turn.notice or again)
         prompt = self._prompt(asked)
-        turn.tasks.start_soon(self._release, turn, look, question)
+        turn.tasks.start_soon(self._release, turn, look)
         try:
             await self._pipeline.run(turn, (lambda: iter(words)) if words else prompt.stream)
         except* BackchatError as group:
@@ -140,9 +144,17 @@ class Answerer:
             if prompt.refused is not None and turn.gate.is_set():
                 self._emit(ev.Error(self._bridge.now(), "llm", str(prompt.refused), turn.number))
 
-    async def _release(self, turn: Turn, look: Look | None, question: str) -> None:
+    async def _release(self, turn: Turn, look: Look | None) -> None:
         """Note the person's words when their turn is over, whatever has become of the reply by then."""
         await turn.gate.wait()
+        self._note(turn, look)
+
+    def _note(self, turn: Turn, look: Look | None) -> None:
+        """The person's words enter the history, once."""
+        if turn.noted:
+            return
+        turn.noted = True
+        question = turn.question or ""
         self._history.person(self._view.kept(look, question))
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:

@@ -57,6 +57,16 @@ class Ears:
             actions += self._understand(found)
         return actions + self.policy.tick(frame.end)
 
+    @property
+    def hearing(self) -> bool:
+        """Whether somebody speaks, or may be speaking."""
+        return self._segmenter.hearing
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is known to speak."""
+        return self._segmenter.speaking
+
     def utterance(self) -> Frame:
         """What the person said up to the last pause, with what `keep` put before it."""
         return Frame.join([*self._unread, *self._utterance])

@@ -140,10 +140,11 @@ class TurnReleased:
 
 
 DropReason: TypeAlias = Literal[
-    "went_on", "unintelligible", "echo", "silence_wanted", "backchannel", "failed"
+    "went_on", "unintelligible", "echo", "silence_wanted", "backchannel", "typed", "cancelled", "failed"
 ]
 """Why nothing was replied: the person went on, said nothing intelligible, was our own echo, asked for
-silence, only acknowledged what had just been said, or an engine failed before their words were known."""
+silence, only acknowledged what had just been said, typed instead, or cancelled; or an engine failed before
+their words were known."""
 
 
 @dataclass(frozen=True, slots=True)

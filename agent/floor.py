@@ -57,6 +57,8 @@ class Floor:
             self.view,
         )
         self._turn: Turn | None = None
+        """The turn that turn-taking decides about; None from its end, or from the moment it is given up."""
+        self._latest: Turn | None = None
         self._turns = 0
         self._captions = Captions()
         self._reading = False
@@ -71,8 +73,13 @@ class Floor:
 
     @property
     def sounding(self) -> bool:
-        """Whether a reply is being played."""
-        return self._turn is not None and self._turn.track is not None
+        """Whether a reply is being played, and not held."""
+        return self._turn is not None and self._turn.track is not None and not self._turn.held
+
+    @property
+    def busy(self) -> bool:
+        """Whether something was said, or is being said, that is not settled yet."""
+        return self._turn is not None or self._ears.hearing
 
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
@@ -88,10 +95,10 @@ class Floor:
             self._tasks.start_soon(self._overhear, audio, False)
 
     def typed(self, text: str) -> None:
-        """The person typed this: it interrupts, and is answered."""
-        self.cancel()
-        self._ears.policy.replying()
+        """The person typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
+        self._stop("typed")
         self._open(None, self._bridge.now(), text).gate.set()
+        self._do(self._ears.policy.replying())
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
@@ -108,9 +115,20 @@ class Floor:
             self._change(self._turn, Resume("nobody listens any more"))
 
     def cancel(self) -> None:
-        """The reply that is being made or said is not wanted any more."""
+        """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
         if self._turn is not None:
-            self._interrupted(self._turn, self._bridge.now())
+            self._stop("cancelled")
+            self._do(self._ears.policy.reply_over())
+
+    def _stop(self, why: ev.DropReason) -> None:
+        """End the current turn, whatever turn-taking thinks."""
+        if (turn := self._turn) is None:
+            return
+        turn.dropped = why
+        if turn.gate.is_set():
+            self._interrupted(turn, self._bridge.now())
+        else:
+            self._give_up(turn)
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -132,46 +150,54 @@ class Floor:
                 turn.gate.set()
             case Drop():
                 turn.dropped = "went_on"
-                turn.cancel()
+                self._give_up(turn)
             case Duck():
-                self._playback.duck()
+                turn.duck()
             case Hold():
-                self._playback.pause()
                 self._aside = "nothing"
-                self._understanding.guard.held(now, self._onset)
-                self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
+                if turn.hold():
+                    self._understanding.guard.held(now, self._onset)
+                    self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
             case Resume(why, again):
                 self._resume(turn, why, again)
             case Yield(onset, _, hush):
                 self._interrupted(turn, onset)
                 if hush:
                     self._ears.cut()
-                elif turn.question is None and turn.audio is not None:
-                    self._ears.keep(turn.audio)
             case _:
                 pass
 
     def _resume(self, turn: Turn, why: str, again: bool) -> None:
-        if not self._playback.held:
-            self._playback.resume()
-            return
-        self._understanding.guard.resumed(self._bridge.now(), suspected=self._aside in ("nothing", "echo"))
-        point = turn.resume_point(again=again)
-        self._playback.resume(point)
-        self._ears.cut()
-        self._emit(ev.AudioResumed(self._bridge.now(), turn.number, point, why))
+        now, held, point = self._bridge.now(), turn.held, turn.resume_point(again=again)
+        turn.resume(point if held or again else None)
+        if not self._ears.speaking:  # else it is not known yet what they say
+            self._ears.cut()
+        if held:
+            self._understanding.guard.resumed(now, suspected=self._aside in ("nothing", "echo"))
+            self._emit(ev.AudioResumed(now, turn.number, point, why))
 
     def _interrupted(self, turn: Turn, onset: float) -> None:
+        """The reply is given up, unless all of it has been played."""
+        if turn.question is None and turn.audio is not None:
+            self._ears.keep(turn.audio)
+        if turn.spoken:
+            self._turn = None
+            return
         turn.interrupted = onset
-        turn.cancel()
+        self._give_up(turn)
         self._emit(ev.Interrupted(self._bridge.now(), turn.number, onset))
+
+    def _give_up(self, turn: Turn) -> None:
+        """No more is decided about it, from this moment on; what works on it ends as soon as it can."""
+        turn.cancel()
+        self._turn = None
 
     def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Turn:
         self._turns += 1
-        turn = Turn(self._turns, audio, speech_end, self._playback, self._turn)
+        turn = Turn(self._turns, audio, speech_end, self._playback, self._latest)
         turn.question = text
         turn.onset, turn.voiced = self._onset, self._ears.voiced
-        self._turn = turn
+        self._turn = self._latest = turn
         self._emit(ev.TurnOpened(self._bridge.now(), turn.number, speech_end))
         self._tasks.start_soon(self._reply, turn)
         return turn
@@ -179,13 +205,13 @@ class Floor:
     async def _reply(self, turn: Turn) -> None:
         kept = await self._answerer.answer(turn)
         turn.closed.set()
-        if turn is not self._turn:
-            return
-        self._turn = None
-        if not kept and turn.interrupted is None and turn.dropped != "went_on":
-            self._ears.cut()
-        self._do(self._ears.policy.reply_over())
-        await self._answerer.prefill()
+        if turn is self._turn:  # it came to its end by itself
+            self._turn = None
+            if not kept and not turn.gate.is_set():
+                self._ears.cut()
+            self._do(self._ears.policy.reply_over())
+        if self._turn is None:
+            await self._answerer.prefill()
 
     def _judge(self, turn: Turn, verdict: Verdict) -> None:
         if turn is self._turn:

@@ -14,8 +14,11 @@ from agent.eye.view import Camera
 from agent.floor import Floor
 from agent.history import History
 from agent.settings import Config, TurnsConfig, VADConfig
-from audio.frame import Frame
+from audio.frame import HEARING_RATE, Frame, silence
 from audio.playback import Playback
+
+BLOCK = 0.02
+"""Seconds of one frame of the silence after the microphone's end."""
 
 
 class Session:
@@ -37,16 +40,25 @@ class Session:
         self._floor = Floor(engines, config, bridge, playback, self.history, self._emit)
 
     async def run(self, microphone: AsyncIterable[Frame]) -> None:
-        """Listen and answer until the microphone (16 kHz mono frames) ends; the last reply is spoken out."""
+        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then."""
         names = self._names
         self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
         async with anyio.create_task_group() as tasks:
             self._floor.enter(tasks)
+            ended = self._bridge.now()
             async for frame in microphone:
-                if self._interrupt or not self._floor.sounding:
-                    self._floor.hear(frame)
+                self._hear(frame)
+                ended = frame.end
             self._floor.view.leave()
+            while self._floor.busy:  # where no microphone is, there is silence
+                await anyio.sleep(BLOCK)
+                self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
+                ended += BLOCK
         self._emit(ev.SessionEnded(self._bridge.now()))
+
+    def _hear(self, frame: Frame) -> None:
+        if self._interrupt or not self._floor.sounding:
+            self._floor.hear(frame)
 
     def typed(self, text: str) -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.

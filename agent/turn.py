@@ -74,6 +74,8 @@ class Turn:
         self.sent = 0
         """Characters of the reply that were handed to the voice; `voiced` of them are made into speech."""
         self.voiced = 0
+        self.noted = False
+        """Whether the person's words are in the history."""
         self.interrupted: float | None = None
         """When the person began to speak over it (s)."""
         self.onset = speech_end
@@ -84,6 +86,7 @@ class Turn:
         """Whether an engine failed at it."""
         self._playback = playback
         self._took = 0.0
+        self._waits = False
         self._words: list[tuple[float, float, int, int]] = []
         self._scope = anyio.CancelScope()
         self._owned = AsyncExitStack()
@@ -109,13 +112,41 @@ class Turn:
 
     def silence(self) -> None:
         """Discard what of this reply was not yet played."""
-        if self.track is not None and self.track.finished is None:
-            self._playback.flush()
+        if self.track is not None and not self.track.over:
+            self._playback.flush(self.track)
 
     def release(self) -> Track:
-        """The gate is open: the reply gets its track in the playback."""
+        """The gate is open: the reply gets its track in the playback, held where the reply was."""
         self.track = self._playback.open()
+        if self._waits:
+            self._playback.pause(self.track)
         return self.track
+
+    @property
+    def held(self) -> bool:
+        """Whether it is silent and keeps its place."""
+        return self._waits if self.track is None else self.track.paused
+
+    @property
+    def spoken(self) -> bool:
+        """Whether the device has been given all of it."""
+        return self.track is not None and self.track.over
+
+    def duck(self) -> None:
+        """Lower the voice."""
+        if self.track is not None:
+            self._playback.duck(self.track)
+
+    def hold(self) -> bool:
+        """Fall silent and keep the place; False where nothing is left that could be held."""
+        self._waits = self.track is None
+        return self._waits if self.track is None else self._playback.pause(self.track)
+
+    def resume(self, point: float | None = None) -> None:
+        """Speak at full volume, from `point` (s) in its audio where one is given."""
+        self._waits = False
+        if self.track is not None:
+            self._playback.resume(self.track, point)
 
     def say(self, speech: Speech, words: list[tuple[int, int]], took: float = 0.0) -> None:
         """Note where in the reply each word of `speech` stands, as half-open ranges of `text`.

@@ -127,7 +127,7 @@ class Policy(Protocol):
         """Time has come to `now`."""
         ...
 
-    def replying(self) -> None:
+    def replying(self) -> list[Action]:
         """A reply begins that nobody's voice asked for: the person typed."""
         ...
 
@@ -141,7 +141,8 @@ class Ladder:
     """Answers by meaning and yields by degrees.
 
     States: `listening`; `preparing` an answer behind a closed gate; `replying`, from the release until
-    `reply_over`. While it replies, the person may be `overlapping` since `_onset`.
+    `reply_over`. While it replies, the person may be `overlapping` since `_onset`: whoever speaks then, is,
+    so that no word is said to nobody. `_held`: the reply is silent for it.
 
     A turn is not over before its answer can sound: until then nothing is gained by it, and who goes on
     has interrupted nobody.
@@ -157,7 +158,8 @@ class Ladder:
     _now: float = 0.0
     _overlapping: bool = False
     _onset: float = 0.0
-    _paused: bool = False
+    _held: bool = False
+    _speaking: bool = False
 
     def onset(self, at: float) -> list[Action]:
         """Duck; and no answer begins to sound before it is known whether the person goes on."""
@@ -173,26 +175,22 @@ class Ladder:
 
     def speech_started(self, at: float) -> list[Action]:
         """Hold, and wait for the words."""
-        self._doubt = False
-        if self._state != "replying" or self._overlapping:
-            return []
-        self._overlapping, self._paused, self._onset = True, False, at
-        return [Hold("somebody speaks")]
+        self._doubt, self._speaking = False, True
+        return self._spoken_over(at) if self._state == "replying" and not self._overlapping else []
 
     def paused(self, at: float) -> list[Action]:
         """Work on an answer, or find out what was said over the reply."""
-        self._doubt = False
+        self._doubt = self._speaking = False
         self._speech_end = at
         if self._state == "replying":
-            self._paused = True
             return [Listen("they paused")] if self._overlapping else []
         return self._prepare(f"silent for {self.config.pause:g} s")
 
     def resumed(self) -> list[Action]:
         """What was begun was begun too early."""
-        self._doubt = self._paused = False
         if self._state != "preparing":
-            return []
+            return self.speech_started(self._now)
+        self._doubt, self._speaking = False, True
         self._state = "listening"
         return [Drop("the person went on")]
 
@@ -200,6 +198,7 @@ class Ladder:
         """Answer what there is."""
         if self._state == "replying":
             return self.paused(at)
+        self._speaking = False
         actions = [] if self._state == "preparing" else self._prepare("as long as it may be")
         self._speech_end = at
         return [*actions, *self._release("the utterance is as long as it may be")]
@@ -217,7 +216,7 @@ class Ladder:
 
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
         """Real words end the reply, at once when there are several; all else lets it go on."""
-        if not self._overlapping or (final and not self._paused):
+        if not self._overlapping or (final and self._speaking):
             return []
         if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
             return self._yield(text, final)
@@ -232,10 +231,14 @@ class Ladder:
         return [Resume(why, again=kind == "repeat")]
 
     def tick(self, now: float) -> list[Action]:
-        """Release when answer and silence suffice; resume when nothing was understood for too long."""
+        """Release when answer and silence suffice; resume when nothing was understood for too long.
+
+        Who murmurs on is talked over then, and listened to all the same.
+        """
         self._now = now
-        if self._overlapping and now - self._onset > self.config.unintelligible and not self._paused:
-            self._overlapping = False
+        murmurs = self._overlapping and self._held and self._speaking
+        if murmurs and now - self._onset > self.config.unintelligible:
+            self._held = False
             return [Resume(f"nothing intelligible for {self.config.unintelligible:g} s")]
         if self._state != "preparing" or self._doubt:
             return []
@@ -246,15 +249,22 @@ class Ladder:
             return self._release(f"silent for {self.config.latest:g} s")
         return []
 
-    def replying(self) -> None:
-        """As after a release: who speaks now, speaks over it."""
-        self._state, self._overlapping, self._doubt = "replying", False, False
+    def replying(self) -> list[Action]:
+        """As after a release: who speaks now, or has spoken and got no answer yet, speaks over it."""
+        said, speaks = self._state == "preparing", self._overlapping or self._speaking
+        self._state, self._doubt = "replying", False
+        if not said and not speaks:
+            return []
+        self._onset = self._onset if self._overlapping else self._now
+        self._overlapping = self._held = True
+        hold = Hold("they are being listened to")
+        return [hold, Listen("they had paused")] if said else [hold]
 
     def reply_over(self) -> list[Action]:
         """Listen; who began to speak over the last words is heard as anybody."""
         self._state = "listening"
         overlapped, self._overlapping = self._overlapping, False
-        if overlapped and self._paused:
+        if overlapped and not self._speaking:
             return self._prepare("they spoke over the last words")
         return []
 
@@ -267,10 +277,16 @@ class Ladder:
         self._overlapping = False
         return [Release(why)]
 
+    def _spoken_over(self, at: float) -> list[Action]:
+        self._overlapping, self._held, self._onset = True, True, at
+        return [Hold("somebody speaks")]
+
     def _yield(self, text: str, final: bool) -> list[Action]:
         self._state, self._overlapping = "listening", False
         given_up = Yield(self._onset, f"{text!r} are words")
-        return [given_up, *self._prepare("they paused", text)] if final else [given_up]
+        if self._speaking:
+            return [given_up]
+        return [given_up, *self._prepare("they paused", text if final else None)]
 
 
 @dataclass(slots=True)
@@ -287,17 +303,13 @@ class Switch(Ladder):
         self._doubt = False
         return []
 
-    def speech_started(self, at: float) -> list[Action]:
-        """Yield."""
-        self._doubt = False
-        if self._state != "replying":
-            return []
-        self._state = "listening"
-        return [Yield(at, "somebody speaks")]
-
     def understood(self, wait: float, why: str) -> list[Action]:
         """Whatever was said."""
         return []
+
+    def _spoken_over(self, at: float) -> list[Action]:
+        self._state = "listening"
+        return [Yield(at, "somebody speaks")]
 
     def _prepare(self, why: str, text: str | None = None) -> list[Action]:
         self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"

@@ -29,6 +29,10 @@ class Track:
         self._heard = 0
         self._read_until = 0.0
         self._resampler: Resampler | None = None
+        self.paused = False
+        """Whether it is silent and keeps its place."""
+        self.gain, self.target = 1.0, 1.0
+        """The factor of its volume now, and the one that it fades to."""
         self.complete = False
         self.started: float | None = None
         """When its first sample sounds (s on the session's clock); None before."""
@@ -44,6 +48,11 @@ class Track:
     def queued(self) -> float:
         """Seconds of speech that still wait for the device."""
         return (self._length - self._cursor - self._discarded) / self._rate
+
+    @property
+    def over(self) -> bool:
+        """Whether the device has been given all of it that it will ever be given."""
+        return self.complete and self.queued == 0
 
     @property
     def position(self) -> float:
@@ -136,6 +145,9 @@ class Track:
 class Playback:
     """What the speaker plays: one `Track` at a time, so there are never two voices at once.
 
+    Whatever is done to a voice is done to its track and ends with it: the next one begins at full volume,
+    and a track that is over cannot be held.
+
     rate: Hz of everything it gives to the device; speech of another rate is resampled.
     fade: seconds in which gain changes and cuts are smoothed, so that nothing clicks.
     duck_gain: factor of the volume while ducked.
@@ -156,16 +168,13 @@ class Playback:
         self._duck_gain = duck_gain
         self._lock = threading.Lock()
         self._track: Track | None = None
-        self._gain = 1.0
-        self._target = 1.0
-        self._paused = False
         self._sounding = False
         self._tail = silence(0, rate)
 
     def open(self) -> Track:
         """A new, empty track that becomes what is played. The last one must be over: finished or flushed."""
         with self._lock:
-            if self._track is not None and not (self._track.complete and self._track.queued == 0):
+            if self._track is not None and not self._track.over:
                 raise RuntimeError("a reply is still being played: flush it before the next one begins")
             self._track = Track(self.rate)
             return self._track
@@ -181,43 +190,37 @@ class Playback:
         with self._lock:
             track.end()
 
-    @property
-    def held(self) -> bool:
-        """Whether it is silent and keeps its place."""
-        return self._paused
-
-    def duck(self) -> None:
+    def duck(self, track: Track) -> None:
         """Lower the voice."""
-        self._target = self._duck_gain
+        track.target = self._duck_gain
 
-    def pause(self) -> None:
-        """Fall silent and keep the place."""
+    def pause(self, track: Track) -> bool:
+        """Fall silent and keep the place. False, and nothing is done, where nothing of it is left to keep."""
         with self._lock:
-            self._cut()
-            self._paused = True
+            if not track.over and not track.paused:
+                self._cut(track)
+                track.paused = not track.over
+            return track.paused
 
-    def resume(self, position: float | None = None) -> None:
+    def resume(self, track: Track, position: float | None = None) -> None:
         """Speak on at full volume, from `position` (s) in the track where one is given.
 
         What is said again is heard twice, but counts once.
         """
         with self._lock:
-            track = self._track
-            if track is not None and position is not None and not (track.complete and track.queued == 0):
+            if position is not None and not track.over:
                 track.rewind(position)
-            if self._paused:
-                self._gain = 0.0  # it faded out, so it fades in
-            self._paused = False
-            self._target = 1.0
+            if track.paused:
+                track.gain = 0.0  # it faded out, so it fades in
+            track.paused = False
+            track.target = 1.0
 
-    def flush(self) -> None:
+    def flush(self, track: Track) -> None:
         """Fall silent at once, within the fade; what was not yet played of the track is discarded."""
         with self._lock:
-            if self._track is not None:
-                self._cut()
-                self._track.discard()
-            self._paused = False
-            self._target = 1.0
+            self._cut(track)
+            track.discard()
+            track.paused = False
 
     def read(self, count: int, at: float) -> Samples:
         """The next `count` samples for the device, float32 (count,); the first will sound at `at` (s)."""
@@ -225,33 +228,34 @@ class Playback:
         if count == 0:
             return out
         with self._lock:
-            tail, self._tail = self._tail[:count], self._tail[count:]
+            track, tail = self._track, self._tail[:count]
+            self._tail = self._tail[count:]
             out[: len(tail)] = tail
             self._sounding = False
-            if self._track is not None and not self._paused and len(tail) < count:
+            if track is not None and not track.paused and len(tail) < count:
                 start = at + len(tail) / self.rate
-                fresh = self._track.take(count - len(tail), start)
-                out[len(tail) : len(tail) + len(fresh)] = self._with_gain(fresh)
+                fresh = track.take(count - len(tail), start)
+                out[len(tail) : len(tail) + len(fresh)] = self._with_gain(track, fresh)
                 self._sounding = len(tail) + len(fresh) == count
         if self._tap is not None:
             self._tap(Frame(out, self.rate, at))
         return out
 
-    def _with_gain(self, samples: Samples) -> Samples:
-        if self._gain == self._target == 1.0:
+    def _with_gain(self, track: Track, samples: Samples) -> Samples:
+        if track.gain == track.target == 1.0:
             return samples
         if len(samples) == 0:
             return samples
-        step = (1.0 if self._target > self._gain else -1.0) / self._fade
-        low, high = sorted((self._gain, self._target))
-        ramp = np.clip(self._gain + step * np.arange(1, len(samples) + 1), low, high).astype(np.float32)
-        self._gain = float(ramp[-1])
+        step = (1.0 if track.target > track.gain else -1.0) / self._fade
+        low, high = sorted((track.gain, track.target))
+        ramp = np.clip(track.gain + step * np.arange(1, len(samples) + 1), low, high).astype(np.float32)
+        track.gain = float(ramp[-1])
         return samples * ramp
 
-    def _cut(self) -> None:
+    def _cut(self, track: Track) -> None:
         """Play the next few milliseconds fading out, whatever follows: a hard edge would click."""
-        if self._track is None or not self._sounding:
+        if track is not self._track or not self._sounding:
             return
         self._sounding = False
-        tail = self._with_gain(self._track.take(self._fade))
+        tail = self._with_gain(track, track.take(self._fade))
         self._tail = tail * np.linspace(1.0, 0.0, len(tail)).astype(np.float32)

@@ -109,6 +109,11 @@ class Segmenter:
         return self._state == "speaking"
 
     @property
+    def hearing(self) -> bool:
+        """Whether the person speaks or may be speaking: more is to be told of it."""
+        return self._state in ("onset", "speaking") or (self._state == "paused" and self._doubt)
+
+    @property
     def last_speech(self) -> float:
         """When speech was last heard (s)."""
         return self._last_speech

@@ -99,4 +99,4 @@ class Outlet(Playback):
     @property
     def waiting(self) -> bool:
         """Whether there is speech to send, now."""
-        return self._current is not None and not self.held and self._current.queued > 0
+        return self._current is not None and not self._current.paused and self._current.queued > 0

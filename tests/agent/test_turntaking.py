@@ -224,7 +224,7 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
                     prepared = released = held = False
                     hushed = action.hush
                 case Listen():
-                    assert held
+                    assert released
     # From any state: silence, words that are understood and time bring an answer, or the reply back.
     actions = policy.speech_started(now + 1) + policy.paused(now + 1.5)
     actions += policy.words("anything", "backchannel", True) + policy.tick(now + 9)

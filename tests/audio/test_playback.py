@@ -48,9 +48,9 @@ class Bench:
             self.playback.finish(track)
         elif op == "open":
             self.open(track)
-        elif op in ("flush", "duck", "pause", "resume"):
-            getattr(self.playback, op)()
-            self.paused = op == "pause" or (self.paused and op != "resume")
+        elif op in ("flush", "duck", "pause", "resume") and track is not None:
+            getattr(self.playback, op)(track)
+            self.paused = track.paused
         self.check()
 
     def open(self, track: Track | None) -> None:
@@ -130,7 +130,7 @@ def test_what_was_heard_grows_with_time_and_never_beyond_what_sounded(
         elif op == "play":
             playback.play(track, np.ones(size, np.float32), RATE)
         else:
-            getattr(playback, op)()
+            getattr(playback, op)(track)
     for now in sorted(0.4 + moment * (at - 0.4) for moment in moments):
         heard = track.heard(now)
         assert heard >= last
@@ -172,10 +172,10 @@ def test_no_cut_clicks(ops: list[tuple[str, int]], ducked: bool) -> None:
     track = playback.open()
     playback.play(track, sine(2.0), 24_000)
     if ducked:
-        playback.duck()
+        playback.duck(track)
     out = [playback.read(240, 0.0)]
     for op, gap in ops:
-        getattr(playback, op)()
+        getattr(playback, op)(track)
         out.append(playback.read(gap, 0.0))
     played = np.concatenate([*out, playback.read(240, 0.0)])
     assert np.abs(np.diff(played)).max() < OWN_STEP + 2 * 0.5 / 192
@@ -188,9 +188,9 @@ def test_it_is_silent_within_the_fade(verb: str, ducked: bool) -> None:
     track = playback.open()
     playback.play(track, np.ones(24_000, np.float32), 24_000)
     if ducked:
-        playback.duck()
+        playback.duck(track)
     playback.read(4800, 0.0)
-    getattr(playback, verb)()
+    getattr(playback, verb)(track)
     after = playback.read(4800, 0.2)
     assert 0 < np.flatnonzero(after)[-1] < FADE * 24_000
     assert np.all(np.diff(after[:192]) <= 0), "it fades, and nothing else"
@@ -200,9 +200,9 @@ def test_ducking_lowers_and_resuming_restores() -> None:
     playback = Playback(duck_gain=0.25)
     track = playback.open()
     playback.play(track, np.ones(24_000, np.float32), 24_000)
-    playback.duck()
+    playback.duck(track)
     assert playback.read(480, 0.0)[-1] == pytest.approx(0.25)
-    playback.resume()
+    playback.resume(track)
     assert playback.read(480, 0.0)[-1] == pytest.approx(1.0)
 
 
@@ -271,9 +271,9 @@ def test_a_device_thread_reads_while_replies_come_and_go() -> None:
                 playback.play(tracks[-1], np.ones(size, np.float32), RATE)
                 tracks[-1].heard(i)
             if i % 3 == 0:
-                playback.pause()
-                playback.resume()
-            playback.flush()
+                playback.pause(tracks[-1])
+                playback.resume(tracks[-1])
+            playback.flush(tracks[-1])
     finally:
         over.set()
         reader.join(10)
