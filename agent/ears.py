@@ -79,6 +79,7 @@ class Ears:
     def keep(self, audio: Frame) -> None:
         """Nobody has read this utterance: it belongs before the next one."""
         self._unread = [audio]
+        self._utterance = [said for said in self._utterance if said.time > audio.time]
 
     def half_said(self, now: float) -> Frame | None:
         """The utterance so far, when it is time for a partial transcript.

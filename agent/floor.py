@@ -96,9 +96,10 @@ class Floor:
 
     def typed(self, text: str) -> None:
         """The person typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
+        unread = self._turn is not None and self._turn.unread
         self._stop("typed")
         self._open(None, self._bridge.now(), text).gate.set()
-        self._do(self._ears.policy.replying())
+        self._do(self._ears.policy.replying(said=unread))
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""

@@ -123,6 +123,11 @@ class Turn:
         return self.track
 
     @property
+    def unread(self) -> bool:
+        """Whether what the person said would be lost with it: not understood yet, or their turn not over."""
+        return self.audio is not None and (self.question is None or not self.gate.is_set())
+
+    @property
     def held(self) -> bool:
         """Whether it is silent and keeps its place."""
         return self._waits if self.track is None else self.track.paused

@@ -127,8 +127,8 @@ class Policy(Protocol):
         """Time has come to `now`."""
         ...
 
-    def replying(self) -> list[Action]:
-        """A reply begins that nobody's voice asked for: the person typed."""
+    def replying(self, *, said: bool = False) -> list[Action]:
+        """A reply begins that nobody's voice asked for: the person typed. `said`: and spoke just before."""
         ...
 
     def reply_over(self) -> list[Action]:
@@ -249,11 +249,10 @@ class Ladder:
             return self._release(f"silent for {self.config.latest:g} s")
         return []
 
-    def replying(self) -> list[Action]:
-        """As after a release: who speaks now, or has spoken and got no answer yet, speaks over it."""
-        said, speaks = self._state == "preparing", self._overlapping or self._speaking
+    def replying(self, *, said: bool = False) -> list[Action]:
+        """As after a release; who speaks now, or has spoken and was not understood, speaks over it."""
         self._state, self._doubt = "replying", False
-        if not said and not speaks:
+        if not said and not self._overlapping and not self._speaking:
             return []
         self._onset = self._onset if self._overlapping else self._now
         self._overlapping = self._held = True

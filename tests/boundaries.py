@@ -207,7 +207,8 @@ def faults(plan: Plan, told: Told) -> list[str]:
     if last and last[0].reason == "finished":
         loud = np.concatenate(told.played)
         held = any(e.turn == last[0].turn for e in told.of(ev.AudioHeld))
-        ducked = any(e.action == "duck" and e.time >= last[0].time - plan.reply for e in told.of(ev.Decision))
+        since = told.tracks[-1].started - plan.lead
+        ducked = any(e.action == "duck" and e.time >= since for e in told.of(ev.Decision))
         end = np.flatnonzero(loud)[-1]
         body = loud[end - round((plan.reply - 0.05) * 8000) : end - 100]
         if not held and not ducked and body.min(initial=LEVEL) < LEVEL - 1e-3:
@@ -228,12 +229,8 @@ def _lost(plan: Plan, told: Told) -> list[str]:
     counts = {words: text.count(words) for words in wanted}
     found = [f"{words!r} is {count} times in the history" for words, count in counts.items() if count > 1]
     found += [f"{words!r} is lost" for words, count in counts.items() if count == 0 and not reasons]
-    if (
-        not listened
-        and plan.length >= 0.1
-        and plan.deed != "end"
-        and "turns.interrupt=false" not in plan.settings
-    ):
+    deaf = plan.length < 0.1 or plan.deed == "end" or "turns.interrupt=false" in plan.settings
+    if told.of(ev.AudioStarted) and not listened and not deaf:
         found.append("nobody listened")
     waits = told.history and told.history[-1][0] == "user"
     cancelled = plan.deed == "cancel" and told.of(ev.Interrupted)

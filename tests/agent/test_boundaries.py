@@ -5,7 +5,7 @@ from __future__ import annotations
 import boundaries
 import pytest
 from boundaries import FIRST, REPLY, TYPED, Plan
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import scripted
@@ -50,11 +50,11 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(PLANS)
 def test_nobody_is_met_with_silence(plan: Plan) -> None:
     """`scripts/bench boundaries` goes over all pairs of moments; here are some, others each time."""
-    assert boundaries.faults(plan, boundaries.hold(plan)) == []
+    assert boundaries.faults(plan, boundaries.hold(plan)) == [], plan.settings
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.15])
@@ -109,6 +109,15 @@ def test_words_known_before_the_pause_and_understood_after_it_are_answered() -> 
     told = boundaries.hold(plan)
     assert boundaries.faults(plan, told) == []
     assert told.history[-2:] == [("user", QUESTION), ("assistant", REPLY)]
+
+
+def test_what_was_said_and_not_understood_yet_is_read_when_something_is_typed() -> None:
+    """Their turn was over, the transcriber still at work."""
+    slow = ("turns.policy=switch", "costs.stt=2.5")
+    plan = Plan(reply=0.3, second=0.8, length=0.3, deed="typed", at=2.0, settings=slow)
+    told = boundaries.hold(plan)
+    assert boundaries.faults(plan, told) == []
+    assert told.history[-2:] == [("user", f"{TYPED} {QUESTION}"), ("assistant", REPLY)]
 
 
 @pytest.mark.parametrize("at", [0.3, 0.55, 0.85])

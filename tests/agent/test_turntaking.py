@@ -152,7 +152,7 @@ KINDS = st.sampled_from(["nothing", "backchannel", "stop", "go_on", "repeat", "w
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(
-            ["onset", "no_speech", "speech", "pause", "resume", "too_long", "over", "late", "ready"]
+            ["onset", "no_speech", "speech", "pause", "resume", "too_long", "over", "late", "ready", "typed"]
         ),
         st.tuples(st.just("words"), KINDS, st.booleans()),
         st.tuples(st.just("wait"), st.floats(0.1, 3.0)),
@@ -185,6 +185,9 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
             case "over" if not held:
                 actions = policy.reply_over()
                 prepared = released = False
+            case "typed":
+                said, prepared, released, held = prepared, False, True, False
+                actions, hushed = policy.replying(said=said), False
             case "ready":
                 actions = policy.ready()
             case "late":
