@@ -2,6 +2,7 @@
 
 from audio.errors import (
     AudioFileError,
+    AudioFileWarning,
     BackchatError,
     Busy,
     ConfigError,
@@ -19,6 +20,7 @@ from audio.errors import (
 
 __all__ = [
     "AudioFileError",
+    "AudioFileWarning",
     "BackchatError",
     "Busy",
     "ConfigError",

@@ -85,12 +85,15 @@ class Cleaned:
 
 
 def read_line(argument: str) -> Line:
-    """A line from `FILE`, `FILE@after:0.6`, `FILE@over:2.5` or `FILE@at:12`. Raises AudioFileError."""
+    """A line from `FILE`, `FILE@after:0.6`, `FILE@over:2.5` or `FILE@at:12`; `-` is what is piped in.
+
+    Raises AudioFileError, ScriptError.
+    """
     match = re.fullmatch(r"(.+)@(at|after|over):(\d+(?:\.\d+)?)", argument)
     name = match[1] if match else argument
     if not match and re.search(r"@\w*:[^/]*$", argument) and not Path(argument).exists():
         raise ScriptError(f"{argument}: write the time as @after:SECONDS, @over:SECONDS or @at:SECONDS")
-    audio = read_audio(Path(name)).at_rate(HEARING_RATE)
+    audio = read_audio(Path("/dev/stdin" if name == "-" else name)).at_rate(HEARING_RATE)
     if match is None:
         return Line(audio)
     kind: Literal["at", "after", "over"] = match[2]  # pyright: ignore[reportAssignmentType]

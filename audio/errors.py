@@ -35,6 +35,18 @@ class AudioFileError(BackchatError):
     exit_code = 2
 
 
+class AudioFileWarning(UserWarning):
+    """A file that was read is not what its header says. One clear line, as an error has it.
+
+    said: seconds that the header gives; None where it is damage that is told. read: seconds that were read.
+    """
+
+    def __init__(self, text: str, said: float | None, read: float) -> None:
+        super().__init__(text)
+        self.said = said
+        self.read = read
+
+
 class ImageError(BackchatError):
     """A picture cannot be read, is damaged, or too large."""
 

@@ -1,8 +1,9 @@
-"""WAV and FLAC in, WAV out, and the stereo recorder. Knows files, not what is said in them."""
+"""Sound files in and out, and the stereo recorder. Knows files, not what is said in them."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import tempfile
@@ -16,10 +17,11 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from audio.decode import BLOCK, blocks, opened
+from audio.decode import BLOCK, Sound, opened
 from audio.encode import ENDINGS, whole
 from audio.errors import AudioFileError
-from audio.frame import HEARING_RATE, Frame, Samples
+from audio.frame import Frame, Samples
+from audio.mix import weights
 from audio.resampler import Resampler
 
 _SAME_RUN = 0.002
@@ -29,39 +31,46 @@ _LARGEST_WAV = 0xFFFF_FFFF - 64
 """Bytes of samples that fit a WAV: its header counts in 32 bits."""
 
 
-def read_audio(path: Path) -> Frame:
-    """The whole file as one mono frame at its own rate; channels are averaged.
+def read_audio(path: Path, longest: float | None = None) -> Frame:
+    """The whole file as one mono frame at its own rate; channels are mixed as `mix.weights` says.
 
-    Anything that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF) at 8 to 96 kHz. Memory: 4 bytes for each
-    sample of one channel, twice that for a moment. Raises AudioFileError: missing, a folder,
-    unreadable, no audio, cut short, without samples, with NaN or infinity, or at an odd rate.
+    Anything that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, CAF) and, with PyAV, what phones and browsers
+    record, at 4 to 384 kHz, to the end of what is there; AudioFileWarning where the header says otherwise.
+    longest: seconds after which it is refused. Memory: 4 bytes for each sample of one channel, twice that
+    for a moment. Raises AudioFileError: missing, a folder, unreadable, no audio, without samples, with NaN
+    or infinity, too long, or at an odd rate; MissingExtra for what needs PyAV.
     """
-    with opened(path) as file:
-        parts = [block.mean(axis=1) for block in blocks(file, path)]
-        return Frame(np.concatenate(parts), file.samplerate)
+    with opened(path) as sound:
+        return _mono(sound, longest)
+
+
+def read_bytes(data: bytes, name: str, longest: float | None = None) -> Frame:
+    """As `read_audio`, of a file's bytes; `name`: what errors and warnings call it."""
+    return _mono(Sound(io.BytesIO(data), name), longest)
 
 
 def read_channels(path: Path) -> tuple[Frame, ...]:
     """The whole file, one frame for each of its channels. Raises AudioFileError as `read_audio` does."""
-    with opened(path) as file:
-        samples = np.concatenate(list(blocks(file, path)))
-        return tuple(Frame(np.ascontiguousarray(channel), file.samplerate) for channel in samples.T)
-
-
-def stream_audio(path: Path, seconds: float = 0.02, rate: int = HEARING_RATE) -> Iterator[Frame]:
-    """The file as mono frames of `seconds` at `rate` Hz, timed from 0, in little memory.
-
-    The last frame is as short as the file leaves it. Raises AudioFileError as `read_audio` does: what
-    the header shows at once, what the samples show when they are reached.
-    """
-    duration(path)
-    return _frames(path, round(seconds * rate), rate)
+    with opened(path) as sound:
+        samples = np.concatenate(list(sound.blocks()))
+        return tuple(Frame(np.ascontiguousarray(channel), sound.rate) for channel in samples.T)
 
 
 def duration(path: Path) -> float:
-    """The file's length in seconds, from its header. Raises AudioFileError as `read_audio` does."""
-    with opened(path) as file:
-        return file.frames / file.samplerate
+    """The file's length in seconds. Raises AudioFileError as `read_audio` does."""
+    with opened(path) as sound:
+        return sound.duration()
+
+
+def _mono(sound: Sound, longest: float | None = None) -> Frame:
+    return Frame(np.concatenate(list(_mixed(sound, longest))), sound.rate)
+
+
+def _mixed(sound: Sound, longest: float | None = None) -> Iterator[Samples]:
+    """The blocks of one channel. Several channels are read twice: their weights need all of them."""
+    mix = np.ones(1, np.float32) if sound.channels == 1 else weights(sound.blocks(longest))
+    for block in sound.blocks(longest):
+        yield block @ mix
 
 
 def write_wav(path: Path, samples: Samples, rate: int) -> None:
@@ -246,26 +255,3 @@ def _replacing(path: Path) -> Generator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-
-
-def _frames(path: Path, count: int, rate: int) -> Iterator[Frame]:
-    """Frames of `count` samples at `rate` Hz."""
-    held: Samples = np.zeros(0, dtype=np.float32)
-    given = 0
-    with opened(path) as file:
-        resampler = Resampler(file.samplerate, rate)
-        for block in _resampled(blocks(file, path), resampler):
-            held = np.concatenate([held, block])
-            whole = len(held) - len(held) % count
-            for start in range(0, whole, count):
-                yield Frame(held[start : start + count].copy(), rate, given / rate)
-                given += count
-            held = held[whole:]
-    if len(held):
-        yield Frame(held, rate, given / rate)
-
-
-def _resampled(blocks: Iterator[npt.NDArray[np.float32]], resampler: Resampler) -> Iterator[Samples]:
-    for block in blocks:
-        yield resampler.feed(block.mean(axis=1))
-    yield resampler.finish()

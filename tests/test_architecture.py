@@ -27,6 +27,7 @@ HEAVY: dict[str, set[str]] = {
         "audio/tts/coqui_text.py",
         "audio/tts/xtts.py",
     },
+    "av": {"audio/media.py"},
     "cv2": {"agent/eye/sources.py"},
     "ctranslate2": {"audio/stt/whisper.py"},
     "fastapi": set(),

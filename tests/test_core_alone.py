@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXTRAS = [
     *("TTS", "coqpit", "kokoro_onnx", "onnx", "piper", "torch", "torchaudio", "torchcodec", "trainer"),
-    *("huggingface_hub", "safetensors", "tokenizers", "transformers"),
+    *("av", "huggingface_hub", "safetensors", "tokenizers", "transformers"),
     *("fastapi", "grpc", "openai", "starlette", "uvicorn", "matplotlib", "playwright"),
 ]
 """What the extras bring, as modules; the core must neither need nor try them."""

@@ -180,6 +180,7 @@ def doctor(**options: Any) -> None:
         ("torch", "torch", "torch"),
         ("coqui", "TTS", "coqui-tts"),
         ("piper", "piper", "piper-tts"),
+        ("media", "av", "av"),
         ("server", "starlette", "starlette"),
     ):
         _optional(extra, module, package)

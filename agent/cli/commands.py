@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,7 +104,8 @@ def run() -> None:
     from agent.errors import BackchatError, leaves
 
     try:
-        backchat.main(standalone_mode=False)
+        with _warned():
+            backchat.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -127,6 +130,25 @@ def run() -> None:
             if isinstance(error, SystemExit):
                 raise error from None
         raise
+
+
+@contextmanager
+def _warned() -> Generator[None]:
+    """Shows warnings that a user is meant to read as errors are shown: in one line each."""
+    from agent.errors import AudioFileWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AudioFileWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, *where: Any, **more: Any) -> None:
+            if isinstance(message, AudioFileWarning):
+                click.echo(f"backchat: {message}", err=True)
+            else:
+                others(message, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _failed(error: Any) -> None:

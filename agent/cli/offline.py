@@ -21,7 +21,9 @@ from agent.cli.commands import configured, settings
 @click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP that the person shows meanwhile.")
 @settings
 def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **options: Any) -> None:
-    """Hold a conversation in which the person's part is read from AUDIO files (WAV or FLAC).
+    """Hold a conversation in which the person's part is read from AUDIO files.
+
+    WAV, FLAC, Ogg, MP3 and their kin; with the extra `media` what phones and browsers record; `-` is a pipe.
 
     Each file begins 0.6 s after the answer to the one before. To choose another moment, add to its name:
 

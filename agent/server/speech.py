@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
 from agent.aloud import speak
-from agent.errors import AudioFileError, RequestError
+from agent.errors import AudioFileError, MissingExtra, RequestError
 from agent.server.pool import Pool, Seat
 from agent.server.stream import JSON, TEXT, Streamed, Write, line
 from agent.server.text import read_body
 from agent.settings import Config
 from audio.encode import MEDIA, Encoder, Format
-from audio.files import read_audio
+from audio.files import read_bytes
 from audio.frame import HEARING_RATE, Frame
 from audio.stt.shortwindow import pieces
 from audio.tts import Speech
@@ -98,11 +96,8 @@ async def words(seat: Seat, config: Config, data: bytes) -> str:
 
 
 def decoded(data: bytes) -> Frame:
-    """A sound file's bytes, of any format that libsndfile reads, as mono sound. Raises RequestError."""
-    with tempfile.TemporaryDirectory(prefix="backchat-") as folder:
-        path = Path(folder) / "sound"
-        path.write_bytes(data)
-        try:
-            return read_audio(path)
-        except AudioFileError as error:
-            raise RequestError(str(error).replace(str(path), "the sound")) from error
+    """A sound file's bytes, of any format that `audio.files` reads, as mono sound. Raises RequestError."""
+    try:
+        return read_bytes(data, "the sound")
+    except (AudioFileError, MissingExtra) as error:
+        raise RequestError(str(error)) from error

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import warnings
 from collections.abc import Callable
 
 import anyio
+import av
 import httpx
+import numpy as np
 import pytest
 import serving
 from openai import AsyncOpenAI, NotFoundError
 
+from agent.errors import AudioFileWarning
 from agent.server.pool import Pool
 from audio.encode import FORMATS
 
@@ -142,6 +147,43 @@ def test_the_stock_client_chats_speaks_and_transcribes() -> None:
             await client.audio.speech.create(model="hibari", voice="../heart", input="Hi.")
 
     served(serving.pool(["What is that?"], [REPLY]), main)
+
+
+def phone_recording() -> bytes:
+    """A second of M4A."""
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=16_000, layout="mono")
+        for number in range(16):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 1024), 0.1, np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 16_000, 1024 * number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return sink.getvalue()
+
+
+def test_what_phones_record_and_a_header_that_lies_are_transcribed_and_answered() -> None:
+    wav = serving.wav()
+    at = wav.index(b"data") + 4
+    files = {"killed.wav": wav[:at] + bytes([128, 2, 0, 0]) + wav[at + 4 :], "phone.m4a": phone_recording()}
+
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            for name, data in files.items():
+                form = {"file": (name, data)}
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", AudioFileWarning)
+                    heard = await client.post("/v1/audio/transcriptions", files=form)
+                    answered = await client.post("/converse", content=data)
+                assert (heard.status_code, heard.json()) == (200, {"text": "What is that?"})
+                assert answered.status_code == 200
+            refused = await client.post(
+                "/v1/audio/transcriptions", files={"file": ("a.m4a", b"\0\0\0 ftyp" * 9)}
+            )
+            assert refused.status_code == 400
+            assert "the sound: MP4 or M4A that cannot be read" in refused.json()["error"]["message"]
+
+    served(serving.pool(["What is that?"] * 4, [REPLY] * 4), main)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
