@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from agent.errors import BackchatError
 from agent.settings import Config
 from agent.simulate import Line, converse
 from audio.files import read_audio
+from helpers_packages import modules, needed
 from helpers_server import llama_server
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -52,6 +56,85 @@ def test_every_file_says_how_to_use_it():
     for file in FILES:
         text = file.read_text(encoding="utf-8")
         assert f"--config configs/{file.name}" in text
+
+
+def named_extras(file: Path) -> set[str]:
+    """What its line "# extras: ..." says, among the first lines, where one looks for it."""
+    (line,) = [line for line in file.read_text(encoding="utf-8").splitlines()[:5] if "# extras:" in line]
+    names = line.removeprefix("# extras:").strip()
+    return set() if names == "none" else set(names.split(","))
+
+
+def with_only(extras: set[str], program: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `program` as if the core and these extras were all that is installed."""
+    hidden = modules(needed("backchat", {"all"})) - modules(needed("backchat", extras))
+    command = [sys.executable, "-c", f"HIDDEN = {hidden!r}\n" + HIDE + program]
+    return subprocess.run(
+        command, cwd=CONFIGS.parent, env=os.environ | env, capture_output=True, text=True, timeout=120
+    )
+
+
+HIDE = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in HIDDEN else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+"""
+
+ENGINES_THAT_LACK_AN_EXTRA = """
+from pathlib import Path
+from agent.config import load
+from agent.enginelist import listing
+from agent.settings import Config
+
+config = load(Path({file!r}))
+for entry in listing(config):
+    own = entry.kind != "vision" or config.vision != Config().vision  # else only with the first picture
+    if entry.chosen and own and entry.state == "extra missing":
+        print(entry.kind, entry.name, entry.cure)
+"""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_extras_that_it_names_are_enough_for_its_engines(file: Path):
+    done = with_only(named_extras(file), ENGINES_THAT_LACK_AN_EXTRA.format(file=str(file)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "piper-" in file.read_text(encoding="utf-8")])
+def test_a_voice_of_pipers_needs_pipers_phonemes(file: Path):
+    assert "piper" in named_extras(file)
+
+
+SERVE = "from agent.cli import main\nsys.argv = ['backchat', 'serve', *{words!r}]\nmain()\n"
+
+
+@pytest.mark.parametrize(
+    ("extras", "words", "code", "said"),
+    [
+        ({"server"}, [], 5, "is not on this machine"),  # it came as far as the models, which are not there
+        ({"server"}, ["--grpc-port", "8401"], 4, "server.grpc_port needs grpcio"),
+        (set[str](), [], 4, "serve needs prometheus-client"),
+    ],
+)
+def test_serving_takes_the_extra_server_alone_or_says_which_is_missing(
+    tmp_path: Path, extras: set[str], words: list[str], code: int, said: str
+):
+    away = {"BACKCHAT_CACHE": str(tmp_path), "BACKCHAT_OFFLINE": "1", "BACKCHAT_TOKEN": "t" * 32}
+    words = ["--config", str(CONFIGS / "serve.toml"), *words]
+    done = with_only(extras, SERVE.format(words=words), **away)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_stack_on_torch_is_what_it_is_called():

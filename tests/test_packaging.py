@@ -6,10 +6,10 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import agent
+from helpers_packages import needed
 
 ROOT = Path(__file__).parents[1]
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[A-Za-z0-9.!+_-]+)")
@@ -21,22 +21,6 @@ def pins() -> dict[str, str]:
     found = [PIN.fullmatch(line) for line in lines]
     assert all(found), [line for line, match in zip(lines, found, strict=True) if not match]
     return {canonicalize_name(match["name"]): match["version"] for match in found if match}
-
-
-def needed(distribution: str, extras: set[str]) -> set[str]:
-    """Names of all distributions that this one needs with these extras, and that those need in turn."""
-    seen: set[tuple[str, str]] = set()
-    waiting = [(canonicalize_name(distribution), extra) for extra in {"", *extras}]
-    while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        for line in metadata.requires(name) or ():
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                waiting += [(canonicalize_name(requirement.name), e) for e in {"", *requirement.extras}]
-    return {name for name, _ in seen}
 
 
 def test_everything_that_dev_needs_is_pinned():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +12,11 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
+    from agent.cli.health import Extra
     from agent.enginelist import Entry
     from agent.engines import Kind
     from agent.models import Progress
+    from agent.settings import Config
 
 
 @click.group()
@@ -153,6 +153,7 @@ def config(**options: Any) -> None:
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent import models as store
+    from agent.cli import health
     from agent.enginelist import listing
     from agent.engines import end_of_turn_model
     from agent.errors import DeviceError
@@ -175,15 +176,9 @@ def doctor(**options: Any) -> None:
         for way, has in (("microphone", "inputs"), ("speaker", "outputs")):
             names = [device.name for device in cards if getattr(device, has)]
             good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
-    for extra, module, package in (
-        ("plot", "matplotlib", "matplotlib"),
-        ("torch", "torch", "torch"),
-        ("coqui", "TTS", "coqui-tts"),
-        ("piper", "piper", "piper-tts"),
-        ("media", "av", "av"),
-        ("server", "starlette", "starlette"),
-    ):
-        _optional(extra, module, package)
+    for extra in health.extras():
+        _optional(extra)
+    _threads(chosen)
     if all(loadable):
         good.append(_speed(chosen))
     sys.exit(0 if all(good) else 1)
@@ -217,15 +212,27 @@ def _line(good: bool, what: str, text: str) -> bool:
     return good
 
 
-def _optional(extra: str, module: str, package: str) -> None:
+def _optional(extra: Extra) -> None:
     from audio.extras import how_to_install
 
-    try:
-        found = version(package) if find_spec(module) else ""
-    except PackageNotFoundError:
-        found = "present"
-    text = found or f"not installed (optional): {how_to_install(extra)}"
-    click.echo(f"{'ok  ' if found else '-   '} {'extra ' + extra:18} {text}")
+    there = ", ".join(f"{name} {version}" for name, version in extra.packages.items())
+    text = f"lacks {', '.join(extra.lacking)} (optional): {how_to_install(extra.name)}"
+    click.echo(
+        f"{'-   ' if extra.lacking else 'ok  '} {'extra ' + extra.name:18} {text if extra.lacking else there}"
+    )
+
+
+def _threads(chosen: Config) -> None:
+    from agent.cli import health
+
+    taken = ", ".join(f"{title} {count}" for title, count in health.threads(chosen).items())
+    load, cores = health.busy(), health.cores()
+    cure = health.crowded(chosen, load)
+    click.echo(
+        f"{'-   ' if cure else 'ok  '} {'threads':18} {taken}; {cores} cores, of which {load:.1f} were busy",
+        nl=False,
+    )
+    click.echo(f"; {cure}" if cure else "")
 
 
 def _speed(chosen: Any) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.cli.commands import configured, settings
+
+if TYPE_CHECKING:
+    from agent.settings import Config
 
 
 @click.command()
@@ -48,8 +51,21 @@ def serve(
     if key is not None and certificate is None:
         raise ConfigError("--key: give the --certificate too")
     token = checked_token(config)
+    _check_extras(config)
     traces = traces_for(config)
     with models.progress_bar() as progress:
         pool = load_pool(config, progress)
     start_log()
     run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True), traces)
+
+
+def _check_extras(config: Config) -> None:
+    """Raise MissingExtra before the models are loaded, which takes its time, rather than after."""
+    from agent.cli import health
+    from agent.errors import MissingExtra
+
+    wanted = {"server"} if config.server.grpc_port < 0 else {"server", "grpc"}
+    for extra in health.extras():
+        if extra.name in wanted and extra.lacking:
+            what = "server.grpc_port" if extra.name == "grpc" else "serve"
+            raise MissingExtra(f"{what} needs {', '.join(extra.lacking)}", extra.name)
