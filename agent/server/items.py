@@ -87,7 +87,9 @@ class Narrator:
                 return [*self._heard(turn, text), *self._begin(turn)]
             case ev.TurnDropped(turn=turn, reason=reason):
                 self._responses.pop(turn, None)
-                return [] if reason == "went_on" else self._nothing(self._speech_ends.pop(turn, item.time))
+                self._asked.discard(turn)
+                end = self._speech_ends.pop(turn, item.time)
+                return [] if reason == "went_on" else self._nothing(end)
             case ev.AudioResumed(time=time):
                 return self._nothing(time)
             case ev.Overheard(time=time, kind="stop"):

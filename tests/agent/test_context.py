@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import scripted
 from agent import events as ev
+from agent.cli.typed import chat_in_print
 from agent.config import load
 from agent.context import TOO_LONG, ContextWindow, beginning, estimate, newest
 from agent.errors import ContextExceeded
@@ -225,3 +227,19 @@ def test_a_session_says_so_and_goes_on(
     (error,) = [e for e in events if isinstance(e, ev.Error)]
     assert (error.where, error.turn) == ("llm", ended[1].turn)
     assert error.time <= ended[1].time
+
+
+def test_a_pasted_line_of_a_typed_chat_is_refused_in_print_and_the_next_one_answered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["Hello.", "7 " * 400, *(f"This is question {turn} of many." for turn in range(50))]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    llm = CountingLLM(["I am here."], limit=200)
+    chat_in_print(load(None, ["session.system=Be brief."]), llm)
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["I am here.", TOO_LONG, *["I am here."] * 50]
+    assert err.splitlines() == [
+        "backchat: the conversation is 404 tokens long, more than the model's context of 200; "
+        "raise it with --set llm.context=400"
+    ]
+    assert llm.refusals == 0
