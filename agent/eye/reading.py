@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ SIDE = 960
 """Pixels of the longer side in which text is looked for."""
 SURE = 0.6
 """RapidOCR's confidence from which a line of text is told."""
+WRITING = 0.7
+"""RapidOCR's confidence from which a part of the picture is writing in any letters: it gave those of seven
+alphabets 0.70 to 0.89, circles up to 0.68; a plain or soft picture as a whole up to 0.92."""
 MOST = 600
 """Most characters of text that are told; a small model reads a page slowly."""
 SHORT = 120
@@ -66,15 +70,46 @@ class Reading:
         """The text in `picture`, from top to bottom, and what else is plain to see. Raises MissingExtra."""
         if self._reader is None:
             self._reader = _load(self._threads)
-        # RapidOCR wants blue first.
-        found = self._reader(np.ascontiguousarray(picture.pixels[:, :, ::-1]))
+        pixels = np.ascontiguousarray(picture.pixels[:, :, ::-1])  # RapidOCR wants blue first
+        found = self._reader(pixels, use_det=True, use_cls=True, use_rec=True)
         texts: tuple[str, ...] = found.txts or ()
         scores: tuple[float, ...] = found.scores or ()
         boxes = np.asarray(found.boxes if found.boxes is not None else np.zeros((0, 4, 2)), np.float64)
-        sure = [i for i, score in enumerate(scores) if score >= SURE and texts[i].strip()]
+        sure = [i for i, score in enumerate(scores) if score >= SURE and readable(texts[i])]
         height, width = picture.pixels.shape[:2]
         lines = in_order([texts[i].strip() for i in sure], boxes[sure], width, height)
-        return told(picture, lines)
+        return told(picture, lines, more=len(texts) > len(sure) or (not lines and self._written(pixels)))
+
+    def _written(self, pixels: Any) -> bool:
+        """Whether there seems to be writing at all: of lines in letters that it does not know, RapidOCR tells
+        nothing.
+        """
+        found = self._reader(pixels, use_det=True, use_cls=False, use_rec=False)
+        if found.boxes is None:
+            return False
+        extents = np.ptp(np.asarray(found.boxes), axis=1)
+        part = (extents < 0.95 * np.array([pixels.shape[1], pixels.shape[0]])).any(axis=1)
+        return bool((part & (np.asarray(found.scores) >= WRITING)).any())
+
+
+def readable(text: str) -> bool:
+    """Whether a line is more than what comes of letters that the reader does not know.
+
+    Those it takes for marks alone, or for letters of several alphabets in one word or line. A Greek letter by
+    itself belongs to the formulas of every language.
+    """
+    kinds = [{kind for kind in map(_alphabet, word) if kind} for word in text.split()]
+    greek = [sum(_alphabet(letter) == "greek" for letter in word) for word in text.split()]
+    mixed = any({"greek", "latin"} <= kind and count > 1 for kind, count in zip(kinds, greek, strict=True))
+    far = {"greek", "far"} <= set[str]().union(*kinds)
+    return any(map(str.isalnum, text)) and not mixed and not far
+
+
+def _alphabet(letter: str) -> str:
+    """Whose letter it is: "latin", "greek", "far" (Chinese, Japanese), or "" for what is none of these."""
+    name = unicodedata.name(letter, "")
+    far = name.startswith(("CJK", "HIRAGANA", "KATAKANA"))
+    return "far" if far else next((kind for kind in ("latin", "greek") if name.startswith(kind.upper())), "")
 
 
 def in_order(texts: list[str], boxes: Any, width: int, height: int) -> list[Text]:
@@ -105,10 +140,13 @@ def in_order(texts: list[str], boxes: Any, width: int, height: int) -> list[Text
     ]
 
 
-def told(picture: Picture, lines: list[Text]) -> Sight:
-    """What a language model is told of a picture with that text."""
+def told(picture: Picture, lines: list[Text], *, more: bool = False) -> Sight:
+    """What a language model is told of a picture with that text; `more`: and with some that was not read."""
     shown = {"camera": "what my camera shows", "screen": "my screen"}.get(picture.kind, "this picture")
     facts = f"{picture.width} by {picture.height} pixels, {colour(picture.pixels)}"
+    if not lines and more:
+        says = f"I see it: {facts}. There seems to be text in it, but no text that I can read."
+        return Sight(f"Look at {shown}.", says, f"I showed you {shown}, with no text that you can read.")
     if not lines:
         says = f"I see it: {facts}. There is no text in it, and I cannot tell what else it shows."
         return Sight(f"Look at {shown}.", says, f"I showed you {shown}, without text.")
@@ -116,7 +154,8 @@ def told(picture: Picture, lines: list[Text]) -> Sight:
     parts = ", ".join(f'"{line.text}" ({line.size}, {line.place})' for line in kept)
     words = ", ".join(line.text for line in kept)[:MOST]
     short = words if len(words) <= SHORT else words[: SHORT - 1].rstrip() + "…"
-    says = f'I see it: {facts}, with {parts}. It says: "{words}".'
+    rest = " There is more that I cannot read." if more else ""
+    says = f'I see it: {facts}, with {parts}. It says: "{words}".{rest}'
     return Sight(f"Look at {shown}.", says, f'I showed you {shown}. It said: "{short}".')
 
 

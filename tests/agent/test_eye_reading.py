@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 import pictures
 from agent.errors import MissingExtra
 from agent.eye.image import open_image, picture_of
-from agent.eye.reading import MOST, SHORT, Reading, Text, colour, in_order, told
+from agent.eye.reading import MOST, SHORT, Reading, Text, colour, in_order, readable, told
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,64 @@ def test_it_reads_a_sign(eye: Reading, tilt: int):
 
 
 def test_a_picture_without_text_is_told_as_such(eye: Reading):
+    for back in ("white", "grey", "#c02030"):
+        assert "There is no text in it" in look(eye, pictures.sign("", back=back)).says
     sight = look(eye, pictures.sign("", back="#2040c0"))
     assert sight.says.startswith("I see it: 640 by 480 pixels, mostly blue. There is no text in it")
     assert sight.short == "I showed you this picture, without text."
+
+
+def written(*lines: str):
+    """A page in a typeface that has the letters of many scripts."""
+    import matplotlib
+
+    face = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+    image = Image.new("RGB", (640, 480), "white")
+    font = ImageFont.truetype(face, 44)
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(image).text((40, 60 + 120 * number), line, fill="black", font=font)
+    return image
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ВЫХОД"],
+        ["Привет, как дела?", "Сегодня хорошая погода"],
+        ["ΕΞΟΔΟΣ", "Καλημέρα σας"],
+        ["שלום עולם"],
+        ["مرحبا بالعالم"],
+        ["Բարեւ աշխարհ"],
+        ["გამარჯობა"],
+    ],
+)
+def test_writing_that_it_cannot_read_is_not_told_as_none(eye: Reading, lines: list[str]):
+    sight = look(eye, written(*lines))
+    assert "no text that I can read" in sight.says
+    assert sight.short == "I showed you this picture, with no text that you can read."
+    assert 'It says: "EXIT, Good morning".' in look(eye, written("EXIT", "Good morning")).says
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (",  ?", False),
+        ("EEOΔOΣ", False),
+        ("Kαλημρα σα", False),
+        ("071ν ロ17ν", False),
+        ("", False),
+        ("NO PARKING", True),
+        ("Straße 5", True),
+        ("42", True),
+        ("Δt = 5 s", True),
+        ("λ-Sonde", True),
+        ("ΔT 5", True),
+        ("東京ABC", True),
+        ("カラオケ", True),
+    ],
+)
+def test_what_comes_of_letters_that_it_does_not_know_is_not_text(text: str, expected: bool):
+    assert readable(text) == expected
 
 
 def test_a_line_without_end_and_a_picture_of_a_few_pixels_do_no_harm(eye: Reading):
