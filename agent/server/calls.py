@@ -18,7 +18,7 @@ from agent.server.metrics import Metrics
 from agent.server.outlet import RATE
 from agent.server.pool import Pool
 from agent.server.speech import say, words
-from agent.server.writing import Grain, Sampling, Written, grains, write
+from agent.server.writing import STOPS, Grain, Sampling, Written, grains, write
 from agent.settings import Config
 from audio.encode import from_pcm16, pcm16
 
@@ -209,4 +209,6 @@ def _sampling(asked: pb.GenerateRequest) -> Sampling:
         raise RequestError("temperature: 0 to 5")
     if not 0.0 < given.get("top_p", 1.0) <= 1.0:
         raise RequestError("top_p: above 0, up to 1")
-    return Sampling(asked.max_tokens or None, stop=tuple(asked.stop[:8]), **given)
+    if len(asked.stop) > STOPS or "" in asked.stop:
+        raise RequestError(f"stop: up to {STOPS} strings, none of them empty", param="stop")
+    return Sampling(asked.max_tokens or None, stop=tuple(asked.stop), **given)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from agent.aloud import speak
 from agent.errors import AudioFileError, MissingExtra, RequestError
+from agent.server.fields import Fields
 from agent.server.pool import Pool, Seat
 from agent.server.stream import JSON, TEXT, Streamed, Write, line
-from agent.server.text import read_body
+from agent.server.text import checked, read_body
 from agent.settings import Config
 from audio.encode import MEDIA, Encoder, Format
 from audio.files import read_bytes
@@ -24,14 +25,45 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-class Speak(BaseModel):
+class _VoiceID(Fields):
+    id: str
+
+
+class Speak(Fields):
     """The body of `/v1/audio/speech`."""
+
+    ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,), "stream_format": ("audio",)}
 
     model: str | None = None
     input: str = Field(min_length=1, max_length=20_000)
-    voice: str | None = None
+    voice: str | _VoiceID | None = None
     response_format: Format = "mp3"
-    speed: float = 1.0
+
+    @property
+    def voice_name(self) -> str | None:
+        """The voice that is asked for."""
+        return self.voice.id if isinstance(self.voice, _VoiceID) else self.voice
+
+
+class Transcribe(Fields):
+    """The form of `/v1/audio/transcriptions`, without its file; its values are text."""
+
+    ELSEWHERE: ClassVar = {
+        "chunking_strategy": ("auto",),
+        "include": (),
+        "keywords": (),
+        "known_speaker_names": (),
+        "known_speaker_references": (),
+        "languages": (),
+        "prompt": ("",),
+        "stream": ("false",),
+        "temperature": ("0", "0.0"),
+        "timestamp_granularities": (),
+    }
+
+    model: str | None = None
+    language: str | None = None
+    response_format: Literal["json", "text"] = "json"
 
 
 @asynccontextmanager
@@ -46,9 +78,7 @@ async def speech(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/speech`: text in, audio out while it is made."""
     body = await read_body(request, Speak)
     pool.check("tts", body.model)
-    pool.check_voice(body.voice)
-    if body.speed != 1.0:
-        raise RequestError("speed: the voice's pace is set where the server is; leave it out")
+    pool.check_voice(body.voice_name)
 
     async def produce(send: Write) -> None:
         with pool.half_seat() as seat:
@@ -64,14 +94,17 @@ async def speech(request: Request, pool: Pool) -> Streamed:
 async def transcription(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/transcriptions`: a sound file in, its words out."""
     async with request.form(max_files=1, max_fields=20) as form:
-        upload, model = form.get("file"), form.get("model")
-        kind = str(form.get("response_format") or "json")
+        upload = form.get("file")
         if upload is None or isinstance(upload, str):
-            raise RequestError("file: send the sound as a form's file, `curl -F file=@question.wav`")
+            raise RequestError(
+                "file: send the sound as a form's file, `curl -F file=@question.wav`", param="file"
+            )
+        given = {name.removesuffix("[]"): value for name, value in form.multi_items() if name != "file"}
+        body = checked(Transcribe, given)
         data = await upload.read()
-    if kind not in ("json", "text"):
-        raise RequestError("response_format: json or text")
-    pool.check("stt", model if isinstance(model, str) else None)
+    pool.check("stt", body.model)
+    pool.check_language(body.language)
+    kind = body.response_format
 
     async def produce(send: Write) -> None:
         with pool.half_seat() as seat:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from agent.errors import BackchatError
 from agent.llm import Delta, Message
-from agent.server.fields import refusal
+from agent.server.fields import Fields, refusal
 from agent.server.pictures import looked, opened
 from agent.server.pool import Pool
 from agent.server.stream import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
-from agent.server.writing import Grain, Sampling, Written, grains, write
+from agent.server.writing import STOPS, Grain, Sampling, Written, grains, write
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,68 +24,120 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=BaseModel)
 
 
-class _Sampled(BaseModel):
+_Stop: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+class _Sampled(Fields):
     max_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0.0, le=5.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
-    stop: str | list[str] | None = None
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=STOPS)] | None = None
     seed: int | None = None
 
     def sampling(self, limit: int | None = None) -> Sampling:
-        """How to sample."""
+        """How to sample; `limit`: of the answer's tokens, where it has another name."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return Sampling(self.max_tokens or limit, self.temperature, self.top_p, tuple(stop[:8]), self.seed)
+        limits = [given for given in (self.max_tokens, limit) if given is not None]
+        return Sampling(min(limits, default=None), self.temperature, self.top_p, tuple(stop), self.seed)
 
 
 class Generate(_Sampled):
     """The body of `/generate`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     prompt: str = Field(min_length=1)
     system: str | None = None
     stream: Grain = "token"
 
 
-class _URL(BaseModel):
+class _URL(Fields):
+    ELSEWHERE: ClassVar = {"detail": ("auto",)}
+
     url: str
 
 
-class _Part(BaseModel):
-    type: Literal["text", "image_url"]
-    text: str = ""
-    image_url: _URL | None = None
+class _TextPart(Fields):
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["text"]
+    text: str
 
 
-class _ChatMessage(BaseModel):
+class _ImagePart(Fields):
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["image_url"]
+    image_url: _URL
+
+
+_Part = Annotated[_TextPart | _ImagePart, Field(discriminator="type")]
+
+
+class _ChatMessage(Fields):
+    ELSEWHERE: ClassVar = {"name": (), "refusal": (), "audio": (), "function_call": (), "tool_calls": ([],)}
+
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[_Part]
 
     def message(self) -> Message:
         """As the language model takes it."""
-        text = self.content if isinstance(self.content, str) else "".join(p.text for p in self.content)
+        texts = [part.text for part in self.content if isinstance(part, _TextPart)]
+        text = self.content if isinstance(self.content, str) else "".join(texts)
         return Message("system" if self.role == "developer" else self.role, text)
 
     @property
     def images(self) -> list[str]:
         """Its pictures, as data URLs."""
-        parts = [] if isinstance(self.content, str) else self.content
-        return [part.image_url.url for part in parts if part.image_url is not None]
+        return [part.image_url.url for part in self.content if isinstance(part, _ImagePart)]
 
 
-class _StreamOptions(BaseModel):
+class _StreamOptions(Fields):
+    ELSEWHERE: ClassVar = {"include_obfuscation": (False,)}
+
     include_usage: bool = False
 
 
 class Chat(_Sampled):
-    """The body of `/v1/chat/completions`; what we do not know of it is left alone."""
+    """The body of `/v1/chat/completions`."""
+
+    ELSEWHERE: ClassVar = {
+        "audio": (),
+        "frequency_penalty": (0,),
+        "function_call": ("none", "auto"),
+        "functions": ([],),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "metadata": ({},),
+        "modalities": (["text"],),
+        "moderation": (),
+        "n": (1,),
+        "parallel_tool_calls": (True, False),
+        "prediction": (),
+        "presence_penalty": (0,),
+        "prompt_cache_options": (),
+        "prompt_cache_retention": ("in_memory",),
+        "reasoning_effort": ("none",),
+        "response_format": ({"type": "text"},),
+        "service_tier": ("auto", "default"),
+        "store": (False,),
+        "tool_choice": ("none", "auto"),
+        "tools": ([],),
+        "top_logprobs": (0,),
+        "verbosity": ("medium",),
+        "web_search_options": (),
+    }
+    ABOUT: ClassVar = frozenset({"user", "safety_identifier", "prompt_cache_key"})
 
     model: str
     messages: list[_ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    n: Literal[1] = 1
+
+    @model_validator(mode="after")
+    def _stream_options_of_a_stream(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise PydanticCustomError("refused", "only with stream", {"field": "stream_options"})
+        return self
 
 
 async def read_body(request: Request, model: type[B]) -> B:
@@ -96,6 +149,14 @@ def parse(model: type[B], body: bytes | str) -> B:
     """JSON as `model`. Raises RequestError, naming the field."""
     try:
         return model.model_validate_json(body)
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+def checked(model: type[B], fields: dict[str, Any]) -> B:
+    """Fields as `model`. Raises RequestError, naming the first that is wrong."""
+    try:
+        return model.model_validate(fields)
     except ValidationError as error:
         raise refusal(error) from error
 

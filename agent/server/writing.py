@@ -16,10 +16,13 @@ from agent.settings import Config
 
 Grain = Literal["token", "chunk", "sentence"]
 
+STOPS = 8
+"""Strings at which one answer may end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one answer is sampled; None is what the server is set up with."""
+    """How one answer is sampled; None is what the server is set up with, and a seed of None is random."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -113,10 +116,10 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
 
 
 def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:
-    if sampling == Sampling(max_tokens=sampling.max_tokens):
-        return llm  # the limit alone is kept by who pulls
     tuned = getattr(llm, "tuned", None)
     if tuned is None:
+        if sampling == Sampling(max_tokens=sampling.max_tokens):
+            return llm  # the limit alone is kept by who pulls
         raise RequestError(
             f"the engine {config.llm.engine!r} cannot change how it samples for one request; leave out "
             "temperature, top_p, stop and seed"
@@ -125,6 +128,6 @@ def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageMo
     return tuned(
         max_tokens=sampling.max_tokens,
         stop=sampling.stop,
-        seed=config.llm.seed if sampling.seed is None else sampling.seed,
+        seed=sampling.seed,
         **{name: value for name, value in chosen.items() if value is not None},
     )
