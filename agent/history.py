@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from agent.chunker import sentences
 from agent.llm import Message
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """One message at its place in a conversation; of a reply that is still being said, an empty one."""
+
+    message: Message
 
 
 class History:
@@ -21,7 +29,10 @@ class History:
 
     def __init__(self, system: str) -> None:
         self._system = system
-        self._messages: list[Message] = []
+        self._parts: list[Part] = []
+        self._reply: Part | None = None
+        self.newest: list[Part] = []
+        """What the person said in the newest turn, and then its reply."""
         self.unheard = ""
 
     @property
@@ -32,27 +43,49 @@ class History:
     @property
     def heard(self) -> str:
         """What was last heard of the agent; empty before it has spoken, or since the person has."""
-        last = takewhile(lambda message: message.role == "assistant", reversed(self._messages))
+        last = takewhile(lambda message: message.role == "assistant", reversed(self.said()))
         return " ".join(reversed([message.content for message in last]))
 
     @property
     def last_sentence(self) -> str:
         """The last sentence of the last reply that was heard."""
-        said = [m.content for m in self._messages if m.role == "assistant"]
+        said = [m.content for m in self.said() if m.role == "assistant"]
         return (sentences(said[-1]) or [""])[-1] if said else ""
 
     def person(self, said: str | Sequence[Message]) -> None:
         """The person said this; nothing, where the agent is to speak unasked.
 
-        As messages it may have what they showed before their words, or pictures.
+        As messages it may have what they showed before their words, or pictures. The reply comes behind it,
+        whatever else is put into the conversation until it has been heard.
         """
-        self._messages = self.said(said)
+        self._reply = reply = Part(Message("assistant", ""))
+        self.newest = [*map(Part, _worded(said)), reply]
+        self._parts += self.newest
 
     def agent(self, heard: str, unheard: str) -> None:
         """The agent said this, and of its reply that much was not heard."""
         self.unheard = unheard.strip()
-        if heard.strip():
-            self._messages = [*self._messages, Message("assistant", heard.strip())]
+        if self._reply is None:
+            self.add(Message("assistant", heard.strip()))
+        else:
+            self._reply.message = Message("assistant", heard.strip())
+        self._reply = None
+
+    def put(self, message: Message, after: Part | None) -> Part:
+        """Put in what was not said here, behind another part, or None: before all. Behind one that has been
+        forgotten is before all that has not.
+        """
+        part = Part(message)
+        self._parts.insert(self._parts.index(after) + 1 if after in self._parts else 0, part)
+        return part
+
+    def add(self, message: Message) -> Part:
+        """Put in, at the end, what was not said here."""
+        return self.put(message, self._parts[-1] if self._parts else None)
+
+    def remove(self, parts: Sequence[Part]) -> None:
+        """It was never said."""
+        self._parts = [part for part in self._parts if part not in parts]
 
     def instruct(self, system: str) -> None:
         """Who the agent is from now on."""
@@ -61,15 +94,13 @@ class History:
     def unhear(self, heard: str, kept: str) -> None:
         """Of the reply of which we thought that `heard` was heard, only its beginning `kept` was."""
         heard, kept = heard.strip(), kept.strip()
-        for at in reversed(range(len(self._messages))):
-            message = self._messages[at]
-            if heard and message.role == "assistant" and message.content.endswith(heard):
-                if not any(later.role == "assistant" for later in self._messages[at + 1 :]):
-                    self.unheard = f"{heard[len(kept) :].strip()} {self.unheard}".strip()
-                content = (message.content.removesuffix(heard) + kept).strip()
-                left = [Message("assistant", content)] if content else []
-                self._messages = [*self._messages[:at], *left, *self._messages[at + 1 :]]
-                return
+        replies = [p for p in self._parts if p.message.role == "assistant" and p.message.content]
+        part = next((p for p in reversed(replies) if p.message.content.endswith(heard)), None)
+        if not heard or part is None:
+            return
+        if part is replies[-1]:
+            self.unheard = f"{heard[len(kept) :].strip()} {self.unheard}".strip()
+        part.message = Message("assistant", (part.message.content.removesuffix(heard) + kept).strip())
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the person had said it."""
@@ -77,7 +108,7 @@ class History:
 
     def said(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The same in its parts, without the system's message."""
-        return [*self._messages, *(m for m in _as_messages(question) if m.content or m.images)]
+        return [*_worded([part.message for part in self._parts]), *_worded(question)]
 
     def keep(self, said: Sequence[Message], fitted: Sequence[Message]) -> None:
         """Of `said`, as it was read here, keep what fitted a model's context: its end, some of it shortened.
@@ -86,11 +117,15 @@ class History:
         """
         now = dict(zip(map(id, reversed(said)), reversed(fitted), strict=False))
         gone = {id(message) for message in said} - now.keys()
-        self._messages = [now.get(id(m), m) for m in self._messages if id(m) not in gone]
+        self._parts = [part for part in self._parts if id(part.message) not in gone]
+        for part in self._parts:
+            part.message = now.get(id(part.message), part.message)
 
 
-def _as_messages(said: str | Sequence[Message]) -> Sequence[Message]:
-    return [Message("user", said)] if isinstance(said, str) else said
+def _worded(said: str | Sequence[Message]) -> list[Message]:
+    """What was said, without what is empty."""
+    messages = [Message("user", said)] if isinstance(said, str) else said
+    return [message for message in messages if message.content or message.images]
 
 
 def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:

@@ -51,6 +51,7 @@ def refusal(error: ValidationError) -> RequestError:
     named = first.get("ctx", {}).get("field") if first["type"] == "refused" else None
     path = [*first["loc"], *([named] if named is not None else [])]
     # Of a union pydantic names the kind that it tried, which is no part of the request.
-    where = ".".join(str(part) for part in path if str(part).isidentifier() or isinstance(part, int))[:100]
+    named = [str(p) for p in path if isinstance(p, int) or (p.isidentifier() and p != "str")]
+    where = ".".join(named)[:100]
     what = "not known here; leave it out" if first["type"] == "extra_forbidden" else first["msg"]
     return RequestError(f"{where or 'the body'}: {what}"[:300], code="invalid_value", param=where or None)

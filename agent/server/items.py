@@ -46,6 +46,8 @@ class Narrator:
         self.items: dict[str, Message] = {}
         self.turns: dict[str, int] = {}
         """The reply that an item of the agent says, by the item's id."""
+        self.questions: dict[str, int] = {}
+        """The turn in which the person said an item, by the item's id."""
         self.modality: Modality = "audio"
         self.transcribing = True
         self.active: int | None = None
@@ -54,7 +56,6 @@ class Narrator:
         self._speech_ends: dict[int, float] = {}
         self._asked: set[int] = set()
         self._hearing: str | None = None
-        self._last: str | None = None
 
     def asked(self, turn: int, response: Response) -> None:
         """The client has asked for this reply itself."""
@@ -65,9 +66,22 @@ class Narrator:
         """That reply's response; a new one where the person's voice asked for it."""
         return self._responses.setdefault(turn, Response(self.modality))
 
-    def add(self, item: Message) -> list[Message]:
-        """A new item of the conversation, whole."""
-        return [self._placed("conversation.item.added", item), self._later("conversation.item.done", item)]
+    @property
+    def last(self) -> str | None:
+        """The last item's id."""
+        return next(reversed(self.items), None)
+
+    def add(self, item: Message, after: str | None = None) -> list[Message]:
+        """A new item of the conversation, whole. after: the item before it, or "root"; None is the last."""
+        return [
+            self._placed("conversation.item.added", item, after),
+            self._later("conversation.item.done", item),
+        ]
+
+    def remove(self, name: str) -> None:
+        """The item is no part of the conversation any more."""
+        for known in (self.items, self.turns, self.questions):
+            known.pop(name, None)
 
     def tell(self, item: Item) -> list[Message]:
         """What to send for one thing that the line gave."""
@@ -107,8 +121,9 @@ class Narrator:
         if turn in self._asked:
             return []
         name = self._hearing or new_id("item")
+        self.questions[name] = turn
         stopped = self._nothing(end)
-        before = self._last
+        before = self.last
         content = {"type": "input_audio", "audio": None, "transcript": text}
         item = {
             "id": name,
@@ -200,18 +215,21 @@ class Narrator:
             self.response(event.turn).error = event.message
         return [error(event.message, "server_error", event.where)]
 
-    def _placed(self, kind: str, item: Message) -> Message:
-        before, self._last = self._last, item["id"]
+    def _placed(self, kind: str, item: Message, after: str | None = None) -> Message:
+        before = self.last if after is None else None if after == "root" else after
+        names = list(self.items)
+        names.insert(names.index(before) + 1 if before is not None else 0, item["id"])
         self.items[item["id"]] = item
+        self.items = {name: self.items[name] for name in names}
         while len(self.items) > KEPT:
-            gone = next(iter(self.items))
-            del self.items[gone]
-            self.turns.pop(gone, None)
+            self.remove(next(iter(self.items)))
         return message(kind, item=item, previous_item_id=before)
 
     def _later(self, kind: str, item: Message) -> Message:
-        self.items[item["id"]] = item
         names = list(self.items)
+        if item["id"] not in names:  # it was deleted meanwhile
+            return message(kind, item=item, previous_item_id=None)
+        self.items[item["id"]] = item
         at = names.index(item["id"])
         return message(kind, item=item, previous_item_id=names[at - 1] if at else None)
 

@@ -16,7 +16,7 @@ from agent import events as ev
 from agent.bridge import Bridge
 from agent.engines import Engines
 from agent.errors import RequestError
-from agent.history import History
+from agent.history import History, Part
 from agent.server.intake import Intake
 from agent.server.outlet import BLOCK, RATE, Outlet, Reply, Voice
 from agent.server.pool import Seat
@@ -31,6 +31,8 @@ ITEMS_A_SECOND = 100
 
 KEPT = 50
 """Replies that a client may still truncate."""
+FOUND = 1000
+"""Turns that are still found in the history."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,7 @@ class Line:
         self._turn = self._opened = 0
         self._system: str | None = None
         self._replies: dict[int, Reply] = {}
+        self._parts: dict[int, list[Part]] = {}
         self._cursor = 0.0
         self._active = 0.0
 
@@ -157,6 +160,14 @@ class Line:
         """Samples (24 kHz) of that reply's sound that the client was sent."""
         return self._replies[turn].sent if turn in self._replies else 0
 
+    def said(self, turn: int) -> list[Part]:
+        """Where in the history is what the person said in that turn."""
+        return self._parts[turn][:-1] if turn in self._parts else []
+
+    def replied(self, turn: int) -> list[Part]:
+        """Where in the history the reply is, from its beginning."""
+        return self._parts[turn][-1:] if turn in self._parts else []
+
     def position(self, turn: int, moment: float) -> float:
         """Seconds of that reply's sound that had sounded at `moment` (s, session's clock), as it was sent."""
         return self._replies[turn].position(moment) if turn in self._replies else 0.0
@@ -195,7 +206,9 @@ class Line:
                 self._restore_system()
                 self._turn = turn
                 self._replies = {n: r for n, r in self._replies.items() if n > turn - KEPT}
+                self._parts = {n: p for n, p in self._parts.items() if n > turn - FOUND}
                 self._replies[turn] = Reply()
+                self._parts[turn] = self.history.newest
             case ev.WordHeard(turn=turn) if turn in self._replies:
                 self._replies[turn].words.append((event.time, event.end))
             case ev.Interrupted():

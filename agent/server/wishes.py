@@ -11,12 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.history import Part
+from agent.llm import Message
 from agent.server import items
-from agent.server.choices import Choices, Modality, Update
+from agent.server.choices import TOOLS, Choices, Modality, Output, Update
+from agent.server.fields import Fields
 from agent.server.line import Line
 from agent.server.outlet import RATE
 from agent.server.pool import Pool, Seat
@@ -29,25 +32,46 @@ SHORTEST = 0.1
 """Seconds that a committed utterance must have."""
 
 
-class _Content(BaseModel):
-    type: Literal["input_text", "input_audio", "input_image", "output_text", "text"]
+class _Content(Fields):
+    ELSEWHERE: ClassVar = {"detail": ("auto",)}
+
+    type: Literal["input_text", "input_audio", "input_image", "output_text", "output_audio", "text"]
     text: str = ""
     audio: str = ""
     image_url: str = ""
+    transcript: str = ""
 
 
-class _Item(BaseModel):
+class _Item(Fields):
+    ABOUT: ClassVar = frozenset({"object", "status"})
+
     id: str | None = Field(default=None, max_length=64)
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
     content: list[_Content] = Field(min_length=1)
 
+    @property
+    def text(self) -> str:
+        """Its words; of sound that the agent made, what it says."""
+        spoken = [part.transcript if part.type == "output_audio" else part.text for part in self.content]
+        return " ".join(filter(None, spoken))
 
-class _Wanted(BaseModel):
+
+class _Audio(Fields):
+    output: Output = Field(default_factory=Output)
+
+
+class _Wanted(Fields):
     """The `response` of a `response.create`."""
 
-    model_config = ConfigDict(extra="ignore")
+    ELSEWHERE: ClassVar = {
+        **TOOLS,
+        "conversation": ("auto",),
+        "input": (),
+        "max_output_tokens": ("inf",),
+    }
 
+    audio: _Audio = Field(default_factory=_Audio)
     instructions: str | None = Field(default=None, max_length=20_000)
     output_modalities: list[Modality] = Field(default_factory=list[Modality], max_length=1)
     metadata: dict[str, str] | None = None
@@ -64,14 +88,20 @@ class Wishes:
         self.settled = anyio.Event()
         """Set when there is a line."""
         self._buffer = bytearray()
-        self._pending: list[str] = []
+        self._pending: tuple[str, str] | None = None
+        """The last item's id and text, where the person said it: the question of the next response."""
+        self._parts: dict[str, Part] = {}
+        """Where in the history what the client has put into the conversation is, by the item's id."""
 
     async def take(self, event: dict[str, Any]) -> None:
         """Do what one event asks. Raises RequestError, ValidationError, EngineFault."""
         name = str(event.get("type"))[:80]
-        handler = self._HANDLERS.get(name)
-        if handler is None:
-            raise RequestError(f"no event {name!r} is known here")
+        if name not in self._HANDLERS:
+            raise RequestError(f"no event {name!r} is known here", param="type")
+        handler, fields = self._HANDLERS[name]
+        if unknown := event.keys() - fields - {"type", "event_id"}:
+            field = min(unknown)[:80]
+            raise RequestError(f"{field}: not known here; leave it out", param=field)
         await handler(self, event)
 
     async def _settle(self) -> Line:
@@ -107,9 +137,8 @@ class Wishes:
         data = _sound(event.get("audio"))
         if self.choices.detection is not None:
             line = await self._settle()
-            if self._pending and not line.turn:  # it was no question: it is what came before one
-                line.history.person(" ".join(self._pending))
-                self._pending.clear()
+            if not line.turn:  # what was written was no question: it is what came before one
+                self._settle_pending(line)
             await line.hear(from_pcm16(data), RATE)
             return
         if len(self._buffer) + len(data) > self._pool.config.server.body:
@@ -132,47 +161,85 @@ class Wishes:
                 code="input_audio_buffer_commit_empty",
             )
         self._buffer.clear()
-        name = items.new_id("item")
-        last = next(reversed(self.narrator.items), None)
+        name, last = items.new_id("item"), self.narrator.last
         await self._send([items.message("input_audio_buffer.committed", item_id=name, previous_item_id=last)])
-        await self._said(name, Frame(samples, RATE))
+        await self._said(name, Frame(samples, RATE), None)
 
-    async def _said(self, name: str, audio: Frame) -> None:
+    async def _said(self, name: str, audio: Frame, after: str | None) -> None:
         """An utterance that the client has marked off itself."""
         content = {"type": "input_audio", "audio": None, "transcript": None}
         item = _message_item(name, "user", [content])
-        await self._send(self.narrator.add(item))
-        text = content["transcript"] = await (await self._settle()).transcribe(audio)
-        self._pending += [text] if text else []
+        await self._send(self.narrator.add(item, after))
+        line = await self._settle()
+        text = content["transcript"] = await line.transcribe(audio)
+        self._put(line, name, Message("user", text))
         await self._send(self.narrator.transcribed(name, text, audio.duration))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
         given = _Item.model_validate(event.get("item"))
         name, after = given.id or items.new_id("item"), event.get("previous_item_id")
         if name in self.narrator.items:
-            raise RequestError(f"there is an item {name!r} already")
-        if after is not None and after != next(reversed(self.narrator.items), None):
-            raise RequestError("previous_item_id: an item can only be put behind the last one")
+            raise RequestError(f"item.id: there is an item {name!r} already", param="item.id")
+        if after is not None and after != "root" and after not in self.narrator.items:
+            raise RequestError(
+                "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
+            )
+        line = await self._settle()
         for part in given.content:
             if part.type == "input_image":
-                (await self._settle()).show(part.image_url, once=True)
+                line.show(part.image_url, once=True)
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
             data = b"".join(_sound(part.audio) for part in sounds)
-            await self._said(name, Frame(from_pcm16(data), RATE))
+            await self._said(name, Frame(from_pcm16(data), RATE), after)
             return
-        text = " ".join(part.text for part in given.content if part.text)
-        if given.role == "user":
-            self._pending += [text] if text else []
-        elif given.role == "assistant":
-            (await self._settle()).history.agent(text, "")
-        else:
-            history = (await self._settle()).history
-            instructions = f"{history.system}\n{text}"
-            await self._check(instructions)
-            history.instruct(instructions)
-        content = [part.model_dump(include={"type", "text"}) for part in given.content]
-        await self._send(self.narrator.add(_message_item(name, given.role, content)))
+        content = [
+            part.model_dump(exclude_defaults=True, exclude={"audio", "image_url"}) for part in given.content
+        ]
+        await self._send(self.narrator.add(_message_item(name, given.role, content), after))
+        self._put(line, name, Message(given.role, given.text))
+
+    def _put(self, line: Line, name: str, message: Message) -> None:
+        """Put an item's words into the history at its place; the person's last ones wait for a response."""
+        if not message.content:
+            return
+        if name == self.narrator.last:
+            self._settle_pending(line)
+            if message.role == "user":
+                self._pending = (name, message.content)
+            else:
+                self._parts[name] = line.history.add(message)
+            return
+        names = list(self.narrator.items)
+        before = (self._found(line, one) for one in reversed(names[: names.index(name)]))
+        self._parts[name] = line.history.put(message, next((part[-1] for part in before if part), None))
+
+    def _settle_pending(self, line: Line) -> None:
+        """What the person wrote last was not the question: something comes behind it."""
+        if self._pending is not None:
+            name, text = self._pending
+            self._parts[name], self._pending = line.history.add(Message("user", text)), None
+
+    def _found(self, line: Line, name: str) -> list[Part]:
+        """Where in the history an item is; nowhere, if it has no words or waits for a response."""
+        narrator = self.narrator
+        if name in self._parts:
+            return [self._parts[name]]
+        if name in narrator.turns:
+            return line.replied(narrator.turns[name])
+        return line.said(narrator.questions[name]) if name in narrator.questions else []
+
+    async def _delete_item(self, event: dict[str, Any]) -> None:
+        name = event.get("item_id")
+        if not isinstance(name, str) or name not in self.narrator.items:
+            raise RequestError("item_id: no such item", code="item_not_found", param="item_id")
+        line = await self._settle()
+        if self._pending is not None and self._pending[0] == name:
+            self._pending = None
+        line.history.remove(self._found(line, name))
+        self._parts.pop(name, None)
+        self.narrator.remove(name)
+        await self._send([items.message("conversation.item.deleted", item_id=name)])
 
     async def _view(self, event: dict[str, Any]) -> None:
         """Our own: what the client's camera sees from now on, as a data URL, or null for nothing."""
@@ -189,16 +256,21 @@ class Wishes:
             raise RequestError(
                 "a response is being made; cancel it first", code="conversation_already_has_active_response"
             )
+        self._pool.check_voice(wanted.audio.output.voice_name)
         response = items.Response((wanted.output_modalities or [self.choices.modality])[0], wanted.metadata)
         line.voice.muted = response.modality == "text"
-        text = " ".join(self._pending)
-        self._pending.clear()
-        self.narrator.asked(line.ask(text, wanted.instructions), response)
+        name, text = self._pending or ("", "")
+        self._pending = None
+        turn = line.ask(text, wanted.instructions)
+        if name:
+            self.narrator.questions[name] = turn
+        self.narrator.asked(turn, response)
 
     async def _cancel(self, event: dict[str, Any]) -> None:
         turn = self.narrator.active
-        if turn is None or self.line is None:
-            raise RequestError("no response is being made", code="response_cancel_not_active")
+        named = event.get("response_id")
+        if turn is None or self.line is None or named not in (None, self.narrator.response(turn).id):
+            raise RequestError("no such response is being made", code="response_cancel_not_active")
         self.narrator.response(turn).cancelled = True
         self.line.cancel()
 
@@ -235,17 +307,19 @@ class Wishes:
         await self._send([items.message("conversation.item.retrieved", item=item)])
 
     _HANDLERS: ClassVar = {
-        "session.update": _update,
-        "input_audio_buffer.append": _append,
-        "input_audio_buffer.clear": _clear,
-        "input_audio_buffer.commit": _commit,
-        "conversation.item.create": _create_item,
-        "conversation.item.truncate": _truncate,
-        "conversation.item.retrieve": _retrieve,
-        "backchat.view": _view,
-        "response.create": _respond,
-        "response.cancel": _cancel,
+        "session.update": (_update, {"session"}),
+        "input_audio_buffer.append": (_append, {"audio"}),
+        "input_audio_buffer.clear": (_clear, set[str]()),
+        "input_audio_buffer.commit": (_commit, set[str]()),
+        "conversation.item.create": (_create_item, {"item", "previous_item_id"}),
+        "conversation.item.delete": (_delete_item, {"item_id"}),
+        "conversation.item.truncate": (_truncate, {"item_id", "content_index", "audio_end_ms"}),
+        "conversation.item.retrieve": (_retrieve, {"item_id"}),
+        "backchat.view": (_view, {"image_url"}),
+        "response.create": (_respond, {"response"}),
+        "response.cancel": (_cancel, {"response_id"}),
     }
+    """What does each event, and the fields that it has besides its type and id."""
 
 
 def _sound(text: Any) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.chunker import URGENT, Chunker
-from agent.errors import RequestError
+from agent.errors import ContextExceeded, RequestError
 from agent.llm import Delta, LanguageModel, Message
 from agent.llm.deltas import closed, deltas
 from agent.server.pool import Seat
@@ -65,7 +65,8 @@ async def write(
 
     Thoughts are apart; calls and stage directions stay: the text itself was asked for, not its sound.
 
-    Raises RequestError when the model cannot be sampled so, EngineFault when it fails.
+    Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
+    EngineFault when it fails.
     """
     llm: Any = _tuned(seat.engines.llm, config, sampling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
@@ -87,10 +88,13 @@ async def write(
             written.thought.append(delta.thought)
             yield delta
 
-    async with seat.bridge().stream(
-        "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
-    ) as stream:
-        yield kept(stream)
+    try:
+        async with seat.bridge().stream(
+            "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
+        ) as stream:
+            yield kept(stream)
+    except ContextExceeded as error:
+        raise RequestError(str(error), 400, "context_length_exceeded", param="messages") from error
 
 
 async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:

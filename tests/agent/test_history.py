@@ -128,3 +128,40 @@ def test_it_can_be_told_anew_who_it_is():
     history.instruct("a pirate")
     assert (history.system, history.messages()[0].content) == ("a pirate", "a pirate")
     assert len(history.messages()) == 2
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "put", "remove", "turn"]), st.integers(0, 99)), max_size=30)
+)
+def test_whatever_is_put_in_and_taken_out_the_rest_keeps_its_place(steps: list[tuple[str, int]]) -> None:
+    talk, parts, expected = history(), [], []
+    for number, (step, at) in enumerate(steps):
+        at %= len(expected) + 1
+        message = Message("user", f"{number}")
+        if step == "add":
+            parts.append(talk.add(message))
+            expected.append(message)
+        elif step == "put":
+            parts.insert(at, talk.put(message, parts[at - 1] if at else None))
+            expected.insert(at, message)
+        elif step == "remove" and at < len(parts):
+            talk.remove([parts.pop(at)])
+            del expected[at]
+        elif step == "turn":
+            talk.person(f"{number}")
+            parts += talk.newest
+            talk.agent("Yes.", "")
+            expected += [message, Message("assistant", "Yes.")]
+    assert talk.said() == expected
+
+
+def test_what_is_put_in_while_a_reply_is_heard_comes_behind_it() -> None:
+    talk = history()
+    talk.person("Count.")
+    talk.add(Message("user", "Thanks."))
+    talk.agent("One.", " Two.")
+    assert [m.content for m in talk.said()] == ["Count.", "One.", "Thanks."]
+    talk.person("More.")
+    talk.remove(talk.newest[-1:])
+    talk.agent("Two.", "")
+    assert [m.content for m in talk.said()] == ["Count.", "One.", "Thanks.", "More."]

@@ -1,0 +1,214 @@
+"""Each field that OpenAI publishes for a request is honoured, or refused by its name; none is dropped.
+
+The fields are read from the types of the stock client, so that a new one of theirs fails here until it is
+decided about.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import serving
+from openai.types import realtime
+from openai.types.audio import speech_create_params, transcription_create_params
+from openai.types.chat import chat_completion_stream_options_param, completion_create_params
+from openai.types.realtime import (
+    realtime_audio_config_input_param,
+    realtime_audio_config_output_param,
+    realtime_audio_input_turn_detection_param,
+    realtime_response_create_params_param,
+    realtime_session_create_request_param,
+)
+from pydantic import ValidationError
+
+import scripted
+from agent.config import load
+from agent.engines import Engines
+from agent.server.choices import Output, SemanticVad, ServerVad, Update, _Input
+from agent.server.fields import Fields, refusal
+from agent.server.pool import Pool
+from agent.server.speech import Speak, Transcribe
+from agent.server.text import Chat, _StreamOptions
+from agent.server.wishes import Wishes, _Wanted
+from agent.settings import Config
+
+HINTS = typing.get_type_hints
+ASKED = {"model": "backchat", "messages": [{"role": "user", "content": "Hi."}]}
+
+BODIES: list[tuple[type, type[Fields], dict[str, Any]]] = [
+    (completion_create_params.CompletionCreateParamsNonStreaming, Chat, ASKED),
+    (completion_create_params.CompletionCreateParamsStreaming, Chat, ASKED),
+    (chat_completion_stream_options_param.ChatCompletionStreamOptionsParam, _StreamOptions, {}),
+    (speech_create_params.SpeechCreateParams, Speak, {"input": "Hi."}),
+    (transcription_create_params.TranscriptionCreateParamsNonStreaming, Transcribe, {}),
+    (realtime_session_create_request_param.RealtimeSessionCreateRequestParam, Update, {"type": "realtime"}),
+    (realtime_audio_config_input_param.RealtimeAudioConfigInputParam, _Input, {}),
+    (realtime_audio_config_output_param.RealtimeAudioConfigOutputParam, Output, {}),
+    (realtime_audio_input_turn_detection_param.ServerVad, ServerVad, {}),
+    (realtime_audio_input_turn_detection_param.SemanticVad, SemanticVad, {}),
+    (realtime_response_create_params_param.RealtimeResponseCreateParamsParam, _Wanted, {}),
+]
+IN_THE_FORM = {"file"}
+"""Read apart from the other fields."""
+
+
+def names(published: type, ours: type[Fields]) -> Iterator[str]:
+    return (name for name in HINTS(published) if ours is not Transcribe or name not in IN_THE_FORM)
+
+
+@pytest.mark.parametrize(("published", "ours", "least"), BODIES, ids=lambda it: getattr(it, "__name__", ""))
+def test_every_published_field_is_decided_about(
+    published: type, ours: type[Fields], least: dict[str, Any]
+) -> None:
+    """One that we do not have takes only what asks for nothing, and is refused by its name otherwise."""
+    for name in names(published, ours):
+        decided = [name in ours.model_fields, name in ours.ELSEWHERE, name in ours.ABOUT]
+        assert decided.count(True) == 1, f"{ours.__name__}.{name}"
+        if name in ours.ELSEWHERE:
+            for value in ("something else", 0.123, {"what": "ever"}, ["x"]):
+                with pytest.raises(ValidationError) as wrong:
+                    ours.model_validate({**least, name: value})
+                error = refusal(wrong.value)
+                assert (error.status, error.param) == (400, name)
+                assert str(error).startswith(f"{name}: ")
+            for nothing in (*ours.ELSEWHERE[name], None):
+                ours.model_validate({**least, name: nothing})
+        elif type(None) in typing.get_args(HINTS(published)[name]) and name not in least:
+            ours.model_validate({**least, name: None})
+    assert set(ours.ELSEWHERE) | set(ours.ABOUT) <= set(HINTS(published)) | {"include"}
+
+
+@pytest.mark.parametrize(("published", "ours", "least"), BODIES, ids=lambda it: getattr(it, "__name__", ""))
+def test_and_so_is_one_that_nobody_has_published(
+    published: type, ours: type[Fields], least: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        ours.model_validate({**least, "top_secret": 1})
+    assert refusal(wrong.value).param == "top_secret"
+
+
+def test_every_event_of_a_realtime_client_is_known_with_its_fields() -> None:
+    """But for sound that is played by us, which is there over WebRTC alone."""
+    for event in typing.get_args(realtime.RealtimeClientEventParam):
+        hints = HINTS(event)
+        (kind,) = typing.get_args(hints["type"])
+        if kind == "output_audio_buffer.clear":
+            assert kind not in Wishes._HANDLERS
+            continue
+        _, fields = Wishes._HANDLERS[kind]
+        assert set(hints) == fields | {"type", "event_id"}, kind
+
+
+@dataclass
+class TunedLLM(scripted.ScriptedLLM):
+    """Notes how it was asked to sample."""
+
+    how: list[dict[str, Any]] = field(default_factory=list)
+
+    def tuned(self, **how: Any) -> TunedLLM:
+        self.how.append(how)
+        return self
+
+
+def served(main: Callable, *sets: str) -> TunedLLM:
+    """Run `main(client)` against a server; its language model."""
+    config: Config = load(None, [*serving.SETTINGS, "server.port=0", *sets])
+    llm = TunedLLM(["One two three."])
+    pool = Pool(config, [Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS())])
+
+    async def inside() -> None:
+        with anyio.fail_after(30):
+            async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as client:
+                await main(client)
+
+    anyio.run(inside, backend="asyncio")
+    return llm
+
+
+CHAT, SPEECH, WORDS = "/v1/chat/completions", "/v1/audio/speech", "/v1/audio/transcriptions"
+
+
+@pytest.mark.net
+def test_what_is_honoured_reaches_the_model() -> None:
+    """Sampling; without a seed a new one is drawn each time, whatever the server is set up with."""
+
+    async def main(client: httpx.AsyncClient) -> None:
+        for more in [
+            {},
+            {"temperature": 0.1, "top_p": 0.2, "stop": "x", "seed": 7, "max_tokens": 5},
+            {"temperature": None, "stop": ["x", "y"], "max_completion_tokens": 6, "n": None, "user": "me"},
+        ]:
+            reply = await client.post(CHAT, json={**ASKED, **more})
+            assert reply.status_code == 200, reply.text
+
+    told = [
+        {"max_tokens": None, "stop": (), "seed": None},
+        {"max_tokens": 5, "stop": ("x",), "seed": 7, "temperature": 0.1, "top_p": 0.2},
+        {"max_tokens": 6, "stop": ("x", "y"), "seed": None},
+    ]
+    assert served(main, "llm.seed=3").how == told
+
+
+@pytest.mark.net
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        (CHAT, {**ASKED, "tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        (CHAT, {**ASKED, "response_format": {"type": "json_object"}}, "response_format"),
+        (CHAT, {**ASKED, "logprobs": True}, "logprobs"),
+        (CHAT, {**ASKED, "n": 2}, "n"),
+        (CHAT, {**ASKED, "n": True}, "n"),
+        (CHAT, {**ASKED, "stop": ["x"] * 9}, "stop"),
+        (CHAT, {**ASKED, "stop": [""]}, "stop"),
+        (CHAT, {**ASKED, "stream_options": {"include_usage": True}}, "stream_options"),
+        (CHAT, {**ASKED, "messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages.0.name"),
+        (CHAT, {**ASKED, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        (CHAT, {**ASKED, "model": "gpt-4o"}, "model"),
+        ("/generate", {"prompt": "x", "n": 1}, "n"),
+        ("/generate", {"prompt": ""}, "prompt"),
+        (SPEECH, {"input": "x", "speed": 1.5}, "speed"),
+        (SPEECH, {"input": "x", "instructions": "Whisper."}, "instructions"),
+        (SPEECH, {"input": "x", "response_format": "aac"}, "response_format"),
+        (SPEECH, {"input": "x", "voice": {"id": "alloy"}}, "voice"),
+    ],
+)
+def test_what_is_not_is_refused_over_the_wire(path: str, body: dict[str, Any], param: str) -> None:
+    async def main(client: httpx.AsyncClient) -> None:
+        reply = await client.post(path, json=body)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (404 if param in _NAMES else 400, param)
+
+    served(main)
+
+
+_NAMES = ("model", "voice")
+"""Fields that name what is not here: 404."""
+
+
+@pytest.mark.net
+def test_the_form_of_a_transcription_is_no_exception() -> None:
+    async def main(client: httpx.AsyncClient) -> None:
+        async def asked(**form: Any) -> httpx.Response:
+            return await client.post(WORDS, files={"file": ("q.wav", serving.wav(0.2))}, data=form)
+
+        for form in ({}, {"language": "en"}, {"temperature": "0"}, {"response_format": "json", "prompt": ""}):
+            assert (await asked(**form)).json() == {"text": "What?"}, form
+        for name, value in [
+            ("prompt", "Names: Ada."),
+            ("language", "de"),
+            ("stream", "true"),
+            ("temperature", "0.5"),
+            ("response_format", "srt"),
+            ("timestamp_granularities[]", ["word"]),
+            ("include[]", ["logprobs"]),
+            ("speaker", "me"),
+        ]:
+            reply = await asked(**{name: value})
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, name.removesuffix("[]"))
+
+    served(main)
