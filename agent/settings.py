@@ -53,6 +53,9 @@ class LLMConfig(Section):
     """The numbers that `transformers` computes with; "auto" is bfloat16 on a CUDA card, else float32."""
     slots: int = Field(default=1, ge=1)
     """Conversations that one loaded model answers at once; `serve` takes `server.sessions`."""
+    thinking: bool = False
+    """Whether the model may think before it answers, where its template or its server lets that be chosen.
+    Thoughts are never spoken, and the answer waits for them; they count as `max_tokens`."""
     max_tokens: int = Field(default=400, ge=1)
     temperature: float = Field(default=0.6, ge=0.0)
     top_p: float = Field(default=0.9, gt=0.0, le=1.0)

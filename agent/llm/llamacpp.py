@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import Delta, Message
 from agent.llm.textstream import StopStrings
+from agent.text import marks
 
 _HALF = "\ufffd"
 """What llama.cpp writes in place of a character that is not whole yet."""
@@ -36,7 +37,8 @@ class LlamaCpp:
     and are not part of it. seed: a fixed one gives the same answer to the same messages; None is random.
     The repeat penalty sees the answer so far and nothing else: it punishes neither the person's own
     words nor the end-of-turn marks of the prompt. slots: conversations that may be answered at the same
-    time, each with a context and a prefix cache of its own; see `views`.
+    time, each with a context and a prefix cache of its own; see `views`. thinking: whether the model may
+    think first, for templates that ask.
 
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
     """
@@ -56,6 +58,7 @@ class LlamaCpp:
         stop: Sequence[str] = (),
         seed: int | None = 0,
         slots: int = 1,
+        thinking: bool = False,
     ) -> None:
         check_file(weights)
         self._key = secrets.token_hex(16)
@@ -67,6 +70,7 @@ class LlamaCpp:
         self._address: str = self._server.listening_address.removeprefix("http://")
         self.context: int = self._request("GET", "/props")["default_generation_settings"]["n_ctx"]
         """Tokens that prompt and answer may fill together: at most what the model was made for."""
+        self._template = marks.template(thinking)
         self._max_tokens = max_tokens
         self._seed = seed
         self._stop = tuple(s for s in stop if s)
@@ -78,17 +82,20 @@ class LlamaCpp:
             "repeat_penalty": repeat_penalty,
         }
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer to `messages`, one item a token; an item may be empty.
 
         Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
-        token, at a stop string, after `max_tokens`, or where the context is full. Raises ContextExceeded when
-        `messages` do not fit it, EngineFault when llama.cpp fails.
+        token but the marks of thoughts, channels and calls, at a stop string, after `max_tokens`, or where
+        the context is full. Raises ContextExceeded when `messages` do not fit it, EngineFault when llama.cpp
+        fails.
         """
         prompt = self._prompt(messages)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
+        if opened := marks.left_open(str(prompt[-1])):
+            yield Delta(opened, tokens=0)
         for index in range(self._max_tokens):
             try:
                 token = self._complete([*prompt, *ids], seed + index, index)
@@ -97,10 +104,13 @@ class LlamaCpp:
                     raise
                 break
             self.prompt_tokens = token["tokens_evaluated"] - len(ids)
-            if token["stop_type"] == "eos" or not token["content"]:
+            content = token["content"]
+            if token["stop_type"] == "eos" or not (content or token["tokens"]):
                 break
+            if not content and not marks.structures(content := self._detokenize(token["tokens"])):
+                break  # a control token has no content of its own
             ids += token["tokens"]
-            yield text.push(token["content"], token["tokens"])
+            yield text.push(content, token["tokens"])
             if text.stopped:
                 return
         if rest := text.rest():
@@ -181,10 +191,9 @@ class LlamaCpp:
                     content = secrets.token_hex(16)
                     plain[content] = ids
             contents.append(content)
-        rendered = self._post(
-            "/apply-template",
-            {"messages": [{"role": m.role, "content": c} for m, c in zip(messages, contents, strict=True)]},
-        )["prompt"]
+        said = [{"role": m.role, "content": c} for m, c in zip(messages, contents, strict=True)]
+        asked = {"messages": said, "chat_template_kwargs": self._template}
+        rendered = self._post("/apply-template", asked)["prompt"]
         prompt: list[str | int] = []
         for placeholder, ids in plain.items():
             before, _, rendered = rendered.partition(placeholder)

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.llm import Message
+from agent.llm import Delta, Message
 from agent.llm.llamacpp import as_error, check_file, gone, load_server
-from agent.llm.openai_answer import content, delta
+from agent.llm.openai_answer import TEMPLATE, content, delta
 from agent.llm.sse import Events
+from agent.text.marks import template
 
 BLOCK = 4096
 """Most bytes of an answer that are taken at once."""
@@ -51,6 +52,7 @@ class LlamaVision:
         stop: Sequence[str] = (),
         seed: int | None = 0,
         slots: int = 1,
+        thinking: bool = False,
     ) -> None:
         if not projector:
             raise ConfigError(
@@ -76,9 +78,10 @@ class LlamaVision:
             "stop": list(stop),
             "seed": -1 if seed is None else seed,
             "id_slot": 0,
+            TEMPLATE: template(thinking),
         }
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer to `messages` and their pictures, about one item a token; an item may be empty.
 
         Raises ContextExceeded when they do not fit the context, EngineFault when llama.cpp fails.
@@ -93,7 +96,8 @@ class LlamaVision:
                 for data in events.feed(part):
                     if data.strip() == "[DONE]":
                         return
-                    yield delta("llama.cpp", data)[0]
+                    added, _ = delta("llama.cpp", data)
+                    yield added if added.thought else added.text
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise gone(error) from error
         finally:

@@ -7,15 +7,19 @@ import json
 import re
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import Delta, Message
+from agent.text import marks
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 """Statuses that a second try may cure."""
 _SPENT = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes of a 429 that no waiting cures."""
+TEMPLATE = "chat_template_kwargs"
+"""The field of a request that vLLM, SGLang and llama.cpp give to the model's template."""
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 """Codes and types of an error that say that a conversation does not fit the model's context."""
 _SAID_TOO_LONG = re.compile(
@@ -51,24 +55,33 @@ def content(message: Message) -> str | list[dict[str, Any]]:
     return [*parts, {"type": "text", "text": message.content}]
 
 
-def delta(url: str, data: str) -> tuple[str, bool]:
-    """The text in one event of a stream, and whether it is the last that has any. Raises EngineFault."""
+def delta(url: str, data: str) -> tuple[Delta, bool]:
+    """What one event of a stream adds, and whether it is the last that does. Raises EngineFault."""
     answer = _object(url, data)
     if error := answer.get("error"):
         raise _too_long(url, answer, _message(answer)) or Passing(
             f"{url} failed in the middle: {_message({'error': error})}"
         )
     choice = _first_choice(answer)
-    text = _dict(choice.get("delta")).get("content")
-    return (text if isinstance(text, str) else ""), choice.get("finish_reason") is not None
+    return _written(_dict(choice.get("delta"))), choice.get("finish_reason") is not None
 
 
-def whole(url: str, data: str) -> str:
-    """The text of an answer from a server that does not stream. Raises EngineFault."""
-    text = _dict(_first_choice(_object(url, data)).get("message")).get("content")
-    if not isinstance(text, str):
+def whole(url: str, data: str) -> Delta:
+    """The answer of a server that does not stream. Raises EngineFault."""
+    message = _dict(_first_choice(_object(url, data)).get("message"))
+    found = _written(message)
+    if not (found.text or found.thought or isinstance(message.get("content"), str)):
         raise EngineFault(no_chat(url, "JSON without an answer"))
-    return text
+    thinks = marks.unopened(found.text)
+    return replace(found, text=f"{thinks}{found.text}") if thinks else found
+
+
+def _written(message: dict[str, Any]) -> Delta:
+    """Words and thoughts, which vLLM and others name one way and DeepSeek and llama.cpp another."""
+    text: Any = message.get("content")
+    thought: Any = message.get("reasoning_content") or message.get("reasoning")
+    found = Delta(text if isinstance(text, str) else "", thought if isinstance(thought, str) else "")
+    return replace(found, tokens=int(bool(found.text or found.thought)))
 
 
 def refusal(
@@ -85,7 +98,7 @@ def refusal(
     # First: it may name max_tokens, which is no fault of that field.
     if status in (400, 413, 422, 500) and (error := _too_long(url, answer, said)):
         return error
-    if status in (400, 422) and named in fields:
+    if status in (400, 422) and (named in fields or (named := _mentioned(said, fields))):
         return Refused(named)
     if status in (401, 403):
         return EngineFault(
@@ -111,6 +124,11 @@ def _too_long(url: str, answer: dict[str, Any], said: str) -> ContextExceeded | 
         tokens if isinstance(tokens, int) else None,
         context if isinstance(context, int) else None,
     )
+
+
+def _mentioned(said: str, fields: Collection[str]) -> str:
+    """A field that no server knows but those with templates; of others some name it only in their words."""
+    return TEMPLATE if TEMPLATE in fields and TEMPLATE in said else ""
 
 
 def no_chat(url: str, what: str) -> str:

@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.errors import ConfigError, ContextExceeded, EngineFault, EngineStalled
-from agent.llm import Message
-from agent.llm.openai_answer import Passing, Refused, content, delta, no_chat, refusal, whole
+from agent.llm import Delta, Message
+from agent.llm.openai_answer import TEMPLATE, Passing, Refused, content, delta, no_chat, refusal, whole
 from agent.llm.sse import Events
 from agent.llm.wire import Wire, WireError
+from agent.text.marks import template
 
 TICK = 0.1
 """Seconds of waiting between two empty items: how late a cancelled reply may let go of its request."""
@@ -26,7 +27,7 @@ BACKOFF = 0.5
 """Seconds before the first retry when the server names none; doubled for each further one."""
 LONGEST_BODY = 1 << 20
 """Bytes that are read of an answer that is no stream."""
-_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed")
+_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE)
 
 
 class OpenAI:
@@ -38,7 +39,7 @@ class OpenAI:
     the question to the first word, and between two words. retries: further tries when the server is
     busy or breaks off before the first word; after that nothing is asked again, so no word is said twice.
     max_tokens, temperature, top_p, stop, seed: sent as they are; one that the server says it does not take
-    is left out from then on (but `stop`).
+    is left out from then on (but `stop`). thinking: whether the model may think first, sent for its template.
 
     Several streams may run at once, each on a connection of its own. Raises ConfigError for a wrong address.
     """
@@ -61,6 +62,7 @@ class OpenAI:
         top_p: float = 0.9,
         stop: Sequence[str] = (),
         seed: int | None = 0,
+        thinking: bool = False,
     ) -> None:
         self._url = _checked(base_url)
         self._key = os.environ.get(api_key_env, "").strip()
@@ -71,6 +73,7 @@ class OpenAI:
         self._model = model
         fields = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
         self._fields: dict[str, Any] = {"model": model or "default", "stream": True, **fields}
+        self._fields[TEMPLATE] = template(thinking)
         if stop:
             self._fields["stop"] = list(stop)
         if seed is not None:
@@ -81,7 +84,7 @@ class OpenAI:
         """Connect once, so that a wrong address shows at the start. Raises EngineFault."""
         self._idle.append(self._dial())
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer as the server sends it; an item may be empty, and is while nothing comes.
 
         Closing the iterator closes the connection, which is how a server learns to stop. Raises
@@ -93,9 +96,9 @@ class OpenAI:
         deadline, tries, spoke = time.monotonic() + self._first_wait, 0, False
         while True:
             try:
-                for text in self._ask(said, deadline):
-                    spoke = spoke or bool(text)
-                    yield text
+                for item in self._ask(said, deadline):
+                    spoke = spoke or bool(item.text if isinstance(item, Delta) else item)
+                    yield item
                 return
             except Refused as refused:
                 self._leave_out(refused.field)
@@ -126,7 +129,7 @@ class OpenAI:
         while self._idle:
             self._idle.pop().close()
 
-    def _ask(self, messages: list[dict[str, Any]], deadline: float) -> Iterator[str]:
+    def _ask(self, messages: list[dict[str, Any]], deadline: float) -> Iterator[str | Delta]:
         """One request and its answer. deadline: when the first word must be there (monotonic, s).
 
         Raises as `stream` does, and Passing and Refused where another request may help.
@@ -142,7 +145,8 @@ class OpenAI:
             if "text/event-stream" in headers.get("content-type", ""):
                 yield from self._words(wire, deadline)
             else:
-                yield whole(self._url, (yield from self._body(wire, deadline)))
+                answer = whole(self._url, (yield from self._body(wire, deadline)))
+                yield answer if answer.thought else answer.text
             whole_answer = wire.reusable()
         finally:
             if whole_answer:
@@ -150,7 +154,7 @@ class OpenAI:
             else:
                 wire.close()
 
-    def _words(self, wire: Wire, deadline: float) -> Iterator[str]:
+    def _words(self, wire: Wire, deadline: float) -> Iterator[str | Delta]:
         """The texts of an event stream, up to its end."""
         events, finished = Events(), False
         while True:
@@ -165,9 +169,9 @@ class OpenAI:
                 if data.strip() == "[DONE]":
                     finished = True
                     continue
-                text, last = delta(self._url, self._masked(data))
+                added, last = delta(self._url, self._masked(data))
                 finished = finished or last
-                yield text  # also an empty one: a model that thinks unheard must be easy to stop
+                yield added if added.thought else added.text  # also an empty one: it must be easy to stop
             if part is None and not finished:
                 raise Passing(f"{self._url} ended its answer in the middle; ask again")
             if part is None:

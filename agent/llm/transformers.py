@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import Delta, Message
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.kvcache import Memory
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
+from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Transformers:
         stop: Sequence[str] = (),
         seed: int | None = 0,
         slots: int = 1,
+        thinking: bool = False,
     ) -> None:
         require("torch", "transformers")
         torch = torch_library.library("torch")
@@ -70,6 +72,7 @@ class Transformers:
         except ValueError as error:
             raise ModelError(f"{weights}: its tokenizer cannot be streamed: {error}; take another") from error
         self._added: dict[int, Any] = self._tokenizer.added_tokens_decoder
+        self._template = template(thinking)
         self._ends = self._end_tokens()
         self._memory = Memory(self._model.config)
         self.context: int = min(
@@ -98,7 +101,7 @@ class Transformers:
         """Read a few words, so that the first turn does not pay for torch's first steps."""
         self.prefill([Message("user", "Hello.")])
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer to `messages`, one item a token; an item may be empty.
 
         Each pull evaluates one token. The answer ends at the model's end of turn, at any other control
@@ -110,6 +113,8 @@ class Transformers:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
+        if opened := left_open(self._tokenizer.decode(prompt[-LAST:])):
+            yield Delta(opened, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
             token = sampler.choose(self._read(prompt + answer), answer)
             if token in self._ends:
@@ -232,7 +237,7 @@ class Transformers:
             [{"role": role, "content": content} for role, content in said],
             tokenize=False,
             add_generation_prompt=answer,
-            enable_thinking=False,  # to those templates that ask: nobody should hear it think
+            **self._template,
         )
 
     def _bytes_of(self, token: int) -> bytes:
@@ -241,8 +246,10 @@ class Transformers:
         return self._token_bytes(self._tokenizer.convert_ids_to_tokens(token) or "")
 
     def _end_tokens(self) -> frozenset[int]:
-        """What ends an answer: any control token, what the model names, what its template puts there."""
-        ends = {token for token, added in self._added.items() if added.special}
+        """What ends an answer: a control token that is no mark inside it, what the model names, what its
+        template puts there.
+        """
+        ends = {n for n, token in self._added.items() if token.special and not structures(token.content)}
         for source in (self._model.generation_config, self._model.config, self._tokenizer):
             found: Any = getattr(source, "eos_token_id", None)  # a number, several, or none
             ends.update([found] if isinstance(found, int) else found or [])

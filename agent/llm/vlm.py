@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import Delta, Message
 from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
+from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class VisionLanguage:
         stop: Sequence[str] = (),
         seed: int | None = 0,
         slots: int = 1,
+        thinking: bool = False,
     ) -> None:
         require("torch", "transformers")
         torch = torch_library.library("torch")
@@ -70,6 +72,7 @@ class VisionLanguage:
         self.context = context
         """Tokens that prompt and answer may fill together, pictures included."""
         self._max_tokens = max_tokens
+        self._template = template(thinking)
         self._stop = tuple(stop)
         self._sampling: dict[str, Any] = {
             "temperature": temperature,
@@ -91,7 +94,7 @@ class VisionLanguage:
         """Whether what lies at `weights` may be a model that sees: it says how to prepare a picture."""
         return any((weights / f"{name}_config.json").is_file() for name in ("preprocessor", "processor"))
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer to `messages` and their pictures, one item a token; an item may be empty.
 
         Ends and raises as `agent.llm.transformers.Transformers.stream` does.
@@ -103,6 +106,8 @@ class VisionLanguage:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
+        if opened := left_open(self._tokenizer.decode(inputs["input_ids"][0][-LAST:])):
+            yield Delta(opened, tokens=0)
         for scores in self._steps(inputs, answer):
             token = sampler.choose(scores, answer)
             if token in self._ends:
@@ -187,6 +192,7 @@ class VisionLanguage:
             return_dict=True,
             return_tensors="pt",
             add_generation_prompt=True,
+            **self._template,
         )
         return dict(made.to(self._device, dtype=self._model.dtype))
 
@@ -206,7 +212,7 @@ class VisionLanguage:
 
     def _end_tokens(self) -> frozenset[int]:
         """What ends an answer: any control token, also those that stand for pictures, and what is named."""
-        ends = {token for token, added in self._added.items() if added.special}
+        ends = {n for n, token in self._added.items() if token.special and not structures(token.content)}
         for source in (self._model.generation_config, self._model.config, self._tokenizer):
             found: Any = getattr(source, "eos_token_id", None)  # a number, several, or none
             ends.update([found] if isinstance(found, int) else found or [])

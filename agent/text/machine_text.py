@@ -132,7 +132,9 @@ class MachineText:
             return True
         mark = marks.headed(self._header, self._held[: found.start()])
         if mark.kind == "machine" and self._last and "channel" not in self._header:
-            mark = marks.LAST  # who answers in somebody else's name has ended, whatever is made up after that
+            mark = (
+                marks.OTHERS
+            )  # who answers in somebody else's name has ended, whatever is made up after that
         self._header = ""
         self._enter(mark, self._take(found.end()))
         return True

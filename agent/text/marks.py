@@ -14,6 +14,8 @@ Kind = Literal["text", "thought", "machine"]
 """For the person; what the model says to itself; what it writes for a program, or in another's name."""
 Effect = Literal["drop", "open", "channel", "role"]
 
+LAST = 16
+"""Tokens at the end of a prompt in which the mark of an open thought stands."""
 LONGEST = 120
 """Characters that a mark, or a header, may have."""
 
@@ -31,7 +33,7 @@ class Mark:
 
 
 DROP = Mark("drop")
-LAST = Mark("open", "machine", re.compile(r"(?!)"))
+OTHERS = Mark("open", "machine", re.compile(r"(?!)"))
 """Nothing that follows is for the person."""
 TURN = (
     r"(?=<\|(?:im_start|start_header_id|start_of_role|start|turn|im_user|im_assistant|im_system)\|?>"
@@ -95,6 +97,7 @@ _TAG_BEGUN = re.compile(r"<(/?)([A-Za-z_][\w:]*)?([\s=][^<>\n]*|/)?\Z")
 _GEMMA_END = re.compile(r"<[a-z_]+\|>")
 _SPECIAL = re.compile(r"<[|｜](/?)([^\s<>|｜]{1,60})([|｜]?)>")
 _SPECIAL_BEGUN = re.compile(r"<[|｜][^\s<>|｜]{0,60}[|｜]?\Z")
+_LAST_MARK = re.compile(r"(<[^<>\s]{1,60}>|\[[A-Z]{1,20}\]|◁[a-z]{1,20}▷)\s*\Z")
 _BRACKET = {
     "[THINK]": Mark("open", "thought", re.compile(rf"\[/THINK\]|(?={OVER})")),
     "[THOUGHT]": Mark("open", "thought", re.compile(rf"\[/THOUGHT\]|(?={OVER})")),
@@ -143,6 +146,26 @@ def structures(token: str) -> bool:
     ends = "|".join(end for _, end in _SPECIAL_ENDS.values()).split("|")
     harmony = {"channel", "message", "constrain", "start"}
     return found[1].effect == "open" or name in harmony or name in ends or token in ("[/THINK]", "</think>")
+
+
+def template(thinking: bool) -> dict[str, bool]:
+    """What chat templates are told: Qwen's and Gemma's by one name, DeepSeek's and Granite's by another."""
+    return {"enable_thinking": thinking, "thinking": thinking}
+
+
+def left_open(prompt: str) -> str:
+    """The mark of a thought with which a rendered `prompt` ends: the answer begins inside it; or ""."""
+    found = _LAST_MARK.search(prompt)
+    if found is None:
+        return ""
+    mark = at_start(found[1], done=True)
+    thought = isinstance(mark, tuple) and mark[0] == len(found[1]) and mark[1].kind == "thought"
+    return found[1] if thought else ""
+
+
+def unopened(text: str) -> str:
+    """The mark that the prompt must have held, where a whole answer ends a thought it never began; or ""."""
+    return "<think>" if "</think>" in text and "<think>" not in text.partition("</think>")[0] else ""
 
 
 def header(opening: str) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from agent.context import ContextWindow
 from agent.engines import Engines, load_one
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, EngineStalled, ModelError
 from agent.llm import Message
+from agent.llm.deltas import deltas
 from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.sse import LONGEST, Events
@@ -106,6 +107,7 @@ def test_the_request_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch)
         "top_p": 0.9,
         "stop": ["x"],
         "seed": 3,
+        "chat_template_kwargs": {"enable_thinking": False, "thinking": False},
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
     }
 
@@ -223,14 +225,57 @@ def test_a_field_that_the_server_does_not_take_is_left_out() -> None:
         }
         return error("400 Bad Request", json.dumps(body))
 
-    with scripted(refused("max_tokens"), refused("temperature"), answer("Fine.")) as server:
+    unnamed = error("400 Bad Request", '{"error": {"message": "Unrecognized: chat_template_kwargs"}}')
+    with scripted(refused("max_tokens"), refused("temperature"), unnamed, answer("Fine.")) as server:
         engine = model(server.url, retries=0)
         assert [said(engine), said(engine)] == ["Fine.", "Fine."]
-        assert len(server.seen) == 4
+        assert len(server.seen) == 5
         kept = {"model", "stream", "top_p", "seed", "messages", "max_completion_tokens"}
         assert server.seen[-1][2].keys() == kept
     with scripted(refused("messages")) as server, pytest.raises(EngineFault, match="does not take"):
         said(model(server.url))
+
+
+def thinks(**fields: str) -> bytes:
+    return chunked(b'data: {"choices": [{"delta": %s}]}\n\n' % json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_what_a_server_knows_to_be_a_thought_is_apart(name: str) -> None:
+    script = [
+        head(),
+        thinks(**{name: "They greet me."}),
+        thinks(content="\n\nHello."),
+        chunked(DONE),
+        b"0\r\n\r\n",
+    ]
+    with scripted(script) as server:
+        parts = list(deltas(model(server.url).stream([Message("user", "Hi.")])))
+    assert "".join(part.text for part in parts) == "Hello."
+    assert "".join(part.thought for part in parts) == "They greet me."
+    assert sum(part.tokens for part in parts) == 2
+
+
+def test_half_a_character_in_each_of_two_events_is_one() -> None:
+    script = [
+        head(),
+        thinks(content="Hi \ud83d"),
+        thinks(content="\ude00 and \ud83d"),
+        chunked(DONE),
+        b"0\r\n\r\n",
+    ]
+    with scripted(script) as server:
+        parts = list(deltas(model(server.url).stream([Message("user", "Hi.")])))
+    assert "".join(part.text for part in parts) == "Hi \U0001f600 and \ufffd"
+
+
+def test_a_whole_answer_that_begins_in_a_thought() -> None:
+    body = {"choices": [{"message": {"content": "They greet me.</think>\n\nHello."}}]}
+    with scripted(
+        [head(kind="application/json"), chunked(json.dumps(body).encode()), b"0\r\n\r\n"]
+    ) as server:
+        parts = list(deltas(model(server.url).stream([Message("user", "Hi.")])))
+    assert "".join(part.text for part in parts) == "Hello."
 
 
 # --- errors -----------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_chat_model import ALTERNATING, save_model
+from tiny_chat_model import ALTERNATING, CHATML, save_model
 
 from agent import engines, models
 from agent.config import load
 from agent.errors import EngineFault, ModelError
 from agent.llm import Message
+from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers, alternating
 
 torch = pytest.importorskip("torch")
@@ -220,6 +221,25 @@ def test_the_template_says_what_ends_an_answer(tmp_path: Path) -> None:
     model = Transformers(folder, **GREEDY)
     assert encoded(model, "<|im_end|>")[0] in model._ends
     assert encoded(model, "a")[0] not in model._ends
+
+
+def test_a_thought_that_the_prompt_opens_is_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = CHATML + "{% if add_generation_prompt %}<think>{{ '\\n' }}{% endif %}"
+    model = Transformers(save_model(tmp_path, "Llama", template), **GREEDY)
+    forced(monkeypatch, model, encoded(model, "hm</think>yes<|im_end|>"))
+    parts = list(deltas(model.stream(FIRST)))
+    assert ("".join(p.thought for p in parts), "".join(p.text for p in parts)) == ("hm", "yes")
+
+
+def test_templates_are_asked_not_to_think(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = CHATML + "{% if add_generation_prompt and enable_thinking %}<think>{% endif %}"
+    folder = save_model(tmp_path, "Llama", template)
+    for thinking, thought in ((False, ""), (True, "yes")):
+        model = Transformers(folder, **GREEDY, thinking=thinking)
+        forced(monkeypatch, model, encoded(model, "yes<|im_end|>"))
+        assert "".join(p.thought for p in deltas(model.stream(FIRST), spoken=False)) == thought
 
 
 def test_max_tokens_ends_the_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
