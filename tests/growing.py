@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import anyio
@@ -59,6 +60,7 @@ class Scripted(LlamaCpp):
         self.answers = dict(TURNS)
         self.read, self.ahead = list[int](), list[int]()
         self._cache: list[int] = []
+        self._opening = self._tokens("<|im_start|>assistant\n", special=True)
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         prompt = self._taken(messages, self.read)
@@ -70,15 +72,17 @@ class Scripted(LlamaCpp):
         self._cache = self._taken(messages, self.ahead)
 
     def _taken(self, messages: Sequence[Message], read: list[int]) -> list[int]:
-        prompt = [
-            token
-            for part in self._prompt(messages)
-            for token in ([part] if isinstance(part, int) else self._tokens(part, special=True))
-        ]
+        prompt = [token for message in messages for token in self._ids(message.role, message.content)]
+        prompt += self._opening
         if len(prompt) >= self.context:
             raise ContextExceeded.of(len(prompt), self.context)
         read.append(len(prompt) - shared(prompt, self._cache))
         return prompt
+
+    @lru_cache(maxsize=500)  # noqa: B019  it lives as long as the test
+    def _ids(self, role: str, content: str) -> list[int]:
+        """A message in the model's own template, ChatML."""
+        return self._tokens(f"<|im_start|>{role}\n{content}<|im_end|>\n", special=True)
 
 
 class Quick(scripted.ScriptedTTS):

@@ -9,7 +9,7 @@ import pytest
 import growing
 from agent import models
 
-TURNS = 100
+TURNS = 150
 
 
 @pytest.mark.model
