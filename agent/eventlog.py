@@ -6,7 +6,8 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -20,19 +21,55 @@ from agent.events import Event
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all. Raises BackchatError when it cannot be written."""
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".backchat-", dir=path.parent) as folder:
             whole = Path(folder) / path.name
             whole.write_text(text, encoding="utf-8")
             os.replace(whole, path)
-    except OSError as error:
-        raise BackchatError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def write_events(path: Path, events: Iterable[Event]) -> None:
     """Write one JSON object a line, as `agent.events.as_dict` gives it. Raises as `write_text` does."""
-    write_text(path, "".join(json.dumps(ev.as_dict(e), ensure_ascii=False) + "\n" for e in events))
+    write_text(path, "".join(map(_line, events)))
+
+
+class Journal:
+    """A file that gets each event as it happens, in the form of `write_events`; a watcher, and a context.
+
+    Each line is in the system's hands at once, whatever becomes of this process. Raises BackchatError when
+    it cannot be written, on creation or later.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb", buffering=0)
+
+    def watch(self, event: Event) -> None:
+        """Write it down."""
+        with _writing(self._path):
+            self._file.write(_line(event).encode())
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _line(event: Event) -> str:
+    return json.dumps(ev.as_dict(event), ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    """Turns what the disk refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise BackchatError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 # An event's name comes from its type alone, so an instance without fields will do.

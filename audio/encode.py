@@ -54,7 +54,7 @@ class Encoder:
         self._sink = _Sink()
         self._file: Any = None
         self._tagged = kind == "mp3"
-        self._header = _wav_header(rate) if kind == "wav" else b""
+        self._header = wav_header(rate) if kind == "wav" else b""
         coded = _coded_rate(rate) if kind == "opus" else rate
         self._resampler = Resampler(rate, coded) if coded != rate else None
         if kind not in ("wav", "pcm"):
@@ -135,9 +135,11 @@ def from_pcm16(data: bytes) -> Samples:
     return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.float32) / 32768.0
 
 
-def _wav_header(rate: int) -> bytes:
-    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE") + layout + struct.pack("<4sI", b"data", _UNKNOWN)
+def wav_header(rate: int, channels: int = 1, length: int | None = None) -> bytes:
+    """What stands before the samples of a 16-bit WAV, `length` bytes; without one, that none is known."""
+    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
+    size, whole = (_UNKNOWN, _UNKNOWN) if length is None else (length, length + 36)
+    return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + layout + struct.pack("<4sI", b"data", size)
 
 
 class _Sink(io.RawIOBase):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
+import functools
 import io
 import os
 import secrets
-import tempfile
 import wave
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +16,8 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from audio.decode import BLOCK, Sound, opened
-from audio.encode import ENDINGS, whole
+from audio.decode import Sound, opened
+from audio.encode import ENDINGS, wav_header, whole
 from audio.errors import AudioFileError
 from audio.frame import Frame, Samples
 from audio.mix import weights
@@ -109,10 +108,10 @@ class Recorder:
 
     Frames carry their time; second 0 of the session is the first sample, gaps are silence, and where
     frames of one channel overlap the later call wins. Frames within 2 ms of each other's end are joined
-    without a seam, so a resampled stream stays smooth. Both channels wait in nameless temporary files
-    beside `path`, on the disk and not in memory; `close` makes the WAV from them. Until then there is
-    nothing at `path`, and a process that dies leaves nothing behind. What does not fit a WAV's 4 GB,
-    12 hours at 24 kHz, is not kept. Not for use from two threads at once.
+    without a seam, so a resampled stream stays smooth. It is written as it goes: a process that dies leaves
+    all but the last 40 ms, under a header that gives no length, which is read to the end; `close` fills the
+    length in. A file that was there is overwritten. What does not fit a WAV's 4 GB, 12 hours at 24 kHz, is
+    not kept. Not for use from two threads at once.
 
     Raises AudioFileError when the place cannot be written: on creation, or whenever the disk fails.
     """
@@ -121,11 +120,12 @@ class Recorder:
         self._path, self._rate = path, rate
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            self._left = _Channel(path.parent, rate)
-            self._right = _Channel(path.parent, rate)
-        self._closed = False
+            # Unbuffered: what was written is in the system's hands, whatever becomes of this process.
+            self._file: IO[bytes] = path.open("w+b", buffering=0)
+            self._file.write(wav_header(rate, 2))
+        self._begin = self._file.tell()
+        self._left = _Channel(rate, functools.partial(self._put, 0))
+        self._right = _Channel(rate, functools.partial(self._put, 1))
 
     def person(self, frame: Frame) -> None:
         """Record what the person said, at any sample rate. ValueError for NaN or infinity."""
@@ -138,18 +138,33 @@ class Recorder:
             self._right.add(frame)
 
     def close(self) -> None:
-        """Put the WAV in place, as long as the longer channel. A second call does nothing."""
-        if self._closed:
+        """Write the rest and the length, that of the longer channel. A second call does nothing."""
+        if self._file.closed:
             return
-        self._closed = True
-        with _writing(self._path), self._left, self._right, _replacing(self._path) as part:
-            ends = self._left.finish(), self._right.finish()
-            _write_pcm(part, self._both(max(ends)), channels=2, rate=self._rate)
+        with _writing(self._path), self._file:
+            try:
+                self._left.finish()
+                self._right.finish()
+            finally:
+                length = self._file.seek(0, os.SEEK_END) - self._begin
+                self._file.seek(0)
+                self._file.write(wav_header(self._rate, 2, length))
 
-    def _both(self, length: int) -> Iterator[npt.NDArray[np.int16]]:
-        for start in range(0, length, BLOCK):
-            count = min(BLOCK, length - start)
-            yield np.stack([self._left.read(start, count), self._right.read(start, count)], axis=1)
+    def _put(self, channel: int, start: int, samples: Samples) -> None:
+        """Write a channel's samples from sample frame `start` on, beside what the other one has there."""
+        before_zero, room = max(0, -start), max(0, _LARGEST_WAV // 4 - start)
+        kept = _pcm(samples[before_zero:room])
+        place = self._begin + 4 * max(0, start)
+        self._file.seek(place)
+        there = self._file.read(4 * len(kept))
+        both = (
+            np.frombuffer(there[: len(there) & ~3].ljust(4 * len(kept), b"\0"), "<i2").reshape(-1, 2).copy()
+        )
+        both[:, channel] = kept
+        self._file.seek(place)
+        rest = memoryview(both.tobytes())
+        while rest:  # a disk that is nearly full takes a part, and only then says why
+            rest = rest[self._file.write(rest) :]
 
     def __enter__(self) -> Recorder:
         return self
@@ -161,22 +176,20 @@ class Recorder:
 
 
 class _Channel:
-    """One mono 16-bit track in a nameless file that starts at second 0; what was not written is silence."""
+    """One mono track that begins at second 0: at which sample what comes is to be put."""
 
-    def __init__(self, folder: Path, rate: int) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 16)  # noqa: SIM115
-        self._rate = rate
+    def __init__(self, rate: int, put: Callable[[int, Samples], None]) -> None:
+        self._rate, self._put = rate, put
         self._resampler: Resampler | None = None
         self._run_end = 0.0
         self._position = 0
-        self._end = 0
 
     def add(self, frame: Frame) -> None:
         _refuse_nan(frame.samples)  # before the resampler takes it in and smears it
         resampler = self._resampler
         follows = abs(frame.time - self._run_end) <= _SAME_RUN
         if resampler is None or resampler.source != frame.rate or not follows:
-            self._end_run()
+            self.finish()
             resampler = self._resampler = Resampler(frame.rate, self._rate)
             self._position = round(frame.time * self._rate)
             self._run_end = frame.time
@@ -184,37 +197,15 @@ class _Channel:
         self._run_end += frame.duration
         self._write(resampler.feed(frame.samples))
 
-    def _end_run(self) -> None:
+    def finish(self) -> None:
+        """Write what the resampler still holds."""
         if self._resampler is not None:
             self._write(self._resampler.finish())
             self._resampler = None
 
     def _write(self, samples: Samples) -> None:
-        start, self._position = self._position, self._position + len(samples)
-        before_zero = max(0, -start)
-        room = max(0, _LARGEST_WAV // 4 - start)
-        kept = _pcm(samples[before_zero:room])
-        if len(kept):
-            self._file.seek(2 * max(0, start))
-            self._file.write(kept.tobytes())
-            self._end = max(self._end, max(0, start) + len(kept))
-
-    def finish(self) -> int:
-        """Write what the resampler still holds; the channel's length in samples."""
-        self._end_run()
-        return self._end
-
-    def read(self, start: int, count: int) -> npt.NDArray[np.int16]:
-        """`count` samples from `start`, silence where there are none."""
-        self._file.seek(2 * start)
-        data = self._file.read(2 * count)
-        return np.frombuffer(data.ljust(2 * count, b"\0"), dtype="<i2").astype(np.int16)
-
-    def __enter__(self) -> _Channel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._put(self._position, samples)
+        self._position += len(samples)
 
 
 def _refuse_nan(samples: Samples) -> None:

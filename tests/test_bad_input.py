@@ -188,6 +188,16 @@ def test_a_folder_that_is_named_as_a_sound_file_is_one_line(tmp_path: Path, word
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["conversation.wav", "events.jsonl"])
+def test_a_recorded_conversation_is_never_overwritten(tmp_path: Path, name: str):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / name).write_bytes(b"precious")
+    ended = backchat("talk", "--record", "kept", folder=tmp_path)
+    one_line(ended, 2, f"kept: holds a recording ({name}); name another folder, or move it away")
+    assert (tmp_path / "kept" / name).read_bytes() == b"precious"
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
 @pytest.mark.parametrize("out", ["file", "file/below", "/proc/nowhere"])
 def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, out: str):
     (tmp_path / "file").write_text("precious")

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from agent.eventlog import read_events
 from agent.models import resolve
+from audio.files import read_channels
 from live_talk import DEMO, PATIENCE, ROOT, TALK, events, named, talking, until_it_speaks
 
 pytestmark = [pytest.mark.device, pytest.mark.model]
@@ -76,6 +78,28 @@ def quiet_stretches(samples: np.ndarray, rate: int) -> list[float]:
     blocks = samples[: len(samples) - len(samples) % step].reshape(-1, step)
     loud = np.flatnonzero(np.sqrt((blocks**2).mean(axis=1)) > 10 ** (-50 / 20))
     return [0.02 * (gap - 1) for gap in np.diff(loud) if gap > 1]
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_conversation_that_is_ended_from_outside_is_kept(sound_card, tmp_path: Path, how: str):
+    """A closed terminal, a system that shuts down, a crash: both voices and the events are there."""
+    folder = tmp_path / "kept"
+    number = getattr(signal, how)
+    with talking(sound_card, "--record", folder) as talk:
+        talk.wait_for("listening")
+        time.sleep(2.0)
+        sound_card.play(DEMO / "question.wav").wait()
+        talk.process.send_signal(number)
+        code = talk.process.wait(timeout=PATIENCE)
+    assert code == (-number if how == "SIGKILL" else 128 + number)
+    person, agent = read_channels(folder / "conversation.wav")
+    assert person.duration > 2.0
+    assert len(agent.samples) == len(person.samples)
+    assert loudest(person.samples, person.rate, 0, person.duration) > -40
+    kinds = {type(event).__name__ for event in read_events(folder / "events.jsonl")}
+    assert {"SessionStarted", "SpeechStarted"} <= kinds
+    left = {path.name for path in folder.iterdir()} - {"timeline.png"}
+    assert left == {"conversation.wav", "events.jsonl"} | (set() if how == "SIGKILL" else {"transcript.md"})
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(sound_card, tmp_path: Path):

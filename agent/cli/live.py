@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
     from agent.engines import Engines
+    from agent.eventlog import Journal
     from agent.events import Event, Watcher
     from agent.settings import Config
     from audio.files import Recorder
@@ -52,15 +53,16 @@ def talk(
     """
     from agent import engines, models
     from agent.bridge import run_real
-    from agent.cli.outputs import check_folder, write_all
+    from agent.cli.outputs import check_new, write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
+    from agent.eventlog import Journal
     from audio.files import Recorder
     from audio.portaudio import check_devices
 
     config = configured(**options)
     if record is not None:
-        check_folder("--record", record)
+        check_new("--record", record)
     check_devices(microphone, speaker)
     shows = Shows(image, camera, screen)
     with models.progress_bar() as progress:
@@ -70,7 +72,8 @@ def talk(
         tape = None
         if record is not None:
             stack.callback(lambda: write_all(record, tape.seen) if tape else None)
-            tape = Tape(stack.enter_context(Recorder(record / "conversation.wav")))
+            recorder = stack.enter_context(Recorder(record / "conversation.wav"))
+            tape = Tape(recorder, stack.enter_context(Journal(record / "events.jsonl")))
         stack.enter_context(view)
         stack.enter_context(shows)
         run_real(_talk, loaded, config, microphone, speaker, view, tape, shows)
@@ -99,7 +102,7 @@ async def _talk(
             if tap:
                 tap(frame)
 
-    watchers = [view.watch, *([tape.seen.append] if tape else [])]
+    watchers = [view.watch, *([tape.watch] if tape else [])]
     playback = Playback(tap=played)
     session = Session(loaded, config, bridge, playback, watchers)
     shows.to(session)
@@ -128,13 +131,18 @@ async def _cleaned(
 
 
 class Tape:
-    """Keeps a live conversation: both voices in one file, and the events."""
+    """Keeps a live conversation while it goes on: both voices in one file, and the events in another."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, journal: Journal) -> None:
         self.played: deque[Frame] = deque()
         """What the speaker was given; filled from the sound card's thread, emptied by `recording`."""
         self.seen: list[Event] = []
-        self._recorder = recorder
+        self._recorder, self._journal = recorder, journal
+
+    def watch(self, event: Event) -> None:
+        """Keep an event."""
+        self.seen.append(event)
+        self._journal.watch(event)
 
     async def recording(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while they and what was played meanwhile are written down."""

@@ -21,6 +21,16 @@ def check_folder(option: str, folder: Path) -> None:
         raise AudioFileError(f"{folder}: {option} names a folder for conversation.wav; leave {ending} out")
 
 
+def check_new(option: str, folder: Path) -> None:
+    """As `check_folder`, and refuse a folder with a recording: a live conversation cannot be repeated."""
+    check_folder(option, folder)
+    for name in ("conversation.wav", "events.jsonl"):
+        if (folder / name).exists():
+            raise AudioFileError(
+                f"{folder}: holds a recording ({name}); name another folder, or move it away"
+            )
+
+
 def write_all(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> None:
     """Write events, transcript and picture beside `conversation.wav`, and print where the time went."""
     written = write_files(folder, seen, picture=picture)

@@ -261,3 +261,16 @@ def test_a_missing_or_binary_file_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BackchatError, match="cannot be written"):
         eventlog.write_events(tmp_path / "file" / "events.jsonl", [])
+
+
+def test_a_journal_has_each_event_as_soon_as_it_happens(tmp_path: Path):
+    path = tmp_path / "new" / "events.jsonl"
+    with eventlog.Journal(path) as journal:
+        for count, event in enumerate(EVENTS, 1):
+            journal.watch(event)
+            assert eventlog.read_events(path) == EVENTS[:count]
+    eventlog.write_events(tmp_path / "whole.jsonl", EVENTS)
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    (tmp_path / "file").touch()
+    with pytest.raises(BackchatError, match="cannot be written"):
+        eventlog.Journal(tmp_path / "file" / "events.jsonl")

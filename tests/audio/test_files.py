@@ -6,6 +6,8 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +183,6 @@ def test_recorder_keeps_both_channels_aligned(tmp_path: Path, left: int, right: 
             recorder.person(frame)
         for frame in in_blocks(click(right, 0.25, 1.0), right, 1.25, jitter=jitter):
             recorder.agent(frame)
-        assert not path.exists()
     samples, rate = soundfile.read(path)
     assert rate == 24000
     assert abs(len(samples) - 72000) <= 24000 * jitter
@@ -268,15 +269,33 @@ def test_recorder_stops_at_the_size_of_a_wav(tmp_path: Path, monkeypatch):
     assert len(read_audio(path).samples) == 30_000
 
 
-def test_killed_recorder_leaves_nothing(tmp_path: Path):
+def test_killed_recorder_leaves_what_was_said_and_it_is_read_whole(tmp_path: Path):
+    """Without a warning: the header of a recording that goes on says that it knows no length."""
     script = (
         "import os, sys, numpy as np; from pathlib import Path; from audio.files import Recorder;"
         "from audio.frame import Frame; r = Recorder(Path(sys.argv[1]));"
-        "r.agent(Frame(np.ones(10**6, np.float32), 24000)); os._exit(9)"
+        "[r.person(Frame(np.full(320, 0.25, np.float32), 16000, i / 50)) for i in range(500)];"
+        "[r.agent(Frame(np.full(480, 0.5, np.float32), 24000, 1 + i / 50)) for i in range(100)]; os._exit(9)"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "talk.wav")], check=False)
+    path = tmp_path / "talk.wav"
+    done = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
     assert done.returncode == 9
-    assert not list(tmp_path.iterdir())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        person, agent = read_channels(path)
+    assert person.duration == pytest.approx(10.0, abs=0.05)
+    assert person.samples[2400:-2400] == pytest.approx(0.25, abs=0.01)
+    assert agent.samples[24_000:71_000] == pytest.approx(0.5, abs=0.01)
+    assert not agent.samples[73_000:].any()
+
+
+def test_a_recording_that_goes_on_can_be_read_by_others(tmp_path: Path):
+    recorder = Recorder(tmp_path / "talk.wav")
+    recorder.agent(Frame(tone(24000, 1.0), 24000))
+    assert soundfile.info(tmp_path / "talk.wav").frames == 24_000
+    recorder.close()
+    with wave.open(str(tmp_path / "talk.wav")) as file:
+        assert (file.getnframes(), file.getnchannels()) == (24_000, 2)
 
 
 def test_full_disk_is_one_clear_line(tmp_path: Path):
@@ -296,4 +315,4 @@ def test_full_disk_is_one_clear_line(tmp_path: Path):
     )
     assert "talk.wav: cannot be written (File too large)" in done.stdout
     assert not done.stderr
-    assert not list(tmp_path.iterdir())
+    assert 0.5 < duration(tmp_path / "talk.wav") < 1.1  # what was written until then is kept
