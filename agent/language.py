@@ -122,8 +122,9 @@ class Language:
         return True in reach[-1]
 
     def _sounded(self, word: str) -> bool:
-        """Whether it is a sound, however drawn out ("hmmmm"), or laughter."""
-        return squeeze(word) in self.sounds or self.laughter.fullmatch(word) is not None
+        """Whether it is a sound, however drawn out ("hmmmm"), or laughter; "M" alone is a letter."""
+        sound = len(word) > 1 and squeeze(word) in self.sounds
+        return sound or self.laughter.fullmatch(word) is not None
 
 
 @cache

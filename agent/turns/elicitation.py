@@ -70,8 +70,6 @@ class Elicitation:
 
     def _agreed(self, said: Phrase, language: Language) -> bool:
         """Whether it is more than a sound, and what is asked for may be given so."""
-        if self.asking == "open" and all(len(word) == 1 for word in said):
-            return True  # a letter, where "M." might else be a hum
         fits = self.asking == "yes_no" or (self.asking == "open" and self.phase != "speaking")
         return fits and language.answers_within(said)
 
@@ -109,9 +107,8 @@ def elicitation(said: str, language: Language, phase: Phase, unsaid: str = "") -
     mentioned: list[str] = []
     for age, sentence in enumerate(reversed(sentences[-looked_back:])):
         mentioned = [*words(sentence), *mentioned]
-        asking, addressed = _asks(
-            sentence, language, requests=phase != "speaking" or (last_word and age == 0)
-        )
+        loosely = phase != "speaking" or (last_word and age == 0)
+        asking, addressed = _asks(sentence, language, loosely=loosely)
         if found == "nothing" and asking != "nothing" and (age == 0 or addressed):
             found = asking
     return Elicitation(found, tuple(mentioned) if found != "nothing" else (), phase)
@@ -128,17 +125,21 @@ def _speaking(said: list[str], unsaid: str) -> tuple[list[str], bool]:
     return [*said[:-1], begun + rest], len(coming) < 2
 
 
-def _asks(sentence: str, language: Language, *, requests: bool) -> tuple[Asking, bool]:
-    """What a sentence asks for, and whether it is put to the user. requests: imperatives count as well."""
+def _asks(sentence: str, language: Language, *, loosely: bool) -> tuple[Asking, bool]:
+    """What a sentence asks for, and whether it is put to the user.
+
+    loosely: imperatives ask as well, and a brief question is put to whoever listens; within a story they are
+    often a part of it ("Take a large pan.", "Isn't that amazing?").
+    """
     marked = sentence.rstrip(" \n\"'”’)").endswith("?")
     found: Asking = "yes_no" if marked else "nothing"
-    addressed = marked and len(words(sentence)) <= BRIEF
+    addressed = loosely and marked and len(words(sentence)) <= BRIEF
     for clause in _CLAUSE.split(sentence):
         said = words(clause)
         addressed = addressed or not language.addressing.isdisjoint(said)
         opened = next((i for i, word in enumerate(said) if word not in language.openings), 0)
         asking = _question(said[opened:], marked, language)
-        if requests and asking == "nothing" and (request := _request(said, opened, language)):
+        if loosely and asking == "nothing" and (request := _request(said, opened, language)):
             asking, addressed = request, True
         found = asking if asking != "nothing" else found
     return found, addressed

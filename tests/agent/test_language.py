@@ -83,6 +83,8 @@ WORDS += [
     "And then we went home.",
     "Yes, but not today.",
     "He",
+    "M.",
+    "M, I, M.",
 ]
 WORDS += [
     "How do I go on a diet?",
