@@ -69,15 +69,24 @@ class Engines:
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
 
 
-def load(config: Config, progress: Progress | None = None) -> Engines:
-    """Load all engines and warm them up, fetching weights that are missing.
+Tell = Callable[[str], None]
+"""Is told what is loaded next, in words for a person."""
+
+_TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model", "tts": "the voice"}
+
+
+def _nobody(_: str) -> None: ...
+
+
+def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Engines:
+    """Load all engines and warm them up, fetching weights that are missing; `tell` hears what comes next.
 
     Raises ConfigError for an unknown engine, ModelError for weights, MissingExtra for a library.
     """
     stt, llm, tts = (
-        load_one("stt", config, progress),
-        load_llm(config, progress),
-        load_one("tts", config, progress),
+        load_one("stt", config, progress, tell),
+        load_llm(config, progress, tell),
+        load_one("tts", config, progress, tell),
     )
     names = {
         "stt": f"{config.stt.engine} {config.stt.model}",
@@ -88,14 +97,15 @@ def load(config: Config, progress: Progress | None = None) -> Engines:
     if name := end_of_turn_model(config):
         from audio.smartturn import SmartTurn
 
+        tell(f"the end-of-turn model {name}")
         turn = SmartTurn(resolve(name, progress))
         turn.warm()
     return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
 
 
-def load_llm(config: Config, progress: Progress | None = None) -> LanguageModel:
+def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> LanguageModel:
     """The language model. Raises ConfigError where `session.system` leaves no room for a conversation."""
-    llm: LanguageModel = load_one("llm", config, progress)
+    llm: LanguageModel = load_one("llm", config, progress, tell)
     try:
         ContextWindow(llm, config.llm.context, config.llm.max_tokens).check(config.session.system)
     except ContextExceeded as error:
@@ -114,7 +124,7 @@ def load_eye(config: Config, llm: LanguageModel) -> Eye:
     return eye
 
 
-def load_one(kind: Kind, config: Config, progress: Progress | None = None) -> Any:
+def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
     """One engine of that kind, loaded and warmed up."""
     settings: Section = getattr(config, kind)
     factory = find(kind, settings.model_dump()["engine"])
@@ -125,6 +135,8 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None) -> An
         given["weights"] = Path(name) if own and own(name) else resolve(name, progress)
     # An empty setting leaves the choice to the engine.
     used = {name: value for name, value in given.items() if name in wanted and value != ""}
+    if kind in _TITLES:
+        tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
     engine = factory(**used)
     if warm := getattr(engine, "warm", None):
         warm()

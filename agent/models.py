@@ -274,23 +274,42 @@ def _locked(path: Path, name: str) -> Generator[None]:
 
 @contextmanager
 def progress_bar() -> Generator[Progress]:
-    """A bar for each model on standard error; where that is no terminal, a plain line at start and end."""
+    """A bar for each model on standard error; where that is no terminal, a plain line at start and end.
+
+    It is drawn only while something is fetched, and hides the cursor no longer than that.
+    """
     from rich import filesize, progress
     from rich.console import Console
 
     console = Console(stderr=True)
-    tasks: dict[str, progress.TaskID] = {}
-    name, bar = progress.TextColumn("{task.description}"), progress.BarColumn()
-    amount, left = progress.DownloadColumn(), progress.TimeRemainingColumn()
-    with progress.Progress(name, bar, amount, left, console=console, disable=not console.is_terminal) as bars:
+    bars: dict[str, progress.Progress] = {}
 
-        def draw(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total)
-                if bars.disable:
-                    console.print(f"{label}: fetching {filesize.decimal(total)}", highlight=False)
-            bars.update(tasks[label], completed=done)
-            if bars.disable and done == total:
+    def draw(label: str, done: int, total: int) -> None:
+        if not console.is_terminal:
+            if label not in bars:
+                console.print(f"{label}: fetching {filesize.decimal(total)}", highlight=False)
+            if done == total:
                 console.print(f"{label}: done", highlight=False)
+        if label not in bars:
+            name, bar = progress.TextColumn("{task.description}"), progress.BarColumn()
+            amount, left = progress.DownloadColumn(), progress.TimeRemainingColumn()
+            bars[label] = progress.Progress(
+                name,
+                bar,
+                amount,
+                left,
+                console=console,
+                disable=not console.is_terminal,
+                redirect_stdout=False,
+            )
+            bars[label].add_task(label, total=total)
+            bars[label].start()
+        bars[label].update(bars[label].task_ids[0], completed=done)
+        if done == total:
+            bars[label].stop()
 
+    try:
         yield draw
+    finally:
+        for each in bars.values():
+            each.stop()

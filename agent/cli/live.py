@@ -51,8 +51,9 @@ def talk(
     The agent's own voice is taken out of what the microphone hears; headphones do that best. Of a camera
     or the screen, what it shows when you have finished speaking goes with your words, and nothing else.
     """
-    from agent import engines, models
+    from agent import engines
     from agent.bridge import run_real
+    from agent.cli.loading import loading
     from agent.cli.outputs import check_new, write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
@@ -65,8 +66,8 @@ def talk(
         check_new("--record", record)
     check_devices(microphone, speaker)
     shows = Shows(image, camera, screen)
-    with models.progress_bar() as progress:
-        loaded = engines.load(config, progress)
+    with loading() as (progress, tell):
+        loaded = engines.load(config, progress, tell)
     view = PlainView() if plain or not sys.stdout.isatty() else LiveView()
     with contextlib.ExitStack() as stack:
         tape = None
@@ -163,7 +164,8 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
 
     Lines that are piped in are answered one after the other.
     """
-    from agent import engines, models
+    from agent import engines
+    from agent.cli.loading import loading
     from agent.cli.typed import chat_aloud, chat_in_print
     from agent.eye.image import open_image
     from audio.portaudio import check_devices
@@ -173,10 +175,10 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     if aloud:
         check_devices(microphone=None, speaker=speaker, listening=False)
     if aloud:
-        with models.progress_bar() as progress:
-            loaded = engines.load(config, progress)
+        with loading(lines=False) as (progress, tell):
+            loaded = engines.load(config, progress, tell)
         chat_aloud(config, loaded, speaker, shown)
     else:
-        with models.progress_bar() as progress:
-            llm = engines.load_llm(config, progress)
+        with loading(lines=False) as (progress, tell):
+            llm = engines.load_llm(config, progress, tell)
         chat_in_print(config, llm, shown)

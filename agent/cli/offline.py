@@ -35,8 +35,9 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     Writes into DIR: conversation.wav (left the person, right the agent), transcript.md, events.jsonl and,
     with matplotlib installed, timeline.png. The clock is virtual: it takes as long as the models compute.
     """
-    from agent import engines, models
+    from agent import engines
     from agent import events as ev
+    from agent.cli.loading import loading
     from agent.cli.outputs import check_folder, write_all
     from agent.cli.view import print_line
     from agent.eye.image import open_image
@@ -46,8 +47,8 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     check_folder("--out", out)
     lines = [read_line(argument) for argument in audio]
     shown = None if image is None else open_image(image)
-    with models.progress_bar() as progress:
-        loaded = engines.load(config, progress)
+    with loading() as (progress, tell):
+        loaded = engines.load(config, progress, tell)
     seen: list[ev.Event] = []
     recording = out / "conversation.wav"
     try:
@@ -72,7 +73,8 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
 @settings
 def say(text: str | None, out: Path | None, device: str | None, **options: Any) -> None:
     """Say TEXT aloud, or what comes on standard input when TEXT is missing or `-`."""
-    from agent import engines, models
+    from agent import engines
+    from agent.cli.loading import loading
 
     config = configured(**options)
     if out is not None:
@@ -82,8 +84,8 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     words = sys.stdin.read() if text in (None, "-") else text
     if not words or not words.strip():
         raise click.UsageError("there is nothing to say: give a text, or pipe one in")
-    with models.progress_bar() as progress:
-        voice = engines.load_one("tts", config, progress)
+    with loading(lines=False) as (progress, tell):
+        voice = engines.load_one("tts", config, progress, tell)
     if out is not None:
         from agent.aloud import render
         from audio.files import write_sound

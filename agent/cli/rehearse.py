@@ -72,10 +72,11 @@ def _needs_others(before: Config, now: Config) -> bool:
 
 
 def _load(config: Config) -> Engines:
-    from agent import engines, models
+    from agent import engines
+    from agent.cli.loading import loading
 
-    with models.progress_bar() as progress:
-        return engines.load(config, progress)
+    with loading() as (progress, tell):
+        return engines.load(config, progress, tell)
 
 
 def _hold(

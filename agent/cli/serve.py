@@ -33,7 +33,7 @@ def serve(
 
     The token that clients must show is read from the environment variable BACKCHAT_TOKEN.
     """
-    from agent import models
+    from agent.cli.loading import loading
     from agent.errors import ConfigError
     from agent.server.pool import load_pool
     from agent.server.service import checked_token, start_log
@@ -53,8 +53,8 @@ def serve(
     token = checked_token(config)
     _check_extras(config)
     traces = traces_for(config)
-    with models.progress_bar() as progress:
-        pool = load_pool(config, progress)
+    with loading() as (progress, tell):
+        pool = load_pool(config, progress, tell)
     start_log()
     run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True), traces)
 

@@ -17,6 +17,7 @@ from audio.frame import Frame, level_dbfs
 from audio.portaudio import quiet
 
 STATES = {
+    "starting": ("◌", "dim"),
     "listening": ("●", "green"),
     "hearing you": ("●", "bright_green"),
     "thinking": ("◌", "yellow"),
@@ -32,13 +33,18 @@ class Conversation:
     """The words and the state, followed from events; both views draw from it."""
 
     def __init__(self) -> None:
-        self.state = "listening"
+        self.state = "starting"
         self.lines: list[tuple[str, str, str]] = []
         """Who, what was heard, what was not."""
         self.partial, self.stable = "", 0
         self.heard_to = 0
         self.reply = ""
         self.error = ""
+
+    def hears(self) -> None:
+        """The microphone gives sound: from the first frame on, and not before, it is listening."""
+        if self.state == "starting":
+            self.state = "listening"
 
     def note(self, event: ev.Event) -> None:
         """Take in one event."""
@@ -122,6 +128,7 @@ class LiveView:
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while the level meter follows them."""
         async for frame in frames:
+            self._talk.hears()
             self._level = max(level_dbfs(frame.samples), self._level - 1.5)
             yield frame
 
@@ -162,7 +169,7 @@ class PlainView:
     """The same as lines of text, for a pipe or a screen reader."""
 
     def __enter__(self) -> Self:
-        click.echo("listening; Ctrl-C ends")
+        click.echo("opening speaker and microphone")
         return self
 
     def __exit__(
@@ -175,8 +182,12 @@ class PlainView:
         print_line(event)
 
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
-        """`frames` as they are."""
+        """`frames` as they are; says so when the first has come, and not before."""
+        told = False
         async for frame in frames:
+            if not told:
+                click.echo("listening; Ctrl-C ends")
+            told = True
             yield frame
 
 

@@ -12,7 +12,7 @@ import anyio
 
 from agent.bridge import Bridge, Desk, Engine
 from agent.context import ContextWindow
-from agent.engines import Engines, load, load_one
+from agent.engines import Engines, Tell, load, load_one
 from agent.errors import Busy, ContextExceeded, RequestError
 from agent.llm import LanguageModel
 from agent.models import Progress
@@ -196,12 +196,12 @@ class Pool:
         ]
 
 
-def load_pool(config: Config, progress: Progress | None = None) -> Pool:
+def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lambda _: None) -> Pool:
     """All engines, loaded and warm: one language model with a slot for each session, and the copies."""
     config = config.model_copy(
         update={"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
     )
-    first = load(config, progress)
+    first = load(config, progress, tell)
     count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_A_COPY)
     count = min(count, config.server.sessions)
     others = [

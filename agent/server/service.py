@@ -118,8 +118,12 @@ async def run_server(
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
         data = {"address": addresses, "seats": pool.size, "token": bool(token)}
-        log.info("listening", extra={"data": data})
-        started(addresses)
+
+        def accepting() -> None:
+            log.info("listening", extra={"data": data})
+            started(addresses)
+
+        server.accepting = accepting
         await server.serve(sockets=[socket])
         tasks.cancel_scope.cancel()
 
@@ -150,7 +154,13 @@ def _server(
         raise MissingExtra("the server's libraries are missing", "server") from error
 
     class Server(uvicorn.Server):
-        """uvicorn, with the signals left to us."""
+        """uvicorn, with the signals left to us; says when it accepts connections."""
+
+        accepting: Callable[[], None]
+
+        async def startup(self, sockets: list[Any] | None = None) -> None:
+            await super().startup(sockets)
+            self.accepting()
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None]:
