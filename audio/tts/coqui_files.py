@@ -23,6 +23,7 @@ def fetched(name: str) -> Path:
     library: Any = ModelManager
     try:
         manager = library(progress_bar=False)
+        manager.ask_tos = _unasked  # it would wait at a terminal that shows a progress bar, or at none
         if offline():
             kept = Path(manager.output_prefix) / name.replace("/", "--")
             if kept.is_dir():
@@ -34,6 +35,15 @@ def fetched(name: str) -> Path:
         raise ModelError(f"Coqui cannot fetch {name!r} ({reason}); check the name and the network") from error
     found = Path(model)
     return found if found.is_dir() else found.parent
+
+
+def _unasked(folder: Path) -> bool:
+    """In place of Coqui's question for a licence, of which it has made the folder already."""
+    folder.rmdir()
+    raise ModelError(
+        f"{folder.name}: these weights are for non-commercial use (https://tts-hub.github.io/cpml); "
+        "set COQUI_TOS_AGREED=1 if you agree to that"
+    )
 
 
 def config_of(folder: Path, kind: str) -> Any:

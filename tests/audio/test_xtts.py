@@ -160,3 +160,18 @@ def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((weights / "config.json").read_bytes())
     with pytest.raises(ModelError, match="cannot be loaded as XTTS"):
         XTTS(weights=tmp_path)
+
+
+def test_a_licence_to_agree_to_is_said_and_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nobody would see Coqui's own question on standard input; without the agreement nothing is fetched."""
+
+    def asked(prompt: str = "") -> str:
+        raise AssertionError(prompt)
+
+    monkeypatch.setattr("builtins.input", asked)
+    monkeypatch.setenv("TTS_HOME", str(tmp_path))
+    monkeypatch.delenv("COQUI_TOS_AGREED", raising=False)
+    monkeypatch.delenv("BACKCHAT_OFFLINE", raising=False)
+    with pytest.raises(ModelError, match=r"xtts_v2: .*set COQUI_TOS_AGREED=1 if you agree"):
+        XTTS(weights=Path(XTTS.default_model))
+    assert not list((tmp_path / "tts").glob("*xtts*"))
