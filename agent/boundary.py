@@ -35,17 +35,22 @@ JOINT = re.compile(
     r"would|should|may|might|must))(?P<known>\s|\Z)"
 )
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
+BESIDE_NUMBER = re.compile(r"\d\S?$|(?<!\S)[A-Z]$")
+"""What needs the words after it: a number, and a letter by itself, which may be a roman one."""
 FARTHEST = 240
 
 
 class Rank(IntEnum):
-    """How good a place to cut is: between words, phrases, clauses, a sentence inside a quote, sentences."""
+    """How good a place to cut is: beside a number, whose neighbours tell how it is said; between words,
+    phrases, clauses, a sentence inside a quote, sentences.
+    """
 
-    SPACE = 0
-    PHRASE = 1
-    CLAUSE = 2
-    INNER = 3
-    SENTENCE = 4
+    NUMBER = 0
+    SPACE = 1
+    PHRASE = 2
+    CLAUSE = 3
+    INNER = 4
+    SENTENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,10 @@ class _Scan:
             next_item = after + len(self.successor)
             if text[next_item : next_item + 1].isspace():
                 return self._cut(found.start(), Rank.SENTENCE)
+        if BESIDE_NUMBER.search(text, max(self.start, found.start() - 2), found.start()) or (
+            text[after : after + 1].isdigit()
+        ):
+            return self._cut(found.start(), Rank.NUMBER)
         joint = None if self.depth else JOINT.match(text, after)
         if not joint or (self.patient and not joint["known"]):  # in a hurry, a token is taken for a word
             return self._cut(found.start(), Rank.SPACE)
@@ -182,6 +191,10 @@ class _Scan:
         if mark in "،؛，、；：":
             return True
         before, after = text[found.start() - 1 : found.start()], text[at : at + 1]
+        if text[max(0, found.start() - 20) : found.start()].rstrip()[-1:].isdigit() and mark in ",-–":
+            # "March 5, 2025", "7 - 2 = 5"
+            rest = text[at : at + 20].lstrip()
+            return mark == "," and after.isspace() and bool(rest) and not rest[0].isdigit()
         if mark in "-–":
             return before.isspace() and after.isspace()
         if mark == "—":

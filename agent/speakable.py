@@ -195,6 +195,8 @@ class _Text:
             if said is None:
                 continue
             begin = found.start()
+            if self.sources[begin] == BEFORE and self._only_blanks_are_new(*found.span()):
+                continue
             pieces.append(self.text[at:begin])
             sources += self.sources[at:begin]
             for end, words in parts(said, len(found[0])):
@@ -207,6 +209,10 @@ class _Text:
         if at:
             self.text = "".join([*pieces, self.text[at:]])
             self.sources = [*sources, *self.sources[at:]]
+
+    def _only_blanks_are_new(self, begin: int, end: int) -> bool:
+        """Whether of a match that began in an earlier piece this one has no more than white space."""
+        return not self.text[bisect_right(self.sources, BEFORE, begin, end) : end].strip()
 
     def replace(self, pattern: re.Pattern[str], put: Callable[[Found], Put]) -> None:
         """Put `put(match)` in place of every match of `pattern`."""

@@ -46,7 +46,7 @@ CASES = [
     ("1️⃣ First ❤️", "one First"),
     ("e.g. this, i.e. that. E.g. more", "for example this, that is that. For example more"),
     ("Fish & chips, AT&T, a &amp; b", "Fish and chips, AT and T, a and b"),
-    ("&lt;3 and 5&deg;C &copy;", "is less than three and five degrees Celsius ©"),
+    ("&lt;3 and 5&deg;C &copy;", "less than three and five degrees Celsius ©"),
     ("Hmm... let me see", "Hmm, let me see"),
     ("It was . . . odd…so odd...", "It was, odd, so odd,"),
     ("...and then", "and then"),

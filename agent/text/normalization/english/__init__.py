@@ -5,11 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 from agent.text.normalization import Found, Language, Said
-from agent.text.normalization.english.dates import DATES, TIMES, YEARS
+from agent.text.normalization.english.dates import DATES, DECADES, TIMES, YEARS
 from agent.text.normalization.english.formulas import FORMULAS
 from agent.text.normalization.english.identifiers import IDENTIFIERS
-from agent.text.normalization.english.maths import MATHS
-from agent.text.normalization.english.measures import MEASURES
+from agent.text.normalization.english.maths import MATHS, SCRIPTURE
+from agent.text.normalization.english.measures import MEASURES, PRODUCTS
 from agent.text.normalization.english.money import MONEY
 from agent.text.normalization.english.patterns import rule, spelled
 from agent.text.normalization.english.words import (
@@ -46,6 +46,7 @@ def _compatible(found: Found) -> Said:
 SPELLING = [
     rule(r"(?:(?![0-9])\d)+", _plain_digits),
     rule(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+", _raised),
+    rule(r"\u2044", "/"),
     rule(r"[₀-₉①-⑳⓪Ⅰ-ⅿ]", _compatible),
     rule(r"(?<![\w.,:+/-])(?<!\d )[1-9]\d{0,2}(?: \d{3})++(?![\w]|[-.:/]\d| \d)", _grouped),
 ]
@@ -59,8 +60,11 @@ ENGLISH = Language(
         *ROMANS,
         *DATES,
         *IDENTIFIERS,
+        SCRIPTURE,
         *TIMES,
+        *PRODUCTS,
         *MONEY,
+        *DECADES,
         *MEASURES,
         *YEARS,
         *MATHS,

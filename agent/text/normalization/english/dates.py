@@ -16,6 +16,7 @@ from agent.text.normalization.english.patterns import (
     rule,
 )
 from agent.text.normalization.english.tables import (
+    DAY_NAMES,
     IDIOMS,
     MONTH_NAMES,
     MONTHS,
@@ -25,11 +26,18 @@ from agent.text.normalization.english.tables import (
 MONTH = rf"(?P<month>{any_of(MONTH_NAMES)})\b\.?"
 DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>1\d{3}|20\d\d)"
+DAYS = any_of(DAY_NAMES)
 MERIDIEM = r"(?P<half>[AaPp])(?:[Mm]\b|\.\s?[Mm]\.)"
+AGE = re.compile(
+    r"\b(?:the|in|his|her|their|my|our|your|its|early|mid|late|lower|upper|low|high|and|or|to|"
+    r"[a-z]+ties)[ -]$",
+    re.I,
+)
+"""Before "20s": people's or a century's; else they are seconds."""
 YEAR_CUE = re.compile(
-    r"(?:\b(?:in|between|since|by|until|till|from|before|after|during|circa|around|through|year|years|of|to|and|"
-    r"pre|post|mid|early|late|AD|CE|c\.|ca\.|spring|summer|autumn|fall|winter|class of|born|died|b\.|d\.)"
-    r"[ -]|©\s?|\((?:c\.|ca\.|b\.|d\.)? ?)$",
+    r"(?:\b(?:in|between|since|by|until|till|from|before|after|during|circa|around|through|year|years|of|to|"
+    r"and|pre|post|mid|early|late|AD|CE|c\.|ca\.|spring|summer|autumn|fall|winter|class of|born|died|"
+    r"est\.|established|founded|copyright|b\.|d\.)[ -]|©\s?|\((?:c\.|ca\.|b\.|d\.)? ?)$",
     re.I,
 )
 DATED = re.compile(
@@ -38,12 +46,12 @@ DATED = re.compile(
     r"olympics|coup|election|rebellion|uprising|pandemic|version|vintage|model) of (?:the )?$",
     re.I,
 )
-SURE_CUE = re.compile(r"\b(?:in|since|year|during|circa|by|until|till)[ -]$|©\s?$", re.I)
+SURE_CUE = re.compile(r"\b(?:in|since|year|during|circa|by|until|till|year (?:is|was))[ -]$|©\s?$", re.I)
 COUNTED_IN = re.compile(
     r"(?:\d|people|places|cases|cities|countries|days|words|steps|pieces|ways|years|hours|minutes|seconds|"
     r"locations|stores|homes|households|houses|units|schools|towns|languages|patients|villages)\b"
 )
-NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $|\bQ[1-4] $|\b[A-Z]{2,} $")
+NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $|\b[QH][1-4] $|\b[A-Z]{2,} $")
 DATE_CUE = re.compile(
     r"\b(?:on|by|since|until|till|before|after|from|due|dated?|Mon(?:day)?|Tue(?:s|sday)?|Wed(?:nesday)?|"
     r"Thu(?:rs|rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)[,.]? $",
@@ -63,6 +71,11 @@ def _calendar(year: str, month: str, day: str) -> str | None:
         year = ("19" if int(year) >= 70 else "20") + year
     said = f"{MONTHS[int(month) - 1]} {_day(day)}"
     return f"{said}, {numbers.year(year)}" if year else said
+
+
+def _days(found: Found) -> Said:
+    """`Mon-Fri`."""
+    return f"{DAY_NAMES[found[1]]} to {DAY_NAMES[found[2]]}"
 
 
 def _iso(found: Found) -> Said:
@@ -106,7 +119,7 @@ def _bare_date(found: Found) -> Said:
     if found[0] in IDIOMS and not re.match(r"\s*=", found.string[found.end() :]):
         return IDIOMS[found[0]]
     month, day = int(found[1]), int(found[2])
-    cued = DATE_CUE.search(before(found)) and not counts(found)
+    cued = (DATE_CUE.search(before(found)) and not counts(found)) or next_word(found) in ("at", "from")
     if found[2][0] == "0" or cued or (month <= 12 and day in (13, 14, 15, 17, 18, 19, *range(21, 32))):
         if re.match(r"\s*[=+*×÷]| of\b", found.string[found.end() :]):
             return None
@@ -165,6 +178,8 @@ def _minutes(text: str) -> str:
 def _decade(found: Found) -> Said:
     """`1990s`, `'90s`, `90s`, `2000s`."""
     digits = found[1]
+    if len(digits) == 2 and found[0][0].isdigit() and not AGE.search(before(found)):
+        return None
     if len(digits) == 2:
         return numbers.plural(numbers.cardinal(digits))
     if digits.endswith("00") and digits != "2000":
@@ -192,6 +207,8 @@ def _year(found: Found) -> Said:
     lead = before(found)
     if re.search(r"\d by $", lead):
         return None
+    if determined(found) and _recent(found[1]) and not found[1].endswith("00"):
+        return numbers.year(found[1])
     if SURE_CUE.search(lead):
         is_year = (
             not COUNTED_IN.match(next_word(found))
@@ -201,8 +218,6 @@ def _year(found: Found) -> Said:
     elif YEAR_CUE.search(lead) or NAME_BEFORE.search(lead):
         joined = re.search(r"\b(?:to|and|of) $", lead)
         is_year = _between_years(lead) or (not counts(found) and (not joined or bool(DATED.search(lead))))
-    elif determined(found):
-        is_year = _recent(found[1]) and not found[1].endswith("00")
     else:
         opens = not lead.strip() or lead.rstrip()[-1:] in '.!?:;,("“'
         is_year = opens and (
@@ -235,6 +250,12 @@ def _abbreviated_year(found: Found) -> Said:
 
 
 DATES = [
+    rule(
+        rf"\b({DAYS})\.?\s?[-–—]\s?({DAYS})\b\.?",
+        _days,
+    ),
+    rule(rf"\b({DAYS})\b\.?(?=,? (?:\d|(?:{any_of(MONTH_NAMES)})\b))", lambda found: DAY_NAMES[found[1]]),
+    rule(rf"(?<=\d)\s?[-–—]\s?(?=(?:{any_of(MONTH_NAMES)})\b\.? \d)", " to "),
     rule(
         START + r"(?P<year>\d{4})([-/.])(?P<month>0[1-9]|1[0-2])\2(?P<day>0[1-9]|[12]\d|3[01])"
         r"(?:[T ](?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d++)?)?"
@@ -296,10 +317,12 @@ TIMES = [
     ),
 ]
 
-YEARS = [
+DECADES = [
     rule(r"(?<!\w)['‘’](\d0)s\b", _decade),
     rule(r"(?<![^\W_])(?<!\d[.,])(1[0-9]\d0|20\d0|[2-9]0)'?s\b(?!['’]?\w)", _decade),
     rule(r"(?<!\w)['‘’](\d\d)(?!\w)", _abbreviated_year),
+]
+YEARS = [
     rule(START + r"(1\d{3}|20\d\d)(\s?[-–—]\s?|/)(1\d{3}|20\d\d|\d\d)(?![\w%]|[-.,:/]\d)", _years),
     rule(
         r"\b(AD|A\.D\.|CE) (\d{1,4})\b()",

@@ -45,6 +45,11 @@ def _dialled(found: Found) -> Said:
     )
 
 
+def _dialled_after(found: Found) -> Said:
+    """`NY 10001`."""
+    return [(len(found[1]), found[1]), *_shifted(found[2], len(found[1]))]
+
+
 def _shifted(text: str, by: int) -> list[tuple[int, str]]:
     return [(end + by, words) for end, words in spelled(text)]
 
@@ -88,6 +93,7 @@ IDENTIFIERS = [
         _machine,
     ),
     rule(START + r"\d{3}([. ])\d{3}\1\d{4}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
+    rule(START + r"\d{1,3}(?:\.000){2,5}(?!\w|[.,]\d)", lambda found: found[0].replace(".", "")),
     rule(r"(?<!\w)(?P<lead>[vV]|)(?P<number>\d{1,9}(?:\.\d{1,9}){2,})(?!\w)", _version),
     rule(r"\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
     rule(
@@ -126,10 +132,12 @@ IDENTIFIERS = [
         lambda found: [(1, "number "), *_shifted(found["number"], 1)],
     ),
     rule(rf"\b((?:{HOUSES}) (?:number |no\. )?)(\d{{2,4}})(?![^\W_]|[.,:/-]\d)", _house),
+    rule(r"\b((?:Boeing|Airbus|Embraer|Fokker) )(\d{3})(?=-\d)", _house),
     rule(
         START + rf"([1-9]\d{{2,4}})(?=[A-Z]? (?:[NSEW]\.? |North |South |East |West )?"
         rf"(?:[A-Z][a-z]+ |\d{{1,3}}(?:st|nd|rd|th) ){{1,3}}(?:{ROADS})\b)",
         _road,
     ),
-    rule(START + r"911(?![\w%]|[.,:/-]\d)(?! [a-z]+s\b)", lambda _: "nine one one"),
+    rule(START + r"911(?![\w%]|[.,:/-]\d)(?! (?:people|times)\b)", "nine one one"),
+    rule(r"\b([A-Z]{2} )(\d{5}(?:-\d{4})?)(?!\w|[.,:/-]\d)", _dialled_after),
 ]

@@ -8,7 +8,7 @@ from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
 from agent.text.normalization.english.measures import fraction
 from agent.text.normalization.english.patterns import NUMBER, START, any_of, before, rule
-from agent.text.normalization.english.tables import GREEK, SIGNS
+from agent.text.normalization.english.tables import BOOKS, GREEK, IDIOMS, SIGNS
 
 OPERAND = r"[^\W_]|[)\]}%°²³!]"
 SCORE = re.compile(
@@ -17,6 +17,7 @@ SCORE = re.compile(
     re.I,
 )
 DENOMINATORS = {*range(2, 13), 16, 20, 25, 30, 32, 50, 60, 64, 100, 1000}
+PRESSURE = re.compile(r"\bpressure\b[^.!?]{0,30}$", re.I)
 TWO_WAYS = re.compile(r"\s*(?:=|[-+−*×÷^<>≤≥≠≈] ?\d|equals\b)")
 EXPRESSION = re.compile(r"(?:[=+*×÷^<>≤≥≠≈−]|\bminus|\bplus|\btimes|\bequals|\bby) ?\(?$")
 
@@ -39,10 +40,29 @@ def _slash(found: Found) -> Said:
         int(bottom) in (2, 3, 4) and int(top) < 4 * int(bottom) and int(top) % int(bottom)
     ):
         return fraction(top, bottom)
+    if rest.lstrip().startswith("mmHg") or PRESSURE.search(before(found)):
+        return f"{numbers.house(top)} over {numbers.house(bottom)}"
     if int(top) == int(bottom):
         return f"{numbers.cardinal(top)} out of {numbers.cardinal(bottom)}"
     over = "divided by" if int(top) > int(bottom) else "over"
     return f"{numbers.cardinal(top)} {over} {numbers.cardinal(bottom)}"
+
+
+def _verse(found: Found) -> Said:
+    """`John 3:16`, `Corinthians 13:4-7`."""
+    said = f"{found[1]}{numbers.cardinal(found[2])} {numbers.cardinal(found[3])}"
+    return f"{said} to {numbers.cardinal(found[4])}" if found[4] else said
+
+
+def _part(found: Found) -> Said:
+    """`1/10th`."""
+    return fraction(found[1], found[2])
+
+
+def _letters(found: Found) -> Said:
+    """`1/x`, `a/b = 3`."""
+    sums = TWO_WAYS.match(found.string[found.end() :]) or EXPRESSION.search(before(found))
+    return f"{found[1]} over {found[2]}" if found[1].isdigit() or sums else None
 
 
 def _marks(found: Found) -> Said:
@@ -111,12 +131,17 @@ SIGNS_OF_TWO = {
     "=>": "to",
 }
 
+SCRIPTURE = rule(rf"\b((?:{BOOKS}) )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?!\w|[:.,]\d)", _verse)
 MATHS = [
+    rule(r"(?<![\w)\]%^])[-–](?=\.?\d)", _minus),
     rule(START + r"(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?)(\d{1,3})(?!\w)", _exponent),
     rule(r"(?:\^|(?<=[\w)])\*\*)(\{[-−+]?\w{1,9}\}|\([-−+]?\w{1,9}\)|[-−+]?(?:\d{1,9}|[A-Za-z]\b))", _power),
     rule(rf" ?(?:{any_of(SIGNS_OF_TWO)}) ?", lambda found: f" {SIGNS_OF_TWO[found[0].strip()]} "),
     rule(START + r"(\d{1,6}\.\d)/(10|5|100)(?![\w/]|[.,]\d)", _marks),
+    rule(rf"(?<!\w)(?:{any_of(IDIOMS)})(?![\w%]|\s?[=/-])", lambda found: IDIOMS[found[0]]),
+    rule(START + r"(\d{1,3})/(\d{1,3})(?:th|rd|nd)s?\b", _part),
     rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
+    rule(r"(?<![\w/])(\d{1,9}|[A-Za-z])/([A-Za-z])(?![\w/])", _letters),
     rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
     rule(
         rf"(?<![^\W_])(?<!\d[.,:/])(?P<first>{NUMBER})(?P<dash>\s?[-‐‑–—−]\s?)(?=(?P<last>{NUMBER})(?!\w))",
@@ -125,9 +150,7 @@ MATHS = [
     rule(r"(?<=\d)!(?=\s?[=+*/×÷-])", _factorial),
     rule(r"(?<=\d) ?/ ?(?=[\d(])|(?<=[)\]]) ?/ ?(?=[\w(])", " divided by "),
     rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),
-    rule(r"(?<![\w)\]%])[-–](?=\.?\d)", _minus),
     rule(r"(?<=[\w)\]]) [-–] (?=[\w(]{1,12}\s?=)", " minus "),
-    rule(r"~ ?(?=\.?\d)", "about "),
     rule(r"@ ?(?=\.?\d)", "at "),
     rule(r"(?<![\w)\]] )[<>](?! ?[\d.(−-])|[<>](?![\w(−]| [\w(−-])", " "),
     rule(rf" ?[{re.escape(''.join(SIGNS))}] ?", _sign),

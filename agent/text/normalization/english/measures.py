@@ -35,6 +35,8 @@ POWER = {"2": "square", "3": "cubic"}
 RANGE = rf"(?P<first>{MINUS}(?:{NUMBER})(?:{DASH})(?=[\d.]))?(?P<number>{MINUS}(?:{NUMBER}))"
 FRACTION = any_of(VULGAR)
 UNIT = any_of(UNITS)
+LASTING = re.compile(r"\b(?:for|in|after|every|about|takes?|took|than|within|wait|last(?:s|ed)?) $", re.I)
+"""Before "5s": seconds, and no plural."""
 OF_LENGTH = re.compile(
     r"(?:tall|long|deep|wide|high|away|run|dash|race|sprint|above|below|apart|thick|pool)\b"
 )
@@ -74,9 +76,9 @@ def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
     if unit in ONLY_WITH_SLASH:
         return not found["per"]
     if unit in ONLY_APART:
-        return gap == ""
+        return gap == "" or (unit == "K" and len(found["number"].strip("-−–")) < 3)
     if unit == "s" and gap == "":
-        return "." not in found["number"] or not found["number"].strip("0")
+        return "." not in found["number"] and (len(found["number"]) < 2 and not LASTING.search(before(found)))
     if unit == "m" and gap == "" and not found["power"] and not found["per"]:
         return counts(found) and not OF_LENGTH.match(next_word(found))
     return False
@@ -91,6 +93,20 @@ def _degrees(found: Found) -> Said:
     if found["scale"]:
         said += f" {(DEGREES | QUARTERS)[found['scale']]}"
     return said
+
+
+def _lasting(found: Found) -> Said:
+    """`2h30m`, `1h 5min 20s`."""
+    return " ".join(
+        f"{numbers.cardinal(str(int(value)))} {unit}{'' if int(value) == 1 else 's'}"
+        for value, unit in zip(found.groups(), ("hour", "minute", "second"), strict=True)
+        if value
+    )
+
+
+def _powered(found: Found) -> Said:
+    """`10^8 m/s`: the unit; the power is said later."""
+    return f"{found[1]} {UNITS[found[2]][1]}" + (f" per {AFTER_SLASH[found[3]][0]}" if found[3] else "")
 
 
 def _percent(found: Found) -> Said:
@@ -134,6 +150,8 @@ def _times(found: Found) -> Said:
 def _by(found: Found) -> Said:
     """`3x4`, `1920 x 1080`, `3 × 4 × 5` as sizes; a product where it has a result."""
     rest = found.string[found.end() :]
+    if rest.startswith("10^"):
+        return " times "
     if "×" in found[0] and " " in found[0] and not re.match(rf"\d+(?:\.\d+)? ?(?:{UNIT})\b", rest):
         return " times "
     if re.match(r"[^=.]{0,40}=", rest) or re.search(r"=\s?(?:\d+\s?[x×]\s?)*$", before(found)):
@@ -146,9 +164,10 @@ def _mixed(found: Found) -> Said:
     top, bottom = VULGAR[found["sign"]].split("/") if found["sign"] else (found["top"], found["bottom"])
     part = fraction(top, bottom)
     minus = "minus " if found["minus"] else ""
+    unit = f" {UNITS[found['unit']][bool(found['whole'])]}" if found["unit"] else ""
     if not found["whole"]:
-        return minus + part
-    return f"{minus}{numbers.cardinal(found['whole'])} and {'a' + part[3:] if top == '1' else part}"
+        return minus + part + unit
+    return f"{minus}{numbers.cardinal(found['whole'])} and {'a' + part[3:] if top == '1' else part}{unit}"
 
 
 def fraction(top: str, bottom: str) -> str:
@@ -160,21 +179,36 @@ def fraction(top: str, bottom: str) -> str:
     return f"{numbers.cardinal(top)} {name}"
 
 
+PRODUCTS = [
+    rule(r"(?<=\d)\s?[x×✕✖]\s?(?=[$€£]?\d)", _by),
+    rule(r"(?<=[%°])\s?[-–—]\s?(?=\d)|(?<=\d[kKmMbB])\s?[-–—]\s?(?=[$€£]?\d)", " to "),
+]
+OF_FRACTION = rf"(?: ?(?P<unit>{any_of(unit for unit in UNITS if len(unit) > 1)})(?![^\W_]))?"
 MEASURES = [
+    rule(START + r"(\d{1,3})h ?([0-5]?\d)(?:m|min)?(?: ?([0-5]?\d)s(?:ec)?)?(?![^\W_])", _lasting),
     rule(
         START
-        + rf"(?P<minus>(?<![\w)])[-−])?(?P<whole>\d{{1,6}})?\s?(?P<sign>{FRACTION})(?P<top>)(?P<bottom>)",
+        + rf"(?P<minus>(?<![\w)])[-−])?(?:(?P<whole>\d{{1,6}})\s?)?(?P<sign>{FRACTION})(?P<top>)(?P<bottom>)"
+        + OF_FRACTION,
         _mixed,
     ),
     rule(
-        START + r"(?P<minus>)(?P<sign>)(?P<whole>[1-9]\d{0,3}) (?P<top>[1-9]\d?)/"
-        r"(?P<bottom>2|3|4|5|6|8|10|16|32|64)(?![\w/]|[.,]\d)",
+        START + r"(?P<minus>)(?P<sign>)(?P<whole>[1-9]\d{0,3})[ -](?P<top>[1-9]\d?)/"
+        r"(?P<bottom>2|3|4|5|6|8|10|16|32|64)(?![\d/]|[.,]\d)" + OF_FRACTION,
         _mixed,
     ),
     rule(
-        START + RANGE + r" ?(?:°|º|degrees? ?(?=[CFNSEW]\b)) ?"
-        r"(?:(?P<minute>\d{1,2})[′'] ?(?:(?P<second>\d{1,2}(?:\.\d{1,4})?)[″\"] ?)?)?"
-        r"(?P<scale>[CFKNSEW]\b)?",
+        START + r"(?P<minus>)(?P<sign>)(?P<whole>)(?P<top>[1-9]\d?)/(?P<bottom>[1-9]\d?)" + OF_FRACTION[:-1],
+        _mixed,
+    ),
+    rule(
+        rf"(\^[-−]?\d{{1,3}}) ?({UNIT})(?:/({any_of(AFTER_SLASH)}))?(?!['’]?[^\W_]|[/^&])",
+        _powered,
+    ),
+    rule(
+        START + RANGE + r" ?(?:°|º|degrees? ?(?=[CFNSEW]\b))"
+        r"(?: ?(?P<minute>\d{1,2})[′'](?: ?(?P<second>\d{1,2}(?:\.\d{1,4})?)[″\"])?)?"
+        r"(?: ?(?P<scale>[CFKNSEW])\b)?",
         _degrees,
     ),
     rule(
@@ -191,7 +225,12 @@ MEASURES = [
         _unit,
     ),
     rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
-    rule(START + RANGE + rf" ?(?P<scale>{any_of([s for s in SCALES if s != 'mm'])})(?!\w|[-'’]\w)", _scaled),
-    rule(r"(?<=\d)\s?[x×✕✖]\s?(?=\d)", _by),
-    rule(START + r"(\d{1,6}(?:\.\d{1,6})?)[x×](?!\w)", _times),
+    rule(
+        START
+        + r"(?<!\w-)"
+        + RANGE
+        + rf" ?(?P<scale>{any_of([s for s in SCALES if s != 'mm'])})(?!\w|[-'’]\w)",
+        _scaled,
+    ),
+    rule(START + r"(\d{1,6}(?:\.\d{1,6})?)[xX×](?!\w)", _times),
 ]

@@ -29,8 +29,10 @@ BEFORE = rf"(?<![\w$])(?P<sign>[-−–+]?)(?P<currency>{CURRENCY}) ?(?P<inner>[
 TO = rf"(?:\s?[-–—]\s?(?:(?P=currency) ?)?(?P<last>{AMOUNT}))?"
 
 
-def _plain(amount: str) -> str:
+def _plain(amount: str, euro: bool = False) -> str:
     """An amount in the English way: with a point, and without grouping."""
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+", amount) and euro:
+        return amount.replace(".", "")
     if re.search(r",\d\d$", amount):
         return amount.replace(".", "").replace(",", ".")
     return amount.replace(",", "")
@@ -39,7 +41,7 @@ def _plain(amount: str) -> str:
 def _spoken(amount: str, currency: str, *, scale: str, adjective: bool) -> str:
     """An amount with its currency, in words."""
     singular, plural = CURRENCIES[currency]
-    number = _plain(amount)
+    number = _plain(amount, currency in ("€", "EUR"))
     if scale:
         return f"{numbers.decimal(number)} {SCALES.get(scale, scale)} {singular if adjective else plural}"
     whole, _, cents = number.partition(".")
@@ -94,7 +96,7 @@ def _pence(found: Found) -> Said:
 
 
 MONEY = [
-    rule(BEFORE + TO + SCALE + PER + r"(?![^\W_])", _amount),
+    rule(BEFORE + TO + SCALE + r"(?: ?(?:dollars?|USD|bucks))?" + PER + r"(?![^\W_])", _amount),
     rule(BEFORE + r"(?P<last>)(?P<scale>)(?P<per>)", _amount),
     rule(
         START + rf"(?P<sign>{MINUS})(?P<amount>{AMOUNT})(?:\s?[-–—]\s?(?P<last>{AMOUNT}))?{SCALE} ?"

@@ -11,7 +11,7 @@ from agent.text.normalization.english.tables import FUNCTION_WORDS
 
 # Every quantifier over digits is possessive or bounded, so that a million digits cost a million steps.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?![\d])|\d++)(?:\.\d++)?|\.\d++"
-START = r"(?<![^\W_])(?<!\d[.,:/])(?<![^\W_]_)"
+START = r"(?<![^\W_])(?<!\d[.,:/])(?<![^\W_]_)(?<!\^)(?<!\^[-−])"
 """No number, letter or part of either stands before."""
 MINUS = r"(?:(?<![\w)\]%°$€£])[-−–](?=[\d.$€£¥]))?"
 """A minus that belongs to the number after it, or nothing."""

@@ -33,12 +33,26 @@ MONTHS = [
 ]
 MONTH_NAMES = {name: name for name in MONTHS} | {name[:3]: name for name in MONTHS} | {"Sept": "September"}
 
-UNITS = _pairs("""
+DAY_NAMES = {
+    short: name
+    for name, shorts in (
+        ("Monday", "Mon"),
+        ("Tuesday", "Tue Tues"),
+        ("Wednesday", "Wed"),
+        ("Thursday", "Thu Thur Thurs"),
+        ("Friday", "Fri"),
+        ("Saturday", "Sat"),
+        ("Sunday", "Sun"),
+    )
+    for short in [name, *shorts.split()]
+}
+
+_SHORT = _pairs("""
 mm: millimeter, millimeters
 cm: centimeter, centimeters
 dm: decimeter, decimeters
 m: meter, meters
-km: kilometer, kilometers
+km Km KM: kilometer, kilometers
 nm: nanometer, nanometers
 µm μm: micrometer, micrometers
 mi: mile, miles
@@ -48,7 +62,7 @@ ha: hectare, hectares
 mg: milligram, milligrams
 µg μg mcg: microgram, micrograms
 g: gram, grams
-kg: kilogram, kilograms
+kg Kg KG: kilogram, kilograms
 t: ton, tons
 lb lbs: pound, pounds
 oz: ounce, ounces
@@ -132,12 +146,32 @@ dpi: dot per inch, dots per inch
 ppm: part per million, parts per million
 ppb: part per billion, parts per billion
 px: pixel, pixels
+MP: megapixel, megapixels
+mmHg: millimeter of mercury, millimeters of mercury
+L/100km l/100km: liter per hundred kilometers, liters per hundred kilometers
 hp: horsepower
 ly: light year, light years
 AU: astronomical unit, astronomical units
 ″: inch, inches
 ′: foot, feet
 """)
+UNITS = (
+    _SHORT
+    | {
+        f"{short}{stop} {unit}{stop}": (f"{long} {name}", f"{long} {names}")
+        for short, long in (("sq", "square"), ("cu", "cubic"))
+        for unit, name, names in (
+            ("ft", "foot", "feet"),
+            ("in", "inch", "inches"),
+            ("yd", "yard", "yards"),
+            ("mi", "mile", "miles"),
+            ("m", "meter", "meters"),
+            ("km", "kilometer", "kilometers"),
+        )
+        for stop in ("", ".")
+    }
+    | {"fl oz": ("fluid ounce", "fluid ounces"), "L/100 km": _SHORT["L/100km"]}
+)
 AFTER_SLASH = UNITS | _pairs("""
 s: second
 h: hour
@@ -172,7 +206,7 @@ MXN: Mexican peso, Mexican pesos
 £ GBP: pound, pounds
 ¥ JPY: yen
 CNY RMB: yuan
-₹ INR Rs: rupee, rupees
+₹ INR Rs Rs.: rupee, rupees
 ₩ KRW: won
 ₽ RUB: ruble, rubles
 ₺ TRY: lira
@@ -330,11 +364,20 @@ GREEK = dict(
 )
 IDIOMS = {
     "24/7": "twenty four seven",
+    "24/7/365": "twenty four seven three sixty five",
     "9/11": "nine eleven",
     "50/50": "fifty fifty",
     "20/20": "twenty twenty",
+    "50-50": "fifty fifty",
+    "20-20": "twenty twenty",
 }
 
+BOOKS = (
+    "Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Job|Psalms?|"
+    "Proverbs|Ecclesiastes|Isaiah|Jeremiah|Ezekiel|Daniel|Hosea|Joel|Amos|Jonah|Micah|Matthew|Mark|Luke|John|"
+    "Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|Timothy|Titus|Hebrews|James|Peter|"
+    "Revelation|Surah?|Quran"
+)
 FUNCTION_WORDS = _words(
     "of in on at for from with by as to and or but so if than then that which who when while where is are "
     "was were be been has have had do does did will would can could should may might must not no per each "

@@ -96,7 +96,7 @@ def _numbered(found: Found) -> Said:
 
 
 def _roman(found: Found) -> Said:
-    value = numbers.roman(found[1])
+    value = numbers.roman(found[0])
     return numbers.cardinal(str(value)) if value else None
 
 
@@ -106,6 +106,19 @@ def _sequel(found: Found) -> Said:
         0 if found[2] in ("IV", "XX", "XXX") and found[1] in ("An", "The", "A") else numbers.roman(found[2])
     )
     return f"{found[1]} {numbers.cardinal(str(value))}" if value else None
+
+
+def _world_war(found: Found) -> Said:
+    return f"World War {numbers.cardinal(found[1] if found[1].isdigit() else str(len(found[1])))}"
+
+
+def _another(found: Found) -> Said:
+    """`Parts I and II`: after one numeral, which is in words by now, another."""
+    after_number = re.search(
+        r"\b(?:[A-Z][a-z]+s?) (?:one|two|three|four|five|six|seven|eight|nine|ten)$", before(found)
+    )
+    value = numbers.roman(found[2]) if after_number else 0
+    return f"{' to ' if found[1] in '–-' else found[1]}{numbers.cardinal(str(value))}" if value else None
 
 
 def _listed(found: Found) -> Said:
@@ -187,7 +200,10 @@ LATIN = [
 SYMBOLS = [
     rule(r"\b([CFDG])#(?!\w)", lambda found: f"{found[1]} sharp"),
     rule(r"\b([A-Za-z])\+\+(?!\w)", lambda found: f"{found[1]} plus plus"),
-    rule(r"(?<!\w)#(?=\d{1,4}(?!\w))", "number "),
+    rule(r"~ ?(?=[$€£¥]?\.?\d)", "about "),
+    rule(r"(?:(?<=\s)|(?<=\()|\A)<(?=[$€£¥]?\.?\d)", "less than "),
+    rule(r"(?:(?<=\s)|(?<=\())>(?=[$€£¥]?\.?\d)", "more than "),
+    rule(r"(?<!\w)#(?=\d++(?!\w))", "number "),
     rule(r"(?<!\w)#(?=[^\W\d])", "hashtag "),
     rule(r"#", " "),
     rule(r"№ ?(?=\d)", "number "),
@@ -208,17 +224,29 @@ ABBREVIATED = [
     rule(r"(?<![\w.])(w/o|w/)(?=\s)", _abbreviation),
 ]
 ROMANS = [
+    rule(rf"\b(?=[IVX]{{2}}|[VX])({ROMAN})(?:st|nd|rd|th)?(?= [Cc]entur)", _century),
+    rule(r"\bWW ?(I{1,3}|[123])\b", _world_war),
     rule(rf"\b({REGNAL}) ({SMALL_ROMAN})\b(?<! )(?<! I)(?!['’]m|\.\w)", _monarch),
     rule(rf"\b({REGNAL}) (I)\b{VERB}", _monarch),
     rule(rf"\b({NUMBERED}) ({ROMAN})\b(?<! )(?!['’](?!s\b)|\.\w)", _numbered),
+    rule(rf"\b((?:{NUMBERED})s) ({ROMAN})\b(?<! )(?= (?:and|or|to|through) |[,–-])", _numbered),
+    rule(
+        rf"(?<=[a-z])( and | or | to | through |, |[–-])(?=[IVX]{{2}}|[VX])({ROMAN})\b(?!['’.]\w)", _another
+    ),
+    rule(r"\b(?!XXX)(?=[IVX]{3})([IVX]+)\b(?!['’](?!s\b))", _roman),
     rule(r"\b([A-Z][A-Za-z]{1,30}) ([IVX]{2,6})(?![\w/&])(?!['’](?!s\b))", _sequel),
-    rule(rf"\b(?=[IVX]{{2}}|[VX])({ROMAN})(?:st|nd|rd|th)?(?= [Cc]entur)", _century),
-    rule(r"(?:(?:\A|(?<=\n))(?=[IVX]{1,5}\.)|(?<=[.!?] )(?=[IVX]{2,5}\.))([IVX]+)(?=\. [A-Z][a-z])", _roman),
+    rule(
+        r"(?:(?:\A|(?<=\n))(?=[IVX]{1,5}\.)|(?<=[.!?] )(?=[IVX]{2,5}\.))([IVX]+)(?=\. [A-Z][a-z])|"
+        r"\A([IVX]{2,5})(?=\.$)",
+        _roman,
+    ),
     rule(r"(?<=(?<!\w)\()(ii|iii|iv|vi{1,3}|ix|xi{1,2})(?=\))", _listed),
 ]
 ALPHANUMERIC = [
     rule(r"(?<!\w)(?<!\d[.,])(\d{1,3}(?:,\d{3})*+|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?![^\W_])", _ordinal),
-    rule(r"(?<!\w)(?<!\d[.,])(\d{1,9})['’]?s\b", _plural),
+    rule(r"(?<!\w)(?<!-)(?<!\d[.,])(\d{1,9})['’]?s\b", _plural),
+    rule(r"(?<!\w)(\d{3,4})([pi])(?!\w)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
+    rule(r"(?<!\w)(\d{3})\(([a-z])\)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
     rule(
         r"(?<![^\W_])(?:[^\W\d_]{1,20}[-‐‑]?(?=\d)|(?=\d{1,9}[-‐‑]?[^\W\d_]))"
         r"(?:\d{1,9}(?:\.\d{1,3}(?!\d))?|[^\W\d_]{1,20}|[-‐‑](?=[^\W_])){1,20}",
@@ -226,8 +254,10 @@ ALPHANUMERIC = [
     ),
 ]
 CARDINALS = [
+    rule(r" ?\bmmHg\b", " millimeters of mercury"),
+    rule(r"(?<=\d),(?=\d{1,2}(?!\d)|\d{4})", ", "),
     rule(r"[^\x00-\x7f]", _numeral),
-    rule(r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|(?<!\d)\.\d++", _number),
+    rule(r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|(?<![\d.])\.\d++", _number),
 ]
 SLASHES = [
     rule(r"(?<=[A-Za-z)])/(?=[A-Za-z(])", " "),
