@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from agent.eye.image import Picture
@@ -37,6 +37,32 @@ class Delta:
     tokens: int = 1
 
 
+End = Literal["stop", "length"]
+"""How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
+
+
+class Last(str):
+    """The last item of an answer: text that was held back, most often none, and how the answer ended.
+
+    prompt_tokens, tokens: of the prompt and of the whole answer, as the engine counts; 0 without a count.
+    """
+
+    end: End
+    prompt_tokens: int
+    tokens: int
+
+    def __new__(cls, text: str, end: End, prompt_tokens: int = 0, tokens: int = 0) -> Self:
+        """The text, with what else there is to say."""
+        made = super().__new__(cls, text)
+        made.end, made.prompt_tokens, made.tokens = end, prompt_tokens, tokens
+        return made
+
+    def after(self, before: Last) -> Last:
+        """What both say of the same end: servers tell the reason first, and count the tokens after it."""
+        end: End = "length" if "length" in (self.end, before.end) else "stop"
+        return Last("", end, self.prompt_tokens or before.prompt_tokens, self.tokens or before.tokens)
+
+
 class LanguageModel(Protocol):
     """Continues a conversation. A plain blocking object; one stream at a time."""
 
@@ -45,7 +71,8 @@ class LanguageModel(Protocol):
 
         As the model writes it: what is not for the person `agent.llm.deltas` takes apart, by the marks around
         it. What the prompt has opened, such as a thought, comes first. A thought that the engine knows to be
-        one comes as a `Delta`.
+        one comes as a `Delta`. The last item is a `Last`, which says how the answer ended; of an engine that
+        gives none that is guessed.
 
         Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
         No item holds half a character; a token that ends inside one yields "" or is joined to the

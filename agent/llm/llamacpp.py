@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, Message
+from agent.llm import Delta, End, Last, Message
 from agent.llm.textstream import StopStrings
 from agent.text import marks
 
@@ -94,6 +94,7 @@ class LlamaCpp:
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
+        end: End = "length"
         if opened := marks.left_open(str(prompt[-1])):
             yield Delta(opened, tokens=0)
         for index in range(self._max_tokens):
@@ -106,15 +107,17 @@ class LlamaCpp:
             self.prompt_tokens = token["tokens_evaluated"] - len(ids)
             content = token["content"]
             if token["stop_type"] == "eos" or not (content or token["tokens"]):
+                end = "stop"
                 break
             if not content and not marks.structures(content := self._detokenize(token["tokens"])):
+                end = "stop"
                 break  # a control token has no content of its own
             ids += token["tokens"]
             yield text.push(content, token["tokens"])
             if text.stopped:
-                return
-        if rest := text.rest():
-            yield rest
+                end = "stop"
+                break
+        yield Last(text.rest(), end, self.prompt_tokens, len(ids))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.llm import Delta, Message
+from agent.llm import Delta, Last, Message
 from agent.llm.llamacpp import as_error, check_file, gone, load_server
-from agent.llm.openai_answer import TEMPLATE, content, delta
+from agent.llm.openai_answer import TEMPLATE, USAGE, content, delta
 from agent.llm.sse import Events
 from agent.text.marks import template
 
@@ -89,14 +89,16 @@ class LlamaVision:
         said = [{"role": m.role, "content": content(m)} for m in messages]
         connection = http.client.HTTPConnection(self._address)
         try:
-            body = {**self._fields, "messages": said, "stream": True}
+            body = {**self._fields, "messages": said, "stream": True, **USAGE}
             response = self._asked(connection, "/v1/chat/completions", body)
-            events = Events()
+            events, last = Events(), Last("", "stop")
             while part := response.read1(BLOCK):
                 for data in events.feed(part):
                     if data.strip() == "[DONE]":
+                        yield last
                         return
-                    added, _ = delta("llama.cpp", data)
+                    added, end = delta("llama.cpp", data)
+                    last = last if end is None else end.after(last)
                     yield added if added.thought else added.text
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise gone(error) from error

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, Message
+from agent.llm import Delta, Last, Message
 from agent.text import marks
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -29,6 +29,10 @@ _SAID_TOO_LONG = re.compile(
 )
 """The same in words, for the servers that have no code for it: vLLM, SGLang, TGI, LM Studio, and most clouds.
 No more is read in them than that."""
+
+
+USAGE = {"stream_options": {"include_usage": True}}
+"""What asks a server to count the tokens of a stream."""
 
 
 class Passing(EngineFault):
@@ -55,25 +59,44 @@ def content(message: Message) -> str | list[dict[str, Any]]:
     return [*parts, {"type": "text", "text": message.content}]
 
 
-def delta(url: str, data: str) -> tuple[Delta, bool]:
-    """What one event of a stream adds, and whether it is the last that does. Raises EngineFault."""
+def delta(url: str, data: str) -> tuple[Delta, Last | None]:
+    """What one event of a stream adds, and the answer's end where it says that or counts its tokens.
+
+    Raises EngineFault.
+    """
     answer = _object(url, data)
     if error := answer.get("error"):
         raise _too_long(url, answer, _message(answer)) or Passing(
             f"{url} failed in the middle: {_message({'error': error})}"
         )
     choice = _first_choice(answer)
-    return _written(_dict(choice.get("delta"))), choice.get("finish_reason") is not None
+    counted = not choice and bool(_dict(answer.get("usage")))  # some count in each event, and go on
+    ended = counted or choice.get("finish_reason") is not None
+    return _written(_dict(choice.get("delta"))), (_end(answer, choice) if ended else None)
 
 
-def whole(url: str, data: str) -> Delta:
-    """The answer of a server that does not stream. Raises EngineFault."""
-    message = _dict(_first_choice(_object(url, data)).get("message"))
+def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Last:
+    usage = _dict(answer.get("usage"))
+    prompt, tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return Last(
+        "",
+        "length" if choice.get("finish_reason") == "length" else "stop",
+        prompt if isinstance(prompt, int) else 0,
+        tokens if isinstance(tokens, int) else 0,
+    )
+
+
+def whole(url: str, data: str) -> tuple[Delta, Last]:
+    """The answer of a server that does not stream, and its end. Raises EngineFault."""
+    answer = _object(url, data)
+    choice = _first_choice(answer)
+    message = _dict(choice.get("message"))
     found = _written(message)
     if not (found.text or found.thought or isinstance(message.get("content"), str)):
         raise EngineFault(no_chat(url, "JSON without an answer"))
     thinks = marks.unopened(found.text)
-    return replace(found, text=f"{thinks}{found.text}") if thinks else found
+    found = replace(found, text=f"{thinks}{found.text}") if thinks else found
+    return found, _end(answer, choice)
 
 
 def _written(message: dict[str, Any]) -> Delta:

@@ -7,6 +7,7 @@ at once and not when the server gets round to it.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import time
@@ -15,8 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.errors import ConfigError, ContextExceeded, EngineFault, EngineStalled
-from agent.llm import Delta, Message
-from agent.llm.openai_answer import TEMPLATE, Passing, Refused, content, delta, no_chat, refusal, whole
+from agent.llm import Delta, Last, Message
+from agent.llm.openai_answer import (
+    TEMPLATE,
+    USAGE,
+    Passing,
+    Refused,
+    content,
+    delta,
+    no_chat,
+    refusal,
+    whole,
+)
 from agent.llm.sse import Events
 from agent.llm.wire import Wire, WireError
 from agent.text.marks import template
@@ -27,7 +38,7 @@ BACKOFF = 0.5
 """Seconds before the first retry when the server names none; doubled for each further one."""
 LONGEST_BODY = 1 << 20
 """Bytes that are read of an answer that is no stream."""
-_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE)
+_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE, *USAGE)
 
 
 class OpenAI:
@@ -72,7 +83,7 @@ class OpenAI:
         self._retries = retries
         self._model = model
         fields = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
-        self._fields: dict[str, Any] = {"model": model or "default", "stream": True, **fields}
+        self._fields: dict[str, Any] = {"model": model or "default", "stream": True, **USAGE, **fields}
         self._fields[TEMPLATE] = template(thinking)
         if stop:
             self._fields["stop"] = list(stop)
@@ -124,6 +135,25 @@ class OpenAI:
                 return
         self._idle.append(wire)
 
+    def tuned(
+        self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
+    ) -> OpenAI:
+        """The same model with other settings, for one answer. max_tokens: no more than configured.
+
+        sampling: `temperature` and `top_p`, where they differ. seed: None is the server's own choice.
+        What the server does not take is left out, as always.
+        """
+        changed = copy.copy(self)
+        named = "max_completion_tokens" if "max_completion_tokens" in self._fields else "max_tokens"
+        most: int | None = self._fields.get(named)
+        fields = {name: value for name, value in self._fields.items() if name != "seed"}
+        if max_tokens is not None and most is not None:
+            fields[named] = min(most, max_tokens)
+        if stop:
+            fields["stop"] = [*fields.get("stop", []), *stop]
+        changed._fields = fields | sampling | ({} if seed is None else {"seed": seed})
+        return changed
+
     def close(self) -> None:
         """Close the connections that wait for the next question."""
         while self._idle:
@@ -145,8 +175,9 @@ class OpenAI:
             if "text/event-stream" in headers.get("content-type", ""):
                 yield from self._words(wire, deadline)
             else:
-                answer = whole(self._url, (yield from self._body(wire, deadline)))
+                answer, end = whole(self._url, (yield from self._body(wire, deadline)))
                 yield answer if answer.thought else answer.text
+                yield end
             whole_answer = wire.reusable()
         finally:
             if whole_answer:
@@ -156,7 +187,7 @@ class OpenAI:
 
     def _words(self, wire: Wire, deadline: float) -> Iterator[str | Delta]:
         """The texts of an event stream, up to its end."""
-        events, finished = Events(), False
+        events, finished, end = Events(), False, Last("", "stop")
         while True:
             # Once all is said, nobody waits for what a server may still put behind it.
             part = yield from self._part(wire, time.monotonic() if finished else deadline, finished=finished)
@@ -170,11 +201,13 @@ class OpenAI:
                     finished = True
                     continue
                 added, last = delta(self._url, self._masked(data))
-                finished = finished or last
+                if last is not None:
+                    finished, end = True, last.after(end)
                 yield added if added.thought else added.text  # also an empty one: it must be easy to stop
             if part is None and not finished:
                 raise Passing(f"{self._url} ended its answer in the middle; ask again")
             if part is None:
+                yield end
                 return
 
     def _head(self, wire: Wire, deadline: float) -> Generator[str, None, tuple[int, dict[str, str]]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, Message
+from agent.llm import Delta, End, Last, Message
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.kvcache import Memory
 from agent.llm.sampling import Sampler
@@ -113,18 +113,20 @@ class Transformers:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
+        end: End = "length"
         if opened := left_open(self._tokenizer.decode(prompt[-LAST:])):
             yield Delta(opened, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
             token = sampler.choose(self._read(prompt + answer), answer)
             if token in self._ends:
+                end = "stop"
                 break
             answer.append(token)
             yield text.push(token)
             if text.stopped:
-                return
-        if rest := text.rest():
-            yield rest
+                end = "stop"
+                break
+        yield Last(text.rest(), end, len(prompt), len(answer))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.

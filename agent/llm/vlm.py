@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, Message
+from agent.llm import Delta, End, Last, Message
 from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
@@ -106,20 +106,22 @@ class VisionLanguage:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
+        end: End = "length"
         if opened := left_open(self._tokenizer.decode(inputs["input_ids"][0][-LAST:])):
             yield Delta(opened, tokens=0)
         for scores in self._steps(inputs, answer):
             token = sampler.choose(scores, answer)
             if token in self._ends:
+                end = "stop"
                 break
             answer.append(token)
             yield text.push(token)
             if text.stopped:
-                return
+                end = "stop"
+                break
             if len(answer) >= min(self._max_tokens, self.context - length):
                 break
-        if rest := text.rest():
-            yield rest
+        yield Last(text.rest(), end, length, len(answer))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read nothing ahead: no answer goes on from what another one has read."""

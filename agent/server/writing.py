@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from agent.chunker import URGENT, Chunker
 from agent.errors import ContextExceeded, RequestError
-from agent.llm import Delta, LanguageModel, Message
+from agent.llm import Delta, End, LanguageModel, Last, Message
 from agent.llm.deltas import closed, deltas
 from agent.server.pool import Seat
 from agent.settings import Config
@@ -42,10 +42,21 @@ class Written:
     text: list[str] = field(default_factory=list[str])
     thought: list[str] = field(default_factory=list[str])
 
+    end: End | None = None
+    """How it ended, where its engine says so."""
+
+    def note(self, item: str | Delta) -> None:
+        """One more item of the model's stream."""
+        if isinstance(item, Last):
+            self.end = item.end
+            self.prompt_tokens, self.tokens = item.prompt_tokens, item.tokens or self.tokens
+        else:
+            self.tokens += item.tokens if isinstance(item, Delta) else bool(item)
+
     @property
-    def reason(self) -> Literal["stop", "length"]:
+    def reason(self) -> End:
         """Why it ended."""
-        return "length" if self.tokens >= self.limit else "stop"
+        return self.end or ("length" if self.tokens >= self.limit else "stop")
 
     @property
     def usage(self) -> dict[str, int]:
@@ -72,14 +83,16 @@ async def write(
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
+    keeps_limit = hasattr(llm, "tuned")
+
     def counted() -> Iterator[str | Delta]:
         written_by: Iterator[str | Delta] = llm.stream(messages)
         with closed(written_by):
             for item in written_by:
-                written.tokens += 1
-                written.prompt_tokens = getattr(llm, "prompt_tokens", 0)
-                yield item
-                if written.tokens >= written.limit:
+                written.note(item)
+                if item:
+                    yield item
+                if written.tokens >= written.limit and not keeps_limit:
                     return
 
     async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:

@@ -18,7 +18,7 @@ from agent.config import load
 from agent.context import ContextWindow
 from agent.engines import Engines, load_one
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, EngineStalled, ModelError
-from agent.llm import Message
+from agent.llm import Last, Message
 from agent.llm.deltas import deltas
 from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
@@ -102,6 +102,7 @@ def test_the_request_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch)
     assert body == {
         "model": "big",
         "stream": True,
+        "stream_options": {"include_usage": True},
         "max_tokens": 7,
         "temperature": 0.6,
         "top_p": 0.9,
@@ -230,7 +231,7 @@ def test_a_field_that_the_server_does_not_take_is_left_out() -> None:
         engine = model(server.url, retries=0)
         assert [said(engine), said(engine)] == ["Fine.", "Fine."]
         assert len(server.seen) == 5
-        kept = {"model", "stream", "top_p", "seed", "messages", "max_completion_tokens"}
+        kept = {"model", "stream", "stream_options", "top_p", "seed", "messages", "max_completion_tokens"}
         assert server.seen[-1][2].keys() == kept
     with scripted(refused("messages")) as server, pytest.raises(EngineFault, match="does not take"):
         said(model(server.url))
@@ -526,3 +527,33 @@ def test_a_turn_that_fails_is_followed_by_one_that_works(script, match, tmp_path
     assert [match in e.message for e in events if isinstance(e, ev.Error)] == [True]
     last = [e for e in events if isinstance(e, ev.TurnEnded)][-1]
     assert (last.reason, last.heard) == ("finished", "All is well.")
+
+
+def usage(prompt: int, tokens: int) -> bytes:
+    """The event in which a server counts, after its answer has ended."""
+    counts = {"prompt_tokens": prompt, "completion_tokens": tokens}
+    return b"data: " + json.dumps({"choices": [], "usage": counts}).encode() + b"\n\n"
+
+
+@pytest.mark.net
+@pytest.mark.parametrize(
+    ("reason", "end"), [("stop", "stop"), ("length", "length"), ("content_filter", "stop")]
+)
+def test_how_the_answer_ended_and_what_it_took_is_passed_on(reason: str, end: str) -> None:
+    done = event(finish_reason=reason) + usage(12, 34) + b"data: [DONE]\n\n"
+    with scripted([head(), chunked(event("Hi.")), chunked(done), b"0\r\n\r\n"]) as server:
+        *_, last = model(server.url).stream([Message("user", "Hello?")])
+    assert isinstance(last, Last)
+    assert (last, last.end, last.prompt_tokens, last.tokens) == ("", end, 12, 34)
+
+
+@pytest.mark.net
+def test_it_is_sampled_anew_for_one_answer() -> None:
+    with scripted(answer("Hi.")) as server:
+        engine = model(server.url, max_tokens=50, seed=None, stop=["a"])
+        for one in (engine.tuned(max_tokens=5, stop=["b"], seed=7, temperature=0.1), engine):
+            said(one)
+    bodies = [body for _, _, body in server.seen]
+    names = ("max_tokens", "stop", "seed", "temperature")
+    assert [bodies[0].get(name) for name in names] == [5, ["a", "b"], 7, 0.1]
+    assert [bodies[1].get(name) for name in names] == [50, ["a"], None, 0.6]

@@ -12,7 +12,7 @@ from agent.bridge import Bridge
 from agent.context import TOO_LONG, ContextWindow
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
 from agent.history import History
-from agent.llm import CountsTokens, LanguageModel, Message
+from agent.llm import CountsTokens, LanguageModel, Last, Message
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 
@@ -227,3 +227,37 @@ def test_missing_or_wrong_weights_are_said_in_one_line(llm, text_file) -> None:
             llm.make(f"llm.model={path}")
         assert isinstance(caught.value, ModelError)
         assert "\n" not in str(caught.value)
+
+
+def ended(model: LanguageModel, messages: list[Message]) -> tuple[str, Last]:
+    """The answer, and its last item."""
+    items = list(model.stream(messages))
+    assert isinstance(items[-1], Last)
+    assert not any(isinstance(item, Last) for item in items[:-1])
+    return "".join(items), items[-1]
+
+
+def test_the_last_item_says_how_the_answer_ended(model) -> None:
+    """Also where a stop string, or what might have become one, falls on the last token."""
+    _, last = ended(model, STORY)
+    assert (last.end, last.tokens in (16, 0)) == ("length", True)
+    text, last = ended(model, CAPITAL)
+    assert (last.end, "Paris" in text) == ("stop", True)
+    how = {"seed": 0, "temperature": 0.0}
+    before, last = ended(model.tuned(max_tokens=None, stop=("Paris",), **how), CAPITAL)
+    assert (last.end, before) == ("stop", text.partition("Paris")[0])
+    for most in range(1, 10):
+        cut, last = ended(model.tuned(max_tokens=most, stop=(), **how), CAPITAL)
+        if "Paris" in cut:
+            break
+    assert (last.end, text.startswith(cut)) == ("length", True)
+    _, last = ended(model.tuned(max_tokens=most, stop=("Paris",), **how), CAPITAL)
+    assert last.end == "stop"
+    held, last = ended(model.tuned(max_tokens=most, stop=("Paris!",), **how), CAPITAL)
+    assert (last.end, held) == ("length", cut)
+
+
+def test_a_full_context_is_an_answer_that_was_cut(llm) -> None:
+    model = llm.make(*GREEDY, "llm.context=256", "llm.max_tokens=400")
+    _, last = ended(model, [SYSTEM, Message("user", "Count from one to one thousand. " * 12)])
+    assert last.end == "length"

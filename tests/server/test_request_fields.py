@@ -6,8 +6,9 @@ decided about.
 
 from __future__ import annotations
 
+import json
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ from pydantic import ValidationError
 import scripted
 from agent.config import load
 from agent.engines import Engines
+from agent.errors import ContextExceeded
+from agent.llm import Last, Message
 from agent.server.choices import Output, SemanticVad, ServerVad, Update, _Input
 from agent.server.fields import Fields, refusal
 from agent.server.pool import Pool
@@ -116,10 +119,10 @@ class TunedLLM(scripted.ScriptedLLM):
         return self
 
 
-def served(main: Callable, *sets: str) -> TunedLLM:
+def served(main: Callable, *sets: str, model: TunedLLM | None = None) -> TunedLLM:
     """Run `main(client)` against a server; its language model."""
     config: Config = load(None, [*serving.SETTINGS, "server.port=0", *sets])
-    llm = TunedLLM(["One two three."])
+    llm = model or TunedLLM(["One two three."])
     pool = Pool(config, [Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS())])
 
     async def inside() -> None:
@@ -212,3 +215,65 @@ def test_the_form_of_a_transcription_is_no_exception() -> None:
             assert (reply.status_code, reply.json()["error"]["param"]) == (400, name.removesuffix("[]"))
 
     served(main)
+
+
+@dataclass
+class EndingLLM(TunedLLM):
+    """Says how each answer ended."""
+
+    last: Last = field(default_factory=lambda: Last("", "stop"))
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        yield from super().stream(messages)
+        yield self.last
+
+
+@pytest.mark.net
+@pytest.mark.parametrize(
+    ("last", "content", "reason", "tokens"),
+    [
+        (Last("", "stop", 9, 3), "One two three.", "stop", 3),
+        (Last("", "length", 9, 3), "One two three.", "length", 3),
+        (Last(" Par", "length", 9, 4), "One two three. Par", "length", 4),
+        (Last("", "stop"), "One two three.", "stop", 3),
+    ],
+)
+def test_how_an_answer_ended_is_passed_on(last: Last, content: str, reason: str, tokens: int) -> None:
+    """What the engine says, not what the number of its items looks like: the limit is reached here."""
+
+    async def main(client: httpx.AsyncClient) -> None:
+        reply = (await client.post(CHAT, json={**ASKED, "max_tokens": 3})).json()
+        (choice,), usage = reply["choices"], reply["usage"]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (content, reason)
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (last.prompt_tokens, tokens)
+        streamed = await client.post(CHAT, json={**ASKED, "max_tokens": 3, "stream": True})
+        chunks = [json.loads(line[6:]) for line in streamed.text.split("\n\n") if line.startswith("data: {")]
+        assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks) == content
+        assert chunks[-1]["choices"][0]["finish_reason"] == reason
+        assert not [c for c in chunks[1:-1] if not c["choices"][0]["delta"]["content"]]
+        lines = await client.post(
+            "/generate", json={"prompt": "x"}, headers={"accept": "application/x-ndjson"}
+        )
+        assert json.loads(lines.text.splitlines()[-1])["end"]["reason"] == reason
+
+    served(main, model=EndingLLM(["One two three."], last=last))
+
+
+@dataclass
+class FullLLM(TunedLLM):
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        raise ContextExceeded.of(5000, 4096)
+        yield ""
+
+
+@pytest.mark.net
+def test_a_prompt_that_is_too_long_is_the_clients_fault() -> None:
+    async def main(client: httpx.AsyncClient) -> None:
+        for path, body in [(CHAT, ASKED), (CHAT, {**ASKED, "stream": True}), ("/generate", {"prompt": "x"})]:
+            reply = await client.post(path, json=body)
+            error = reply.json()["error"]
+            assert (reply.status_code, error["code"]) == (400, "context_length_exceeded")
+            assert "5000 tokens" in error["message"]
+            assert "4096" in error["message"]
+
+    served(main, model=FullLLM([]))
