@@ -12,6 +12,7 @@ from agent.chunker import Chunker
 from agent.errors import RequestError
 from agent.settings import Config
 from agent.speakable import Speakable
+from agent.text.cleaning import cleaned
 from audio.frame import Samples
 from audio.playback import Playback
 from audio.tts import Speech, Synthesizer
@@ -23,12 +24,12 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
     Raises RequestError where in all of it there is nothing that the voice can say.
     """
     chunker, speakable, spoken = Chunker(), Speakable(voice.language), False
-    for piece in [*chunker.feed(text), *chunker.flush()]:
+    for piece in [*chunker.feed(cleaned(text)), *chunker.flush()]:
         for speech in voice.stream(speakable.say(piece.text).text):
             spoken = True
             yield speech
     if not spoken:
-        shown = " ".join(text.split())
+        shown = " ".join(cleaned(text).split())
         shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
         raise RequestError(
             f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",

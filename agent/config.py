@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from agent.errors import ConfigError
 from agent.settings import Config, Section
+from agent.text.cleaning import cleaned_data
 
 
 def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
@@ -23,7 +24,7 @@ def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
     data: dict[str, Any] = {}
     if file is not None:
         try:
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
+            data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(
                 f"{file}: cannot be read ({error.strerror}); give the path of a TOML file"
@@ -66,7 +67,7 @@ def _json(data: dict[str, Any]) -> str:
     """TOML data as JSON: in pydantic's strict mode only JSON input may give a list for a tuple."""
     import json
 
-    return json.dumps(data, default=str)
+    return json.dumps(cleaned_data(data), default=str)
 
 
 def _nearest(where: tuple[int | str, ...]) -> str:

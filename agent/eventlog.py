@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from agent import events as ev
 from agent.errors import BackchatError, ScriptError
 from agent.events import Event
+from agent.text.cleaning import cleaned_data, json_text
 
 
 def write_text(path: Path, text: str) -> None:
@@ -25,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".backchat-", dir=path.parent) as folder:
             whole = Path(folder) / path.name
-            whole.write_text(text, encoding="utf-8")
+            whole.write_text(text, encoding="utf-8", errors="backslashreplace")
             os.replace(whole, path)
 
 
@@ -60,7 +61,7 @@ class Journal:
 
 
 def _line(event: Event) -> str:
-    return json.dumps(ev.as_dict(event), ensure_ascii=False) + "\n"
+    return json_text(ev.as_dict(event)) + "\n"
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def read_events(path: Path) -> list[Event]:
 
 def _event(line: str, where: str) -> Event:
     try:
-        loaded: Any = json.loads(line)
+        loaded: Any = cleaned_data(json.loads(line))
     except json.JSONDecodeError as error:
         raise ScriptError(f"{where}: not JSON ({error.msg}); the file must be an events.jsonl") from error
     data = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from agent.config import load
 from agent.errors import ConfigError, ScriptError
 from agent.settings import Section
+from agent.text.cleaning import cleaned_data
 from audio.room import NOISES
 
 Decibel = Field(default=0.0, ge=-80.0, le=40.0)
@@ -156,7 +157,7 @@ class Scenario(Section):
 def read(path: Path) -> Scenario:
     """The scenario in a TOML file. Raises ScriptError, naming the key and the nearest valid one."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ScriptError(f"{path}: cannot be read ({reason}); give a scenario file") from error
@@ -164,7 +165,7 @@ def read(path: Path) -> Scenario:
         raise ScriptError(f"{path}: not valid TOML: {error}") from error
     try:
         # In pydantic's strict mode only JSON may give a list for a tuple.
-        scenario = Scenario.model_validate_json(json.dumps(data, default=str))
+        scenario = Scenario.model_validate_json(json.dumps(cleaned_data(data), default=str))
     except ValidationError as error:
         raise ScriptError(f"{path}: {_explained(error)}") from None
     try:

@@ -14,6 +14,7 @@ from agent.eye.view import Camera
 from agent.floor import Floor
 from agent.history import History
 from agent.settings import Config, TurnsConfig, VADConfig
+from agent.text.cleaning import cleaned
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.playback import Playback
 
@@ -65,7 +66,7 @@ class Session:
 
         Without words, speak unasked: on what the history holds.
         """
-        self._floor.typed(text)
+        self._floor.typed(cleaned(text))
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The person shows this from now on, or in one turn (`once`); None: nothing any more.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -14,6 +14,7 @@ from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.language import language
 from agent.settings import Config
+from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
 from agent.turntaking import Kind
 from audio.frame import Frame
@@ -71,7 +72,8 @@ class Understanding:
             self._draft = draft
         stt, limit = self._engines.stt, self._config.limits.stt
         try:
-            draft.said = await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+            said = await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+            draft.said = replace(said, text=cleaned(said.text))
         finally:
             draft.made.set()
         return draft.said

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
 from agent import signals
 
+OUT = "backslashreplace"
+"""What becomes of characters that the output's encoding lacks."""
+
 
 def main() -> None:
     """Run the command of `sys.argv` and end with its exit code; a signal ends it at any moment before."""
     with signals.heeded():  # before anything is imported that takes its time
+        # What somebody pipes in need not be UTF-8, nor the terminal know every character: neither ends us.
+        for stream, errors in ((sys.stdin, "replace"), (sys.stdout, OUT), (sys.stderr, OUT)):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=errors)
         from agent.cli.commands import run
 
         try:

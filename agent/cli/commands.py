@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from agent import __version__, signals
+from agent.text.cleaning import cleaned
 
 if TYPE_CHECKING:
     from agent.settings import Config
@@ -153,7 +154,7 @@ def _warned() -> Generator[None]:
 
 def _failed(error: Any) -> None:
     if signals.received() is None:  # else it failed because it was told to end
-        click.echo(f"backchat: {error}", err=True)
+        click.echo(f"backchat: {cleaned(str(error))}", err=True)
     sys.exit(error.exit_code)
 
 

@@ -19,6 +19,7 @@ from agent.llm import LanguageModel
 from agent.llm.deltas import deltas
 from agent.session import Session
 from agent.settings import Config
+from agent.text.cleaning import cleaned
 from audio.frame import Frame
 from audio.playback import Playback
 
@@ -46,7 +47,7 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
         except KeyboardInterrupt:  # stops the answer, as talking over it does
             click.echo(" [stopped]", nl=False)
         except BackchatError as error:
-            click.echo(f"backchat: {error}", err=True)
+            click.echo(f"backchat: {cleaned(str(error))}", err=True)
         click.echo()
         if prompt.refused is not None:
             click.echo(f"backchat: {prompt.refused}", err=True)
@@ -88,7 +89,7 @@ def _line(prompt: str) -> str | None:
     """The next line that says something; None at the end of the input, or at an empty line typed by hand."""
     while True:
         try:
-            line = input(prompt).strip()
+            line = cleaned(input(prompt)).strip()
         except EOFError:
             return None
         if line or prompt:

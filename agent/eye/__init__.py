@@ -7,6 +7,7 @@ from typing import Protocol
 
 from agent.eye.image import Picture
 from agent.llm import Message
+from agent.text.cleaning import cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,10 @@ class Sight:
     says: str
     short: str
     picture: Picture | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("note", "says", "short"):  # what stands in a picture is anybody's text
+            object.__setattr__(self, name, cleaned(getattr(self, name)))
 
     def asked(self, question: str) -> list[Message]:
         """The person's words as the language model gets them in this turn."""

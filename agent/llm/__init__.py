@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
+from agent.text.cleaning import cleaned
+
 if TYPE_CHECKING:
     from agent.eye.image import Picture
 
@@ -16,12 +18,16 @@ Role = Literal["system", "user", "assistant"]
 class Message:
     """One message of a conversation, in the roles of every chat model.
 
-    images: pictures that stand before its words, for models that have `sees`; others get none.
+    content: is cleaned of what no tokenizer or template should meet, whoever it comes from. images: pictures
+    that stand before its words, for models that have `sees`; others get none.
     """
 
     role: Role
     content: str
     images: tuple[Picture, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", cleaned(self.content))
 
 
 @dataclass(frozen=True, slots=True)

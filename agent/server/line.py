@@ -22,6 +22,7 @@ from agent.server.outlet import BLOCK, RATE, Outlet, Reply, Voice
 from agent.server.pool import Seat
 from agent.session import Session
 from agent.settings import Config
+from agent.text.cleaning import cleaned
 from audio.frame import Frame, Samples
 
 STEP = BLOCK / RATE
@@ -154,7 +155,8 @@ class Line:
     async def transcribe(self, audio: Frame) -> str:
         """The words in a whole utterance. Raises EngineFault."""
         stt, limit = self._seat.engines.stt, self._config.limits.stt
-        return (await self.bridge.call("stt", lambda: stt.transcribe(audio, final=True), limit)).text
+        heard = await self.bridge.call("stt", lambda: stt.transcribe(audio, final=True), limit)
+        return cleaned(heard.text)
 
     def sent(self, turn: int) -> int:
         """Samples (24 kHz) of that reply's sound that the client was sent."""

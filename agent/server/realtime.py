@@ -22,6 +22,7 @@ from agent.server.metrics import Metrics
 from agent.server.pool import Pool, Seat
 from agent.server.unforeseen import told
 from agent.server.wishes import Wishes
+from agent.text.cleaning import cleaned_data, json_text
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -137,13 +138,13 @@ class Realtime:
         async with self._sending:
             for message in messages:
                 with anyio.fail_after(self._pool.config.server.patience):
-                    await self._socket.send_text(json.dumps(message, ensure_ascii=False))
+                    await self._socket.send_text(json_text(message))
 
 
 def _event(raw: str | bytes) -> dict[str, Any]:
     """A client's event. Raises RequestError."""
     try:
-        event: Any = json.loads(raw)
+        event: Any = cleaned_data(json.loads(raw))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"not a JSON event: {str(error)[:100]}", code="invalid_json") from error
     if not isinstance(event, dict):

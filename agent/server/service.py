@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import json
 import logging
 import os
 import signal
@@ -26,6 +25,7 @@ from agent.server.pool import Pool
 from agent.server.rpc import Answering, answering
 from agent.server.traces import Traces
 from agent.settings import Config
+from agent.text.cleaning import json_text
 
 LOOK = 0.1
 """Seconds between two looks at whether the last reply has ended."""
@@ -240,7 +240,7 @@ class _Json(logging.Formatter):
         if record.exc_info and (kind := record.exc_info[0]) is not None:
             entry["error"] = kind.__name__
             entry["where"] = logging.Formatter().formatException(record.exc_info)
-        return json.dumps({**entry, **data}, ensure_ascii=False)
+        return json_text({**entry, **data})
 
 
 def start_log() -> None:

@@ -15,6 +15,7 @@ from agent.server.pool import Pool, Seat
 from agent.server.stream import JSON, TEXT, Streamed, Write, line
 from agent.server.text import checked, read_body
 from agent.settings import Config
+from agent.text.cleaning import cleaned
 from audio.encode import MEDIA, Encoder, Format
 from audio.files import read_bytes
 from audio.frame import HEARING_RATE, Frame
@@ -125,7 +126,7 @@ async def words(seat: Seat, config: Config, data: bytes) -> str:
         await bridge.call("stt", lambda part=part: stt.transcribe(Frame(part, HEARING_RATE)), limit)
         for part in pieces(sound.samples)
     ]
-    return " ".join(part.text for part in heard if part.text)
+    return cleaned(" ".join(part.text for part in heard if part.text))
 
 
 def decoded(data: bytes) -> Frame:

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from agent.errors import BackchatError, RequestError
 from agent.server.unforeseen import told
+from agent.text.cleaning import json_text
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -133,9 +134,9 @@ def _start(status: int, media: str, headers: Mapping[str, str]) -> MutableMappin
 def sse(data: Any, event: str | None = None) -> bytes:
     """One server-sent event: JSON data, and a name where it is not an ordinary one."""
     name = f"event: {event}\n" if event else ""
-    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"{name}data: {json_text(data)}\n\n".encode()
 
 
 def line(data: Any) -> bytes:
     """One line of JSON."""
-    return json.dumps(data, ensure_ascii=False).encode() + b"\n"
+    return json_text(data).encode() + b"\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -17,6 +19,7 @@ from agent.server.pictures import looked, opened
 from agent.server.pool import Pool
 from agent.server.stream import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.writing import STOPS, Grain, Sampling, Written, grains, write
+from agent.text.cleaning import cleaned_data, json_text
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -146,7 +149,9 @@ async def read_body(request: Request, model: type[B]) -> B:
 
 
 def parse(model: type[B], body: bytes | str) -> B:
-    """JSON as `model`. Raises RequestError, naming the field."""
+    """JSON as `model`, each text in it cleaned. Raises RequestError, naming the field."""
+    with suppress(ValueError, RecursionError):  # the model itself says what is wrong with it
+        body = json_text(cleaned_data(json.loads(body)))
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
