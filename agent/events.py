@@ -287,6 +287,13 @@ class EchoHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoGone:
+    """The microphone does not hear the speaker any more."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session."""
 
@@ -329,6 +336,7 @@ Event: TypeAlias = (
     | Interrupted
     | TurnEnded
     | EchoHeard
+    | EchoGone
     | Error
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from audio.correlation import Correlation
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
 from audio.resampler import PromptResampler
 
@@ -41,6 +42,15 @@ _HELD, _DECAY = 40, 1.5
 _SYLLABLE = 15
 """Steps of 10 ms over which the loudest counts as the level of what is heard."""
 
+_FAINTEST = -65.0
+"""Level in dBFS from which something is held to be heard at all."""
+
+_LOOK = 2
+"""Steps of 10 ms between two looks for an echo where none is known."""
+
+_NO_ECHO = -38.0
+"""Decibels against what is played below which the loudest that is heard is no echo that matters."""
+
 _STRETCH, _STRETCHES = 50, 6
 """Active steps that give one measurement of the room, and how many of those count: the last 3 s."""
 
@@ -55,8 +65,9 @@ class EchoCanceller:
     noise_suppression: also lowers steady background noise.
 
     It needs about a second of the agent's voice to learn the room. AEC3 alone would mangle a person who
-    talks over the agent, worst of all with headphones, where there is no echo to learn from: so whoever
-    is clearly louder than any echo can be is passed through untouched (see `_Loudness`).
+    talks over the agent, worst of all with headphones, where there is no echo to learn from: so everything
+    passes untouched until an echo was found (see `Correlation`), and then whoever is clearly louder than it
+    can be (see `_Loudness`).
 
     `played` may be called from the sound device's thread: it only leaves the frame in a queue, all work
     is done by `cleaned`.
@@ -70,8 +81,10 @@ class EchoCanceller:
         self._suppressor = AudioProcessingModule(noise_suppression=True) if noise_suppression else None
         self._delay = (_BANK + (_BANK_NOISE if noise_suppression else 0)) / HEARING_RATE
         self._loudness = _Loudness()
+        self._correlation = Correlation()
+        self._steps = 0
         self._raw = np.zeros(_BANK, np.float32)
-        self._past = 0.0
+        self._past = 1.0
         self._waiting: deque[Frame] = deque()
         self._far = _FarEnd()
         self._near: Samples = silence(0, HEARING_RATE)
@@ -114,7 +127,12 @@ class EchoCanceller:
         self._canceller.process_stream(heard)
         raw = np.concatenate([self._raw, near])
         raw, self._raw = raw[:_STEP], raw[_STEP:]
+        self._correlation.feed(far, near)
         past = self._loudness.clear(far, near)
+        self._steps += 1
+        if self._loudness.unsuspected and self._steps % _LOOK == 0 and self._correlation.found():
+            self._loudness.suspect()
+            past = 0.0
         share = np.linspace(self._past, past, _STEP, dtype=np.float32)
         self._past = past
         out = (share * raw + (1.0 - share) * _samples(heard)).astype(np.float32)
@@ -137,8 +155,9 @@ class _Loudness:
     """How far what is heard exceeds the loudest echo that there can be.
 
     The room's gain is the level heard less the level played, at its loudest within half a second of the
-    agent's voice; and the least of that in 3 s of it, since a person who talks can only raise it. Before the
-    first measurement everything may be echo.
+    agent's voice; and the least of that in 3 s of it, since a person who talks can only raise it. Once an echo
+    is suspected, everything may be one before the first measurement; one that shows that there is none, as
+    with headphones, ends the suspicion.
     """
 
     def __init__(self) -> None:
@@ -147,6 +166,17 @@ class _Loudness:
         self._played = -120.0
         self._now: list[float] = []
         self._gains: deque[float] = deque(maxlen=_STRETCHES)
+        self._suspected = False
+
+    @property
+    def unsuspected(self) -> bool:
+        """Whether something is played, or may linger, and something heard of which no echo is known."""
+        return not self._suspected and self._played > _ACTIVE and max(self._near) > _FAINTEST
+
+    def suspect(self) -> None:
+        """There is an echo; what was measured before was none."""
+        self._suspected = True
+        self._gains.clear()
 
     def clear(self, far: Samples, near: Samples) -> float:
         """The share, 0 to 1, of what is heard that can pass as it is, after 10 ms more of both."""
@@ -158,7 +188,10 @@ class _Loudness:
             self._now.append(excess)
         if len(self._now) == _STRETCH:
             self._gains.append(max(self._now))
+            self._suspected &= self._gains[-1] > _NO_ECHO
             self._now.clear()
+        if not self._suspected:
+            return 1.0
         if not self._gains:
             return float(self._played <= _ACTIVE)
         return min(max((excess - min(self._gains) - _FAINT) / (_CLEAR - _FAINT), 0.0), 1.0)

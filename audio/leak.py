@@ -31,6 +31,10 @@ _SAME = 3
 _GONE = 20
 """Looks without it after which a leak is over: 10 s of the agent's voice, since a person may talk over it."""
 
+_FAINTEST = -70.0
+"""Level in dBFS below which nothing is held to be heard: a canceller fills what was silent with noise of some
+-94 dBFS, which comes and goes with what is played."""
+
 _ACTIVE = -50.0
 """Level in dBFS from which something is held to be played."""
 
@@ -80,7 +84,7 @@ class LeakDetector:
                 levels[first + number] = level_dbfs(frame.samples[number * step : (number + 1) * step])
 
     def _look(self) -> None:
-        heard = self._heard[_FARTHEST:]
+        heard = np.maximum(self._heard[_FARTHEST:], _FAINTEST)
         best, delay = 0.0, 0
         for behind in range(_FARTHEST + 1):
             played = self._played[_FARTHEST - behind : len(self._played) - behind]

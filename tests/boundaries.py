@@ -79,6 +79,7 @@ class Voice:
     """Says every text in `seconds`, as a steady tone."""
 
     rate = 8000
+    language = "en"
 
     def __init__(self, seconds: float, fails: bool) -> None:
         self._seconds, self._fails, self._said = seconds, fails, 0
@@ -207,7 +208,7 @@ def faults(plan: Plan, told: Told) -> list[str]:
     if last and last[0].reason == "finished":
         loud = np.concatenate(told.played)
         held = any(e.turn == last[0].turn for e in told.of(ev.AudioHeld))
-        since = told.tracks[-1].started - plan.lead
+        since = told.tracks[-1].started - plan.lead - 0.5
         ducked = any(e.action == "duck" and e.time >= since for e in told.of(ev.Decision))
         end = np.flatnonzero(loud)[-1]
         body = loud[end - round((plan.reply - 0.05) * 8000) : end - 100]

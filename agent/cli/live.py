@@ -119,16 +119,16 @@ async def _talk(
 async def _cleaned(
     frames: AsyncIterable[Frame], ears: FrontEnd, watchers: list[Watcher]
 ) -> AsyncIterator[Frame]:
-    """`frames` without the agent's own voice; says so once when that does not succeed."""
-    from agent.events import EchoHeard
+    """`frames` without the agent's own voice; says when that does not succeed, and when it does again."""
+    from agent.events import EchoGone, EchoHeard
 
     told = False
     async for frame in frames:
         yield ears.cleaned(frame)
-        if ears.leaking and not told:
+        if ears.leaking != told:
+            told = ears.leaking
             for watch in watchers:
-                watch(EchoHeard(frame.end))
-        told = ears.leaking
+                watch((EchoHeard if told else EchoGone)(frame.end))
 
 
 class Tape:

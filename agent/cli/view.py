@@ -27,54 +27,77 @@ STATES = {
 
 
 LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
+GONE = "the microphone does not hear the speaker any more"
 
 
 class Conversation:
     """The words and the state, followed from events; both views draw from it."""
 
     def __init__(self) -> None:
-        self.state = "starting"
+        self._hears = self._speaking = self._held = False
+        self._open: set[int] = set()
+        self._audible: int | None = None
+        self._cut: int | None = None
         self.lines: list[tuple[str, str, str]] = []
         """Who, what was heard, what was not."""
         self.partial, self.stable = "", 0
         self.heard_to = 0
         self.reply = ""
         self.error = ""
+        self.leaks = False
+
+    @property
+    def state(self) -> str:
+        """What is shown of it: derived from what goes on, so that nothing stays when that is over."""
+        if self._speaking:
+            return "hearing you"
+        if self._cut in self._open:
+            return "interrupted"
+        if self._audible in self._open and not self._held:
+            return "speaking"
+        if self._open:
+            return "thinking"
+        return "listening" if self._hears else "starting"
 
     def hears(self) -> None:
         """The microphone gives sound: from the first frame on, and not before, it is listening."""
-        if self.state == "starting":
-            self.state = "listening"
+        self._hears = True
 
     def note(self, event: ev.Event) -> None:
         """Take in one event."""
         match event:
             case ev.SpeechStarted() | ev.SpeechResumed():
-                self.state, self.partial = "hearing you", ""
+                self._speaking, self.partial = True, ""
+            case ev.SpeechPaused():
+                self._speaking = False
             case ev.Partial(text=text, stable=stable):
                 self.partial, self.stable = text, stable
-            case ev.TurnOpened():
-                self.state, self.reply, self.heard_to = "thinking", "", 0
+            case ev.TurnOpened(turn=turn):
+                self._open.add(turn)
+                self.reply, self.heard_to = "", 0
             case ev.Token(text=text):
                 self.reply += text
             case ev.TurnReleased(text=text):
                 self.partial = ""
                 self.lines.append(("you", text, ""))
-            case ev.AudioStarted():
-                self.state = "speaking"
+            case ev.AudioStarted(turn=turn):
+                self._audible, self._held = turn, False
+            case ev.AudioHeld() | ev.AudioResumed():
+                self._held = isinstance(event, ev.AudioHeld)
             case ev.WordHeard(end=end):
                 self.heard_to = max(self.heard_to, end)
-            case ev.Interrupted():
-                self.state = "interrupted"
-            case ev.TurnEnded(heard=heard, unheard=unheard):
+            case ev.Interrupted(turn=turn):
+                self._cut = turn
+            case ev.TurnEnded(turn=turn, heard=heard, unheard=unheard):
+                self._open.discard(turn)
                 self.lines.append(("agent", heard, unheard))
                 self.reply = ""
-                self.state = "listening" if self.state != "interrupted" else "hearing you"
-            case ev.TurnDropped():
+                self.error = "" if event.reason == "finished" else self.error
+            case ev.TurnDropped(turn=turn):
+                self._open.discard(turn)
                 self.reply = ""
-                self.state = "listening" if self.state == "thinking" else self.state
-            case ev.EchoHeard():
-                self.error = LEAK
+            case ev.EchoHeard() | ev.EchoGone():
+                self.leaks = isinstance(event, ev.EchoHeard)
             case ev.Error(message=message):
                 self.error = message
             case _:
@@ -152,8 +175,8 @@ class LiveView:
         if talk.partial:
             sure, rest = talk.partial[: talk.stable], talk.partial[talk.stable :]
             rows += self._said("you", Text.assemble((sure, "italic"), (f"{rest} …", "italic dim")))
-        if talk.error:
-            rows += self._said("error", Text(talk.error, "red"))
+        for trouble in filter(None, (LEAK if talk.leaks else "", talk.error)):
+            rows += self._said("error", Text(trouble, "red"))
         room = max(1, self._console.height - 5)  # more would be cut off below, where the newest is
         width = self._console.width - 2  # room for the ^C that a terminal prints: it must not begin a line
         return Panel(Group(head, Text(), *rows[-room:]), title="backchat", border_style="dim", width=width)
@@ -199,6 +222,8 @@ def print_line(event: ev.Event) -> None:
         case ev.TurnEnded():
             cut = "  [cut]" if event.reason == "interrupted" else ""
             click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")
+        case ev.EchoGone():
+            click.echo(f"{event.time:7.2f} s  {GONE}", err=True)
         case ev.EchoHeard():
             click.echo(f"{event.time:7.2f} s  {LEAK}", err=True)
         case ev.Error():

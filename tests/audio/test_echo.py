@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from audio.echo import _BANK, EchoCanceller, _FarEnd
 from audio.files import read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
+from audio.frontend import FrontEnd
 from audio.leak import LeakDetector
 from audio.room import Room
 from audio.tts.hibari import RATE, Hibari
@@ -108,6 +109,41 @@ def test_person_alone_passes_undamaged(suppress: bool):
     alike = np.dot(heard[:-behind], left[behind:]) / np.linalg.norm(heard) / np.linalg.norm(left)
     assert alike > (0.7 if suppress else 0.995)
     assert level_dbfs(left) == pytest.approx(level_dbfs(heard), abs=2.5 if suppress else 0.2)
+
+
+@pytest.mark.parametrize("begins", [0.1, 0.2, 0.3, 3.0])
+def test_person_with_headphones_passes_undamaged_over_the_first_words(begins: float):
+    """Nothing of the speaker is heard, so nothing may be taken out, however early it is."""
+    first = np.flatnonzero(np.abs(story()) > 0.01)[0] / RATE
+    for number in range(1, 9):
+        said = question(number)
+        said = said[np.flatnonzero(np.abs(said) > 0.01)[0] :]
+        person = np.concatenate([silence(first + begins, HEARING_RATE), said])
+        seconds = len(person) / HEARING_RATE
+        heard, left, _ = conversation(Room(noise_db=-65), EchoCanceller(), person=person, seconds=seconds)
+        assert np.abs(left[_BANK:] - heard[:-_BANK]).max() < 1e-6, number
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize("echo_db", [-10, -20])
+def test_an_echo_is_known_before_it_can_be_taken_for_a_person(echo_db: float, delay: float):
+    """A detector is sure after 0.1 s of speech: the first echo, also of a speaker that replaces headphones."""
+    for headphones in (0.0, 6.0):
+        rooms = [Room(noise_db=-65), Room(echo_db=echo_db, echo_delay=delay, noise_db=-65)]
+        canceller, heard, left = EchoCanceller(), [], []
+        for number in range(round((headphones + 3) / BLOCK)):
+            time = number * BLOCK
+            frame = Frame(story()[number * 480 : (number + 1) * 480], RATE, time)
+            canceller.played(frame)
+            for room in rooms:
+                room.played(frame)
+            room = rooms[time >= headphones]
+            heard.append(room.microphone(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, time)))
+            left.append(canceller.cleaned(heard[-1]))
+        raw, rest = Frame.join(heard).samples, Frame.join(left).samples
+        begun = np.flatnonzero(np.abs(raw[round(headphones * HEARING_RATE) :]) > 0.003)[0]
+        known = round(headphones * HEARING_RATE) + begun + round(0.13 * HEARING_RATE)
+        assert level_dbfs(rest[known:]) < level_dbfs(raw[known:]) - 15, (headphones, level_dbfs(rest[known:]))
 
 
 def test_noise_suppression_lowers_noise():
@@ -233,6 +269,20 @@ def test_no_leak_from_persons_noise_or_silence():
         assert not any(leaks(np.roll(everybody, -first * 48_000)[:count])), first
     assert not any(leaks(silence(15, HEARING_RATE)))
     assert not any(leaks(conversation(Room(noise_db=-40), EchoCanceller(), playing=False)[0]))
+
+
+@pytest.mark.parametrize("level", [0.0, 1 / 32768, 1e-4])
+@pytest.mark.parametrize("offset", [0.0, 0.1])
+def test_a_silent_microphone_hears_no_speaker(level: float, offset: float):
+    """A muted one gives zeros or the same value for ever; the canceller fills that with its own noise."""
+    front, chance, said = FrontEnd(), np.random.default_rng(0), False
+    for number in range(len(story()) // 480):
+        time = number * BLOCK
+        front.played(Frame(story()[number * 480 : (number + 1) * 480], RATE, time))
+        noise = level * chance.uniform(-1, 1, 320)
+        front.cleaned(Frame((offset + noise).astype(np.float32), HEARING_RATE, time))
+        said |= front.leaking
+    assert not said
 
 
 def test_leak_is_over_with_headphones_but_not_with_silence():

@@ -224,6 +224,20 @@ def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
 
 
 @browser_test
+def test_after_stop_the_page_listens(tmp_path: Path) -> None:
+    pool = serving.pool(["Tell me a story.", "Stop.", "Stop."], [STORY])
+    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (6.0, 6.4))
+
+    async def main(visitor: Visitor) -> None:
+        await visitor.page.get_by_role("button", name="Start talking").click()
+        await visitor.state("speaking")
+        await visitor.state("interrupted")
+        await visitor.state("listening")
+
+    visited(pool, main, tmp_path, spoken)
+
+
+@browser_test
 def test_an_answer_that_fails_is_told_until_the_next_one(tmp_path: Path) -> None:
     pool = serving.pool(["My name is Ada."], ["Hello.", "You are Ada."])
     spoken = microphone(tmp_path / "person.wav", (1.5, 2.5))

@@ -20,6 +20,37 @@ const camera = new Camera(find("preview"), (url) => call?.show(url));
 let call = null;
 let starting = false;
 
+const CUT = 1500; // milliseconds for which it is said that a reply was interrupted
+
+// What goes on. The state that is shown is derived from it, so that none stays when what it showed is over.
+const facts = { open: false, hearing: false, sounding: false, turns: new Set(), cut: 0 };
+
+function state() {
+  if (!call) return "off";
+  if (!facts.open) return "connecting";
+  if (facts.cut) return "interrupted";
+  if (facts.hearing) return "hearing";
+  if (facts.sounding) return "speaking";
+  return facts.turns.size > 0 ? "thinking" : "listening";
+}
+
+// Something has changed: show what goes on now.
+function now(changed = {}) {
+  Object.assign(facts, changed);
+  show(state());
+}
+
+function uncut() {
+  clearTimeout(facts.cut);
+  facts.cut = 0;
+}
+
+function forget() {
+  uncut();
+  facts.turns.clear();
+  now({ open: false, hearing: false, sounding: false });
+}
+
 // A token comes in the address, after #token= (which is sent to nobody), or is asked for; it is kept for this tab.
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
@@ -65,10 +96,10 @@ async function start(microphone) {
   try {
     if (call) {
       await call.listen();
-      show("listening");
+      now();
     } else {
       call = watched(new Call(token()));
-      show("connecting");
+      now();
       if (!(await welcome())) throw null;
       await call.start(microphone);
     }
@@ -87,7 +118,7 @@ function stop() {
   call?.stop();
   call = null;
   find("level").style.transform = "";
-  show("off");
+  forget();
   if (open) tell("Stopped.");
 }
 
@@ -119,7 +150,7 @@ function reason(error) {
 // What happens in a call, as states and captions.
 function watched(made) {
   const on = (name, act) => made.addEventListener(name, ({ detail }) => made === call && act(detail));
-  on("open", () => show("listening"));
+  on("open", () => now({ open: true }));
   on("closed", ({ reason }) => {
     stop();
     trouble(`The call has ended${reason ? `: ${reason}` : ""}.`);
@@ -131,12 +162,13 @@ function watched(made) {
   });
   on("played", ({ item, ms, over }) => {
     captions.played(item, ms, over);
-    if (over) show("listening");
-    else if (document.body.dataset.state !== "hearing") show("speaking");
+    if (!over) uncut();
+    now({ sounding: !over });
   });
   on("cut", ({ item, ms }) => {
     captions.cut(item, ms);
-    show("interrupted");
+    uncut();
+    now({ sounding: false, cut: setTimeout(() => now({ cut: 0 }), CUT) });
     tell("Interrupted.");
   });
   on("message", follow);
@@ -148,19 +180,18 @@ function follow(message) {
     case "input_audio_buffer.speech_started":
       camera.speaking = true;
       captions.hear();
-      show("hearing");
+      uncut();
+      now({ hearing: true });
       break;
     case "input_audio_buffer.speech_stopped":
       camera.speaking = false;
       captions.unhear();
-      if (document.body.dataset.state === "hearing") show("listening");
+      now({ hearing: false });
       break;
     case "response.output_item.added":
       captions.expect(message.item.id);
-      show("thinking");
       break;
     case "response.done":
-      if (document.body.dataset.state === "thinking") show("listening");
       if (message.response.status === "completed") trouble(""); // what was told before is over
       break;
     case "conversation.item.truncated":
@@ -172,17 +203,18 @@ function follow(message) {
       break;
     case "backchat.event":
       captions.event(message.event);
-      think(message.event.event);
+      think(message.event);
       break;
   }
 }
 
 // The answer is worked on from the first pause; who goes on is heard on.
-function think(event) {
-  const state = document.body.dataset.state;
-  if (event === "turn_opened" && (state === "hearing" || state === "listening")) show("thinking");
-  if (event === "speech_resumed" && state === "thinking") show("hearing");
-  if (event === "turn_dropped" && state === "thinking") show("listening");
+function think({ event, turn }) {
+  if (event === "turn_opened") facts.turns.add(turn);
+  if (event === "turn_ended" || event === "turn_dropped") facts.turns.delete(turn);
+  if (event === "speech_paused") facts.hearing = false;
+  if (event === "speech_started" || event === "speech_resumed") facts.hearing = true;
+  now();
 }
 
 find("talk").addEventListener("click", () => (call?.listening ? stop() : start(true)));
@@ -220,5 +252,5 @@ document.addEventListener("keydown", (event) => {
   find("talk").click();
 });
 
-show("off");
+now();
 welcome();
