@@ -16,9 +16,9 @@ _BAND = (200.0, 5500.0)
 """Hz that small speakers and voices share."""
 
 _PEAK = 12.0
-"""Height of the peak, against the root mean square of the correlation, that two looks 20 ms apart must find. So
-an echo of -10 to -30 dB was found 0.04 to 0.11 s after it began; of independent voices 1 pair in 144 came to 10,
-none to 11."""
+"""Height of the peak, against the root mean square of the correlation, that two looks 20 ms apart must find.
+So an echo of -10 to -30 dB was found 0.04 to 0.11 s after it began; of 144 pairs of independent voices one came
+to 10, none to 11."""
 
 _SAME = HEARING_RATE // 1000
 """Samples by which the delay may differ between two looks: 1 ms."""
@@ -43,7 +43,7 @@ class Correlation:
         self._heard = np.concatenate([self._heard, heard])[-_WINDOW:]
 
     def found(self) -> bool:
-        """Whether what is played is heard, now and when it was last asked, at the same delay of up to 0.32 s."""
+        """Whether what is played is heard, now and at the last look, at the same delay of up to 0.32 s."""
         cross = np.fft.rfft(self._heard, self._size) * np.conj(np.fft.rfft(self._played, self._size))
         size = np.abs(cross)
         phase = np.where(self._band, cross / (size + 1e-3 * size.max() + 1e-12), 0.0)

@@ -155,9 +155,9 @@ class _Loudness:
     """How far what is heard exceeds the loudest echo that there can be.
 
     The room's gain is the level heard less the level played, at its loudest within half a second of the
-    agent's voice; and the least of that in 3 s of it, since a person who talks can only raise it. Once an echo
-    is suspected, everything may be one before the first measurement; one that shows that there is none, as
-    with headphones, ends the suspicion.
+    agent's voice; and the least of that in 3 s of it, since a person who talks can only raise it. Once an
+    echo is suspected, everything may be one before the first measurement; one that shows that there is none,
+    as with headphones, ends the suspicion.
     """
 
     def __init__(self) -> None:

@@ -127,7 +127,7 @@ def test_person_with_headphones_passes_undamaged_over_the_first_words(begins: fl
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.2])
 @pytest.mark.parametrize("echo_db", [-10, -20])
 def test_an_echo_is_known_before_it_can_be_taken_for_a_person(echo_db: float, delay: float):
-    """A detector is sure after 0.1 s of speech: the first echo, also of a speaker that replaces headphones."""
+    """A detector is sure after 0.1 s of speech: the first echo, also where headphones are taken off."""
     for headphones in (0.0, 6.0):
         rooms = [Room(noise_db=-65), Room(echo_db=echo_db, echo_delay=delay, noise_db=-65)]
         canceller, heard, left = EchoCanceller(), [], []
