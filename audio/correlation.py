@@ -17,8 +17,8 @@ _BAND = (200.0, 5500.0)
 
 _PEAK = 12.0
 """Height of the peak, against the root mean square of the correlation, that two looks 20 ms apart must find.
-So an echo of -10 to -30 dB was found 0.04 to 0.11 s after it began; of 144 pairs of independent voices one came
-to 10, none to 11."""
+So an echo of -10 to -30 dB was found 0.04 to 0.11 s after it began; of 144 pairs of independent voices one
+came to 10, none to 11."""
 
 _SAME = HEARING_RATE // 1000
 """Samples by which the delay may differ between two looks: 1 ms."""
