@@ -89,7 +89,11 @@ async def chromium(microphone: Path | None = None) -> AsyncIterator[Browser]:
     where = shutil.which("chromium") or shutil.which("google-chrome")
     if where is None:
         pytest.skip("no chromium: sudo apt-get install chromium")
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags = [
+        "--host-resolver-rules=MAP agent.test 127.0.0.1",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+    ]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
     async with async_playwright() as playwright:
@@ -358,6 +362,32 @@ def test_keys_start_and_stop(tmp_path: Path) -> None:
         await visitor.state("off")
 
     visited(pool, main, tmp_path)
+
+
+@browser_test
+def test_over_plain_http_from_another_device_what_is_typed_is_answered(tmp_path: Path) -> None:
+    """Such a page gets neither microphone nor AudioWorklet from its browser; answers are written."""
+    token, name = "correct-horse-battery", "agent.test"
+    pool = serving.pool(["never"], ["It is noon."])
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        there = page.url.replace("127.0.0.1", name)
+        await page.goto(f"{there}#token={token}")
+        assert not await page.evaluate("isSecureContext || 'audioWorklet' in AudioContext.prototype")
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_role("alert")).to_contain_text("You can type")
+        for count in (1, 2):
+            await visitor.type("What time is it?")
+            answers = page.locator("article.agent")
+            await expect(answers).to_have_count(count, timeout=SOON)
+            await expect(answers.nth(count - 1).locator("span.heard")).to_have_count(3, timeout=SOON)
+            assert await visitor.heard() == "It is noon."
+            await visitor.settled("listening")
+        await visitor.picture("plain-http")
+        visitor.foreign.clear()  # all of it, by that name
+
+    visited(pool, main, tmp_path, token=token)
 
 
 @browser_test

@@ -165,6 +165,7 @@ function watched(made) {
     if (!over) uncut();
     now({ sounding: !over });
   });
+  on("read", ({ item }) => captions.settle(item));
   on("cut", ({ item, ms }) => {
     captions.cut(item, ms);
     uncut();

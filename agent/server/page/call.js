@@ -33,6 +33,11 @@ export class Call extends EventTarget {
 
   // Connect, with or without a microphone. Throws what the browser says against it.
   async start(microphone) {
+    if (!this.#speaker.audioWorklet) {
+      if (microphone) throw new Error("insecure");
+      await this.#connect(); // a page that came over plain http may not play: its answers are written
+      return;
+    }
     await this.#speaker.audioWorklet.addModule("/worklet.js");
     this.#player = new AudioWorkletNode(this.#speaker, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     this.#player.port.onmessage = ({ data }) => (data.what === "flushed" ? this.#flushed(data) : this.#played(data));
@@ -103,6 +108,7 @@ export class Call extends EventTarget {
     switch (message.type) {
       case "session.created":
         this.#open = true;
+        if (!this.#player) this.#send({ type: "session.update", session: { type: "realtime", output_modalities: ["text"] } });
         this.#tell("open", message.session);
         break;
       case "response.created":
@@ -159,6 +165,7 @@ export class Call extends EventTarget {
   #done(response) {
     this.#active = null;
     const item = response.output[0]?.id;
+    if (!this.#player && item) this.#tell("read", { item }); // what is written is read
     if (item === this.#playing) {
       if (this.#held || response.status === "cancelled") this.#flush();
       else this.#player.port.postMessage({ what: "end" });
