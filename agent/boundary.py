@@ -191,12 +191,12 @@ class _Scan:
         if mark in "،؛，、；：":
             return True
         before, after = text[found.start() - 1 : found.start()], text[at : at + 1]
-        if text[max(0, found.start() - 20) : found.start()].rstrip()[-1:].isdigit() and mark in ",-–":
-            # "March 5, 2025", "7 - 2 = 5"
-            rest = text[at : at + 20].lstrip()
-            return mark == "," and after.isspace() and bool(rest) and not rest[0].isdigit()
-        if mark in "-–":
-            return before.isspace() and after.isspace()
+        rest = text[at : at + 20].lstrip()
+        digit = text[max(0, found.start() - 20) : found.start()].rstrip()[-1:].isdigit()
+        if mark in "-–":  # none in "7 - 2 = 5"
+            return before.isspace() and after.isspace() and bool(rest) and not (digit or rest[0].isdigit())
+        if mark == "," and digit:  # none in "March 5, 2025"
+            return after.isspace() and bool(rest) and not rest[0].isdigit()
         if mark == "—":
             return not before.isdigit()
         return after.isspace() or (not after and mark != ":" and before.isalpha() and not self.quoted)

@@ -24,6 +24,7 @@ from agent.eye import Eye
 from agent.llm import LanguageModel
 from agent.models import Progress, resolve
 from agent.settings import Config, Section
+from agent.text.normalization import language
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 
@@ -88,6 +89,7 @@ def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody)
         load_llm(config, progress, tell),
         load_one("tts", config, progress, tell),
     )
+    language(tts.language)  # the rules for what it reads, not first while somebody waits for an answer
     names = {
         "stt": f"{config.stt.engine} {config.stt.model}",
         "llm": f"{config.llm.engine} {config.llm.model}",

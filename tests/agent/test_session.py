@@ -57,6 +57,19 @@ def test_a_question_is_answered_aloud(tmp_path: Path) -> None:
     assert np.count_nonzero(np.abs(agent.samples) > 0.1) > 0.9 * agent.rate
 
 
+@pytest.mark.parametrize("when", [0.6, 1.0, 1.4, 1.8, 2.2])
+def test_half_a_number_that_was_heard_is_not_another_number(tmp_path: Path, when: float) -> None:
+    engines = scripted.engines(["How much is it?", "Stop."], ["It costs $49.95 now, all in all."])
+    engines = replace(engines, tts=scripted.ScriptedTTS(language="en"))
+    lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.5), "over", when)]
+    events, _ = talk(tmp_path, engines, lines)
+    ended = of(events, ev.TurnEnded)[0]
+    assert ended.reason == "interrupted"
+    assert ended.heard.rstrip() in ("It costs", "It costs $49.95", "It costs $49.95 now,")
+    said = " ".join(piece.spoken for piece in of(events, ev.Piece) if piece.turn == 1)
+    assert said == "It costs forty nine dollars and ninety five cents now, all in all."
+
+
 def test_the_answer_waits_for_the_end_of_the_turn_but_not_its_making(tmp_path: Path) -> None:
     engines = scripted.engines(["Go."], ["Yes, I will go there now."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "turns.pause=0.2", "turns.end=1.0")

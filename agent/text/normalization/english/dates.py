@@ -152,7 +152,7 @@ def _time(found: Found) -> Said:
 
 def _sentence_ends(found: Found) -> bool:
     """Whether the full stop of "a.m." at the end of a match is that of its sentence as well."""
-    return re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :]) is not None
+    return re.match(r"\s*$|\s+(?:[A-Z][a-z'’]|[AI] |[\"“])", found.string[found.end() :]) is not None
 
 
 def _lasting(hour: str, minute: str, second: str) -> str:

@@ -17,7 +17,7 @@ SCORE = re.compile(
     re.I,
 )
 DENOMINATORS = {*range(2, 13), 16, 20, 25, 30, 32, 50, 60, 64, 100, 1000}
-PRESSURE = re.compile(r"\bpressure\b[^.!?]{0,30}$", re.I)
+PRESSURE = re.compile(r"\b(?:pressure|BP)\b[^.!?]{0,30}$", re.I)
 TWO_WAYS = re.compile(r"\s*(?:=|[-+−*×÷^<>≤≥≠≈] ?\d|equals\b)")
 EXPRESSION = re.compile(r"(?:[=+*×÷^<>≤≥≠≈−]|\bminus|\bplus|\btimes|\bequals|\bby) ?\(?$")
 
@@ -147,6 +147,7 @@ MATHS = [
         rf"(?<![^\W_])(?<!\d[.,:/])(?P<first>{NUMBER})(?P<dash>\s?[-‐‑–—−]\s?)(?=(?P<last>{NUMBER})(?!\w))",
         _dash,
     ),
+    rule(r"( squared| cubed) ?/ ?(?=[\w(])", lambda found: f"{found[1]} over "),
     rule(r"(?<=\d)!(?=\s?[=+*/×÷-])", _factorial),
     rule(r"(?<=\d) ?/ ?(?=[\d(])|(?<=[)\]]) ?/ ?(?=[\w(])", " divided by "),
     rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),

@@ -216,12 +216,14 @@ MEASURES = [
         lambda found: f"{_numbers(found)} degrees {'Celsius' if found['scale'] == '℃' else 'Fahrenheit'}",
     ),
     rule(START + RANGE + r" ?(?P<sign>[%‰％])", _percent),
+    rule(START + r"(\d{1,2}) ?ft\.? (\d{1,2}) ?in\b\.?", _height),
     rule(START + r"(\d{1,2})['′’] ?(\d{1,2})(?:\"|″|''|”|(?!\w))", _height),
     rule(
         START
         + RANGE
         + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<unit>{UNIT})(?:\^?(?P<power>[23](?!\d)))?"
-        rf"(?:/(?P<per>{any_of(AFTER_SLASH)})(?:\^(?P<per_power>[23]))?)?(?!['’]?[^\W_]|[/^&])",
+        rf"(?:/(?P<per>{any_of(AFTER_SLASH)})(?:\^(?P<per_power>[23]))?)?(?!['’]?[^\W_]|[/^&])"
+        r"(?:\.(?= [a-z]))?",
         _unit,
     ),
     rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
