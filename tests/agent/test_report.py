@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from agent import eventlog, report
 from agent import events as ev
 from agent.errors import BackchatError, ScriptError
+from agent.text.cleaning import cleaned
 
 SAMPLE = runpy.run_path(str(Path(__file__).with_name("sample_events.py")))
 EVENTS: list[ev.Event] = SAMPLE["sample"]()
@@ -188,7 +189,7 @@ def test_latency_table_of_one_reply_has_no_median_and_of_none_says_so():
 def field_values(kind: type) -> st.SearchStrategy:
     """Any value of the field's type, as a file can hold it: times to 0.1 ms."""
     number = st.floats(0, 1e5, allow_nan=False).map(lambda value: round(value, 4))
-    text = st.text(st.characters(exclude_categories=["Cs"]))
+    text = st.text(st.characters(exclude_categories=["Cs"])).map(cleaned)
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
     known = {float: number, int: st.integers(0, 10**6), str: text}
