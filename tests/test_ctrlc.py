@@ -1,0 +1,27 @@
+"""Ctrl-C at a terminal, at a few moments of commands that load; `scripts/bench ctrlc` presses more often."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.models import cache_dir, resolve
+from pressing import press
+
+ROOT = Path(__file__).parents[1]
+COMMAND = (sys.executable, "-c", "from agent.cli import main; main()")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "words", [("chat",), ("doctor",), ("serve", "--port", "0")], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("moment", [0.15, 0.5, 0.9, 1.3])
+def test_it_ends_at_once_whatever_is_being_loaded(words: tuple[str, ...], moment: float):
+    for model in ("smollm2", "whisper-tiny.en"):
+        resolve(model)
+    env = os.environ | {"PYTHONPATH": str(ROOT), "BACKCHAT_CACHE": str(cache_dir()), "TERM": "xterm-256color"}
+    assert press([*COMMAND, *words, "--llm", "smollm2"], env, moment).fault == ""
