@@ -55,6 +55,16 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
 }
 
 
+OFFERED: dict[Kind, tuple[str, ...]] = {
+    "stt": ("transcribe",),
+    "llm": ("stream", "prefill"),
+    "tts": ("rate", "language", "stream"),
+    "turns": (),
+    "vision": ("look",),
+}
+"""What an engine of each kind must have. Those of other packages may be older than the protocol."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
@@ -129,17 +139,24 @@ def load_eye(config: Config, llm: LanguageModel) -> Eye:
 def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
     """One engine of that kind, loaded and warmed up."""
     settings: Section = getattr(config, kind)
-    factory = find(kind, settings.model_dump()["engine"])
-    given = settings.model_dump(exclude={"engine"})
+    given = settings.model_dump()
+    factory = find(kind, given["engine"])
     wanted = inspect.signature(factory).parameters
     if name := weights_of(kind, config):
         own = getattr(factory, "fetches", None)
         given["weights"] = Path(name) if own and own(name) else resolve(name, progress)
     # An empty setting leaves the choice to the engine.
-    used = {name: value for name, value in given.items() if name in wanted and value != ""}
+    used = {
+        name: value for name, value in given.items() if name in wanted and value != "" and name != "engine"
+    }
     if kind in _TITLES:
         tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
     engine = factory(**used)
+    if lacking := [name for name in OFFERED[kind] if not hasattr(engine, name)]:
+        raise ConfigError(
+            f"{kind}.engine: {given['engine']} has no {' and no '.join(lacking)}; docs/engines.md says "
+            "what an engine offers: ask its maker for a newer version"
+        )
     if warm := getattr(engine, "warm", None):
         warm()
     return engine

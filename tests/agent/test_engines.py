@@ -14,6 +14,7 @@ from agent.errors import ConfigError, ModelError
 PLUGIN = """
 class Parrot:
     rate = 16000
+    language = ""
 
     def __init__(self, *, speed, voice="none"):
         self.speed, self.voice, self.warmed = speed, voice, False
@@ -21,10 +22,26 @@ class Parrot:
     def warm(self):
         self.warmed = True
 
+    def stream(self, text):
+        return iter(())
+
+
+class Old:
+    rate = 16000
+
+    def stream(self, text):
+        return iter(())
+
 
 class Weighty:
     def __init__(self, *, weights, threads):
         self.weights, self.threads = weights, threads
+
+    def stream(self, messages):
+        return iter(())
+
+    def prefill(self, messages):
+        pass
 """
 
 
@@ -36,7 +53,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot-engine\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[backchat.tts]\nparrot = parrot_engine:Parrot\n[backchat.llm]\nweighty = parrot_engine:Weighty\n"
+        "[backchat.tts]\nparrot = parrot_engine:Parrot\nold = parrot_engine:Old\n"
+        "[backchat.llm]\nweighty = parrot_engine:Weighty\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "parrot_engine", raising=False)
@@ -72,3 +90,9 @@ def test_weights_are_resolved_for_an_engine_that_wants_them(tmp_path: Path):
     assert (weighty.weights, weighty.threads) == (file, 3)
     with pytest.raises(ModelError, match="neither a model nor a file"):
         engines.load_one("llm", load(None, ["llm.engine=weighty", "llm.model=nowhere"]))
+
+
+@pytest.mark.usefixtures("plugin")
+def test_an_engine_that_is_older_than_what_is_asked_of_it_is_refused_in_one_line():
+    with pytest.raises(ConfigError, match=r"^tts\.engine: old has no language; docs/engines\.md says"):
+        engines.load_one("tts", load(None, ["tts.engine=old"]))
