@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -39,7 +40,8 @@ sys.meta_path[:] = map(Without, sys.meta_path)
 def alone(program: str) -> subprocess.CompletedProcess[str]:
     """Run `program` where no extra can be imported."""
     command = [sys.executable, "-c", BLOCKER + program]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    wide = os.environ | {"COLUMNS": "250"}  # so that no table breaks what is looked for
+    return subprocess.run(command, cwd=ROOT, env=wide, capture_output=True, text=True, timeout=300)
 
 
 def test_the_blocker_blocks():
@@ -59,7 +61,7 @@ for words in {commands!r}:
     done = alone(program)
     assert done.returncode == 0, done.stderr
     assert "extra missing" in done.stdout
-    assert "backchat[torch]" in done.stdout.replace("\n", "")
+    assert "scripts/setup torch" in done.stdout
 
 
 def test_every_module_can_be_imported_without_extras():

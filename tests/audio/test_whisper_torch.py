@@ -163,7 +163,9 @@ def test_a_name_on_a_hub_is_told_from_a_folder(tmp_path: Path, monkeypatch: pyte
     assert not any(map(WhisperTorch.fetches, ("my/whisper", "/a/b", "whisper-base", "a/b/c")))
     monkeypatch.setenv("BACKCHAT_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as loading torch would, and for good
-    with pytest.raises(ModelError, match=r"^nobody/nothing: transformers cannot load it"):
+    with pytest.raises(
+        ModelError, match=r"^nobody/nothing is not on this machine and BACKCHAT_OFFLINE is set"
+    ):
         WhisperTorch(Path("nobody/nothing"))
 
 
