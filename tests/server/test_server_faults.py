@@ -248,7 +248,7 @@ def sound_at(rate: int) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("rate", [0, 1, 7_999, 96_001, 10**6, 2**31 - 1, 2**32 - 1])
+@pytest.mark.parametrize("rate", [0, 1, 3_999, 384_001, 10**6, 2**31 - 1, 2**32 - 1])
 def test_a_wrong_sample_rate_is_refused_in_one_line(rate: int) -> None:
     async def main(address: str) -> None:
         async with httpx.AsyncClient(base_url=address) as client:
