@@ -26,7 +26,8 @@ class Screen(io.StringIO):
 
 
 def test_each_part_is_a_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], monkeypatch):
-    monkeypatch.setattr(engines, "find", lambda *_: scripted_engine)
+    offered = scripted.engines(["What?"], ["That."])
+    monkeypatch.setattr(engines, "find", lambda kind, _: lambda: getattr(offered, kind))
     monkeypatch.setattr(engines, "load_eye", lambda *_: None)
     config = load(None, ["turns.policy=switch", "stt.model=ears", "llm.model=head", "tts.model=mouth"])
     with loading() as (progress, tell):
@@ -38,10 +39,6 @@ def test_each_part_is_a_line_where_there_is_no_terminal(capsys: pytest.CaptureFi
         "loading the language model head",
         "loading the voice mouth",
     ]
-
-
-def scripted_engine() -> object:
-    return scripted.engines(["What?"], ["That."]).llm
 
 
 def test_a_command_whose_answer_is_all_that_is_wanted_says_nothing(capsys: pytest.CaptureFixture[str]):
