@@ -22,6 +22,7 @@ from audio.portaudio import (
     Device,
     Wish,
     check_devices,
+    close,
     find_device,
     library,
     list_devices,
@@ -90,7 +91,7 @@ class Microphone:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stream.close()
+        close(self._stream)
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         return self
@@ -193,7 +194,7 @@ class Speaker:
                 raise DeviceError(f"speaker {self._device.name!r} does not start; choose another")
         except BaseException:
             self._closing = True
-            self._stream.close()
+            close(self._stream)
             raise
         self._renew()
         self._scope.__enter__()
@@ -203,7 +204,7 @@ class Speaker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         self._closing = True
-        self._stream.close()
+        close(self._stream)
         swallowed = self._scope.__exit__(kind, error, trace)
         if self._ended if kind is None else swallowed:
             if self._failure is not None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
+import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from audio.errors import DeviceError
 
 Kind = Literal["input", "output"]
 
 _NAMES = {"input": "microphone", "output": "speaker"}
+
+_log = logging.getLogger(__name__)
+
+_LONGEST, _SHOWN = 100_000, 120
+"""Bytes that are read of what C libraries said, and characters of a line that are shown."""
 
 _LIST = "`backchat devices` lists what there is"
 
@@ -111,10 +118,11 @@ def open_stream(
     sd = library()
     make = sd.InputStream if kind == "input" else sd.OutputStream
     refusal = ""
+    said: list[str] = []
     for rate in dict.fromkeys((wish.rate, device.rate, 48_000, 44_100)):
         for channels in dict.fromkeys(wish.channels):
             try:
-                with quiet():
+                with quiet() as said:
                     return make(
                         samplerate=rate,
                         blocksize=round(wish.block * rate),
@@ -126,7 +134,7 @@ def open_stream(
                         finished_callback=finished,
                     )
             except sd.PortAudioError as error:
-                refusal = refusal or _first_line(error)
+                refusal = refusal or _reason(error, said)
     raise DeviceError(
         f"{_NAMES[kind]} {device.name!r} cannot be opened ({refusal}); close what uses it or choose another"
     )
@@ -134,14 +142,21 @@ def open_stream(
 
 def start(stream: Any, device: Device) -> None:
     """Let a stream run; DeviceError, and the stream closed, if it does not."""
+    said: list[str] = []
     try:
-        with quiet():
+        with quiet() as said:
             stream.start()
     except library().PortAudioError as error:
-        stream.close()
+        close(stream)
         raise DeviceError(
-            f"{device.name!r} cannot be started ({_first_line(error)}); choose another ({_LIST})"
+            f"{device.name!r} cannot be started ({_reason(error, said)}); choose another ({_LIST})"
         ) from error
+
+
+def close(stream: Any) -> None:
+    """End a stream."""
+    with quiet():
+        stream.close()
 
 
 def library() -> Any:
@@ -156,23 +171,39 @@ def library() -> Any:
 
 
 @contextmanager
-def quiet() -> Generator[None]:
-    """Without the lines that PortAudio and ALSA write to stderr: what matters comes as an exception.
+def quiet() -> Generator[list[str]]:
+    """Keeps apart what C libraries (ALSA, JACK, PortAudio) write to stderr; the list holds it afterwards.
 
-    All of the process is quiet meanwhile: not for a block in which Python code tells a person something.
+    Each line is also logged, as debug. All of the process is quiet meanwhile: not for a block in which
+    Python code tells a person something.
     """
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    said: list[str] = []
+    with _page() as page:
+        kept = os.dup(2)
+        os.dup2(page.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            page.seek(0)
+            lines = page.read(_LONGEST).decode(errors="replace").splitlines()
+            said += [line.strip() for line in lines if line.strip()]
+            for line in said:
+                _log.debug("%s", line)
+
+
+def _page() -> IO[bytes]:
     try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        return tempfile.TemporaryFile()
+    except OSError:  # no place for it: a microphone is worth more than these lines
+        return open(os.devnull, "w+b")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _reason(error: Exception, said: list[str]) -> str:
+    """What PortAudio says in one line, with the last thing that the libraries below it said."""
+    first = str(error).partition("\n")[0]
+    return f"{first}: {said[-1][:_SHOWN]}" if said else first
 
 
 def _nearest(wanted: str, devices: list[Device]) -> str:

@@ -188,6 +188,18 @@ def test_a_folder_that_is_named_as_a_sound_file_is_one_line(tmp_path: Path, word
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("words", [("devices",), ("talk",)], ids=lambda words: words[0])
+def test_what_alsa_says_of_an_odd_configuration_is_not_shown(tmp_path: Path, words: tuple[str, ...]):
+    """Each of these makes alsa-lib write lines of its own: no such card, no such file, no such type."""
+    odd = tmp_path / "asound.conf"
+    odd.write_text(
+        "pcm.default { type hw card 7 }\nctl.default { type hw card 7 }\n"
+        "pcm.nowhere { type nonesuch }\npcm.front { type plug slave.pcm absent }\n"
+    )
+    ended = backchat(*words, folder=tmp_path, ALSA_CONFIG_PATH=str(odd), XDG_RUNTIME_DIR=str(tmp_path))
+    one_line(ended, 3, "found; connect")
+
+
 @pytest.mark.parametrize("name", ["conversation.wav", "events.jsonl"])
 def test_a_recorded_conversation_is_never_overwritten(tmp_path: Path, name: str):
     (tmp_path / "kept").mkdir()

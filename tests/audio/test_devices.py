@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
-import os
+import logging
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio import devices
+from audio import devices, portaudio
 from audio.devices import Device, Microphone, Speaker, check_devices, list_devices
 from audio.errors import DeviceError
 
@@ -32,12 +33,17 @@ class CallbackAbort(Exception):
     pass
 
 
+def c_library_says(words: bytes) -> None:
+    """As ALSA and JACK do it: to file descriptor 2, whatever Python takes for standard error."""
+    ctypes.CDLL(None).write(2, words, len(words))
+
+
 class FakeStream:
     """Does what sounddevice's streams do, but calls back when it is told to."""
 
     def __init__(self, sound: FakeSound, kind: str, options: dict):
         self.__dict__.update(options)
-        os.write(2, b"noise from a C library\n")
+        c_library_says(b"ALSA lib: no such thing\nALSA lib: unable to open slave\n")
         if sound.busy or options["samplerate"] not in sound.rates or options["channels"] not in sound.widths:
             raise PortAudioError("Invalid sample rate [PaErrorCode -9997]\nmore")
         self.kind, self.sound = kind, sound
@@ -47,11 +53,13 @@ class FakeStream:
 
     def start(self):
         if self.sound.dead:
+            c_library_says(b"ALSA lib: the card is gone\n")
             raise PortAudioError("Unanticipated host error [PaErrorCode -9999]")
         if self.kind == "output" and self.sound.pulls:
             in_thread(self.pull, 20)
 
     def close(self):
+        c_library_says(b"jack server is not running\n")
         self.closed = True
         self.finished_callback()
 
@@ -197,6 +205,7 @@ def test_device_that_does_not_open_is_one_clear_line(sound: FakeSound, capfd, ba
                 pytest.fail("it opened")
         assert words in str(caught.value)
         assert "PaErrorCode" in str(caught.value)
+        assert ("unable to open slave" if way == "busy" else "the card is gone") in str(caught.value)
         assert "\n" not in str(caught.value)
 
     words = "be opened" if way == "busy" else "be started"
@@ -204,6 +213,30 @@ def test_device_that_does_not_open_is_one_clear_line(sound: FakeSound, capfd, ba
     anyio.run(main, lambda: Speaker(None, silent, 24000, time.monotonic), words, backend=backend)
     assert all(stream.closed for stream in sound.streams)
     assert capfd.readouterr().err == ""
+
+
+@BOTH
+def test_what_c_libraries_say_is_in_no_view_but_in_the_log(sound: FakeSound, capfd, caplog, backend: str):
+    caplog.set_level(logging.DEBUG, "audio.portaudio")
+
+    async def main():
+        async with Microphone(None, time.monotonic), Speaker(None, silent, 24000, time.monotonic):
+            print("ours", file=sys.stderr)
+
+    anyio.run(main, backend=backend)
+    assert capfd.readouterr().err == "ours\n"
+    assert caplog.messages.count("ALSA lib: unable to open slave") == 2
+    assert caplog.messages.count("jack server is not running") == 2
+
+
+def test_a_device_opens_where_no_file_can_be_written(sound: FakeSound, capfd, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(portaudio.tempfile, "TemporaryFile", full)
+    with portaudio.quiet() as said:
+        c_library_says(b"noise\n")
+    assert (said, capfd.readouterr().err) == ([], "")
 
 
 @BOTH
