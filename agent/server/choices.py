@@ -50,12 +50,16 @@ TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
 class Transcription(Fields):
-    """Whether the person's words are told, and by which model they are understood."""
+    """Whether the person's words are told, and in which language they are said.
 
-    ELSEWHERE: ClassVar = {"prompt": ("",), "delay": ()}
+    The model is no choice: it is the one that understands the person for the agent, and told in the answer.
+    """
+
+    ELSEWHERE: ClassVar = {"prompt": ("",), "delay": (), "keywords": ([],)}
 
     model: str | None = None
     language: str | None = None
+    languages: list[str] = Field(default_factory=list[str])
 
 
 class _Input(Fields):
@@ -103,6 +107,7 @@ class Update(Fields):
     """The `session` of a `session.update`."""
 
     ELSEWHERE: ClassVar = {**TOOLS, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
+    ABOUT: ClassVar = frozenset({"expires_at", "id", "object"})
 
     type: Literal["realtime"]
     model: str | None = None
@@ -139,8 +144,8 @@ class Choices:
         self._pool.check("llm", wanted.model)
         self._pool.check_voice(wanted.audio.output.voice_name)
         if given.transcription is not None:
-            self._pool.check("stt", given.transcription.model)
-            self._pool.check_language(given.transcription.language)
+            for language in (given.transcription.language, *given.transcription.languages):
+                self._pool.check_language(language)
         if settled and wanted.max_output_tokens not in (None, self.max_output_tokens):
             raise RequestError(
                 "max_output_tokens: chosen before the first audio or response", param="max_output_tokens"
@@ -148,7 +153,9 @@ class Choices:
         if "turn_detection" in given.model_fields_set:
             self.detection = given.turn_detection
         if "transcription" in given.model_fields_set:
-            self.transcription = given.transcription
+            self.transcription = given.transcription and given.transcription.model_copy(
+                update={"model": self._pool.names["stt"]}
+            )
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
         if wanted.instructions is not None:

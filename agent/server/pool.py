@@ -176,7 +176,7 @@ class Pool:
     def check_language(self, name: str | None) -> None:
         """A client's name for the language that it speaks. Raises RequestError for one that is not heard."""
         heard = self.config.stt.language
-        if name is not None and name.lower().partition("-")[0] != heard:
+        if name and name.lower().replace("_", "-").partition("-")[0] != heard:
             what = "it is found out" if heard == "auto" else f"{heard!r} is what is understood"
             raise RequestError(f"language: {what} here; leave it out", param="language")
 

@@ -76,7 +76,16 @@ _Part = Annotated[_TextPart | _ImagePart, Field(discriminator="type")]
 
 
 class _ChatMessage(Fields):
-    ELSEWHERE: ClassVar = {"name": (), "refusal": (), "audio": (), "function_call": (), "tool_calls": ([],)}
+    ELSEWHERE: ClassVar = {
+        "annotations": ([],),
+        "audio": (),
+        "function_call": (),
+        "name": (),
+        "refusal": (),
+        "tool_calls": ([],),
+    }
+    ABOUT: ClassVar = frozenset({"reasoning_content"})
+    """Our own answers have it, and clients send them back; thoughts of earlier turns are not read again."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[_Part]
@@ -109,7 +118,6 @@ class Chat(_Sampled):
         "functions": ([],),
         "logit_bias": ({},),
         "logprobs": (False,),
-        "metadata": ({},),
         "modalities": (["text"],),
         "moderation": (),
         "n": (1,),
@@ -128,7 +136,7 @@ class Chat(_Sampled):
         "verbosity": ("medium",),
         "web_search_options": (),
     }
-    ABOUT: ClassVar = frozenset({"user", "safety_identifier", "prompt_cache_key"})
+    ABOUT: ClassVar = frozenset({"metadata", "user", "safety_identifier", "prompt_cache_key"})
 
     model: str
     messages: list[_ChatMessage] = Field(min_length=1)

@@ -20,6 +20,7 @@ from openai.types import realtime
 from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import chat_completion_stream_options_param, completion_create_params
 from openai.types.realtime import (
+    audio_transcription_param,
     realtime_audio_config_input_param,
     realtime_audio_config_output_param,
     realtime_audio_input_turn_detection_param,
@@ -31,9 +32,9 @@ from pydantic import ValidationError
 import scripted
 from agent.config import load
 from agent.engines import Engines
-from agent.errors import ContextExceeded
+from agent.errors import ContextExceeded, RequestError
 from agent.llm import Last, Message
-from agent.server.choices import Output, SemanticVad, ServerVad, Update, _Input
+from agent.server.choices import Choices, Output, SemanticVad, ServerVad, Transcription, Update, _Input
 from agent.server.fields import Fields, refusal
 from agent.server.pool import Pool
 from agent.server.speech import Speak, Transcribe
@@ -52,6 +53,7 @@ BODIES: list[tuple[type, type[Fields], dict[str, Any]]] = [
     (transcription_create_params.TranscriptionCreateParamsNonStreaming, Transcribe, {}),
     (realtime_session_create_request_param.RealtimeSessionCreateRequestParam, Update, {"type": "realtime"}),
     (realtime_audio_config_input_param.RealtimeAudioConfigInputParam, _Input, {}),
+    (audio_transcription_param.AudioTranscriptionParam, Transcription, {}),
     (realtime_audio_config_output_param.RealtimeAudioConfigOutputParam, Output, {}),
     (realtime_audio_input_turn_detection_param.ServerVad, ServerVad, {}),
     (realtime_audio_input_turn_detection_param.SemanticVad, SemanticVad, {}),
@@ -59,6 +61,8 @@ BODIES: list[tuple[type, type[Fields], dict[str, Any]]] = [
 ]
 IN_THE_FORM = {"file"}
 """Read apart from the other fields."""
+IN_OUR_ANSWERS = {"expires_at", "id", "object"}
+"""What clients send back with what they have got from a server."""
 
 
 def names(published: type, ours: type[Fields]) -> Iterator[str]:
@@ -84,7 +88,7 @@ def test_every_published_field_is_decided_about(
                 ours.model_validate({**least, name: nothing})
         elif type(None) in typing.get_args(HINTS(published)[name]) and name not in least:
             ours.model_validate({**least, name: None})
-    assert set(ours.ELSEWHERE) | set(ours.ABOUT) <= set(HINTS(published)) | {"include"}
+    assert set(ours.ELSEWHERE) | set(ours.ABOUT) <= set(HINTS(published)) | IN_OUR_ANSWERS | {"include"}
 
 
 @pytest.mark.parametrize(("published", "ours", "least"), BODIES, ids=lambda it: getattr(it, "__name__", ""))
@@ -199,7 +203,12 @@ def test_the_form_of_a_transcription_is_no_exception() -> None:
         async def asked(**form: Any) -> httpx.Response:
             return await client.post(WORDS, files={"file": ("q.wav", serving.wav(0.2))}, data=form)
 
-        for form in ({}, {"language": "en"}, {"temperature": "0"}, {"response_format": "json", "prompt": ""}):
+        for form in (
+            {},
+            *({"language": name} for name in ("en", "en-US", "en_GB", "EN", "")),
+            {"temperature": "0"},
+            {"response_format": "json", "prompt": ""},
+        ):
             assert (await asked(**form)).json() == {"text": "What?"}, form
         for name, value in [
             ("prompt", "Names: Ada."),
@@ -215,6 +224,66 @@ def test_the_form_of_a_transcription_is_no_exception() -> None:
             assert (reply.status_code, reply.json()["error"]["param"]) == (400, name.removesuffix("[]"))
 
     served(main)
+
+
+def chosen(*updates: dict[str, Any]) -> dict[str, Any]:
+    """The session that a Realtime client is told of after these updates."""
+    choices = Choices(serving.pool([], []), "sess_1")
+    for update in updates:
+        choices.update(Update.model_validate({"type": "realtime", **update}), settled=False)
+    return choices.as_dict()
+
+
+def heard_with(**transcription: Any) -> dict[str, Any]:
+    return {"audio": {"input": {"transcription": transcription}}}
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-1", "backchat", None]
+)
+def test_what_stock_clients_name_for_transcription_is_granted_by_the_model_that_is_here(
+    model: str | None,
+) -> None:
+    """Their names are defaults that nobody chose; the answer tells which model it is."""
+    told = chosen(heard_with(model=model, language="en-US", prompt=None))
+    assert told["audio"]["input"]["transcription"]["model"] == "whisper-tiny.en"
+    assert chosen({"audio": {"input": {"transcription": None}}})["audio"]["input"]["transcription"] is None
+
+
+@pytest.mark.parametrize("wish", [{"language": "de"}, {"languages": ["en", "de"]}, {"language": "eng-US"}])
+def test_a_language_that_is_not_heard_is_refused_and_nothing_has_changed(wish: dict[str, Any]) -> None:
+    choices = Choices(serving.pool([], []), "sess_1")
+    before = choices.as_dict()
+    update = Update.model_validate({"type": "realtime", "instructions": "Rhyme.", **heard_with(**wish)})
+    with pytest.raises(RequestError, match="'en' is what is understood") as wrong:
+        choices.update(update, settled=False)
+    assert wrong.value.param == "language"
+    assert choices.as_dict() == before
+    assert chosen(heard_with(languages=["en", "en-GB"]))
+
+
+def test_the_session_that_a_client_is_told_of_can_be_sent_back() -> None:
+    """As clients do that change one field of what they have got."""
+    vad = {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.6}}}}
+    for updates in ([], [heard_with(language="en")], [vad], [{"output_modalities": ["text"]}]):
+        told = chosen(*updates)
+        assert chosen(told) == told
+
+
+@pytest.mark.net
+def test_the_answer_that_a_client_has_got_can_be_sent_back() -> None:
+    """With its thoughts and all the fields of other servers that hold nothing."""
+
+    async def main(client: httpx.AsyncClient) -> None:
+        reply = await client.post(CHAT, json={**ASKED, "metadata": {"app": "mine"}})
+        got = {**reply.json()["choices"][0]["message"], "reasoning_content": "Counting.", "refusal": None}
+        got |= {"annotations": [], "audio": None, "function_call": None, "tool_calls": None}
+        talk = [*ASKED["messages"], got, {"role": "user", "content": "More."}]
+        reply = await client.post(CHAT, json={**ASKED, "messages": talk})
+        assert reply.status_code == 200, reply.text
+
+    llm = served(main)
+    assert [message.content for message in llm.asked[-1]] == ["Hi.", "One two three.", "More."]
 
 
 @dataclass
