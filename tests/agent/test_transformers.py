@@ -15,7 +15,7 @@ from tiny_chat_model import ALTERNATING, CHATML, save_model
 from agent import engines, models
 from agent.config import load
 from agent.errors import EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import End, Last, Message
 from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers, alternating
 
@@ -82,6 +82,14 @@ def generated(model: Transformers, messages: Sequence[Message], count: int) -> s
     )
     made = model._model.generate(**ids, do_sample=False, max_new_tokens=count)[0, ids["input_ids"].shape[1] :]
     return model._tokenizer.decode(made, skip_special_tokens=True)
+
+
+def ended(model: Transformers) -> tuple[End, int]:
+    """How an answer ends and its tokens, of which each came in an item of its own."""
+    *items, last = model.stream(FIRST)
+    assert isinstance(last, Last)
+    assert len(items) == last.tokens
+    return last.end, last.tokens
 
 
 def letters(text: str) -> str:
@@ -183,9 +191,10 @@ def test_views_keep_a_conversation_each(folder: Path) -> None:
 def test_other_settings_for_one_answer(model: Transformers) -> None:
     whole = "".join(model.stream(FIRST))
     short = model.tuned(max_tokens=3, stop=[], seed=1)
-    assert len(list(short.stream(FIRST))) == 3
+    assert ended(short) == ("length", 3)
     assert "".join(short.stream(FIRST)) == whole[: len("".join(short.stream(FIRST)))]
-    assert len(list(model.tuned(max_tokens=900, stop=[], seed=1).stream(FIRST))) <= 20
+    assert ended(model.tuned(max_tokens=900, stop=[], seed=1)) == ended(model)
+    assert ended(model)[1] <= 20
     assert "".join(model.stream(FIRST)) == whole
 
 
@@ -246,8 +255,9 @@ def test_max_tokens_ends_the_answer(folder: Path, monkeypatch: pytest.MonkeyPatc
     model = Transformers(folder, **{**GREEDY, "max_tokens": 3})
     forced(monkeypatch, model, encoded(model, "a"))
     with reads(model) as counts:
-        assert list(model.stream(FIRST)) == ["a", "a", "a"]
+        assert list(model.stream(FIRST)) == ["a", "a", "a", ""]
     assert len(counts) == 3
+    assert ended(model) == ("length", 3)
 
 
 def test_a_stop_string_over_several_tokens_ends_the_answer(
@@ -272,7 +282,7 @@ def test_an_emoji_of_several_tokens_comes_whole(model: Transformers, monkeypatch
     ids = encoded(model, "a😀b")
     assert len(ids) == 6
     forced(monkeypatch, model, [*ids, *encoded(model, "<|im_end|>")])
-    assert list(model.stream(FIRST)) == ["a", "", "", "", "😀", "b"]
+    assert list(model.stream(FIRST)) == ["a", "", "", "", "😀", "b", ""]
 
 
 def test_control_tokens_that_a_person_spells_out_are_plain_text(model: Transformers) -> None:
@@ -353,7 +363,7 @@ def test_the_engine_is_found_and_given_its_settings(folder: Path) -> None:
     )
     model = engines.load_one("llm", chosen)
     assert isinstance(model, Transformers)
-    assert len(list(model.stream(FIRST))) == 2
+    assert ended(model) == ("length", 2)
 
 
 def test_importing_the_module_loads_nothing_heavy() -> None:
