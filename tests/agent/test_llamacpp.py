@@ -15,7 +15,7 @@ from hypothesis import given
 
 from agent import models
 from agent.errors import EngineFault, ModelError
-from agent.llm import Message
+from agent.llm import End, Last, Message
 from agent.llm.llamacpp import LlamaCpp, _Text
 
 SYSTEM = Message(
@@ -37,6 +37,14 @@ def model(weights: Path) -> LlamaCpp:
 @pytest.fixture(scope="module")
 def small() -> LlamaCpp:
     return LlamaCpp(models.resolve("smollm2"), context=512, max_tokens=30, temperature=0.0)
+
+
+def ended(model: LlamaCpp, messages: Sequence[Message]) -> tuple[End, int]:
+    """How an answer ends and its tokens, of which each came in an item of its own."""
+    *items, last = model.stream(messages)
+    assert isinstance(last, Last)
+    assert len(items) == last.tokens
+    return last.end, last.tokens
 
 
 def forced(monkeypatch: pytest.MonkeyPatch, model: LlamaCpp, tokens: Sequence[int]) -> None:
@@ -218,13 +226,14 @@ def test_an_emoji_of_several_tokens_comes_whole(small: LlamaCpp, monkeypatch: py
     assert len(emoji) > 1
     end = small._tokens("<|im_end|>", special=True)
     forced(monkeypatch, small, [*emoji, *end])
-    assert list(small.stream(CAPITAL)) == [*[""] * (len(emoji) - 1), "😀"]
+    assert list(small.stream(CAPITAL)) == [*[""] * (len(emoji) - 1), "😀", ""]
 
 
 @pytest.mark.model
 def test_any_control_token_ends_the_answer(small: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     forced(monkeypatch, small, small._tokens("Hello<|im_start|>assistant", special=True))
-    assert list(small.stream(CAPITAL)) == ["Hello"]
+    assert list(small.stream(CAPITAL)) == ["Hello", ""]
+    assert ended(small, CAPITAL) == ("stop", 1)
 
 
 @pytest.mark.model
@@ -255,7 +264,7 @@ def test_the_repeat_penalty_sees_the_answer_across_pulls_and_not_the_prompt(
 @pytest.mark.model
 def test_max_tokens_ends_the_answer(small: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small, "_max_tokens", 3)
-    assert len(list(small.stream(CAPITAL))) == 3
+    assert ended(small, CAPITAL) == ("length", 3)
 
 
 @pytest.mark.model
@@ -275,7 +284,7 @@ def test_a_context_that_fills_up_ends_the_answer(small: LlamaCpp, monkeypatch: p
     long = [Message("user", "word " * 470)]
     room = 512 - len(small._tokens(small._prompt(long)[0], special=True))
     assert 0 < room < 30
-    assert len(list(small.stream(long))) == room
+    assert ended(small, long) == ("length", room)
 
 
 @pytest.mark.model
