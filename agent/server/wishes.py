@@ -184,6 +184,7 @@ class Wishes:
             raise RequestError(
                 "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
             )
+        await self._check(given.text if given.role == "system" else None)
         line = await self._settle()
         for part in given.content:
             if part.type == "input_image":

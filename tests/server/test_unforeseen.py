@@ -81,7 +81,7 @@ def test_a_cancellation_is_no_fault() -> None:
 def test_realtime_goes_on(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(Wishes._HANDLERS, "input_audio_buffer.clear", broken(fault))
+    monkeypatch.setitem(Wishes._HANDLERS, "input_audio_buffer.clear", (broken(fault), set[str]()))
 
     async def main(address: str) -> None:
         async with connect(f"ws{address.removeprefix('http')}/v1/realtime") as socket:
@@ -164,7 +164,7 @@ def test_in_the_midst_of_a_stream_it_is_the_last_event(
 ) -> None:
     async def grains(tokens, grain):
         async for token in tokens:
-            yield token
+            yield token.text
             raise IndexError
 
     monkeypatch.setattr("agent.server.text.grains", grains)
