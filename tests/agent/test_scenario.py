@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from agent.outcome import Check, check
 from agent.simulate import QUIET, Line, converse
 from audio.files import read_audio, read_channels, write_wav
 from audio.frame import HEARING_RATE, Frame, level_dbfs
+from audio.tts import Speech
 
 STORY = "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. He lit a lamp."
 SETTINGS = '[settings]\ncosts.mode = "declared"\nstt.partials = 0.0\nturns.meaning = "off"\n'
@@ -30,10 +33,21 @@ over = 3.0
 """
 
 
+class PersonTTS(scripted.ScriptedTTS):
+    """Another voice than the agent's: the same tone from a person would be the agent's echo."""
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """As loud and as long, but its sign changes by chance, every ms or later."""
+        chance = np.random.default_rng(0)
+        for speech in super().stream(text):
+            signs = chance.choice((-1, 1), len(speech.samples) // 24 + 1).astype(np.float32)
+            yield replace(speech, samples=speech.samples * signs.repeat(24)[: len(speech.samples)])
+
+
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
-    monkeypatch.setattr("agent.staging.load_one", lambda kind, config: scripted.ScriptedTTS())
+    monkeypatch.setattr("agent.staging.load_one", lambda kind, config: PersonTTS())
 
 
 def written(folder: Path, text: str, name: str = "scene.toml") -> Path:
@@ -263,7 +277,7 @@ def scripted_agent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The commands get scripted engines; how often they were loaded."""
     times: list[int] = []
 
-    def loaded(config, progress=None):
+    def loaded(config, progress=None, tell=None):
         times.append(1)
         return scripted.engines(["Tell me a story.", "Stop, what time is it?"], [STORY, "Noon."])
 
@@ -331,7 +345,7 @@ def test_replay_takes_the_recorded_models_unless_told_otherwise(
     write_wav(tmp_path / "conversation.wav", np.zeros(1600, np.float32), HEARING_RATE)
     seen = []
 
-    def loaded(config, progress=None):
+    def loaded(config, progress=None, tell=None):
         seen.append((config.llm.model, config.stt.model))
         return scripted.engines(["Hi."], ["Hi."])
 
