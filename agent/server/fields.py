@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agent.errors import RequestError
 
@@ -24,6 +24,14 @@ class Fields(BaseModel):
     ELSEWHERE: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     ABOUT: ClassVar[frozenset[str]] = frozenset()
     NULL: ClassVar[frozenset[str]] = frozenset()
+
+    TYPES: ClassVar[set[str]] = set()
+    """What a `type` may be, of all of them: by it the members of a union are told apart."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "type" in cls.model_fields:
+            Fields.TYPES.update(get_args(cls.model_fields["type"].annotation))
 
     @model_validator(mode="before")
     @classmethod
@@ -47,11 +55,24 @@ def same(one: Any, other: Any) -> bool:
 
 def refusal(error: ValidationError) -> RequestError:
     """What is wrong with a request, with the name of the first field that is."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    named = first.get("ctx", {}).get("field") if first["type"] == "refused" else None
-    path = [*first["loc"], *([named] if named is not None else [])]
-    # Of a union pydantic names the kind that it tried, which is no part of the request.
-    named = [str(p) for p in path if isinstance(p, int) or (p.isidentifier() and p != "str")]
-    where = ".".join(named)[:100]
-    what = "not known here; leave it out" if first["type"] == "extra_forbidden" else first["msg"]
+    found = [(_asked(one), one) for one in error.errors(include_input=False, include_url=False)]
+    first = found[0][0]
+    # Of a union each member says what is wrong; the one that was meant was read the furthest.
+    within = [one for one in found if one[0][: len(first)] == first]
+    path, wrong = max(within, key=lambda one: len(one[0]))
+    where = ".".join(path)[:100]
+    what = "not known here; leave it out" if wrong["type"] == "extra_forbidden" else wrong["msg"]
     return RequestError(f"{where or 'the body'}: {what}"[:300], code="invalid_value", param=where or None)
+
+
+def _asked(error: ErrorDetails) -> list[str]:
+    """Where in the request an error is. pydantic names the members of unions too, which are not in it."""
+    named = error.get("ctx", {}).get("field") if error["type"] == "refused" else None
+    path = [*error["loc"], *([named] if named is not None else [])]
+    kept: list[str] = []
+    member = False
+    for place, part in enumerate(path):
+        member = not member and part in Fields.TYPES and place + 1 < len(path)
+        if isinstance(part, int) or (part.isidentifier() and part != "str" and not member):
+            kept.append(str(part))
+    return kept

@@ -115,6 +115,8 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
     chunker, sentence = Chunker(), ""
     ahead = URGENT if grain == "chunk" else float("inf")
     async for delta in written:
+        if not delta.text:
+            continue
         if grain == "token":
             yield delta.text
             continue

@@ -33,7 +33,7 @@ import scripted
 from agent.config import load
 from agent.engines import Engines
 from agent.errors import ContextExceeded, RequestError
-from agent.llm import Last, Message
+from agent.llm import Delta, Last, Message
 from agent.server.choices import Choices, Output, SemanticVad, ServerVad, Transcription, Update, _Input
 from agent.server.fields import Fields, refusal
 from agent.server.pool import Pool
@@ -172,7 +172,7 @@ def test_what_is_honoured_reaches_the_model() -> None:
         (CHAT, {**ASKED, "n": 2}, "n"),
         (CHAT, {**ASKED, "n": True}, "n"),
         (CHAT, {**ASKED, "stop": ["x"] * 9}, "stop"),
-        (CHAT, {**ASKED, "stop": [""]}, "stop"),
+        (CHAT, {**ASKED, "stop": [""]}, "stop.0"),
         (CHAT, {**ASKED, "stream_options": {"include_usage": True}}, "stream_options"),
         (CHAT, {**ASKED, "messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages.0.name"),
         (CHAT, {**ASKED, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
@@ -195,6 +195,33 @@ def test_what_is_not_is_refused_over_the_wire(path: str, body: dict[str, Any], p
 
 _NAMES = ("model", "voice")
 """Fields that name what is not here: 404."""
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:,x"}}
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ({"type": "text", "text": "x", "size": 1}, "size"),
+        ({"type": "text"}, "text"),
+        ({"type": "text", "text": 1}, "text"),
+        ({"type": "image_url"}, "image_url"),
+        ({**IMAGE, "text": "x"}, "text"),
+        ({**IMAGE, "image_url": {}}, "image_url.url"),
+        ({**IMAGE, "image_url": {"url": "x", "detail": "high"}}, "image_url.detail"),
+    ],
+)
+def test_the_name_of_a_field_is_its_path_in_the_request(part: dict[str, Any], where: str) -> None:
+    """Without what pydantic calls the members of a union."""
+    with pytest.raises(ValidationError) as wrong:
+        Chat.model_validate({**ASKED, "messages": [{"role": "user", "content": [part]}]})
+    assert refusal(wrong.value).param == f"messages.0.content.0.{where}"
+    for field_name in ("threshold", "idle_timeout_ms", "size"):
+        vad = {"type": "semantic_vad" if field_name == "threshold" else "server_vad", field_name: 1}
+        with pytest.raises(ValidationError) as wrong:
+            Update.model_validate({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})
+        assert refusal(wrong.value).param == f"audio.input.turn_detection.{field_name}"
 
 
 @pytest.mark.net
@@ -326,6 +353,25 @@ def test_how_an_answer_ended_is_passed_on(last: Last, content: str, reason: str,
         assert json.loads(lines.text.splitlines()[-1])["end"]["reason"] == reason
 
     served(main, model=EndingLLM(["One two three."], last=last))
+
+
+@dataclass
+class ThinkingLLM(TunedLLM):
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
+        yield from (Delta(thought="Well"), Delta(thought=", so"), "One", " two.", Last("", "stop"))
+
+
+@pytest.mark.net
+@pytest.mark.parametrize("grain", ["token", "chunk", "sentence"])
+def test_no_piece_of_a_generated_text_is_empty(grain: str) -> None:
+    """While a model thinks there is none."""
+
+    async def main(client: httpx.AsyncClient) -> None:
+        reply = await client.post("/generate", json={"prompt": "x", "stream": grain})
+        told = [line[6:] for line in reply.text.splitlines() if line.startswith('data: "')]
+        assert told == (['"One"', '" two."'] if grain == "token" else ['"One two."'])
+
+    served(main, model=ThinkingLLM([]))
 
 
 @dataclass
