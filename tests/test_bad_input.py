@@ -220,6 +220,63 @@ def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, out: str):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+FULL = (
+    "import resource, signal, sys; sys.path[:0] = {paths!r}\n"
+    "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    "import scripted, agent.engines, agent.timeline\n"
+    "offered = scripted.engines(['Why does it ring?'], ['A bell.'])\n"
+    "agent.engines.load, agent.engines.load_one = lambda *_: offered, lambda *_: offered.tts\n"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+    "sys.argv = ['backchat', *{words!r}]\n"
+    "from agent.cli import main; main()\n"
+)
+
+
+def on_a_full_disk(*words: str, room: int, folder: Path, out: Path | None = None) -> Ended:
+    """The command without weights, where no file may have more than `room` bytes; out: what it prints to."""
+    program = FULL.format(paths=[str(ROOT), str(ROOT / "tests")], words=words, room=room)
+    with (out or Path(os.devnull)).open("w") as printed:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            text=True,
+        )
+    return Ended(done.returncode, "", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("room", "code", "name", "kept"),
+    [
+        (100, 2, "conversation.wav", {"conversation.wav": 100, "events.jsonl": 90}),
+        (3_000, 2, "conversation.wav", {"conversation.wav": 3_000, "transcript.md": 131}),
+    ],
+)
+def test_a_full_disk_names_what_failed_first_and_keeps_the_rest(
+    tmp_path: Path, room: int, code: int, name: str, kept: dict[str, int]
+):
+    ended = on_a_full_disk("run", str(QUESTION), "-o", "out", room=room, folder=tmp_path)
+    one_line(ended, code, f"out/{name}: cannot be written (File too large)")
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    assert sizes | kept == sizes
+    assert [each for each in sizes if each.startswith(".")] == []
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])
+def test_a_sound_that_does_not_fit_leaves_nothing(tmp_path: Path, ending: str):
+    ended = on_a_full_disk("say", "Hello.", "-o", f"a.{ending}", room=100, folder=tmp_path)
+    one_line(ended, 2, f"a.{ending}: cannot be written (File too large)")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("config",), ("run", str(QUESTION), "-o", "out")], ids=lambda w: w[0])
+def test_what_is_printed_to_a_full_disk_is_one_line(tmp_path: Path, words: tuple[str, ...]):
+    ended = on_a_full_disk(*words, room=10_000_000, folder=tmp_path, out=Path("/dev/full"))
+    one_line(ended, 1, "what is printed cannot be written (No space left on device)")
+
+
 MODELS = [
     (("--llm", "nowhere.gguf"), ("neither a model nor a file", "backchat models list")),
     (("--llm", "smollm"), ("did you mean smollm2",)),

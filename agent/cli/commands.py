@@ -6,6 +6,8 @@ Everything but click is imported by the command that needs it, so that `--help` 
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator
@@ -122,12 +124,17 @@ def run() -> None:
         _stopped()
     except BackchatError as error:
         _failed(error)
+    except OSError as error:
+        _unprinted(error)
+        raise
     except BaseExceptionGroup as group:  # what a task group raises, around the one thing that went wrong
         for error in leaves(group):
             if isinstance(error, BackchatError):
                 _failed(error)
             if isinstance(error, KeyboardInterrupt):
                 _stopped()
+            if isinstance(error, OSError):
+                _unprinted(error)
             if isinstance(error, SystemExit):
                 raise error from None
         raise
@@ -156,6 +163,17 @@ def _failed(error: Any) -> None:
     if signals.received() is None:  # else it failed because it was told to end
         click.echo(f"backchat: {cleaned(str(error))}", err=True)
     sys.exit(error.exit_code)
+
+
+def _unprinted(error: OSError) -> None:
+    """End in one line where what is printed goes to a full disk: all else that we write says so itself."""
+    if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return
+    click.echo(
+        f"backchat: what is printed cannot be written ({error.strerror}); print it to another place", err=True
+    )
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the rest of it, when the interpreter ends
+    sys.exit(1)
 
 
 def _stopped() -> None:

@@ -54,7 +54,7 @@ def talk(
     from agent import engines
     from agent.bridge import run_real
     from agent.cli.loading import loading
-    from agent.cli.outputs import check_new, write_all
+    from agent.cli.outputs import Afterwards, check_new, write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
     from agent.eventlog import Journal
@@ -72,7 +72,7 @@ def talk(
     with contextlib.ExitStack() as stack:
         tape = None
         if record is not None:
-            stack.callback(lambda: write_all(record, tape.seen) if tape else None)
+            stack.enter_context(Afterwards(lambda: write_all(record, tape.seen) if tape else None))
             recorder = stack.enter_context(Recorder(record / "conversation.wav"))
             tape = Tape(recorder, stack.enter_context(Journal(record / "events.jsonl")))
         stack.enter_context(view)

@@ -38,7 +38,7 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     from agent import engines
     from agent import events as ev
     from agent.cli.loading import loading
-    from agent.cli.outputs import check_folder, write_all
+    from agent.cli.outputs import Afterwards, check_folder, write_all
     from agent.cli.view import print_line
     from agent.eye.image import open_image
     from agent.simulate import converse, read_line
@@ -51,12 +51,14 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
         loaded = engines.load(config, progress, tell)
     seen: list[ev.Event] = []
     recording = out / "conversation.wav"
-    try:
+
+    def write() -> None:
+        if seen:  # also what Ctrl-C leaves; without an event there is no recording either
+            write_all(out, seen, picture=signals.received() is None)
+
+    with Afterwards(write):
         watchers = [seen.append, print_line]
         converse(loaded, config, lines, recording, realtime=realtime, watchers=watchers, image=shown)
-    finally:  # also what Ctrl-C leaves; without an event there is no recording either
-        if seen:
-            write_all(out, seen, picture=signals.received() is None)
     if any(isinstance(event, ev.Error) for event in seen):
         sys.exit(7)
 

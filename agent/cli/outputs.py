@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 
 import click
 
 from agent import eventlog, report
-from agent.errors import AudioFileError, MissingExtra
+from agent.errors import AudioFileError, BackchatError, MissingExtra
 from agent.events import Event
 from agent.timeline import draw
 from audio.encode import ENDINGS
@@ -31,6 +32,27 @@ def check_new(option: str, folder: Path) -> None:
             )
 
 
+class Afterwards:
+    """A block after which `write` is called, whatever ended it. Of two faults the first is told."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._write = write
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._write()
+        except BackchatError as fault:
+            if error is None:
+                raise
+            if not isinstance(error, Exception):  # told to end, which tells nothing of the disk
+                click.echo(f"backchat: {fault}", err=True)
+
+
 def write_all(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> None:
     """Write events, transcript and picture beside `conversation.wav`, and print where the time went."""
     written = write_files(folder, seen, picture=picture)
@@ -41,17 +63,25 @@ def write_all(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> N
 def write_files(folder: Path, seen: Sequence[Event], *, picture: bool = True) -> list[str]:
     """Write events, transcript and picture beside `conversation.wav`; the names of all that is there.
 
-    picture: may be left out, since it takes a second or two.
+    picture: may be left out, since it takes a second or two. One that cannot be written costs no other;
+    then the first one's BackchatError is raised at the end.
     """
     events = sorted(seen, key=lambda event: event.time)
-    written = ["conversation.wav", "transcript.md", "events.jsonl"]
-    eventlog.write_events(folder / "events.jsonl", events)
-    eventlog.write_text(folder / "transcript.md", report.transcript_markdown(events))
-    if not picture:
-        return written
-    try:
-        draw(events, folder / "conversation.wav", folder / "timeline.png")
-        written.append("timeline.png")
-    except MissingExtra as missing:
-        click.echo(f"no timeline: {missing}", err=True)
+    ways: dict[str, Callable[[Path], None]] = {
+        "transcript.md": lambda path: eventlog.write_text(path, report.transcript_markdown(events)),
+        "events.jsonl": lambda path: eventlog.write_events(path, events),
+    }
+    if picture:
+        ways["timeline.png"] = lambda path: draw(events, folder / "conversation.wav", path)
+    written, faults = ["conversation.wav"], list[BackchatError]()
+    for name, write in ways.items():
+        try:
+            write(folder / name)
+            written.append(name)
+        except MissingExtra as missing:
+            click.echo(f"no timeline: {missing}", err=True)
+        except BackchatError as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
     return written
