@@ -22,6 +22,9 @@ ROOM = 1 / 4
 """Most of the context that is kept free for an answer: `llm.max_tokens` may be all of it."""
 LEAST = 1 / 16
 """So much of the context must be left for an answer, or there is none."""
+AHEAD = 1 / 16
+"""So much of the context is kept free for what is said next where it is read ahead: then the past is cut
+there, and read again, and not while somebody waits."""
 SHARE = 1 / 4
 """Most of the room that one message of the past may take, once room is short."""
 
@@ -91,17 +94,18 @@ class ContextWindow:
 
     def prefill(self, prompt: Prompt) -> None:
         """Have the model read ahead; see `Prompt.prefill`."""
-        prompt.fitted = self._fit(prompt)
+        prompt.fitted = self._fit(prompt, self._context * AHEAD)
         try:
             self._check(prompt)
             self._llm.prefill(joined([prompt.system], prompt.fitted))
         except ContextExceeded:
             prompt.fitted = prompt.said
 
-    def _fit(self, prompt: Prompt) -> list[Message]:
+    def _fit(self, prompt: Prompt, free: float = 0.0) -> list[Message]:
+        """The end of a conversation that fits; `free`: tokens of the context that it is not to fill."""
         known = self._sizes
         self._sizes = {m: known[m] for m in (prompt.system, *prompt.said) if m in known}
-        context, reply = self._context / self._scale, self._reply / self._scale
+        context, reply = (self._context - free) / self._scale, self._reply / self._scale
         left = context - self._fixed(prompt.system)
         return newest(prompt.said, self._size, max(left - min(reply, context * ROOM), left / 2))
 

@@ -103,6 +103,7 @@ def test_a_thousand_turns_are_answered_and_the_reading_does_not_grow(
     assert len(history.said()) < 60
     assert sum(llm.read[1000:]) / 500 < 60, "about what is new in a turn"
     assert max(llm.read) < 300
+    assert max(llm.read[100::2]) < 20, "a question; the past is cut and read again while nobody waits"
     if kind is CountingLLM:
         assert llm.refusals == 0
         assert llm.counted < 2.1 * 1000 * 2, "each message once, not the whole conversation each time"
