@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from agent.errors import RequestError
 from agent.server.fields import Fields
@@ -69,6 +69,18 @@ class _Input(Fields):
     format: Format | None = None
     turn_detection: TurnDetection | None = None
     transcription: Transcription | None = None
+
+    @field_validator("turn_detection", mode="before")
+    @classmethod
+    def _kind(cls, given: Any) -> Any:
+        """Without a type it is the one whose fields are given."""
+        if not isinstance(given, dict):
+            return given
+        wish = cast(dict[str, Any], given)
+        if wish.get("type") is not None:
+            return wish
+        own = wish.keys() & (ServerVad.model_fields.keys() - SemanticVad.model_fields.keys())
+        return {**wish, "type": "server_vad" if own else "semantic_vad"}
 
 
 class _VoiceID(Fields):

@@ -277,6 +277,24 @@ def test_what_stock_clients_name_for_transcription_is_granted_by_the_model_that_
     assert chosen({"audio": {"input": {"transcription": None}}})["audio"]["input"]["transcription"] is None
 
 
+@pytest.mark.parametrize(
+    ("wish", "kind"),
+    [
+        ({"silence_duration_ms": 700}, "server_vad"),
+        ({"threshold": 0.4, "type": None}, "server_vad"),
+        ({"eagerness": "low"}, "semantic_vad"),
+        ({"interrupt_response": False}, "semantic_vad"),
+        ({}, "semantic_vad"),
+    ],
+)
+def test_turn_detection_without_a_type_is_of_the_kind_whose_fields_are_given(
+    wish: dict[str, Any], kind: str
+) -> None:
+    told = chosen({"audio": {"input": {"turn_detection": wish}}})["audio"]["input"]["turn_detection"]
+    assert told["type"] == kind
+    assert {**told, **wish, "type": kind} == told
+
+
 @pytest.mark.parametrize("wish", [{"language": "de"}, {"languages": ["en", "de"]}, {"language": "eng-US"}])
 def test_a_language_that_is_not_heard_is_refused_and_nothing_has_changed(wish: dict[str, Any]) -> None:
     choices = Choices(serving.pool([], []), "sess_1")
