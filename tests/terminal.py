@@ -90,7 +90,8 @@ def terminal(
         pytest.skip("no tmux: run `scripts/setup dev --sound`")
     words = shlex.join(map(str, command))
     variables = shlex.join(f"{name}={value}" for name, value in env.items())
-    script = f"cd {shlex.quote(str(folder))} && env {variables} {words}; echo ended $?; read -r _"
+    # Ctrl-C reaches this shell too: with no trap it would die of it, as no shell of a user does.
+    script = f"trap : INT; cd {shlex.quote(str(folder))} && env {variables} {words}; echo ended $?; read -r _"
     with tempfile.TemporaryDirectory(prefix="backchat-terminal-") as home:
         screen = Terminal(Path(home) / "socket")
         size = ("-x", str(width), "-y", str(height))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ def environment() -> dict[str, str]:
 
 def at_a_terminal(*words: object, folder: Path = ROOT, **env: str):
     return terminal([*BACKCHAT, *words], environment() | env, folder)
+
+
+SCRIPTED = (
+    "import sys; sys.path[:0] = {paths!r}\n"
+    "import scripted, agent.engines\n"
+    "agent.engines.load = lambda *_: scripted.engines(['Why?'], {replies!r})\n"
+    "from agent.cli import main; main()"
+)
+
+
+def with_scripted_engines(replies: list[str], *words: object, folder: Path = ROOT, **env: str):
+    """The same without weights: the agent says `replies` in turn, 0.06 s a character."""
+    program = SCRIPTED.format(paths=[str(ROOT), str(ROOT / "tests")], replies=replies)
+    return terminal([sys.executable, "-c", program, *words], environment() | env, folder)
 
 
 def is_as_it_was(screen: Terminal) -> bool:
@@ -48,4 +63,99 @@ def test_chat_keeps_what_was_typed_and_all_of_what_was_answered():
         assert answer == " ".join(seen[at + 1 : seen.index("you> Say no.")])
         screen.press("Enter")
         screen.wait_for("ended 0")
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.device
+def test_chat_aloud_asks_again_below_what_was_heard(sound_card):
+    story = "Once upon a time there was a bell that rang for anybody who came by the house on the hill."
+    with with_scripted_engines(
+        ["Hello there.", story, "Good."], "chat", "--aloud", **sound_card.env
+    ) as screen:
+        screen.wait(lambda lines: lines[-1:] == ["you>"])
+        screen.type("Say hello.\n")
+        seen = screen.wait(lambda lines: lines[-1] == "you>")
+        assert seen[-3:] == ["you> Say hello.", "Hello there.", "you>"]
+        screen.type("Tell me a story.\n")
+        time.sleep(2.5)
+        screen.type("Stop that.\n")
+        seen = screen.wait(lambda lines: lines[-1] == "you>" and "Good." in lines)
+        typed, over, cut, *rest = seen[-5:]
+        assert (typed, over, rest) == ("you> Tell me a story.", "Stop that.", ["Good.", "you>"])
+        assert cut.endswith(" [cut]")
+        assert story.startswith(cut.removesuffix(" [cut]"))
+        screen.press("Enter")
+        seen = screen.wait_for("ended 0")
+        assert seen[-2:] == ["you>", "ended 0"]
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.device
+def test_talk_at_a_terminal_draws_one_picture_and_gives_the_terminal_back(sound_card):
+    with with_scripted_engines(["Hello."], "talk", **sound_card.env) as screen:
+        seen = screen.wait_for("listening")
+        assert sum("Ctrl-C ends" in line for line in seen) == 1
+        screen.press("C-c")
+        seen = screen.wait_for("ended 130")
+        assert seen[-2:] == ["stopped", "ended 130"]
+        assert sum("Ctrl-C ends" in line for line in seen) == 1
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.device
+def test_talk_in_lines_at_a_terminal(sound_card):
+    with with_scripted_engines(["Hello."], "talk", "--plain", **sound_card.env) as screen:
+        screen.wait_for("listening; Ctrl-C ends")
+        screen.press("C-c")
+        seen = screen.wait_for("ended 130")
+        assert seen == [
+            "opening speaker and microphone",
+            "listening; Ctrl-C ends",
+            "^C",
+            "stopped",
+            "ended 130",
+        ]
+        assert is_as_it_was(screen)
+
+
+def test_run_and_simulate_at_a_terminal_print_whole_lines(tmp_path: Path):
+    with with_scripted_engines(
+        ["A bell."], "run", ROOT / "configs/demo/question.wav", "-o", "out", folder=tmp_path
+    ) as screen:
+        seen = screen.wait_for("ended 0")
+    assert [line for line in seen if "loading" in line or "Traceback" in line] == []
+    assert sum(line.endswith("s  person  Why?") for line in seen) == 1
+    assert sum(line.endswith("s  agent   A bell.") for line in seen) == 1
+    assert any(line.startswith("written to out: conversation.wav") for line in seen)
+
+
+@pytest.mark.model
+def test_pulling_what_is_there_is_one_line():
+    home = resolve("smollm2")
+    with at_a_terminal("models", "pull", "smollm2") as screen:
+        seen = screen.wait_for("ended")
+        assert "".join(seen) == f"smollm2: {home}ended 0"
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("words", [("chat",), ("serve", "--port", "0")], ids=lambda words: words[0])
+def test_a_shell_is_told_130_when_it_is_ended_while_it_loads(words: tuple[str, ...]):
+    resolve("smollm2")
+    with at_a_terminal(*words, *SMALL) as screen:
+        screen.wait_for("loading")
+        screen.press("C-c")
+        assert screen.wait_for("ended")[-1].endswith("^Cended 130")
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.model
+def test_a_server_that_is_told_to_end_ends_in_order():
+    resolve("smollm2")
+    with at_a_terminal("serve", "--port", "0", *SMALL) as screen:
+        screen.wait_for("http://")
+        screen.press("C-c")
+        seen = screen.wait_for("ended")
+        assert seen[-1] == "ended 0"
+        assert any("stopping" in line for line in seen)
         assert is_as_it_was(screen)

@@ -34,7 +34,7 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
     window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
     sight, told = None if image is None else load_eye(config, llm).look(image), False
     mark = _greet()
-    while (line := _line(mark)) is not None:
+    while (line := _line(mark, by_hand=bool(mark))) is not None:
         asked = history.said(line if sight is None else sight.asked(line))
         prompt = window.prompt(history.system, asked)
         history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
@@ -63,19 +63,53 @@ def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Pic
 async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:
     from audio.devices import Speaker
 
-    bridge, playback, prompt = Bridge(), Playback(), _greet()
-    session = Session(engines, config, bridge, playback, [_print_reply])
+    bridge, playback, screen = Bridge(), Playback(), _Screen(_greet())
+    session = Session(engines, config, bridge, playback, [screen.watch])
     session.show(image)
 
     async def keyboard() -> AsyncIterator[Frame]:
         """No frame ever: what is typed goes to the session as words."""
-        while (line := await bridge.wait_for(lambda: _line(prompt))) is not None:
+        by_hand = bool(screen.mark)
+        screen.ask()
+        while (line := await bridge.wait_for(lambda: _line("", by_hand=by_hand))) is not None:
             session.typed(line)
+        screen.mark = ""
         for frame in tuple[Frame, ...]():
             yield frame
 
     async with Speaker(speaker, playback.read, playback.rate, bridge.now):
         await session.run(keyboard())
+
+
+class _Screen:
+    """What stands on the screen of a conversation aloud: a line asked, what was heard of its answer.
+
+    mark: what asks for a line, when no answer is being said. A line may be typed at any moment.
+    """
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self._open: set[int] = set()
+
+    def ask(self) -> None:
+        """Ask for a line."""
+        click.echo(self.mark, nl=False)
+
+    def watch(self, event: ev.Event) -> None:
+        """Print what a reader would want to read."""
+        match event:
+            case ev.TurnOpened(turn=turn):
+                self._open.add(turn)
+            case ev.TurnEnded(turn=turn):
+                self._open.discard(turn)
+                cut = " [cut]" if event.reason == "interrupted" else ""
+                click.echo(f"{event.heard.strip()}{cut}")
+                if not self._open:
+                    self.ask()
+            case ev.Error():
+                click.echo(f"backchat: {event.message}", err=True)
+            case _:
+                pass
 
 
 def _greet() -> str:
@@ -85,23 +119,12 @@ def _greet() -> str:
     return "you> "
 
 
-def _line(prompt: str) -> str | None:
+def _line(mark: str, *, by_hand: bool) -> str | None:
     """The next line that says something; None at the end of the input, or at an empty line typed by hand."""
     while True:
         try:
-            line = cleaned(input(prompt)).strip()
+            line = cleaned(input(mark)).strip()
         except EOFError:
             return None
-        if line or prompt:
+        if line or by_hand:
             return line or None
-
-
-def _print_reply(event: ev.Event) -> None:
-    match event:
-        case ev.TurnEnded():
-            cut = " [cut]" if event.reason == "interrupted" else ""
-            click.echo(f"{event.heard.strip()}{cut}")
-        case ev.Error():
-            click.echo(f"backchat: {event.message}", err=True)
-        case _:
-            pass
