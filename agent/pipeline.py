@@ -11,14 +11,16 @@ from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker, TextPiece
+from agent.errors import NoAnswer
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
 from agent.llm import Delta
-from agent.llm.deltas import deltas
+from agent.llm.deltas import SHOWN, deltas
 from agent.settings import Config
 from agent.speakable import Speakable
 from agent.turn import Turn
@@ -74,8 +76,8 @@ class Pipeline:
                 await pieces.send(piece)
 
     async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
-        """Pieces to speech, never further ahead of the ear than configured."""
-        speakable, limit = Speakable(self._tts.language), self._config.limits.speech
+        """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
+        speakable, limit, mute = Speakable(self._tts.language), self._config.limits.speech, True
         async with speaker:
             async for piece in pieces:
                 spoken = speakable.say(piece.text)
@@ -87,7 +89,7 @@ class Pipeline:
                 voice = self._bridge.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
                 async with voice as parts:
                     async for part in parts:
-                        now = self._bridge.now()
+                        now, mute = self._bridge.now(), False
                         start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
@@ -95,6 +97,10 @@ class Pipeline:
                         await speaker.send(part)
                         began = self._bridge.now()
                 turn.voiced = piece.end
+            await checkpoint()  # where the writing failed, that is the news: this is cancelled
+            if mute:
+                only = " ".join(turn.text.split())[:SHOWN]
+                raise NoAnswer(f"nothing that can be said aloud is in {only!r}; ask again in other words")
 
     async def _play(self, turn: Turn, speech: Receive[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the gate is open."""

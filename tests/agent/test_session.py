@@ -70,6 +70,33 @@ def test_half_a_number_that_was_heard_is_not_another_number(tmp_path: Path, when
     assert said == "It costs forty nine dollars and ninety five cents now, all in all."
 
 
+@pytest.mark.parametrize("text", ["...", "😀", "```python\nprint(1)\n```", "—", "**", "?! 🎉 ...\n\n---\n"])
+def test_who_is_given_nothing_that_can_be_said_is_told_so_at_once(tmp_path: Path, text: str) -> None:
+    engines = scripted.engines(["What is that?", "What else?"], [text, "It rings."])
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0)), Line(scripted.loud(1.0))])
+    (error,) = of(events, ev.Error)
+    assert (error.where, error.turn) == ("reply", 1)
+    assert "nothing that can be said aloud" in error.message
+    assert text.split()[0] in error.message
+    assert "\n" not in error.message
+    opened = of(events, ev.TurnOpened)[0]
+    assert error.time - opened.speech_end < 1.0
+    mute, ended = of(events, ev.TurnEnded)
+    assert (mute.reason, mute.heard, mute.unheard.strip()) == ("error", "", text.strip())
+    assert mute.time - opened.speech_end < 1.0
+    assert (ended.reason, ended.heard) == ("finished", "It rings.")
+    asked = [(m.role, m.content) for m in engines.llm.asked[-1]][1:]
+    assert not [content for role, content in asked if role == "assistant" and content.strip()]
+
+
+def test_an_answer_that_breaks_off_before_a_word_of_it_is_one_error(tmp_path: Path) -> None:
+    engines = scripted.engines(["What is that?"], ["... well"])
+    engines.llm.fail_at = {0: 1}
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))])
+    (error,) = of(events, ev.Error)
+    assert "out of paper" in error.message
+
+
 def test_the_answer_waits_for_the_end_of_the_turn_but_not_its_making(tmp_path: Path) -> None:
     engines = scripted.engines(["Go."], ["Yes, I will go there now."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "turns.pause=0.2", "turns.end=1.0")
