@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import scripted
+from agent import answer
 from agent import events as ev
 from agent.config import load
 from agent.errors import AudioFileError, ScriptError
@@ -70,6 +71,18 @@ def test_after_waits_for_the_end_of_the_answer(tmp_path: Path):
     events = talk(tmp_path, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "after", 2.0)])
     first_end = of(events, ev.TurnEnded)[0].time
     assert of(events, ev.SpeechStarted)[1].at - first_end == pytest.approx(2.0, abs=0.1)
+
+
+def test_who_went_on_after_a_pause_waits_for_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a turn that was begun too early is told of in words."""
+    monkeypatch.setitem(answer.WHY, "went_on", "more was said")
+    said = scripted.join(scripted.loud(0.6), scripted.silent(0.25), scripted.loud(0.6))
+    events = talk(tmp_path, [Line(said), Line(scripted.loud(0.5), "after", 0.0)], ["Why", ANSWER])
+    assert of(events, ev.TurnDropped)[0].reason == "went_on"
+    first_end = of(events, ev.TurnEnded)[0].time
+    assert of(events, ev.SpeechStarted)[-1].at >= first_end - 0.1
 
 
 def test_over_counts_from_when_the_answer_is_audible(tmp_path: Path):
