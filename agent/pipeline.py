@@ -11,16 +11,14 @@ from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.bridge import Bridge
 from agent.chunker import Chunker, TextPiece
-from agent.errors import NoAnswer
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
 from agent.llm import Delta
-from agent.llm.deltas import SHOWN, deltas
+from agent.llm.deltas import deltas, unspeakable
 from agent.settings import Config
 from agent.speakable import Speakable
 from agent.turn import Turn
@@ -37,8 +35,7 @@ class Pipeline:
     def __init__(
         self, tts: Synthesizer, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self._tts = tts
-        self._bridge = bridge
+        self._tts, self._bridge = tts, bridge
         self._playback = playback
         self._config = config
         self._emit = emit
@@ -97,16 +94,14 @@ class Pipeline:
                         await speaker.send(part)
                         began = self._bridge.now()
                 turn.voiced = piece.end
-            await checkpoint()  # where the writing failed, that is the news: this is cancelled
+            await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute:
-                only = " ".join(turn.text.split())[:SHOWN]
-                raise NoAnswer(f"nothing that can be said aloud is in {only!r}; ask again in other words")
+                raise unspeakable(turn.text)
 
     async def _play(self, turn: Turn, speech: Receive[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the gate is open."""
         await turn.gate.wait()
-        track = turn.release()
-        tasks.start_soon(self._follow, turn, track)
+        tasks.start_soon(self._follow, turn, track := turn.release())
         async for part in speech:
             self._playback.play(track, part.samples, part.rate)
         self._playback.finish(track)

@@ -72,3 +72,10 @@ def _none(seen: dict[str, str], tokens: int) -> NoAnswer:
             f"--set llm.max_tokens={max(1000, 4 * tokens)}"
         )
     return NoAnswer("the language model gave an empty answer; ask again in other words")
+
+
+def unspeakable(text: str) -> NoAnswer:
+    """The news that a voice can say nothing of an answer."""
+    return NoAnswer(
+        f"nothing that can be said aloud is in {' '.join(text.split())[:SHOWN]!r}; ask again in other words"
+    )
