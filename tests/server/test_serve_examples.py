@@ -21,7 +21,7 @@ from agent.config import load
 from agent.errors import ConfigError
 from agent.server.pool import Pool, load_pool
 from agent.server.service import run_server, serve
-from audio.decode import opened
+from audio.files import read_audio
 
 pytestmark = pytest.mark.net
 
@@ -65,8 +65,7 @@ async def printed(line: str, address: str, folder: Path) -> str:
 
 def heard(path: Path) -> float:
     """Seconds of a sound file."""
-    with opened(path) as file:
-        return len(file.read()) / file.samplerate
+    return read_audio(path).duration
 
 
 def run_examples(pool: Pool, folder: Path, words: str) -> None:
