@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("backchat", deadline=None)  # a busy machine makes no property untrue
+settings.load_profile("backchat")
 
 KINDS = ("model", "device", "browser", "net")
 """Markers of tests that need more than this repository, in the order in which they run after the rest."""

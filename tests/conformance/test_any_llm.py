@@ -237,8 +237,13 @@ def ended(model: LanguageModel, messages: list[Message]) -> tuple[str, Last]:
     return "".join(items), items[-1]
 
 
-def test_the_last_item_says_how_the_answer_ended(model) -> None:
-    """Also where a stop string, or what might have become one, falls on the last token."""
+def test_the_last_item_says_how_the_answer_ended(llm) -> None:
+    """Also where a stop string, or what might have become one, falls on the last token.
+
+    A fresh model: its best two first tokens are 0.22 apart in log-probability, and in what batches its cache
+    was filled before tips that balance, although the cache holds the same.
+    """
+    model = llm.make(*GREEDY)
     _, last = ended(model, STORY)
     assert (last.end, last.tokens in (16, 0)) == ("length", True)
     text, last = ended(model, CAPITAL)
