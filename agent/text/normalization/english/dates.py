@@ -302,12 +302,12 @@ TIMES = [
     ),
     rule(r"(?<=\d:[0-5]\d)\s?[-–—]\s?(?=\d{1,2}:[0-5]\d)", " to "),
     rule(
-        START + rf"(\d{{1,2}})(?::([0-5]\d))?\s?[-–—]\s?(?=\d{{1,2}}(?::[0-5]\d)?\s?{MERIDIEM})",
+        START + rf"(\d{{1,2}})(?:[:.]([0-5]\d))?\s?[-–—]\s?(?=\d{{1,2}}(?:[:.][0-5]\d)?\s?{MERIDIEM})",
         _hours,
     ),
     rule(
         START
-        + rf"(?P<hour>\d{{1,2}})(?::(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?\s?{MERIDIEM}(?![^\W_])",
+        + rf"(?P<hour>\d{{1,2}})(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?\s?{MERIDIEM}(?![^\W_])",
         _time,
     ),
     rule(

@@ -61,7 +61,8 @@ def _identifies(found: Found) -> Said:
         "00"
     ):
         return None
-    return [(len(lead), lead), *_shifted(number, len(lead))]
+    beside = " " if lead[-1:].isalpha() else ""  # "flight BA2490"
+    return [(len(lead), lead + beside), *_shifted(number, len(lead))]
 
 
 def _house(found: Found) -> Said:
@@ -119,7 +120,7 @@ IDENTIFIERS = [
     ),
     rule(
         rf"\b(?P<lead>(?i:{DIGITS})(?: ?(?:is|was|are|:|=|#|no\.?|number))*:? "
-        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d++)(?!\w|[.,:/-]\d)",
+        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d++(?:-\d++){{0,4}})(?!\w|[.,:/-]\d)",
         _identifies,
     ),
     rule(
