@@ -94,7 +94,7 @@ for name in engines.BUILT_IN[{kind!r}]:
     try:
         engines.load_one({kind!r}, load(None, [f"{kind}.engine={{name}}", *filter(None, [model])]))
     except MissingExtra as error:
-        assert f"backchat[{{about.extra}}]" in str(error), (name, str(error))
+        assert str(error).endswith(f"scripts/setup {{about.extra}}"), (name, str(error))
     else:
         raise AssertionError(name)
 """
