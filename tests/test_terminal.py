@@ -118,7 +118,7 @@ def test_talk_in_lines_at_a_terminal(sound_card):
         assert is_as_it_was(screen)
 
 
-def test_run_and_simulate_at_a_terminal_print_whole_lines(tmp_path: Path):
+def test_run_at_a_terminal_prints_whole_lines(tmp_path: Path):
     with with_scripted_engines(
         ["A bell."], "run", ROOT / "configs/demo/question.wav", "-o", "out", folder=tmp_path
     ) as screen:
