@@ -124,19 +124,6 @@ class Chunker:
         return fallback or _between_letters(text, begin, reach, self._context)
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a whole `text`, stripped; the same rules as for a stream."""
-    chunker = Chunker(longest_piece=max(1, len(text)))
-    found: list[str] = []
-    sentence = ""
-    for piece in chunker.feed(text, math.inf) + chunker.flush():
-        sentence += piece.text
-        if piece.final:
-            found.append(sentence.strip())
-            sentence = ""
-    return [sentence for sentence in found if sentence]
-
-
 def joined(text: str, at: int) -> bool:
     """Whether cutting before `at` would split what a reader sees as one character.
 

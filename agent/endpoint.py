@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Literal
 
 from agent.language import Language, Phrase, words
@@ -35,7 +36,8 @@ class Waits:
     """Seconds of silence in all, from the last sound, after which an answer may sound.
 
     From `complete`, when words and voice say that the person has finished, through `unsure`, when they
-    disagree, to `incomplete`, when there is more to come; the longest wait there is.
+    disagree, to `incomplete`, when there is more to come; the longest wait there is. None is shorter than the
+    one before it: where settings say so, it is as long.
     """
 
     complete: float
@@ -43,6 +45,13 @@ class Waits:
     unsure: float
     unlikely: float
     incomplete: float
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self)]
+        for name, longest in zip(
+            names, accumulate((getattr(self, each) for each in names), max), strict=True
+        ):
+            object.__setattr__(self, name, longest)
 
 
 @dataclass(frozen=True, slots=True)

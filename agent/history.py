@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from agent.chunker import sentences
 from agent.llm import Message
+from agent.text.sentences import sentences
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +50,7 @@ class History:
     def last_sentence(self) -> str:
         """The last sentence of the last reply that was heard."""
         said = [m.content for m in self.said() if m.role == "assistant"]
-        return (sentences(said[-1]) or [""])[-1] if said else ""
+        return "".join(sentence.text for sentence in sentences(said[-1])[-1:]) if said else ""
 
     def person(self, said: str | Sequence[Message]) -> None:
         """The person said this; nothing, where the agent is to speak unasked.

@@ -142,7 +142,11 @@ class VADConfig(Section):
 
 
 class TurnsConfig(Section):
-    """When to answer and when to yield; lengths in seconds."""
+    """When to answer and when to yield; lengths in seconds.
+
+    `complete`, `likely`, `unsure`, `unlikely` and `incomplete` come in this order: each is at least as long
+    as the one before it, so that who raises one raises those that it passes.
+    """
 
     policy: str = "ladder"
     """`ladder` ducks, pauses, and yields to words; `switch` yields to any speech and answers after `end`."""

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent.events import DropReason, Misheard
+from agent.text.sentences import sentences
 from audio.frame import Frame
 from audio.playback import Playback, Track
 from audio.stt import Transcript
@@ -196,9 +197,11 @@ class Turn:
         begin = min(said, self._words[current][1]) if current < len(self._words) else said
         if not again:
             return begin
-        text = self.text[: self._words[max(0, current - 1)][2]] if self._words else ""
-        sentence = max(text.rfind(mark) for mark in (". ", "! ", "? ", "\n", "。")) + 1
-        return next((b for _, b, start, _ in self._words if start >= sentence), begin)
+        if not self._words:
+            return begin
+        saying = self._words[max(0, current - 1)][2]
+        last = max((each.start for each in sentences(self.text) if each.start <= saying), default=0)
+        return next((b for _, b, start, _ in self._words if start >= last), begin)
 
     def heard(self, now: float) -> str:
         """The beginning of the reply that was heard by `now` (s), to the end of its last word."""

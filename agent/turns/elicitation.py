@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.language import Kind, Language, Phrase, words
+from agent.text.sentences import Sentence, sentences
 
 Asking = Literal["nothing", "yes_no", "open"]
 """What is asked for: "yes_no" is put to the user and may be agreed to, "open" is any other question."""
@@ -26,10 +27,8 @@ REACH = 600
 BRIEF = 3
 """Words up to which a question is put to the user although it names nobody: "More?", "Is that right?"."""
 
-_SENTENCE = re.compile(r"(?:[^.!?。！？\n]|[.!?。！？](?=\w))+[.!?。！？\n]*[\"'”’)]*")
 _QUOTED = re.compile(r"[\"“«][^\"”»]*[.!?,][\"”»]")
 """What somebody else says: a clause in quotes, with its mark. A word alone in quotes is the agent's own."""
-_ENDED = re.compile(r"[.!?。！？\n][\"'”’)]*\s*$")
 _CLAUSE = re.compile(r"[,;:–—…]|\s-\s")
 
 
@@ -98,31 +97,33 @@ def elicitation(said: str, language: Language, phase: Phase, unsaid: str = "") -
     of the two before where that is put to the user. Speaking, it asks with the sentence it is in, from half
     of it on, or with the one before where that is put to the user.
     """
-    sentences = _sentences(said[-REACH:])
-    looked_back, last_word = LOOKED_BACK, True
-    if phase == "speaking":
-        looked_back = LOOKED_BACK - 1
-        sentences, last_word = _speaking(sentences, unsaid)
+    said, unsaid = said[-REACH:], unsaid[:REACH]
+    speaking = phase == "speaking"
+    past, last_word = _speaking(said, unsaid) if speaking else (_sentences(said), True)
+    looked_back = LOOKED_BACK - 1 if speaking else LOOKED_BACK
     found: Asking = "nothing"
     mentioned: list[str] = []
-    for age, sentence in enumerate(reversed(sentences[-looked_back:])):
-        mentioned = [*words(sentence), *mentioned]
-        loosely = phase != "speaking" or (last_word and age == 0)
-        asking, addressed = _asks(sentence, language, loosely=loosely)
+    for age, sentence in enumerate(reversed(past[-looked_back:])):
+        mentioned = [*words(sentence.text), *mentioned]
+        loosely = not speaking or (last_word and age == 0)
+        asking, addressed = _asks(sentence.text, language, loosely=loosely)
         if found == "nothing" and asking != "nothing" and (age == 0 or addressed):
             found = asking
     return Elicitation(found, tuple(mentioned) if found != "nothing" else (), phase)
 
 
-def _speaking(said: list[str], unsaid: str) -> tuple[list[str], bool]:
+def _speaking(said: str, unsaid: str) -> tuple[list[Sentence], bool]:
     """The sentences that count for words over the agent's, and whether it says no more after them."""
-    if not said or _ENDED.search(said[-1]):
-        return said, not unsaid.strip()
-    coming = _sentences(unsaid[:REACH])
-    begun, rest = said[-1], coming[0] if coming else ""
-    if 2 * len(words(begun)) < len(words(begun + rest)):
-        return said[:-1], False
-    return [*said[:-1], begun + rest], len(coming) < 2
+    text, end = said + unsaid, len(said.rstrip())
+    whole = _sentences(text)
+    past = [each for each in whole if each.end <= end]
+    coming = whole[len(past) :]
+    if not coming or coming[0].start >= end:
+        return past, not coming
+    begun = coming[0]
+    if 2 * len(words(text[begun.start : end])) < len(words(begun.text)):
+        return past, False
+    return [*past, begun], len(coming) == 1
 
 
 def _asks(sentence: str, language: Language, *, loosely: bool) -> tuple[Asking, bool]:
@@ -175,6 +176,7 @@ def _begins(said: Phrase, phrases: frozenset[Phrase]) -> bool:
     return any(said[:n] in phrases for n in range(1, 5))
 
 
-def _sentences(text: str) -> list[str]:
-    """Its sentences, those in quotes left out."""
-    return [found for found in _SENTENCE.findall(_QUOTED.sub(" ", text)) if words(found)]
+def _sentences(text: str) -> list[Sentence]:
+    """Its sentences that have words, with what is said in quotes taken out of them."""
+    bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
+    return [each for each in sentences(bare) if words(each.text)]

@@ -195,6 +195,28 @@ def test_the_order_of_the_waits_holds_for_every_factor(factor: float) -> None:
         assert getattr(turns, name) == pytest.approx(factor * getattr(TurnsConfig(), name))
 
 
+LENGTHS = st.lists(st.floats(0.05, 5.0), min_size=5, max_size=5)
+
+
+@given(lengths=LENGTHS, factor=st.sampled_from(sorted(set(EAGERNESS.values()))))
+def test_the_order_of_the_waits_holds_for_every_setting_and_eagerness(lengths: list[float], factor: float):
+    names = list(Waits.__dataclass_fields__)
+    turns = TurnsConfig(**dict(zip(names, lengths, strict=True))).paced(factor)
+    waits = Waits(**{name: getattr(turns, name) for name in names})
+    found = [getattr(waits, name) for name in names]
+    assert found == sorted(found)
+    assert all(mine >= getattr(turns, name) for name, mine in zip(names, found, strict=True))
+    assert found[-1] == max(getattr(turns, name) for name in names)
+
+
+def test_who_raises_one_wait_raises_those_that_it_passes() -> None:
+    async def main(talk: Client) -> None:
+        talk.choose({"type": "semantic_vad", "eagerness": "high"})
+        assert await talk.waited(4.0) == pytest.approx(0.6 * 1.5, abs=0.025)
+
+    held(main, "turns.unsure=1.5", said="I would have")
+
+
 def test_a_timer_longer_than_the_longest_wait_is_kept_by_every_policy() -> None:
     async def main(talk: Client) -> None:
         assert await talk.waited(4.0) == pytest.approx(3.0, abs=0.025)

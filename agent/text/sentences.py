@@ -1,0 +1,35 @@
+"""The sentences of a text: THE rule, wherever what was said is looked at again. Pure.
+
+It is the one by which a reply is cut while it is written (`agent.boundary`), so that what is said again,
+taken for a question or remembered as the last sentence is what was spoken as one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from agent.chunker import Chunker
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """The characters `start` to `end` (half-open) of a text, without white space around them."""
+
+    start: int
+    end: int
+    text: str
+
+
+def sentences(text: str) -> list[Sentence]:
+    """The sentences of `text` in order; all that is between them is white space."""
+    chunker = Chunker(longest_piece=max(1, len(text)))
+    found: list[Sentence] = []
+    begin = 0
+    for piece in chunker.feed(text, math.inf) + chunker.flush():
+        if piece.final or piece.end == len(text):
+            if whole := text[begin : piece.end].strip():
+                start = begin + text[begin : piece.end].index(whole)
+                found.append(Sentence(start, start + len(whole), whole))
+            begin = piece.end
+    return found
