@@ -13,6 +13,7 @@ from agent.events import Event
 from agent.report import cells, columns, turns
 from agent.timeline import draw
 from audio.files import duration
+from audio.private import replacing
 
 DPI, TITLE = 100, 50
 """Pixels an inch, and the height in pixels of a title over a picture."""
@@ -74,6 +75,7 @@ def _stack(pictures: Sequence[tuple[str, Path]], out: Path) -> None:
         top -= TITLE + pixels.shape[0]
         figure.figimage(pixels, 0, top)
     try:
-        figure.savefig(out)
+        with replacing(out) as file:
+            figure.savefig(file, format="png")
     except OSError as error:
         raise BackchatError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import fields
@@ -18,16 +16,16 @@ from agent import events as ev
 from agent.errors import BackchatError, ScriptError
 from agent.events import Event
 from agent.text.cleaning import cleaned_data, json_text
+from audio.private import create, replacing
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all. Raises BackchatError when it cannot be written."""
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".backchat-", dir=path.parent) as folder:
-            whole = Path(folder) / path.name
-            whole.write_text(text, encoding="utf-8", errors="backslashreplace")
-            os.replace(whole, path)
+    """Write a text file that appears whole or not at all, and is its owner's alone.
+
+    Raises BackchatError when it cannot be written.
+    """
+    with _writing(path), replacing(path) as file:
+        file.write(text.encode("utf-8", errors="backslashreplace"))
 
 
 def write_events(path: Path, events: Iterable[Event]) -> None:
@@ -38,15 +36,14 @@ def write_events(path: Path, events: Iterable[Event]) -> None:
 class Journal:
     """A file that gets each event as it happens, in the form of `write_events`; a watcher, and a context.
 
-    Each line is in the system's hands at once, whatever becomes of this process. Raises BackchatError when
-    it cannot be written, on creation or later.
+    Each line is in the system's hands at once, whatever becomes of this process. The file is its owner's
+    alone. Raises BackchatError when it cannot be written, on creation or later.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb", buffering=0)
+            self._file = create(path)
 
     def watch(self, event: Event) -> None:
         """Write it down."""

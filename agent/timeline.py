@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from agent.events import Event
 from agent.report import EYE, PARTS, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
+from audio.private import replacing
 
 # matplotlib's own type hints leave every keyword untyped, so nothing is lost by Any.
 Axes: TypeAlias = Any
@@ -47,6 +46,7 @@ COLOUR_OF = dict(zip((*PARTS, EYE), (*PART_COLOURS, RED), strict=True))
 def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: float = 1.0) -> None:
     """Draw a conversation into the PNG file `out`, 1600 pixels wide, higher for longer ones.
 
+    It shows what was said, so it is its owner's alone.
     recording: the conversation as stereo audio (left: person, right: agent) from time 0 of the events;
     without it, or beyond LONGEST_WAVEFORM, the lanes are plain. shortest: the least length of the
     time axis in seconds. Raises MissingExtra without matplotlib, AudioFileError for a bad recording,
@@ -75,11 +75,8 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
         note = f"Waits of the first {MOST_TURNS} of {len(sounded)} replies; the latency table has them all."
         _write(figure, LEFT, 0.12, note, SMALL, GREY)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".timeline-", dir=out.parent) as folder:
-            whole = Path(folder) / "timeline.png"
-            figure.savefig(whole)
-            os.replace(whole, out)
+        with replacing(out) as file:
+            figure.savefig(file, format="png")
     except OSError as error:
         raise BackchatError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 

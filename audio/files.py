@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import secrets
 import wave
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from audio.encode import ENDINGS, wav_header, whole
 from audio.errors import AudioFileError
 from audio.frame import Frame, Samples
 from audio.mix import weights
+from audio.private import create, replacing
 from audio.resampler import Resampler
 
 _SAME_RUN = 0.002
@@ -75,12 +75,13 @@ def _mixed(sound: Sound, longest: float | None = None) -> Iterator[Samples]:
 def write_wav(path: Path, samples: Samples, rate: int) -> None:
     """Write mono samples, shape (n,), as a 16-bit WAV; what lies outside [-1, 1] is clipped.
 
-    Missing folders are made. The file is there whole or not at all. Raises AudioFileError when it
-    cannot be written, ValueError for NaN or infinity.
+    Missing folders are made. The file is there whole or not at all, and its owner's alone: this is how what
+    a microphone heard is kept. Raises AudioFileError when it cannot be written, ValueError for NaN or
+    infinity.
     """
     _refuse_nan(samples)
-    with _replacing(path) as part:
-        _write_pcm(part, [_pcm(samples)], channels=1, rate=rate)
+    with _writing(path), replacing(path) as file:
+        _write_pcm(file, [_pcm(samples)], channels=1, rate=rate)
 
 
 def check_ending(path: Path) -> str:
@@ -95,12 +96,14 @@ def check_ending(path: Path) -> str:
 def write_sound(path: Path, samples: Samples, rate: int) -> None:
     """Write mono samples, shape (n,), in the format that the ending of `path` names (`encode.ENDINGS`).
 
-    Otherwise as `write_wav`. Raises AudioFileError also for an ending that names no format to write.
+    Otherwise as `write_wav`, but whoever the umask leaves may read it: a voice that reads a text is nobody's
+    words, and is written to be played elsewhere. Raises AudioFileError also for an ending that names no
+    format to write.
     """
     ending = check_ending(path)
     _refuse_nan(samples)
-    with _replacing(path) as part:
-        part.write_bytes(whole(samples, rate, ending))
+    with _writing(path), replacing(path, shared=True) as file:
+        file.write(whole(samples, rate, ending))
 
 
 class Recorder:
@@ -110,8 +113,8 @@ class Recorder:
     frames of one channel overlap the later call wins. Frames within 2 ms of each other's end are joined
     without a seam, so a resampled stream stays smooth. It is written as it goes: a process that dies leaves
     all but the last 40 ms, under a header that gives no length, which is read to the end; `close` fills the
-    length in. A file that was there is overwritten. What does not fit a WAV's 4 GB, 12 hours at 24 kHz, is
-    not kept. Not for use from two threads at once.
+    length in. It is its owner's alone, and a file that was there is replaced. What does not fit a WAV's
+    4 GB, 12 hours at 24 kHz, is not kept. Not for use from two threads at once.
 
     Raises AudioFileError when the place cannot be written: on creation, or whenever the disk fails.
     """
@@ -119,9 +122,7 @@ class Recorder:
     def __init__(self, path: Path, rate: int = 24_000) -> None:
         self._path, self._rate = path, rate
         with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: what was written is in the system's hands, whatever becomes of this process.
-            self._file: IO[bytes] = path.open("w+b", buffering=0)
+            self._file = create(path)
             self._file.write(wav_header(rate, 2))
         self._begin = self._file.tell()
         self._left = _Channel(rate, functools.partial(self._put, 0))
@@ -217,8 +218,8 @@ def _pcm(samples: Samples) -> npt.NDArray[np.int16]:
     return np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
 
 
-def _write_pcm(path: Path, blocks: Iterable[npt.NDArray[np.int16]], *, channels: int, rate: int) -> None:
-    with path.open("xb") as target, wave.open(target, "wb") as out:
+def _write_pcm(file: IO[bytes], blocks: Iterable[npt.NDArray[np.int16]], *, channels: int, rate: int) -> None:
+    with wave.open(file, "wb") as out:
         out.setnchannels(channels)
         out.setsampwidth(2)
         out.setframerate(rate)
@@ -233,16 +234,3 @@ def _writing(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         raise AudioFileError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-
-
-@contextmanager
-def _replacing(path: Path) -> Generator[Path]:
-    """A new name beside `path`, moved to `path` when the block succeeds, removed when it does not."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)

@@ -90,7 +90,7 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
 
 
 async def _unknown(request: Request, error: Exception) -> Any:
-    """What the router, or the reader of forms, does not take."""
+    """What the router does not take."""
     status, where = getattr(error, "status_code", 500), f"{request.method} {request.url.path[:80]}"
     what = "no such thing" if status in (404, 405) else getattr(error, "detail", "")
     return error_answer(RequestError(f"{where}: {what}", status), getattr(error, "headers", None))

@@ -11,6 +11,7 @@ from pydantic import Field
 from agent.aloud import speak
 from agent.errors import AudioFileError, MissingExtra, RequestError
 from agent.server.fields import Fields
+from agent.server.forms import form_of
 from agent.server.pool import Pool, Seat
 from agent.server.stream import JSON, TEXT, Streamed, Write, line
 from agent.server.text import checked, read_body
@@ -94,7 +95,7 @@ async def speech(request: Request, pool: Pool) -> Streamed:
 
 async def transcription(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/transcriptions`: a sound file in, its words out."""
-    async with request.form(max_files=1, max_fields=20) as form:
+    async with form_of(request, files=1, fields=20) as form:
         upload = form.get("file")
         if upload is None or isinstance(upload, str):
             raise RequestError(
