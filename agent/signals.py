@@ -40,7 +40,7 @@ class _State:
     """heeded: the signals that end this program. open: each open `orderly`, the innermost last.
 
     received: the signal that the program obeys in order, and `when` it came, on the monotonic clock.
-    terminal: which of its three standard files were a terminal at the start.
+    terminal: which of its files were a terminal at the start.
     """
 
     def __init__(self) -> None:
@@ -55,15 +55,16 @@ _now = _State()
 
 
 @contextmanager
-def heeded() -> Generator[None]:
+def heeded(files: tuple[int, ...] = (0, 1, 2)) -> Generator[None]:
     """Within, signals end the program as is said above; afterwards at once, until the interpreter has ended.
 
-    One that is ignored stays so: `nohup`, or a shell's `&` in a script, has asked for that.
+    One that is ignored stays so: `nohup`, or a shell's `&` in a script, has asked for that. files: by which
+    numbers the program has its terminal, where it has one.
     """
     found = tuple(each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN)
     _now.heeded, _now.received = found, None
     _at_once()
-    _now.terminal = tuple(number for number in (0, 1, 2) if os.isatty(number))
+    _now.terminal = tuple(number for number in files if os.isatty(number))
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ _NAMES = {"input": "microphone", "output": "speaker"}
 _log = logging.getLogger(__name__)
 
 _LONGEST, _SHOWN = 100_000, 120
-"""Bytes that are read of what C libraries said, and characters of a line that are shown."""
+"""Bytes that are read of the end of what C libraries said, and characters of a line that are shown."""
 
 _LIST = "`backchat devices` lists what there is"
 
@@ -174,8 +174,9 @@ def library() -> Any:
 def quiet() -> Generator[list[str]]:
     """Keeps apart what C libraries (ALSA, JACK, PortAudio) write to stderr; the list holds it afterwards.
 
-    Each line is also logged, as debug. All of the process is quiet meanwhile: not for a block in which
-    Python code tells a person something.
+    Each line is also logged, as debug. All that goes to file 2 is kept apart meanwhile. So a stream is quiet
+    only while it is opened, started and closed; a program that tells people things by another file, as
+    `backchat` does, puts this around all of it. May be nested: the innermost gets the lines.
     """
     said: list[str] = []
     with _page() as page:
@@ -186,8 +187,8 @@ def quiet() -> Generator[list[str]]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            page.seek(0)
-            lines = page.read(_LONGEST).decode(errors="replace").splitlines()
+            page.seek(max(0, page.seek(0, os.SEEK_END) - _LONGEST))
+            lines = page.read().decode(errors="replace").splitlines()
             said += [line.strip() for line in lines if line.strip()]
             for line in said:
                 _log.debug("%s", line)

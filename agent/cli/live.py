@@ -59,7 +59,7 @@ def talk(
     from agent.cli.view import LiveView, PlainView
     from agent.eventlog import Journal
     from audio.files import Recorder
-    from audio.portaudio import check_devices
+    from audio.portaudio import check_devices, quiet
 
     config = configured(**options)
     if record is not None:
@@ -75,6 +75,7 @@ def talk(
             stack.enter_context(Afterwards(lambda: write_all(record, tape.seen) if tape else None))
             recorder = stack.enter_context(Recorder(record / "conversation.wav"))
             tape = Tape(recorder, stack.enter_context(Journal(record / "events.jsonl")))
+        stack.enter_context(quiet())
         stack.enter_context(view)
         stack.enter_context(shows)
         run_real(_talk, loaded, config, microphone, speaker, view, tape, shows)
@@ -168,7 +169,7 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     from agent.cli.loading import loading
     from agent.cli.typed import chat_aloud, chat_in_print
     from agent.eye.image import open_image
-    from audio.portaudio import check_devices
+    from audio.portaudio import check_devices, quiet
 
     config = configured(**options)
     shown = None if image is None else open_image(image)
@@ -177,7 +178,8 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     if aloud:
         with loading(lines=False) as (progress, tell):
             loaded = engines.load(config, progress, tell)
-        chat_aloud(config, loaded, speaker, shown)
+        with quiet():
+            chat_aloud(config, loaded, speaker, shown)
     else:
         with loading(lines=False) as (progress, tell):
             llm = engines.load_llm(config, progress, tell)

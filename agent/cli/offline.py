@@ -97,5 +97,7 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
         click.echo(f"{out}: {len(samples) / voice.rate:.1f} s")
         return
     from agent.aloud import play
+    from audio.portaudio import quiet
 
-    play(words, voice, config, device)
+    with quiet():
+        play(words, voice, config, device)

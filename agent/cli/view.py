@@ -14,7 +14,6 @@ from rich.text import Text
 
 from agent import events as ev
 from audio.frame import Frame, level_dbfs
-from audio.portaudio import quiet
 
 STATES = {
     "starting": ("◌", "dim"),
@@ -132,9 +131,6 @@ class LiveView:
         self._live = Live(console=self._console, refresh_per_second=12, get_renderable=self._draw)
 
     def __enter__(self) -> Self:
-        # A line from ALSA ("underrun occurred") in the middle of the picture would tear it.
-        self._hush = quiet()
-        self._hush.__enter__()
         self._live.__enter__()
         return self
 
@@ -142,7 +138,6 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.__exit__(kind, error, trace)
-        self._hush.__exit__(None, None, None)
 
     def watch(self, event: ev.Event) -> None:
         """Take in one event; it shows at the next redraw."""
