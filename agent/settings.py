@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 SYSTEM_PROMPT = (
     "You are a warm and helpful voice assistant. Everything you write is spoken aloud, so write plain "
@@ -25,6 +26,15 @@ Seed = Annotated[int | None, BeforeValidator(lambda value: None if value == "ran
 
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/*\s]+$")]
 """A page's scheme, host and port, as browsers write them; no pattern, and no path."""
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An address, or a network as 10.0.0.0/8."""
 
 
 class SessionConfig(Section):
@@ -283,8 +293,12 @@ class ServerConfig(Section):
     """Seconds after which any session is closed."""
     idle: float = Field(default=600.0, gt=0.0)
     """Seconds without a turn after which a session is closed."""
-    rate: int = Field(default=120, ge=1)
-    """Requests that one address may make in a minute."""
+    proxies: tuple[Network, ...] = ()
+    """Proxies in front of it, which are believed who came to them (X-Forwarded-For, Forwarded)."""
+    rate: int = Field(default=600, ge=1)
+    """Requests that one address may make in a minute, on all wires together."""
+    refusals: int = Field(default=120, ge=1)
+    """Requests without the token that one address may make in a minute; the right token is always let in."""
     body: int = Field(default=25_000_000, ge=1000)
     """Most bytes of a request."""
     message: int = Field(default=2_000_000, ge=1000)

@@ -107,19 +107,26 @@ def wav(seconds: float = 1.0) -> bytes:
 
 
 @asynccontextmanager
-async def running(engines: Pool, token: str | None = None) -> AsyncIterator[str]:
-    """The server's address, `http://127.0.0.1:PORT`, while it runs."""
+async def both(engines: Pool, token: str | None = None) -> AsyncIterator[list[str]]:
+    """Every address of the server while it runs: `http://127.0.0.1:PORT`; of gRPC `127.0.0.1:PORT`."""
     address: list[str] = []
     opened = anyio.Event()
 
     def started(at: list[str]) -> None:
-        address.extend(at)
+        address.extend(each.removeprefix("grpc://") for each in at)
         opened.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run_server, engines, token, None, None, started)
         await opened.wait()
         try:
-            yield address[0]
+            yield address
         finally:
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def running(engines: Pool, token: str | None = None) -> AsyncIterator[str]:
+    """The server's address, `http://127.0.0.1:PORT`, while it runs."""
+    async with both(engines, token) as addresses:
+        yield addresses[0]

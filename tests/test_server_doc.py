@@ -4,7 +4,18 @@ from pathlib import Path
 
 from agent.settings import ServerConfig
 
-NOT_LIMITS = {"host", "port", "grpc_port", "copies", "token_env", "origins", "lead", "grace", "traces"}
+NOT_LIMITS = {
+    "host",
+    "port",
+    "grpc_port",
+    "copies",
+    "token_env",
+    "origins",
+    "proxies",
+    "lead",
+    "grace",
+    "traces",
+}
 PAGE = Path(__file__).parents[1] / "docs" / "server.md"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import BackchatError, MissingExtra, RequestError
 from agent.server import journal
+from agent.server.auth import Admission
 from agent.server.converse import converse
 from agent.server.guard import Guard, address, refuse
 from agent.server.metrics import Metrics
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Handler: TypeAlias = Callable[["Request"], Awaitable[Streamed | Answer]]
 
 
-def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
+def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     """The whole server as an ASGI application. Raises MissingExtra."""
     try:
         from starlette.applications import Starlette
@@ -86,7 +87,7 @@ def application(pool: Pool, token: str | None, metrics: Metrics) -> Guard:
     ]
     handlers: Any = {BackchatError: wrong, HTTPException: _unknown}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
-    return Guard(app, pool.config.server, token)
+    return Guard(app, pool.config.server, admission)
 
 
 async def _unknown(request: Request, error: Exception) -> Any:

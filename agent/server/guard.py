@@ -1,19 +1,17 @@
-"""Who may talk to the server, how much and how often. Knows no route; the token is never written down."""
+"""What HTTP and WebSockets let in: who, from which page, how much and how slowly. Knows no route."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-import math
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 import anyio
 
 from agent.errors import ConfigError, RequestError
 from agent.server import cors
+from agent.server.auth import Admission
+from agent.server.forwarded import Client, joined
 from agent.server.journal import Refusals
 from agent.server.page import FILES
 from agent.server.stream import Receive, Scope, Send, error_answer
@@ -25,9 +23,6 @@ OPEN = ("/healthz", "/readyz", *FILES)
 """Paths that tell nothing, and are for whoever asks."""
 IN_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket: they name the token as one of its protocols, after this."""
-MINUTE = 60.0
-ADDRESSES = 10_000
-"""Addresses whose requests are counted; beyond that the one that was quiet longest is forgotten."""
 
 
 def check_exposure(config: ServerConfig, token: str | None) -> None:
@@ -39,42 +34,13 @@ def check_exposure(config: ServerConfig, token: str | None) -> None:
         )
 
 
-class Visits:
-    """How often each address comes: at most `rate` times in a minute."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._times: dict[str, deque[float]] = {}
-
-    def count(self, address: str) -> None:
-        """One more request. Raises RequestError for one too many."""
-        now = time.monotonic()
-        times = self._times.pop(address, None) or deque[float]()
-        while times and times[0] < now - MINUTE:
-            times.popleft()
-        self._times[address] = times
-        if len(self._times) > ADDRESSES:
-            del self._times[next(iter(self._times))]
-        if len(times) >= self._rate:
-            raise RequestError(
-                f"more than {self._rate} requests in a minute; slow down",
-                429,
-                "rate_limit_exceeded",
-                retry_after=math.ceil(times[0] + MINUTE - now),
-            )
-        times.append(now)
-
-
 class Guard:
-    """An ASGI application around another: token, origin, rate and size are checked before it sees anything.
-
-    token: what clients must show; None lets in who comes by a loopback name.
+    """An ASGI application around another: who comes, from where, how often and with how much, is checked
+    before it sees anything.
     """
 
-    def __init__(self, app: App, config: ServerConfig, token: str | None) -> None:
-        self._app, self._config = app, config
-        self._token = token.encode() if token else None
-        self._visits = Visits(config.rate)
+    def __init__(self, app: App, config: ServerConfig, admission: Admission) -> None:
+        self._app, self._config, self._admission = app, config, admission
         self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,41 +48,61 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
+        headers = joined((name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"])
         if scope["type"] == "http":
             send = cors.telling(send, headers, self._config.origins)
             if (permission := cors.preflight(scope, headers, self._config.origins)) is not None:
                 await permission(scope, receive, send)
                 return
+        client = self._admission.client(address(scope), scope["scheme"], headers)
+        scope = {**scope, "client": (client.address, 0)}
         try:
-            self._check(scope, headers)
+            self._check(scope, headers, client)
         except RequestError as error:
-            self._refusals.note(address(scope), error.code, scope["type"])
+            self._refusals.note(client.address, error.code, scope["type"])
             await refuse(error, scope, receive, send)
             return
         if scope["type"] == "http":
             receive = self._bounded(receive)
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
-        host, origin = headers.get("host", ""), headers.get("origin")
-        if origin is not None and origin not in self._config.origins:
-            scheme, _, where = origin.partition("://")
-            if where != host or scheme not in ("http", "https"):
-                raise RequestError(
-                    "this page's origin is not allowed; see server.origins", 403, "forbidden_origin"
-                )
+    def _check(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
+        self._admission.check_way(client)
+        self._check_page(scope, headers, client)
         if scope["path"] in OPEN:
             return
-        self._visits.count(address(scope))
-        if self._token is None:
-            if not _loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host):
-                raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
-        elif not hmac.compare_digest(_shown(scope, headers).encode(), self._token):
-            raise RequestError("a bearer token is needed, and this is not it", 401, "invalid_api_key")
+        host = headers.get("host", "")
+        if self._admission.open and not _loopback(_name(host)):
+            raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
+        self._admission.check(client, _shown(scope, headers))
+        self._admission.count(client)
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._config.body:
             raise RequestError(f"more than {self._config.body} bytes", 413, "too_large")
+
+    def _check_page(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
+        """Refuse what a page of another host has a browser send, before it counts as anybody's request."""
+        origin = headers.get("origin")
+        if origin is not None and origin in self._config.origins:
+            return
+        if origin is not None and _canonical(origin) != _canonical(
+            f"{client.scheme}://{headers.get('host', '')}"
+        ):
+            raise RequestError(
+                "this page's origin is not allowed; see server.origins, and server.proxies where a proxy "
+                "leads here",
+                403,
+                "forbidden_origin",
+            )
+        # Pictures and links of other pages come without an origin, but browsers say where they are from.
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not (
+            scope["path"] in OPEN
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document"
+        ):
+            raise RequestError(
+                "another host's page asked for this, and may not; see server.origins", 403, "forbidden_origin"
+            )
 
     def _bounded(self, receive: Receive) -> Receive:
         """`receive`, which gives up on a body that is too large or does not come."""
@@ -161,7 +147,7 @@ async def refuse(error: RequestError, scope: Scope, receive: Receive, send: Send
     await error_answer(error)(scope, receive, as_websocket)
 
 
-def _shown(scope: Scope, headers: dict[str, str]) -> str:
+def _shown(scope: Scope, headers: Mapping[str, str]) -> str:
     """The token that the client shows, or nothing."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
@@ -170,6 +156,19 @@ def _shown(scope: Scope, headers: dict[str, str]) -> str:
         named = [p for p in scope.get("subprotocols", []) if p.startswith(IN_PROTOCOL)]
         return named[0].removeprefix(IN_PROTOCOL) if named else ""
     return ""
+
+
+def _name(host: str) -> str:
+    """The name or address in a Host header, without its port."""
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() else host
+
+
+def _canonical(origin: str) -> str:
+    """An origin as browsers write it: in small letters, without the port that its scheme has anyway."""
+    origin = origin.lower()
+    usual = {"http": ":80", "https": ":443"}.get(origin.partition("://")[0])
+    return origin.removesuffix(usual) if usual else origin
 
 
 def _loopback(host: str) -> bool:

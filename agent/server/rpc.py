@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
@@ -13,7 +12,8 @@ from urllib.parse import unquote
 import anyio
 
 from agent.errors import BackchatError, ConfigError, MissingExtra, RequestError
-from agent.server.guard import Visits
+from agent.server.auth import Admission
+from agent.server.forwarded import Client, joined
 from agent.server.journal import Refusals
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from agent.server.calls import Method
 
 SERVICE = "backchat.v1.Backchat"
-OPEN = ("/grpc.health.v1.Health/",)
-"""What tells nothing, and is for whoever asks."""
+OPEN = ("/grpc.health.v1.Health/Check",)
+"""What tells nothing, and is for whoever asks. Not Watch, which a stranger could hold for ever."""
+AT_THE_DOOR = ("invalid_api_key", "forbidden_proxy", "rate_limit_exceeded")
+"""Refusals of who comes, and not of what is asked for."""
 PING = 20.0
 """Seconds after which a silent connection is asked whether it is still there."""
 
@@ -56,11 +58,16 @@ class Answering:
 
 @asynccontextmanager
 async def answering(
-    pool: Pool, token: str | None, metrics: Metrics, certificate: Path | None = None, key: Path | None = None
+    pool: Pool,
+    token: str | None,
+    metrics: Metrics,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    admission: Admission | None = None,
 ) -> AsyncGenerator[Answering]:
     """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
 
-    Needs asyncio. Raises MissingExtra, ConfigError.
+    admission: that of the other wires, where there are some. Needs asyncio. Raises MissingExtra, ConfigError.
     """
     try:
         import grpc
@@ -70,9 +77,9 @@ async def answering(
         raise MissingExtra("gRPC's libraries are missing", "grpc") from error
 
     # The libraries are not typed, as far as they are used here.
-    refusals = Refusals()
-    server: Any = grpc.aio.server(interceptors=[_token_check(token, refusals)], options=_options(pool))
-    server.add_generic_rpc_handlers([_handlers(pool, metrics, refusals)])
+    door = _Door(admission or Admission(pool.config.server, token), metrics)
+    server: Any = grpc.aio.server(interceptors=[_checking(door)], options=_options(pool))
+    server.add_generic_rpc_handlers([_handlers(pool, metrics, door)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
     for name in ("", SERVICE):
@@ -117,68 +124,102 @@ def _options(pool: Pool) -> list[tuple[str, int]]:
     ]
 
 
-def _token_check(token: str | None, refusals: Refusals) -> Any:
-    """Refuses whoever does not show the token, whatever is asked for."""
+@dataclass(frozen=True)
+class _Door:
+    """Whom the calls let in, and who is told of those that it does not."""
+
+    admission: Admission
+    metrics: Metrics
+    refusals: Refusals = field(default_factory=Refusals)
+
+    def client(self, context: Any) -> Client:
+        """Who calls."""
+        return self.admission.client(_address(context), "http", _headers(context.invocation_metadata()))
+
+    async def refuse(self, context: Any, client: Client, error: BackchatError) -> None:
+        """End the call with the error's status; in the log, if it was refused before anything was done."""
+        if isinstance(error, RequestError) and error.code in AT_THE_DOOR:
+            self.refusals.note(client.address, error.code, "grpc")
+        await _refuse(context, error, self.metrics)
+
+
+def _checking(door: _Door) -> Any:
+    """Refuses whoever may not come, whatever is asked for."""
     import grpc
 
     async def refuse(request: Any, context: Any) -> None:
-        refusals.note(_address(context), "invalid_api_key", "grpc")
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed, and this is not it")
+        client = door.client(context)
+        try:
+            door.admission.check_way(client)
+            door.admission.check(client, _shown(_headers(context.invocation_metadata())))
+        except RequestError as error:
+            await door.refuse(context, client, error)
 
-    class TokenCheck(grpc.aio.ServerInterceptor):
+    class Checking(grpc.aio.ServerInterceptor):
         """Looks at the metadata of each call."""
 
         async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-            method, metadata = handler_call_details.method, dict(handler_call_details.invocation_metadata)
-            if token is None or method.startswith(OPEN):
+            headers = _headers(handler_call_details.invocation_metadata)
+            try:
+                door.admission.check_way(door.admission.client("", "http", headers))
+            except RequestError:
+                return refusing
+            if handler_call_details.method in OPEN or door.admission.knows(_shown(headers)):
                 return await continuation(handler_call_details)
-            shown = str(metadata.get("authorization", ""))
-            if hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
-                return await continuation(handler_call_details)
-            return cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
+            return refusing
 
-    return TokenCheck()
+    refusing = cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
+    return Checking()
 
 
-def _handlers(pool: Pool, metrics: Metrics, refusals: Refusals) -> Any:
+def _headers(metadata: Any) -> dict[str, str]:
+    """A call's metadata that is text."""
+    return joined((key, value) for key, value in metadata or () if isinstance(value, str))
+
+
+def _shown(headers: Mapping[str, str]) -> str:
+    """The token that a caller shows, or nothing."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token if kind.lower() == "bearer" else ""
+
+
+def _handlers(pool: Pool, metrics: Metrics, door: _Door) -> Any:
     """The service's four methods, each guarded."""
     import grpc
 
     from agent.server import backchat_pb2 as pb
     from agent.server.calls import METHODS
 
-    visits = Visits(pool.config.server.rate)
     handlers = dict[str, Any]()
     for method in pb.DESCRIPTOR.services_by_name["Backchat"].methods:
         request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
         # All of them as streams: on the wire a single message is a stream of one.
         handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-            _guarded(METHODS[method.name], pool, metrics, visits, refusals),
+            _guarded(METHODS[method.name], pool, metrics, door),
             request_deserializer=request.FromString,
             response_serializer=reply.SerializeToString,
         )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, visits: Visits, refusals: Refusals) -> Any:
+def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
 
     async def handler(requests: Any, context: Any) -> None:
         failed: BackchatError | None = None
-        caller = _Caller(context, pool.config.server.patience)
+        client = door.client(context)
+        caller = _Caller(context, pool.config.server.patience, client.address)
         try:
             # A client that goes cancels this task as asyncio does it: once, and through every shield. The
             # group makes our own kind of it, which lets an engine come to the end of its item.
             with told("this call"):
                 async with anyio.create_task_group() as tasks:
-                    visits.count(caller.address)
+                    door.admission.count(client)
                     tasks.start_soon(method, caller, pool, metrics)
         except BackchatError as error:
             failed = error
         if failed is not None and not context.cancelled():
-            if isinstance(failed, RequestError) and failed.code == "rate_limit_exceeded":
-                refusals.note(caller.address, failed.code, "grpc")
-            await _refuse(context, failed, metrics)
+            await door.refuse(context, client, failed)
 
     return handler
 
@@ -205,9 +246,9 @@ def _address(context: Any) -> str:
 class _Caller:
     """The other side of one call, as `calls.Caller`."""
 
-    def __init__(self, context: Any, patience: float) -> None:
+    def __init__(self, context: Any, patience: float, address: str) -> None:
         self._context, self._patience = context, patience
-        self.address = _address(context)
+        self.address = address
 
     async def read(self) -> Any:
         import grpc

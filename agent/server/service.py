@@ -19,6 +19,7 @@ import anyio
 
 from agent.errors import ConfigError, MissingExtra
 from agent.server.app import application
+from agent.server.auth import Admission
 from agent.server.guard import check_exposure
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
@@ -84,7 +85,8 @@ async def run_server(
     """As `serve`, in an asyncio program of one's own."""
     settings = pool.config.server
     metrics = Metrics(pool, traces)
-    server = _server(pool, token, metrics, certificate, key)
+    admission = Admission(settings, token)
+    server = _server(pool, admission, metrics, certificate, key)
     socket = _bound(settings.host, settings.port)
     scheme = "https" if certificate else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -113,7 +115,8 @@ async def run_server(
     async with AsyncExitStack() as wires, anyio.create_task_group() as tasks:
         addresses = [address]
         if settings.grpc_port >= 0:
-            grpc = await wires.enter_async_context(answering(pool, token, metrics, certificate, key))
+            calls = answering(pool, token, metrics, certificate, key, admission)
+            grpc = await wires.enter_async_context(calls)
             addresses.append(f"grpc://{grpc.address}")
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
@@ -145,7 +148,7 @@ async def _tidy(pool: Pool) -> None:
 
 
 def _server(
-    pool: Pool, token: str | None, metrics: Metrics, certificate: Path | None, key: Path | None
+    pool: Pool, admission: Admission, metrics: Metrics, certificate: Path | None, key: Path | None
 ) -> Any:
     """uvicorn around the application. Raises MissingExtra, ConfigError."""
     try:
@@ -167,7 +170,7 @@ def _server(
             yield
 
     config = uvicorn.Config(
-        application(pool, token, metrics),
+        application(pool, admission, metrics),
         http=_impatient(pool.config.server.patience),
         log_config=None,
         access_log=False,

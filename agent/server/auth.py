@@ -1,0 +1,64 @@
+"""Whom every wire lets in: one token, one count of who comes. Knows no wire; writes no token down."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+
+from agent.errors import RequestError
+from agent.server import forwarded
+from agent.server.forwarded import Client
+from agent.server.ratelimit import RateLimit
+from agent.settings import ServerConfig
+
+
+class Admission:
+    """Whom the server lets in; all wires share one, so that who comes is counted wherever it comes.
+
+    token: what clients must show; None lets in who comes from this machine, and not through a proxy.
+    """
+
+    def __init__(self, config: ServerConfig, token: str | None) -> None:
+        self._token = token.encode() if token else None
+        self._proxies = [ipaddress.ip_network(each) for each in config.proxies]
+        # Apart, so that who has no token cannot use up the requests of who has, behind one address.
+        self._admitted = RateLimit(config.rate, "requests", "server.rate")
+        self._refused = RateLimit(config.refusals, "requests without the token", "server.refusals")
+
+    @property
+    def open(self) -> bool:
+        """Whether no token is needed."""
+        return self._token is None
+
+    def client(self, peer: str, scheme: str, headers: Mapping[str, str]) -> Client:
+        """Who came, by the connection's other end and the headers it brought (see `forwarded.joined`)."""
+        return forwarded.client(peer, scheme, headers, self._proxies)
+
+    def check_way(self, client: Client) -> None:
+        """Raise RequestError for who came through a proxy where there is no token: it may be anybody."""
+        if self._token is None and client.relayed:
+            raise RequestError(
+                "this came through a proxy, behind which anybody may be, so the server needs a token; "
+                "docs/server.md says how it stands behind a proxy",
+                403,
+                "forbidden_proxy",
+            )
+
+    def knows(self, shown: str) -> bool:
+        """Whether this is the token, if there is one; the time that it takes tells nothing of it."""
+        return self._token is None or hmac.compare_digest(shown.encode(), self._token)
+
+    def check(self, client: Client, shown: str) -> None:
+        """Raise RequestError for who doesn't show the token.
+
+        However many wrong ones there were, the right one is let in, so guesses are not held back; the
+        shortest token that is allowed has too many for any number of them that a server can be asked.
+        """
+        if not self.knows(shown):
+            self._refused.count(client.address)
+            raise RequestError("a bearer token is needed, and this is not it", 401, "invalid_api_key")
+
+    def count(self, client: Client) -> None:
+        """One more request of who may come. Raises RequestError for one too many."""
+        self._admitted.count(client.address)
