@@ -111,7 +111,7 @@ class Answerer:
         try:
             await self._bridge.call("llm", prompt.prefill, self._limit)
         except BackchatError as error:
-            self._emit(ev.Error(self._bridge.now(), "llm", str(error)))
+            self._emit(ev.failure(self._bridge.now(), "llm", error))
         else:
             self._history.keep(prompt.said, prompt.fitted)
 
@@ -142,7 +142,7 @@ class Answerer:
         finally:
             self._history.keep(prompt.said, prompt.fitted)
             if prompt.refused is not None and turn.gate.is_set():
-                self._emit(ev.Error(self._bridge.now(), "llm", str(prompt.refused), turn.number))
+                self._emit(ev.failure(self._bridge.now(), "llm", prompt.refused, turn.number))
 
     async def _release(self, turn: Turn, look: Look | None) -> None:
         """Note the person's words when their turn is over, whatever has become of the reply by then."""
@@ -164,7 +164,8 @@ class Answerer:
     def _failed(self, turn: Turn, group: BaseExceptionGroup) -> None:
         turn.failed = True
         for error in leaves(group):
-            self._emit(ev.Error(self._bridge.now(), "reply", str(error), turn.number))
+            if isinstance(error, BackchatError):
+                self._emit(ev.failure(self._bridge.now(), "reply", error, turn.number))
 
     def _asked(self, onset: float) -> Elicitation:
         """What the agent had asked for when the user began to speak, at `onset` (s)."""

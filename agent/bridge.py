@@ -116,13 +116,13 @@ class Desk:
         with waiting:
             await self._lock.acquire()
         if waiting.cancelled_caught:
-            raise EngineStalled(f"the {engine} engine was busy with others for {limit:g} s; try again")
+            raise _stalled(engine, f"was busy with others for {limit:g} s; try again")
         try:
             with anyio.move_on_after(limit):
                 while not self._left.is_set():
                     await anyio.sleep(PATROL)
             if not self._left.is_set():
-                raise EngineStalled(f"the {engine} engine still hangs in the work of another session")
+                raise _stalled(engine, "still hangs in the work of another session")
             self._left = left
             yield
         finally:
@@ -209,9 +209,7 @@ class Bridge:
                 while not door.left.is_set():
                     await anyio.sleep(PATROL)
             if not door.left.is_set():
-                raise EngineStalled(
-                    f"the {engine} engine still hangs in earlier work; this reply is given up"
-                )
+                raise _stalled(engine, "still hangs in earlier work; this reply is given up")
             if (close := door.unclosed) is not None:
                 door.unclosed = None
                 await self._run(engine, close, limit)
@@ -254,7 +252,7 @@ class Bridge:
             if claim.acquire(blocking=False):
                 left.set()
             await anyio.lowlevel.checkpoint_if_cancelled()
-            raise EngineStalled(f"the {engine} engine gave nothing for {limit:g} s; this reply is given up")
+            raise _stalled(engine, f"gave nothing for {limit:g} s; this reply is given up")
         await anyio.lowlevel.checkpoint_if_cancelled()
         return done[0]
 
@@ -302,8 +300,17 @@ class VirtualBridge(Bridge):
 def _guarded(engine: Engine, work: Callable[[], T]) -> T:
     try:
         return work()
-    except BackchatError:
+    except BackchatError as error:
+        error.engine = error.engine or engine
         raise
     except Exception as error:  # engines are other people's code: whatever they raise ends the turn, no more
         text = str(error).strip().partition("\n")[0] or "it does not say why"
-        raise EngineFault(f"the {engine} engine failed: {type(error).__name__}: {text}") from error
+        fault = EngineFault(f"the {engine} engine failed: {type(error).__name__}: {text}")
+        fault.engine = engine
+        raise fault from error
+
+
+def _stalled(engine: Engine, what: str) -> EngineStalled:
+    fault = EngineStalled(f"the {engine} engine {what}")
+    fault.engine = engine
+    return fault

@@ -64,13 +64,12 @@ class ContextWindow:
         """
         tokens = self._fixed(Message("system", system))
         if self._counter is not None and tokens > self._context * (1 - 2 * LEAST):
-            raise ContextExceeded(
+            what = (
                 f"the instructions are {tokens} tokens long, which leaves no room for a conversation in the "
-                f"model's context of {self._context}; shorten them, or raise it with --set "
-                f"llm.context={2 * self._context}",
-                tokens,
-                self._context,
+                f"model's context of {self._context}; shorten them"
             )
+            cure = f", or raise it with --set llm.context={2 * self._context}"
+            raise ContextExceeded(f"{what}{cure}", tokens, self._context, what)
 
     def stream(self, prompt: Prompt) -> Iterator[str | Delta]:
         """The answer; see `Prompt.stream`."""

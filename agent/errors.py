@@ -1,6 +1,7 @@
 """The error tree behind one door. It is drawn in `audio.errors`, where samples need it too."""
 
 from audio.errors import (
+    PARTS,
     AudioFileError,
     AudioFileWarning,
     BackchatError,
@@ -19,6 +20,7 @@ from audio.errors import (
 )
 
 __all__ = [
+    "PARTS",
     "AudioFileError",
     "AudioFileWarning",
     "BackchatError",

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from agent.errors import BackchatError
 from agent.text.cleaning import cleaned
+
+INSIDE = {"shown": False}
+"""Marks a field that no file and no wire has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,12 +299,20 @@ class EchoGone:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session."""
+    """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session.
+
+    message: for whoever runs the program. code: the kind of it in one word. public, theirs: what a stranger
+    may read of it, and whether that is all, as the error itself says; they are in no file, and on the server
+    `public` takes the message's place.
+    """
 
     time: float
     where: str
     message: str
     turn: int | None = None
+    code: str = "failed"
+    public: str = field(default="a part of the server failed", compare=False, metadata=INSIDE)
+    theirs: bool = field(default=False, compare=False, metadata=INSIDE)
 
     def __post_init__(self) -> None:
         # It may quote anything: a file's name, a server's answer, a library's exception.
@@ -348,7 +360,12 @@ def name(event: Event) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
+def failure(time: float, where: str, error: BackchatError, turn: int | None = None) -> Error:
+    """The event that tells of an error."""
+    return Error(time, where, str(error), turn, error.code, error.public, error.theirs)
+
+
 def as_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON data, its name first, times rounded to 0.1 ms."""
-    fields = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(event).items()}
-    return {"event": name(event), **fields}
+    shown = {f.name: getattr(event, f.name) for f in fields(event) if f.metadata.get("shown", True)}
+    return {"event": name(event)} | {k: round(v, 4) if isinstance(v, float) else v for k, v in shown.items()}

@@ -1,5 +1,9 @@
 """What can go wrong with samples, in one tree. Knows nothing of how an error is shown.
 
+An error's text is for whoever runs the program: it may name paths, addresses and settings, and quote what
+others said. Strangers, who are clients of a server, read `public` instead, which holds nothing of that for a
+kind of error that does not say otherwise: a new kind is private.
+
 BackchatError            every error that a user is meant to read; its text says what to do
 ├── AudioFileError       a file that is not the audio it should be, or cannot be written
 ├── DeviceError          no PortAudio, no microphone, no speaker, or one that vanished
@@ -18,15 +22,41 @@ BackchatError            every error that a user is meant to read; its text says
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from audio.extras import how_to_install
+
+PARTS = {
+    "stt": "the transcriber",
+    "llm": "the language model",
+    "tts": "the voice",
+    "turn": "the end-of-turn model",
+    "eye": "the eye",
+    "camera": "the camera",
+}
+"""What an engine is called in words."""
 
 
 class BackchatError(Exception):
     """An error whose text is one clear line for the user. `exit_code` is the command's status."""
 
     exit_code = 1
+    engine: str = ""
+    """In whose work it happened, one of `PARTS`; empty elsewhere, and where nobody has noted it."""
+    happened: ClassVar[str] = "failed"
+    """What the engine did, in words for strangers."""
+    theirs: ClassVar[bool] = False
+    """Whether it lies in what a client sent: then `public` is all that there is to tell, and no fault."""
+
+    @property
+    def public(self) -> str:
+        """What a stranger may read of it."""
+        return f"{PARTS.get(self.engine, 'a part of the server')} {self.happened}"
+
+    @property
+    def code(self) -> str:
+        """The same in one word, for programs."""
+        return f"{self.engine}_failed" if self.engine else "failed"
 
 
 class AudioFileError(BackchatError):
@@ -48,9 +78,23 @@ class AudioFileWarning(UserWarning):
 
 
 class ImageError(BackchatError):
-    """A picture cannot be read, is damaged, or too large."""
+    """A picture cannot be read, is damaged, or too large.
+
+    Its text is for strangers too: where they show a picture it has no name, and is their own.
+    """
 
     exit_code = 2
+    theirs = True
+
+    @property
+    def public(self) -> str:
+        """All of it."""
+        return str(self)
+
+    @property
+    def code(self) -> str:
+        """One word for all of them."""
+        return "invalid_image"
 
 
 class DeviceError(BackchatError):
@@ -75,19 +119,41 @@ class ModelError(BackchatError):
 
 
 class ContextExceeded(ModelError):
-    """A conversation is longer than the model's context. Lengths in tokens, None where they are not known."""
+    """A conversation is longer than the model's context. Lengths in tokens, None where they are not known.
 
-    def __init__(self, text: str, tokens: int | None = None, context: int | None = None) -> None:
+    public: what is too long, and by how much, without what whoever runs the program can do about it.
+    """
+
+    theirs = True
+
+    def __init__(
+        self,
+        text: str,
+        tokens: int | None = None,
+        context: int | None = None,
+        public: str = "the conversation is longer than the model's context",
+    ) -> None:
         super().__init__(text)
         self.tokens = tokens
         self.context = context
+        self._public = public
+
+    @property
+    def public(self) -> str:
+        """What is too long."""
+        return self._public
+
+    @property
+    def code(self) -> str:
+        """As the OpenAI API spells it."""
+        return "context_length_exceeded"
 
     @classmethod
     def of(cls, tokens: int, context: int, cure: str | None = None) -> Self:
         """Said with both lengths. cure: what to do, where the setting `llm.context` does not help."""
         cure = cure or f"raise it with --set llm.context={2 * context}"
         what = f"the conversation is {tokens} tokens long, more than the model's context of {context}"
-        return cls(f"{what}; {cure}", tokens, context)
+        return cls(f"{what}; {cure}", tokens, context, what)
 
 
 class ConfigError(BackchatError):
@@ -105,9 +171,13 @@ class EngineFault(BackchatError):
 class EngineStalled(EngineFault):
     """An engine gave nothing within its time limit."""
 
+    happened = "took too long"
+
 
 class NoAnswer(EngineFault):
     """A language model wrote no words for the person: only thoughts, calls of tools, or nothing."""
+
+    happened = "wrote no words that can be said"
 
 
 class ScriptError(BackchatError):
@@ -120,10 +190,11 @@ class RequestError(BackchatError):
     """A client's request is refused or ended. `status`: as HTTP has it; `code`: one word for programs.
 
     retry_after: seconds after which the same may be had; None where waiting changes nothing. param: the
-    field of the request that is at fault, None where it is none in particular.
+    field of the request that is at fault, None where it is none in particular. Its text is for that client.
     """
 
     exit_code = 8
+    theirs = True
 
     def __init__(
         self,
@@ -136,9 +207,19 @@ class RequestError(BackchatError):
     ) -> None:
         super().__init__(text)
         self.status = status
-        self.code = code
+        self._code = code
         self.retry_after = retry_after
         self.param = param
+
+    @property
+    def public(self) -> str:
+        """All of it."""
+        return str(self)
+
+    @property
+    def code(self) -> str:
+        """As it was given."""
+        return self._code
 
 
 class Busy(RequestError):

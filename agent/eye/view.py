@@ -152,7 +152,7 @@ class View:
             look.sight = await self._bridge.call("eye", lambda: self._see(look), self._limit)
         except BackchatError as error:
             look.sight = BLIND
-            self._emit(ev.Error(self._bridge.now(), "eye", str(error)))
+            self._emit(ev.failure(self._bridge.now(), "eye", error))
         look.took = self._bridge.now() - began
         look.done.set()
 
@@ -172,7 +172,7 @@ class View:
                 try:
                     picture = await self._bridge.call("camera", camera.grab, self._limit)
                 except BackchatError as error:
-                    self._emit(ev.Error(self._bridge.now(), "camera", str(error)))
+                    self._emit(ev.failure(self._bridge.now(), "camera", error))
                     self.show(None)
                     return
                 self.show(picture, live=True)

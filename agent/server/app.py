@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from agent.errors import BackchatError, MissingExtra, RequestError
+from agent.errors import MissingExtra, RequestError
 from agent.server import journal
 from agent.server.auth import Admission
 from agent.server.converse import converse
@@ -59,9 +59,8 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         await _realtime(socket, pool, metrics)
 
     async def wrong(request: Request, error: Exception) -> Any:
-        error = error if isinstance(error, BackchatError) else RequestError(str(error))
-        cause = error.code if isinstance(error, RequestError) else "failed"
-        metrics.refused.labels(cause).inc()
+        assert isinstance(error, RequestError)
+        metrics.refused.labels(error.code).inc()
         return error_answer(error)
 
     def route(path: str, handler: Handler, method: str = "GET") -> Route:
@@ -85,7 +84,7 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/v1/audio/transcriptions", partial(transcription, pool=pool), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
     ]
-    handlers: Any = {BackchatError: wrong, HTTPException: _unknown}
+    handlers: Any = {RequestError: wrong, HTTPException: _unknown}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
     return Guard(app, pool.config.server, admission)
 

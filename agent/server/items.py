@@ -213,7 +213,7 @@ class Narrator:
     def _error(self, event: ev.Error) -> list[Message]:
         if event.turn is not None:
             self.response(event.turn).error = event.message
-        return [error(event.message, "server_error", event.where)]
+        return [error(event.message, "server_error", event.code)]
 
     def _placed(self, kind: str, item: Message, after: str | None = None) -> Message:
         before = self.last if after is None else None if after == "root" else after

@@ -20,6 +20,7 @@ from agent.history import History, Part
 from agent.server.intake import Intake
 from agent.server.outlet import BLOCK, RATE, Outlet, Reply, Voice
 from agent.server.pool import Seat
+from agent.server.unforeseen import failure, said
 from agent.session import Session
 from agent.settings import Config
 from agent.text.cleaning import cleaned
@@ -201,6 +202,10 @@ class Line:
         match event:
             case ev.SessionStarted():
                 self.ready.set()
+            case ev.Error():
+                event = replace(event, message=_disclosed(event))
+            case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text) | ev.Seen(text=text):
+                said(text)
             case ev.TurnOpened(turn=turn):
                 self._opened = turn
                 self._restore_system()
@@ -270,6 +275,13 @@ class Line:
             self._replies[turn].note(self._cursor)
             self._put(Sound(self._cursor, turn, samples))
         self._cursor += STEP
+
+
+def _disclosed(event: ev.Error) -> str:
+    """What the client is told of an error in its session; what it is not told is in the log."""
+    if event.theirs:
+        return event.public
+    return str(failure(event.where, event.message, event.public, event.code))
 
 
 def _with_voice(seat: Seat, voice: Voice) -> Engines:

@@ -59,7 +59,7 @@ class Seat:
         try:
             await self.bridge().call("llm", lambda: window.check(system), config.limits.first_token)
         except ContextExceeded as error:
-            raise RequestError(str(error), code="context_length_exceeded") from error
+            raise RequestError(error.public, code=error.code) from error
 
     @property
     def hangs(self) -> bool:
@@ -84,7 +84,9 @@ class Pool:
         """What clients call the models."""
         self.voice = _short(config.tts.voice) or "default"
         self.closing = False
-        self._free = self._seats(copies)
+        told = {kind: f"{getattr(config, kind).engine} {name}" for kind, name in self.names.items()}
+        told["tts"] = " ".join(filter(None, (config.tts.engine, _short(config.tts.model), self.voice)))
+        self._free = self._seats([replace(each, names=told) for each in copies])
         self.size = len(self._free)
         self._taken: dict[Seat, Callable[[], None]] = {}
         self._halved = self._turns = self._waiting = 0

@@ -13,7 +13,7 @@ import anyio
 from pydantic import ValidationError
 
 from agent import events as ev
-from agent.errors import BackchatError, RequestError
+from agent.errors import RequestError
 from agent.server import items
 from agent.server.fields import refusal
 from agent.server.journal import Entry
@@ -127,8 +127,6 @@ class Realtime:
             await self._refuse(refusal(error), cause)
         except RequestError as error:
             await self._refuse(error, cause)
-        except BackchatError as error:
-            await self._send([items.error(str(error), "server_error", None, cause)])
 
     async def _refuse(self, error: RequestError, cause: str | None) -> None:
         kind = "server_error" if error.status == 500 else "invalid_request_error"

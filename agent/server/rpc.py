@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import anyio
 
-from agent.errors import BackchatError, ConfigError, MissingExtra, RequestError
+from agent.errors import ConfigError, MissingExtra, RequestError
 from agent.server.auth import Admission
 from agent.server.forwarded import Client, joined
 from agent.server.journal import Refusals
@@ -136,9 +136,9 @@ class _Door:
         """Who calls."""
         return self.admission.client(_address(context), "http", _headers(context.invocation_metadata()))
 
-    async def refuse(self, context: Any, client: Client, error: BackchatError) -> None:
+    async def refuse(self, context: Any, client: Client, error: RequestError) -> None:
         """End the call with the error's status; in the log, if it was refused before anything was done."""
-        if isinstance(error, RequestError) and error.code in AT_THE_DOOR:
+        if error.code in AT_THE_DOOR:
             self.refusals.note(client.address, error.code, "grpc")
         await _refuse(context, error, self.metrics)
 
@@ -206,7 +206,7 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
 
     async def handler(requests: Any, context: Any) -> None:
-        failed: BackchatError | None = None
+        failed: RequestError | None = None
         client = door.client(context)
         caller = _Caller(context, pool.config.server.patience, client.address)
         try:
@@ -216,7 +216,7 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
                 async with anyio.create_task_group() as tasks:
                     door.admission.count(client)
                     tasks.start_soon(method, caller, pool, metrics)
-        except BackchatError as error:
+        except RequestError as error:
             failed = error
         if failed is not None and not context.cancelled():
             await door.refuse(context, client, failed)
@@ -224,17 +224,15 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
     return handler
 
 
-async def _refuse(context: Any, error: BackchatError, metrics: Metrics) -> None:
+async def _refuse(context: Any, error: RequestError, metrics: Metrics) -> None:
     """End the call with the error's status; a busy server says when to come again."""
     import grpc
 
-    name, trailer = "INTERNAL", list[tuple[str, str]]()
-    if isinstance(error, RequestError):
-        name = CODES.get(error.status, "INVALID_ARGUMENT")
-        metrics.refused.labels(error.code).inc()
-        if error.retry_after is not None:
-            trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
-            trailer.append(("retry-after", str(error.retry_after)))
+    name, trailer = CODES.get(error.status, "INVALID_ARGUMENT"), [("error-code", error.code)]
+    metrics.refused.labels(error.code).inc()
+    if error.retry_after is not None:
+        trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
+        trailer.append(("retry-after", str(error.retry_after)))
     await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
 
 

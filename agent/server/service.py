@@ -25,6 +25,7 @@ from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.rpc import Answering, answering
 from agent.server.traces import Traces
+from agent.server.unforeseen import trace
 from agent.settings import Config
 from agent.text.cleaning import json_text
 
@@ -235,14 +236,14 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         data: dict[str, Any] = getattr(record, "data", {})
-        entry = {
+        entry: dict[str, Any] = {
             "time": round(time.time(), 3),
             "level": record.levelname.lower(),
             "what": record.getMessage(),
         }
         if record.exc_info and (kind := record.exc_info[0]) is not None:
             entry["error"] = kind.__name__
-            entry["where"] = logging.Formatter().formatException(record.exc_info)
+            entry["where"] = list(trace(error)) if (error := record.exc_info[1]) is not None else []
         return json_text({**entry, **data})
 
 

@@ -134,5 +134,7 @@ def decoded(data: bytes) -> Frame:
     """A sound file's bytes, of any format that `audio.files` reads, as mono sound. Raises RequestError."""
     try:
         return read_bytes(data, "the sound")
-    except (AudioFileError, MissingExtra) as error:
-        raise RequestError(str(error)) from error
+    except AudioFileError as error:
+        raise RequestError(str(error)) from error  # the file is the client's own, and has no name here
+    except MissingExtra as error:
+        raise RequestError("this kind of sound cannot be read here; send a WAV or FLAC file") from error

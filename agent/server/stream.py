@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from agent.errors import BackchatError, RequestError
+from agent.errors import RequestError
 from agent.server.unforeseen import told
 from agent.text.cleaning import json_text
 
@@ -42,19 +42,15 @@ def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return Answer(json.dumps(data).encode(), JSON, status, headers)
 
 
-def error_body(error: BackchatError) -> dict[str, Any]:
+def error_body(error: RequestError) -> dict[str, Any]:
     """An error as the OpenAI API spells it."""
-    code = error.code if isinstance(error, RequestError) else "server_error"
-    kind = (
-        "invalid_request_error" if isinstance(error, RequestError) and error.status < 500 else "server_error"
-    )
-    param = error.param if isinstance(error, RequestError) else None
-    return {"error": {"message": str(error), "type": kind, "code": code, "param": param}}
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"error": {"message": str(error), "type": kind, "code": error.code, "param": error.param}}
 
 
-def error_answer(error: BackchatError, more: Mapping[str, str] | None = None) -> Answer:
+def error_answer(error: RequestError, more: Mapping[str, str] | None = None) -> Answer:
     """The same as a whole answer; `more`: further headers."""
-    status, after = (error.status, error.retry_after) if isinstance(error, RequestError) else (500, None)
+    status, after = error.status, error.retry_after
     headers = dict(more or {}) | ({} if after is None else {"retry-after": str(after)})
     if status == 401:
         headers["www-authenticate"] = "Bearer"
@@ -74,7 +70,7 @@ class Streamed:
         media: str,
         produce: Produce,
         patience: float,
-        failed: Callable[[BackchatError], bytes] | None = None,
+        failed: Callable[[RequestError], bytes] | None = None,
     ) -> None:
         self._media, self._produce = media, produce
         self._patience, self._failed = patience, failed
@@ -99,7 +95,7 @@ class Streamed:
             try:
                 with told("this request", TimeoutError):
                     await self._produce(write)
-            except BackchatError as error:
+            except RequestError as error:
                 if not self._begun:
                     await error_answer(error)(scope, receive, send)
                     tasks.cancel_scope.cancel()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeA
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from agent.errors import BackchatError
+from agent.errors import RequestError
 from agent.llm import Delta, Message
 from agent.server.fields import Fields, refusal
 from agent.server.pictures import looked, opened
@@ -197,7 +197,7 @@ async def generate(request: Request, pool: Pool) -> Streamed:
 
 
 _FORMS: dict[
-    str, tuple[Callable[[str], bytes], Callable[[Any], bytes], Callable[[BackchatError], bytes] | None]
+    str, tuple[Callable[[str], bytes], Callable[[Any], bytes], Callable[[RequestError], bytes] | None]
 ] = {
     EVENTS: (sse, lambda end: sse(end, "end"), lambda error: sse(error_body(error), "error")),
     LINES: (

@@ -1,29 +1,100 @@
-"""What nobody foresaw, caught in one place: logged with its traceback, told in one line. Knows no wire."""
+"""What goes wrong inside, caught in one place: clients are told a plain line with an id, the log the rest.
+
+Nothing but a `RequestError` leaves this file: of every other error a client reads what that error's `public`
+says, whatever engine or wire it comes from. The log has its whole text under the same id, without the words
+of the conversation, which engines and other servers like to quote. Knows no wire.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+import re
+import secrets
+import traceback
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 
 from agent.errors import BackchatError, RequestError, leaves
 
 log = logging.getLogger("backchat")
 
+ROOT = Path(__file__).parents[2]
+_WORD = re.compile(r"\w{4,}")
+"""Shorter ones tell nothing by themselves, and errors are made of them."""
+KEPT = 20_000
+"""Different words of one session or request that are remembered; beyond that the oldest are forgotten."""
+
+_words: ContextVar[dict[str, None] | None] = ContextVar("words", default=None)
+
 
 @contextmanager
 def told(what: str, *passing: type[BaseException]) -> Generator[None]:
-    """Let a fault of our own in this block be an error that the client is told of, and not a bare end.
+    """Let what goes wrong in this block be an error that the client is told of, and not a bare end.
 
-    what: what was being done, for the log. Our own errors and `passing` go on as they are, alone also where
-    a task group has wrapped them. Raises RequestError (500, `internal_error`) for anything else.
+    what: what was being done, for the log. What was refused and `passing` go on as they are, alone also where
+    a task group has wrapped them. Raises RequestError (500) for anything else, with an id that is in the log.
     """
+    if _words.get() is None:
+        _words.set({})
     try:
         yield
     except Exception as error:
-        known = [leaf for leaf in leaves(error) if isinstance(leaf, (BackchatError, *passing))]
+        found = leaves(error)
+        known = [leaf for leaf in found if isinstance(leaf, (RequestError, *passing))]
         if known:
             raise known[0] from None
-        log.exception("unforeseen", extra={"data": {"in": what}})
+        if ours := [leaf for leaf in found if isinstance(leaf, BackchatError)]:
+            ours.sort(key=lambda leaf: leaf.theirs)
+            if ours[0].theirs:
+                raise RequestError(ours[0].public, code=ours[0].code) from None
+            raise failure(what, str(ours[0]), ours[0].public, ours[0].code) from None
+        name = _new_id()
+        log.exception("unforeseen", extra={"data": {"id": name, "in": what}})
         text = f"{what}: a fault of the server's own, noted in its log; what was asked is not done"
-        raise RequestError(text, 500, "internal_error") from error
+        raise RequestError(f"{text} (error {name})", 500, "internal_error") from error
+
+
+def failure(what: str, text: str, public: str, code: str) -> RequestError:
+    """What a client is told of an error of ours with that text, which goes into the log.
+
+    what: what was being done, for the log. public, code: as the error has them.
+    """
+    name = _new_id()
+    log.error("failed", extra={"data": {"id": name, "in": what, "code": code, "text": wordless(text)}})
+    return RequestError(f"{public} (error {name})", 500, code)
+
+
+def said(text: str) -> None:
+    """These words belong to the conversation that goes on here: no error that quotes them is logged so."""
+    words = _words.get()
+    if words is None:
+        return
+    for word in _WORD.findall(text.casefold()):
+        words.pop(word, None)
+        words[word] = None
+    while len(words) > KEPT:
+        del words[next(iter(words))]
+
+
+def wordless(text: str) -> str:
+    """`text` without the words of the conversation that goes on here."""
+    words = _words.get() or {}
+    return _WORD.sub(lambda found: "…" if found[0].casefold() in words else found[0], text)
+
+
+def trace(error: BaseException) -> Iterable[str]:
+    """Where each error of a chain or group comes from, and what it says, wordless; the first one first."""
+    for leaf in leaves(error):
+        if (before := leaf.__cause__ or leaf.__context__) is not None:
+            yield from trace(before)
+        for frame in traceback.extract_tb(leaf.__traceback__):
+            path = Path(frame.filename)
+            where = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(*path.parts[-2:])
+            yield f"{where}:{frame.lineno} {frame.name}"
+        yield f"{type(leaf).__name__}: {wordless(str(leaf))}"
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)

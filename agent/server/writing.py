@@ -107,7 +107,7 @@ async def write(
         ) as stream:
             yield kept(stream)
     except ContextExceeded as error:
-        raise RequestError(str(error), 400, "context_length_exceeded", param="messages") from error
+        raise RequestError(error.public, 400, error.code, param="messages") from error
 
 
 async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:

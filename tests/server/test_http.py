@@ -114,10 +114,10 @@ def test_an_engine_that_fails_in_the_stream_is_an_event_and_before_it_an_answer(
             reply = await client.post("/generate", json={"prompt": "x"})
             *_, (kind, error) = sse(reply.text)
             assert (reply.status_code, kind) == (200, "error")
-            assert "out of paper" in error["error"]["message"]
+            assert error["error"]["message"].startswith("the language model failed (error ")
             reply = await client.post("/generate", json={"prompt": "x"})
             assert reply.status_code == 500
-            assert "out of paper" in reply.json()["error"]["message"]
+            assert reply.json()["error"]["code"] == "llm_failed"
             assert (await client.post("/generate", json={"prompt": "x"})).text.startswith('data: "It"')
 
     served(pool, main)

@@ -251,12 +251,12 @@ def test_an_answer_that_fails_is_told_until_the_next_one(tmp_path: Path) -> None
         for model in pool.model.each:
             model.fail_at = {0: 0}
         await page.get_by_role("button", name="Start talking").click()
-        await expect(page.get_by_text("out of paper")).to_be_visible(timeout=SOON)
+        await expect(page.get_by_text("the language model failed")).to_be_visible(timeout=SOON)
         await expect(page.locator("article.you p")).to_have_text(["My name is Ada."])
         await expect(page.get_by_text("ended by an error")).to_be_visible()
         await visitor.type("Who am I?")
         await expect(page.locator("article.agent span.heard").last).to_have_text("Ada.", timeout=SOON)
-        await expect(page.get_by_text("out of paper")).to_have_count(0)
+        await expect(page.get_by_text("the language model failed")).to_have_count(0)
 
     visited(pool, main, tmp_path, spoken)
 
