@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from agent.text.normalization import Found, Language, Said
@@ -11,7 +12,7 @@ from agent.text.normalization.english.identifiers import IDENTIFIERS
 from agent.text.normalization.english.maths import MATHS, SCRIPTURE
 from agent.text.normalization.english.measures import MEASURES, PRODUCTS
 from agent.text.normalization.english.money import MONEY
-from agent.text.normalization.english.patterns import rule, spelled
+from agent.text.normalization.english.patterns import before, rule, spelled
 from agent.text.normalization.english.words import (
     ABBREVIATED,
     ALPHANUMERIC,
@@ -34,8 +35,23 @@ def _plain_digits(found: Found) -> Said:
 
 
 def _raised(found: Found) -> Said:
-    """Superscript digits are a power."""
-    return "^" + unicodedata.normalize("NFKC", found[0]).replace("−", "-")
+    """Superscript digits are a power; with a sign at their end they are an ion's charge."""
+    text = unicodedata.normalize("NFKC", found[0]).replace("−", "-")
+    if text[-1] in "+-":
+        return f" {text[:-1]} {'plus' if text[-1] == '+' else 'minus'}".replace("  ", " ")
+    return f"^{text}"
+
+
+def _decimal_comma(found: Found) -> Said:
+    """`3,5 kg`, `36,6`, `0,125`, `1.234,56`: the comma of most of Europe. "3,500" and "1,2,3" are others."""
+    whole, after = found["whole"], found["after"]
+    grouped = (len(after) == 3 and whole != "0" and "." not in whole) or len(after) > 3 < len(whole)
+    listed = LISTED.search(before(found)) or re.match(r" (?:and|or|to) \d", found.string[found.end() :])
+    paired = before(found)[-1:] in tuple("([{<") and found.string[found.end() :][:1] in tuple(")]}>")
+    if grouped or listed or paired:
+        return None
+    end = len(whole)
+    return [(end, whole.replace(".", "")), (end + 1, "."), (end + 1 + len(after), after)]
 
 
 def _compatible(found: Found) -> Said:
@@ -43,11 +59,22 @@ def _compatible(found: Found) -> Said:
     return unicodedata.normalize("NFKC", found[0])
 
 
+LISTED = re.compile(
+    r"\b(?:chapters|pages|pp\.|lines|rows|columns|items|steps|questions|numbers|verses|rooms|tables|figures|"
+    r"sections|parts|lessons|levels|options|days|players|channels|ports|digits) $",
+    re.I,
+)
+"""Before numbers that a comma keeps apart."""
 SPELLING = [
     rule(r"(?:(?![0-9])\d)+", _plain_digits),
     rule(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+", _raised),
     rule(r"\u2044", "/"),
     rule(r"[₀-₉①-⑳⓪Ⅰ-ⅿ]", _compatible),
+    rule(
+        r"(?<![\w.,:/])(?P<whole>\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(?P<after>\d{1,9})"
+        r"(?!\d|[.,:/]\d)",
+        _decimal_comma,
+    ),
     rule(r"(?<![\w.,:+/-])(?<!\d )[1-9]\d{0,2}(?: \d{3})++(?![\w]|[-.:/]\d| \d)", _grouped),
 ]
 ENGLISH = Language(

@@ -22,6 +22,7 @@ from agent.text.normalization.english.patterns import (
 from agent.text.normalization.english.tables import (
     AFTER_SLASH,
     DEGREES,
+    LENGTHS,
     ONLY_APART,
     ONLY_WITH_SLASH,
     QUARTERS,
@@ -32,9 +33,17 @@ from agent.text.normalization.english.tables import (
 )
 
 POWER = {"2": "square", "3": "cubic"}
+TO_POWER = {"2": " squared", "3": " cubed", "4": " to the fourth"}
 RANGE = rf"(?P<first>{MINUS}(?:{NUMBER})(?:{DASH})(?=[\d.]))?(?P<number>{MINUS}(?:{NUMBER}))"
 FRACTION = any_of(VULGAR)
 UNIT = any_of(UNITS)
+BELOW = any_of(AFTER_SLASH)
+TO = r"(?:\^?[234](?!\d))?"
+"""A unit's power, "m2" or "m^2"."""
+TIMES = "[·⋅∙*]"
+PERIOD = rf"(?:{any_of(word for word in AFTER_SLASH if len(word) > 1 or word in 'shdL')})"
+COUNTED = {"req": "requests", "reqs": "requests", "msgs": "messages", "revs": "revolutions"}
+FACTOR = re.compile(rf"(?P<stroke>/)?[ ·⋅∙*(/]{{0,3}}(?P<unit>{BELOW})(?:\^?(?P<power>-?[1-4]))?")
 LASTING = re.compile(r"\b(?:for|in|after|every|about|takes?|took|than|within|wait|last(?:s|ed)?) $", re.I)
 """Before "5s": seconds, and no plural."""
 OF_LENGTH = re.compile(
@@ -53,20 +62,37 @@ def _one(found: Found) -> bool:
 
 
 def _unit(found: Found) -> Said:
-    """A number and its unit, "5 km", "60 km/h", "9.8 m/s^2", "20 m^2"."""
+    """A number and its unit, "5 km", "60 km/h", "9.8 m/s^2", "20 m^2", "4 W/(m·K)", "20 m s^-1"."""
     unit, gap = found["unit"], found["gap"]
     if _is_no_unit(found, unit, gap):
         return None
-    singular, plural = UNITS[unit]
-    said = singular if _one(found) or qualifies(found) or gap == "-" else plural
-    if found["power"]:
-        said = f"{POWER[found['power']]} {said}"
-    if found["per"]:
-        said += f" per {AFTER_SLASH[found['per']][0]}"
-        if found["per_power"]:
-            said += " squared" if found["per_power"] == "2" else " cubed"
+    one = _one(found) or qualifies(found) or gap == "-"
     scale = found["scale"]
-    return f"{_numbers(found)} {scale + ' ' if scale else ''}{said}"
+    return f"{_numbers(found)} {scale + ' ' if scale else ''}{_compound(found['units'], one=one)}"
+
+
+def _compound(text: str, *, one: bool) -> str:
+    """A unit made of others, in words: only the last one above the first stroke has a plural."""
+    above: list[tuple[str, str]] = []
+    below: list[tuple[str, str]] = []
+    over = False
+    for found in FACTOR.finditer(text):
+        over = over or found["stroke"] is not None
+        power = found["power"] or ""
+        under = over or power[:1] == "-"
+        (below if under else above).append((found["unit"], power.lstrip("-")))
+    last = len(above) - 1
+    said = " ".join(_factor(*factor, int(at == last and not one)) for at, factor in enumerate(above))
+    joint = " per " if text.count("/") > 1 else " "
+    return said + (f" per {joint.join(_factor(unit, power, 0) for unit, power in below)}" if below else "")
+
+
+def _factor(unit: str, power: str, many: int) -> str:
+    """One unit to its power; many: 1 for its plural."""
+    name = AFTER_SLASH[unit][many]
+    if power in POWER and unit in LENGTHS:
+        return f"{POWER[power]} {name}"
+    return f"{name}{TO_POWER.get(power, '')}"
 
 
 def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
@@ -74,12 +100,12 @@ def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
     if len(unit) > 1:
         return False
     if unit in ONLY_WITH_SLASH:
-        return not found["per"]
+        return found["units"] == unit
     if unit in ONLY_APART:
         return gap == "" or (unit == "K" and len(found["number"].strip("-−–")) < 3)
     if unit == "s" and gap == "":
         return "." not in found["number"] and (len(found["number"]) < 2 and not LASTING.search(before(found)))
-    if unit == "m" and gap == "" and not found["power"] and not found["per"]:
+    if unit == "m" and gap == "" and found["units"] == unit:
         return counts(found) and not OF_LENGTH.match(next_word(found))
     return False
 
@@ -92,7 +118,7 @@ def _degrees(found: Found) -> Said:
             said += f" {numbers.decimal(value)} {one if value == '1' else many}"
     if found["scale"]:
         said += f" {(DEGREES | QUARTERS)[found['scale']]}"
-    return said
+    return said + (f" per {_factor(found['per'], '', 0)}" if found["per"] else "")
 
 
 def _lasting(found: Found) -> Said:
@@ -107,6 +133,13 @@ def _lasting(found: Found) -> Said:
 def _powered(found: Found) -> Said:
     """`10^8 m/s`: the unit; the power is said later."""
     return f"{found[1]} {UNITS[found[2]][1]}" + (f" per {AFTER_SLASH[found[3]][0]}" if found[3] else "")
+
+
+def _each(found: Found) -> Said:
+    """`80 beats/min`, `20 req/s`, `8 people/km^2`."""
+    count = len(found["count"])
+    per = _compound("/" + found["per"], one=True)
+    return [(count, found["count"]), (len(found[0]), COUNTED.get(found["what"], found["what"]) + per)]
 
 
 def _percent(found: Found) -> Said:
@@ -208,7 +241,7 @@ MEASURES = [
     rule(
         START + RANGE + r" ?(?:°|º|degrees? ?(?=[CFNSEW]\b))"
         r"(?: ?(?P<minute>\d{1,2})[′'](?: ?(?P<second>\d{1,2}(?:\.\d{1,4})?)[″\"])?)?"
-        r"(?: ?(?P<scale>[CFKNSEW])\b)?",
+        rf"(?: ?(?P<scale>[CFKNSEW])\b)?(?:/(?P<per>{any_of(AFTER_SLASH)})(?![^\W_]|[/^]))?",
         _degrees,
     ),
     rule(
@@ -221,11 +254,14 @@ MEASURES = [
     rule(
         START
         + RANGE
-        + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<unit>{UNIT})(?:\^?(?P<power>[23](?!\d)))?"
-        rf"(?:/(?P<per>{any_of(AFTER_SLASH)})(?:\^(?P<per_power>[23]))?)?(?!['’]?[^\W_]|[/^&])"
+        + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<units>(?P<unit>{UNIT}){TO}"
+        rf"(?:{TIMES}(?:{UNIT}){TO}|[ ·⋅∙*](?:{UNIT})\^-[123](?!\d)){{0,3}}"
+        rf"(?:/(?:{BELOW}){TO}|/\((?:{UNIT}){TO}(?:{TIMES}(?:{UNIT}){TO}){{1,2}}\)){{0,2}})"
+        r"(?!['’]?[^\W_]|[/^&·⋅])"
         r"(?:\.(?= [a-z]))?",
         _unit,
     ),
+    rule(START + rf"(?P<count>(?:{NUMBER}) )(?P<what>[a-z]{{3,15}})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])", _each),
     rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
     rule(
         START

@@ -136,6 +136,36 @@ kN: kilonewton, kilonewtons
 Nm: newton meter, newton meters
 K: kelvin, kelvins
 mol: mole, moles
+mmol: millimole, millimoles
+µmol μmol: micromole, micromoles
+nmol: nanomole, nanomoles
+pmol: picomole, picomoles
+ng: nanogram, nanograms
+pg: picogram, picograms
+µL μL µl μl: microliter, microliters
+cc: cubic centimeter, cubic centimeters
+eV: electron volt, electron volts
+keV: kiloelectron volt, kiloelectron volts
+MeV: megaelectron volt, megaelectron volts
+GeV: gigaelectron volt, gigaelectron volts
+TeV: teraelectron volt, teraelectron volts
+µA μA: microamp, microamps
+kA: kiloamp, kiloamps
+µV μV: microvolt, microvolts
+pF: picofarad, picofarads
+nF: nanofarad, nanofarads
+µF μF: microfarad, microfarads
+mH: millihenry, millihenries
+Sv: sievert, sieverts
+mSv: millisievert, millisieverts
+µSv μSv: microsievert, microsieverts
+Bq: becquerel, becquerels
+lx: lux
+lm: lumen, lumens
+cd: candela, candelas
+mbar: millibar, millibars
+mbps: megabit per second, megabits per second
+gbps: gigabit per second, gigabits per second
 rpm: revolution per minute, revolutions per minute
 mph: mile per hour, miles per hour
 kph kmh: kilometer per hour, kilometers per hour
@@ -173,23 +203,29 @@ UNITS = (
     | {"fl oz": ("fluid ounce", "fluid ounces"), "L/100 km": _SHORT["L/100km"]}
 )
 AFTER_SLASH = UNITS | _pairs("""
-s: second
-h: hour
-d day: day
-wk week: week
-mo month: month
-yr year: year
-person: person
-unit: unit
-user: user
-night: night
-token: token
+s: second, seconds
+h: hour, hours
+d day: day, days
+wk week: week, weeks
+mo month: month, months
+yr year: year, years
+second: second, seconds
+minute: minute, minutes
+hour: hour, hours
+person: person, people
+capita: capita
+unit: unit, units
+user: user, users
+night: night, nights
+token: token, tokens
 """)
 """What may stand after the slash of a unit or a price: "km/h", "$5/month"."""
 
 ONLY_APART = _words("K t N B")
 """Letters that are units where a space is before them, and something else where none is: "300K", "4K"."""
 ONLY_WITH_SLASH = _words("B N")
+LENGTHS = _words("mm cm dm m km Km KM nm µm μm mi yd ft")
+"""Units whose second power is an area, and whose third is a volume."""
 
 DEGREES = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
 QUARTERS = {"N": "north", "S": "south", "E": "east", "W": "west"}
