@@ -18,7 +18,7 @@ from agent.text.normalization import Found, Language, Rule, language, parts
 Put = str | tuple[int, int]
 
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
-MARKS = r"(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+|[•⁃][ \t]*|\[[ xX]\][ \t]+|\|[ \t]*)+"
+MARKS = r"(?:#{1,6}[ \t]+|>(?![=$€£¥]?\.?\d|=)[ \t]?|[-*+][ \t]+|[•⁃][ \t]*|\[[ xX]\][ \t]+|\|[ \t]*)+"
 FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})(?!.*`)")
 RULE = re.compile(r"^[ \t]*+(?:([-*_=])[ \t]*(?:\1[ \t]*){2,}|(?:\|[ \t]*)?:?-{2,}:?[ \t|:-]*)$", re.M)
 COMMENT = re.compile(r"<!--.*?-->", re.S)
@@ -31,12 +31,11 @@ LINK = re.compile(
 )
 FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|(?<![ \t])[ \t]*\[(?:\.\.\.|…)\]")
 CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.S)
-URL = re.compile(
-    r"(?:https?://|www\.)(?:www\.)?([\w-]+(?:\.[\w-]+)*)(?::\d+)?(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?"
-)
+PATH = r"(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?"
+URL = re.compile(r"(?:https?://|www\.)(?:www\.)?([\w-]+(?:\.[\w-]+)*)(?::\d+)?" + PATH)
 DOMAIN = r"(?:[A-Za-z0-9-]{1,63}\.){1,9}(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b"
 ADDRESS = re.compile(
-    rf"(?<![\w.-])(?:[\w.+-]{{1,64}}@[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,9}}|{DOMAIN})"
+    rf"(?<![\w.-])(?:[\w.+-]{{1,64}}@[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,9}}|({DOMAIN}){PATH})"
 )
 LINE_MARKS = re.compile(rf"(?:^|(?<=\n))[ \t]*{MARKS}")
 MARKED = re.compile(rf"[ \t]*(?:{MARKS}|(?:\d{{1,3}}|[A-Za-z])[.)][ \t])")
@@ -126,8 +125,8 @@ class Speakable:
         text.replace(CELL, lambda found: _cell(found, begins_line))
         text.replace(LINE_END, lambda found: _line_end(found, begins_line))
         text.replace(LINE_MARKS, lambda found: "" if found.start() or begins_line else found.span())
-        going_on, self._last = self._last.isdigit(), piece[-1:] or self._last
-        if not any(letter.isalnum() for letter in text.text):
+        going_on, self._last = self._last.isdecimal(), piece[-1:] or self._last
+        if not any(letter.isalnum() or letter == "∞" for letter in text.text):
             return Spoken("", (), len(piece))
         for pattern, put in (*MARKS_OF_WORDS, (BLANK, _blank)):
             text.replace(pattern, put)
@@ -256,7 +255,7 @@ def _entity(found: Found) -> Put:
 
 def _address(found: Found, rules: Language) -> Put:
     """`https://www.example.com/a` and `me@example.com`, as a person would read them out."""
-    name = found[1] if found.re is URL else found.group()
+    name = found[1] or found.group()
     return name.replace(".", rules.dot).replace("@", rules.at)
 
 

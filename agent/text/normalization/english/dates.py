@@ -18,6 +18,7 @@ from agent.text.normalization.english.patterns import (
 from agent.text.normalization.english.tables import (
     DAY_NAMES,
     IDIOMS,
+    LOWER_WORDS,
     MONTH_NAMES,
     MONTHS,
     VERBS_OF_YEARS,
@@ -27,7 +28,7 @@ MONTH = rf"(?P<month>{any_of(MONTH_NAMES)})\b\.?"
 DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>1\d{3}|20\d\d)"
 DAYS = any_of(DAY_NAMES)
-MERIDIEM = r"(?P<half>[AaPp])(?:[Mm]\b|\.\s?[Mm]\.)"
+MERIDIEM = r"(?P<half>[AaPp])(?:[Mm]\b|\.\s?[Mm]\b\.?)"
 AGE = re.compile(
     r"\b(?:the|in|his|her|their|my|our|your|its|early|mid|late|lower|upper|low|high|and|or|to|"
     r"[a-z]+ties)[ -]$",
@@ -51,9 +52,19 @@ COUNTED_IN = re.compile(
     r"(?:\d|people|places|cases|cities|countries|days|words|steps|pieces|ways|years|hours|minutes|seconds|"
     r"locations|stores|homes|households|houses|units|schools|towns|languages|patients|villages)\b"
 )
-NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+ $|\b[QH][1-4] $|\b[A-Z]{2,} $")
+NAME_BEFORE = re.compile(r"\b[A-Z][a-z]+,? $|\b[QH][1-4] $|\b[A-Z]{2,} $")
+ANOTHER = r"(?:1\d{3}|20\d\d)(?:,? (?:and|or|to|through|until|till|but) |, ?)"
+YEARS_BEFORE = re.compile(rf"(?:{ANOTHER}){{1,9}}$")
+YEARS_AFTER = re.compile(r"\A(?:(?:,? (?:and|or) |, ?)(?:1\d{3}|20\d\d)\b){1,9}")
+"""The years before and after one in a list: "in 1850, 1900 and 1950"."""
+DATE_ENDS = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.?(?:,? \d{{4}})?$")
+LIST_CUE = re.compile(r"\b(?:in|between|since|until|till|from|before|after|during|circa) $", re.I)
+COUNT_OF_YEARS = re.compile(
+    r"\b(?:years|decades|elections|seasons|editions|vintages|summers|winters)[:,]? $", re.I
+)
 DATE_CUE = re.compile(
-    r"\b(?:on|by|since|until|till|before|after|from|due|dated?|Mon(?:day)?|Tue(?:s|sday)?|Wed(?:nesday)?|"
+    r"\b(?:(?:week|night|evening|morning|as) of|on|by|since|until|till|before|after|from|due|dated?|"
+    r"Mon(?:day)?|Tue(?:s|sday)?|Wed(?:nesday)?|"
     r"Thu(?:rs|rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)[,.]? $",
     re.I,
 )
@@ -97,6 +108,8 @@ def _dotted(found: Found) -> Said:
 
 
 def _month_and_day(found: Found) -> Said:
+    if found["month"] in LOWER_WORDS and not (found["year"] or found["nth"]):
+        return None
     said = f"{MONTH_NAMES[found['month']]} {_day(found['day'])}"
     if found["end"]:
         said += f" to {_day(found['end'])}"
@@ -104,6 +117,8 @@ def _month_and_day(found: Found) -> Said:
 
 
 def _day_and_month(found: Found) -> Said:
+    if found["month"] in LOWER_WORDS and not found["year"] and "th of" not in found[0]:
+        return None
     the = "" if re.search(r"\bthe $", before(found), re.I) else "the "
     days = " to ".join(f"{the}{_day(day)}" for day in (found["begin"], found["day"]) if day)
     year = f" {numbers.year(found['year'])}" if found["year"] else ""
@@ -111,6 +126,8 @@ def _day_and_month(found: Found) -> Said:
 
 
 def _month_and_year(found: Found) -> Said:
+    if found["month"] in LOWER_WORDS and counts(found):
+        return None
     return f"{MONTH_NAMES[found['month']]} {numbers.year(found['year'])}"
 
 
@@ -143,6 +160,10 @@ def _time(found: Found) -> Said:
         return None
     stop = "." if half and found[0].endswith(".") and _sentence_ends(found) else ""
     tail = f" {half.upper()}M{stop}" if half else ""
+    if second and half:
+        seconds = numbers.cardinal(str(int(second)))
+        exact = f"{_clock(hour, minute) if int(minute) else numbers.cardinal(str(int(hour)))}"
+        return exact + (f" and {seconds} second{'s' * (seconds != 'one')}" if int(second) else "") + tail
     if second:
         return _lasting(hour, minute, second) + tail
     if minute is None or (half and minute == "00"):
@@ -153,6 +174,19 @@ def _time(found: Found) -> Said:
 def _sentence_ends(found: Found) -> bool:
     """Whether the full stop of "a.m." at the end of a match is that of its sentence as well."""
     return re.match(r"\s*$|\s+(?:[A-Z][a-z'’]|[AI] |[\"“])", found.string[found.end() :]) is not None
+
+
+def _lap(found: Found) -> Said:
+    """`1:23.456`."""
+    minutes = numbers.cardinal(str(int(found[1])))
+    return f"{minutes} minute{'s' * (minutes != 'one')} {numbers.decimal(found[2].lstrip('0'))} seconds"
+
+
+def _zone(found: Found) -> Said:
+    """`GMT-3`, `UTC+05:30`."""
+    minutes = f" {_minutes(found[4])}" if found[4] and int(found[4]) else ""
+    sign = "plus" if found[2] == "+" else "minus"
+    return f"{found[1]} {sign} {numbers.cardinal(str(int(found[3])))}{minutes}"
 
 
 def _lasting(hour: str, minute: str, second: str) -> str:
@@ -204,35 +238,48 @@ def _short_year(text: str) -> str:
 
 def _year(found: Found) -> Said:
     """Four digits that are a year: after "in", before a verb or a name, not where they count something."""
-    lead = before(found)
+    return numbers.year(found[1]) if _is_year(found, before(found, 120)) else None
+
+
+def _is_year(found: Found, lead: str) -> bool:
+    """Whether a number is a year. lead: what stands before it, or before the list of years that it ends."""
+    rest = found.string[found.end() :]
+    listed = YEARS_BEFORE.search(lead)
+    if listed:
+        first = lead[: listed.start()]
+        cued = LIST_CUE.search(first) or COUNT_OF_YEARS.search(first)
+        if cued or (_opens(first) and _recent(found[1])):
+            return not counts(found)
     if re.search(r"\d by $", lead):
-        return None
+        return False
     if determined(found) and _recent(found[1]) and not found[1].endswith("00"):
-        return numbers.year(found[1])
+        return True
     if SURE_CUE.search(lead):
-        is_year = (
-            not COUNTED_IN.match(next_word(found))
-            if re.search(r"\bin[ -]$", lead, re.I)
-            else not _many(found)
-        )
-    elif YEAR_CUE.search(lead) or NAME_BEFORE.search(lead):
+        if re.search(r"\bin[ -]$", lead, re.I):
+            return not COUNTED_IN.match(next_word(found))
+        return not _many(found)
+    if YEAR_CUE.search(lead) or NAME_BEFORE.search(lead):
         joined = re.search(r"\b(?:to|and|of) $", lead)
-        is_year = _between_years(lead) or (not counts(found) and (not joined or bool(DATED.search(lead))))
-    else:
-        opens = not lead.strip() or lead.rstrip()[-1:] in '.!?:;,("“'
-        is_year = opens and (
-            next_word(found) in VERBS_OF_YEARS or found.string[found.end() :][:2] in ("'s", "’s")
-        )
-    return numbers.year(found[1]) if is_year else None
+        return not counts(found) and (not joined or bool(DATED.search(lead)))
+    opens = _opens(lead) or lead.rstrip()[-1:] in ";,"
+    listed = _opens(lead) and _recent(found[1]) and re.match(r", ?(?:\d{4}\b|and|or|$)", rest)
+    return opens and (_tells_of_years(found) or bool(listed))
+
+
+def _opens(lead: str) -> bool:
+    """Whether a sentence begins after that."""
+    return lead.strip(' ("“')[-1:] in ("", ".", "!", "?", ":", "\n")
+
+
+def _tells_of_years(found: Found) -> bool:
+    """Whether what follows is said of a year: "1984 was", "1984's", "1999, 2000 and 2001 were"."""
+    rest = YEARS_AFTER.sub("", found.string[found.end() :], count=1)
+    word = re.match(r" ([a-z]+)", rest)
+    return rest[:2] in ("'s", "’s") or (word is not None and word[1] in VERBS_OF_YEARS)
 
 
 def _many(found: Found) -> bool:
     return counts(found) and not _recent(found[1])
-
-
-def _between_years(lead: str) -> bool:
-    """Whether another year stands just before: "between 1984 and", "from 1990 to"."""
-    return re.search(r"\b(?:between|from) \d{4} (?:to|and) $", lead, re.I) is not None
 
 
 def _recent(text: str) -> bool:
@@ -257,6 +304,17 @@ DATES = [
     rule(rf"\b({DAYS})\b\.?(?=,? (?:\d|(?:{any_of(MONTH_NAMES)})\b))", lambda found: DAY_NAMES[found[1]]),
     rule(rf"(?<=\d)\s?[-–—]\s?(?=(?:{any_of(MONTH_NAMES)})\b\.? \d)", " to "),
     rule(
+        rf"\s?[–—]\s?(?={DAY}(?: of)? (?:{any_of(MONTH_NAMES)})\b)",
+        lambda found: " to " if DATE_ENDS.search(before(found)) else None,
+    ),
+    rule(rf"(?<![\w-]){MONTH}-{DAY}(?:-{YEAR})?(?P<end>)(?P<nth>)(?![\w-]|\.\d)", _month_and_day),
+    rule(rf"(?<![\w-])(?P<begin>){DAY}-{MONTH}-{YEAR}(?![\w-]|\.\d)", _day_and_month),
+    rule(
+        START + r"(?P<year>1\d{3}|20\d\d)([-/])(?P<month>0?[1-9]|1[0-2])\2(?P<day>0?[1-9]|[12]\d|3[01])"
+        r"(?![\w/-]|\.\d)",
+        _dotted,
+    ),
+    rule(
         START + r"(?P<year>\d{4})([-/.])(?P<month>0[1-9]|1[0-2])\2(?P<day>0[1-9]|[12]\d|3[01])"
         r"(?:[T ](?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d++)?)?"
         r"(?P<zone>Z\b)?)?(?![\w-]|\.\d)",
@@ -272,17 +330,17 @@ DATES = [
         lambda found: _slashed_like(found),
     ),
     rule(
-        rf"\b{MONTH} (?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+        rf"\b{MONTH} (?P<day>0?[1-9]|[12]\d|3[01])(?P<nth>st|nd|rd|th)?"
         r"(?:\s?[-–—]\s?(?P<end>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w:]))?(?:,? (?P<year>1\d{3}|20\d\d))?"
         r"(?![\w%:°]|[.,/-]\d)",
         _month_and_day,
     ),
     rule(
         START + rf"(?:(?P<begin>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\s?[-–—]\s?)?{DAY}(?: of)? {MONTH}"
-        rf"(?:,? {YEAR}(?!\w|[.,:]\d))?",
+        rf"(?: {YEAR}(?!\w|[.,:]\d))?",
         _day_and_month,
     ),
-    rule(rf"\b{MONTH},? {YEAR}(?!\w|[.,:]\d)", _month_and_year),
+    rule(rf"\b{MONTH} {YEAR}(?!\w|[.,:]\d)", _month_and_year),
     rule(START + r"(0?[1-9]|[1-9]\d)/(\d\d?)(?![\w/]|[.,]\d)", _bare_date),
 ]
 
@@ -295,6 +353,8 @@ def _slashed_like(found: Found) -> Said:
 
 
 TIMES = [
+    rule(START + r"(\d{1,2}):([0-5]\d\.\d{1,3})(?!\w|[.:,]\d)", _lap),
+    rule(r"\b(UTC|GMT) ?([-−–+])(\d{1,2})(?::([0-5]\d))?(?!\w|[:.]\d)", _zone),
     rule(
         r"(?<=\d[AaPp][Mm])\s?[-–—]\s?(?=\d)|(?<=\d [AaPp][Mm])\s?[-–—]\s?(?=\d)|"
         r"(?<=[AaPp]\.[Mm]\.)\s?[-–—]\s?(?=\d)",
@@ -318,11 +378,13 @@ TIMES = [
 ]
 
 DECADES = [
+    rule(r"(?<=\d0s)\s?[-–—]\s?(?=['‘’]?\d{1,3}0s\b)", " to "),
     rule(r"(?<!\w)['‘’](\d0)s\b", _decade),
     rule(r"(?<![^\W_])(?<!\d[.,])(1[0-9]\d0|20\d0|[2-9]0)'?s\b(?!['’]?\w)", _decade),
     rule(r"(?<!\w)['‘’](\d\d)(?!\w)", _abbreviated_year),
 ]
 YEARS = [
+    rule(r"\A(1[1-9]\d\d|20\d\d)(?=[.!?]?\s*\Z)", lambda found: numbers.year(found[1])),
     rule(START + r"(1\d{3}|20\d\d)(\s?[-–—]\s?|/)(1\d{3}|20\d\d|\d\d)(?![\w%]|[-.,:/]\d)", _years),
     rule(
         r"\b(AD|A\.D\.|CE) (\d{1,4})\b()",

@@ -87,7 +87,30 @@ def _machine(found: Found) -> Said:
     return said
 
 
+def _hexadecimal(found: Found) -> Said:
+    """`fe80::1`, `00:1A:2B:3C:4D:5E`, `0x80070005`, a UUID: each digit and each letter."""
+    said: list[str] = []
+    for group in re.findall(r"[0-9a-fA-F]+|:+|/\d+|[xX-]", found[0]):
+        if group[0] == "/":
+            said.append(f"slash {numbers.cardinal(group[1:])}")
+        elif group in ("x", "X"):
+            said.append("x")
+        elif group != "-":
+            colons = " ".join("colon" for _ in group)
+            said.append(colons if group[0] == ":" else numbers.hexadecimal(group))
+    return " ".join(said)
+
+
+HEXES = r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6}"
 IDENTIFIERS = [
+    rule(
+        rf"(?<![\w:.])(?=[a-fA-F:]{{0,40}}\d)(?:(?:[0-9a-fA-F]{{1,4}}:){{7}}[0-9a-fA-F]{{1,4}}|"
+        rf"(?:{HEXES})?::(?:{HEXES})?)(?:/\d{{1,3}})?(?![\w:])",
+        _hexadecimal,
+    ),
+    rule(r"(?<![\w:-])[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}(?![\w:-])", _hexadecimal),
+    rule(r"(?<!\w)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?!\w)", _hexadecimal),
+    rule(r"(?<!\w)0[xX][0-9a-fA-F]{1,16}(?!\w)", _hexadecimal),
     rule(
         START + r"((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))"
         r"(?:([:/])(\d{1,5}))?(?!\w|[.]\d)",
@@ -95,6 +118,7 @@ IDENTIFIERS = [
     ),
     rule(START + r"\d{3}([. ])\d{3}\1\d{4}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
     rule(START + r"\d{1,3}(?:\.000){2,5}(?!\w|[.,]\d)", lambda found: found[0].replace(".", "")),
+    rule(r"(?<=\d)-(?=(?:rc|beta|alpha|dev|pre|post)[.-]?\d{0,4}(?![^\W_]))", " "),
     rule(r"(?<!\w)(?P<lead>[vV]|)(?P<number>\d{1,9}(?:\.\d{1,9}){2,})(?!\w)", _version),
     rule(r"\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
     rule(
@@ -103,13 +127,14 @@ IDENTIFIERS = [
         _version,
     ),
     rule(
-        r"(?<!\w)\(?\+\d{1,3}\)?(?:" + GAP + r"?\(?\d{1,5}\)?){2,8}(?![\w%])",
+        r"(?<!\w)\(?\+(?=(?:\D?\d){7})[1-9]\d{0,2}\)?(?:" + GAP + r"?\(?\d{1,5}\)?){2,8}(?![\w%])",
         lambda found: [(1, "plus "), *_shifted(found[0][1:], 1)] if found[0][0] == "+" else spelled(found[0]),
     ),
     rule(
-        r"(?<![\w.,])(?:1" + GAP + r")?\(\d{3}\) ?\d{3}" + GAP + r"?\d{4}(?!\w)",
+        r"(?<![\w.,])(?:1" + GAP + r")?\(\d{3}\)[ -]?\d{3}" + GAP + r"?\d{4}(?!\w)",
         lambda found: spelled(found[0]),
     ),
+    rule(r"(?<!\w)\(0\d{1,5}\)(?:[ /-]?\d{2,8}){1,5}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
     rule(START + r"((?:1[- ])?8\d\d-)([A-Z][A-Z-]{3,10})\b", _letters_too),
     rule(START + r"(?<!-)(?<!−)\d{1,15}(?:[-\u2010\u2011]\d{1,15}){2,}(?![\w%])", _dashed),
     rule(START + r"\d{4}(?: \d{4}){2,4}(?![\w,.]\d|\w)", lambda found: spelled(found[0])),
@@ -140,5 +165,10 @@ IDENTIFIERS = [
         _road,
     ),
     rule(START + r"911(?![\w%]|[.,:/-]\d)(?! (?:people|times)\b)", "nine one one"),
-    rule(r"\b([A-Z]{2} )(\d{5}(?:-\d{4})?)(?!\w|[.,:/-]\d)", _dialled_after),
+    rule(r"\b((?:HTTP|[Ee]rror|[Ss]tatus)(?: code)?(?:[: ]| is ))(\d{3})(?!\w|[.,:/-]\d)", _house),
+    rule(
+        r"\b((?:account|card|number|phone)s? (?:ending|that ends) (?:in|with) )(\d{3,6})(?!\w|[.,:/-]\d)",
+        _dialled_after,
+    ),
+    rule(r"\b([A-Z]{2},? )(\d{5}(?:-\d{4})?)(?!\w|[.,:/-]\d)", _dialled_after),
 ]

@@ -78,7 +78,7 @@ def _ratio(found: Found) -> Said:
 def _dash(found: Found) -> Said:
     """A dash between two numbers: "3-5 people", "won 3-2", "7 - 2 = 5"."""
     first, dash, last = found["first"], found["dash"], found["last"]
-    rest = found.string[found.end() :]
+    rest = found.string[found.end("last") :]
     apart = dash != dash.strip()
     first_value, last_value = (float(value.replace(",", "") or 0) for value in (first, last))
     subtraction = "−" in dash or TWO_WAYS.match(rest) or EXPRESSION.search(before(found))
@@ -113,10 +113,16 @@ def _minus(found: Found) -> Said:
     return "minus "
 
 
+def _letter_a(found: Found) -> Said:
+    """A lone "A" is an article to the voices."""
+    return f"{found[1] or ''}eh"
+
+
 def _factorial(found: Found) -> Said:
     return " factorial"
 
 
+OPERATORS = "=≤≥≠≈+×÷^∈∉⊂√"
 SIGNS_OF_TWO = {
     "+/-": "plus or minus",
     "+-": "plus or minus",
@@ -133,13 +139,15 @@ SIGNS_OF_TWO = {
 
 SCRIPTURE = rule(rf"\b((?:{BOOKS}) )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))?(?!\w|[:.,]\d)", _verse)
 MATHS = [
+    rule(r"(?<=\d)\s?[–—]\s?(?=[-−]\d)", " to "),
+    rule(rf"\b[aA]\b(?= ?(?:[{OPERATORS}]|!=|==))|(?<=[{OPERATORS}])( ?)[aA]\b(?!['’])", _letter_a),
     rule(r"(?<![\w)\]%^])[-–](?=\.?\d)", _minus),
     rule(START + r"(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?)(\d{1,3})(?!\w)", _exponent),
     rule(r"(?:\^|(?<=[\w)])\*\*)(\{[-−+]?\w{1,9}\}|\([-−+]?\w{1,9}\)|[-−+]?(?:\d{1,9}|[A-Za-z]\b))", _power),
     rule(rf" ?(?:{any_of(SIGNS_OF_TWO)}) ?", lambda found: f" {SIGNS_OF_TWO[found[0].strip()]} "),
     rule(START + r"(\d{1,6}\.\d)/(10|5|100)(?![\w/]|[.,]\d)", _marks),
     rule(rf"(?<!\w)(?:{any_of(IDIOMS)})(?![\w%]|\s?[=/-])", lambda found: IDIOMS[found[0]]),
-    rule(START + r"(\d{1,3})/(\d{1,3})(?:th|rd|nd)s?\b", _part),
+    rule(START + r"(\d{1,3})/(\d{1,3})(?:th|rd|nd)s?\b", _part, re.I),
     rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
     rule(r"(?<![\w/])(\d{1,9}|[A-Za-z])/([A-Za-z])(?![\w/])", _letters),
     rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
@@ -148,7 +156,7 @@ MATHS = [
         _dash,
     ),
     rule(r"( squared| cubed) ?/ ?(?=[\w(])", lambda found: f"{found[1]} over "),
-    rule(r"(?<=\d)!(?=\s?[=+*/×÷-])", _factorial),
+    rule(r"(?:(?<=\d)|(?<=\b[a-z]))!(?=\s?[=+*/×÷-])", _factorial),
     rule(r"(?<=\d) ?/ ?(?=[\d(])|(?<=[)\]]) ?/ ?(?=[\w(])", " divided by "),
     rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),
     rule(r"(?<=[\w)\]]) [-–] (?=[\w(]{1,12}\s?=)", " minus "),

@@ -37,6 +37,7 @@ TO_POWER = {"2": " squared", "3": " cubed", "4": " to the fourth"}
 RANGE = rf"(?P<first>{MINUS}(?:{NUMBER})(?:{DASH})(?=[\d.]))?(?P<number>{MINUS}(?:{NUMBER}))"
 FRACTION = any_of(VULGAR)
 UNIT = any_of(UNITS)
+LENGTH = any_of([*LENGTHS, "in", "px", '"', "″"])
 BELOW = any_of(AFTER_SLASH)
 TO = r"(?:\^?[234](?!\d))?"
 """A unit's power, "m2" or "m^2"."""
@@ -156,7 +157,25 @@ def _inches(found: Found) -> Said:
     """`12"`, where no quotation ends."""
     if found.string.count('"', 0, found.start()) % 2:
         return None
-    return f"{signed(found[1])} {'inch' if found[1] == '1' else 'inches'}"
+    return f"{signed(found[1])} {'inch' if found[1] == '1' or qualifies(found) else 'inches'}"
+
+
+def _inches_by(found: Found) -> Said:
+    """`4" x 6"`."""
+    return " by ".join(f"{numbers.decimal(side)} inches" for side in found.groups())
+
+
+def _inch(found: Found) -> Said:
+    """`5 in tall`: "in" that is a unit; the number is said by another rule."""
+    return " inch" if re.search(r"(?<![\d.,/])1$", before(found)) else " inches"
+
+
+def _points(found: Found) -> Said:
+    """`up 2 pp`: no pages."""
+    return [
+        (len(found[1]), found[1]),
+        (len(found[0]), " percentage point" + ("s" if found[2] != "1" else "")),
+    ]
 
 
 def _scaled(found: Found) -> Said:
@@ -213,11 +232,19 @@ def fraction(top: str, bottom: str) -> str:
 
 
 PRODUCTS = [
+    rule(START + r"(\d{1,4}(?:\.\d{1,3})?)[\"″] ?[x×] ?(\d{1,4}(?:\.\d{1,3})?)[\"″](?!\w)", _inches_by),
+    rule(rf"(?<=\d)( ?(?:{LENGTH}))\s?[x×]\s?(?=\d)", lambda found: f"{found[1]} by "),
     rule(r"(?<=\d)\s?[x×✕✖]\s?(?=[$€£]?\d)", _by),
     rule(r"(?<=[%°])\s?[-–—]\s?(?=\d)|(?<=\d[kKmMbB])\s?[-–—]\s?(?=[$€£]?\d)", " to "),
 ]
-OF_FRACTION = rf"(?: ?(?P<unit>{any_of(unit for unit in UNITS if len(unit) > 1)})(?![^\W_]))?"
+OF_FRACTION = rf"(?: ?(?P<unit>{any_of(unit for unit in UNITS if len(unit) > 1 or unit in '″′')})(?![^\W_]))?"
+TALL = r" (?:x|by|long|wide|tall|deep|high|thick)\b"
 MEASURES = [
+    rule(rf"(?:(?<=/\d)|(?<=/\d\d)) ?in\b(?=[.,;:)]|{TALL})", " inches"),
+    rule(
+        r"\b((?:up|down|by|of|rose|fell|gained|lost|grew) (?:[-−+]?)(\d{1,3}(?:\.\d{1,3})?)) ?pp\b",
+        _points,
+    ),
     rule(START + r"(\d{1,3})h ?([0-5]?\d)(?:m|min)?(?: ?([0-5]?\d)s(?:ec)?)?(?![^\W_])", _lasting),
     rule(
         START
@@ -250,18 +277,23 @@ MEASURES = [
     ),
     rule(START + RANGE + r" ?(?P<sign>[%‰％])", _percent),
     rule(START + r"(\d{1,2}) ?ft\.? (\d{1,2}) ?in\b\.?", _height),
+    rule(
+        rf"(?<=\d) ?in\b(?={TALL})",
+        _inch,
+    ),
     rule(START + r"(\d{1,2})['′’] ?(\d{1,2})(?:\"|″|''|”|(?!\w))", _height),
     rule(
-        START
-        + RANGE
-        + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<units>(?P<unit>{UNIT}){TO}"
+        START + RANGE + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<units>(?P<unit>{UNIT}){TO}"
         rf"(?:{TIMES}(?:{UNIT}){TO}|[ ·⋅∙*](?:{UNIT})\^-[123](?!\d)){{0,3}}"
         rf"(?:/(?:{BELOW}){TO}|/\((?:{UNIT}){TO}(?:{TIMES}(?:{UNIT}){TO}){{1,2}}\)){{0,2}})"
         r"(?!['’]?[^\W_]|[/^&·⋅])"
         r"(?:\.(?= [a-z]))?",
         _unit,
     ),
-    rule(START + rf"(?P<count>(?:{NUMBER}) )(?P<what>[a-z]{{3,15}})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])", _each),
+    rule(
+        START + rf"(?P<count>(?:{NUMBER}) )(?P<what>[a-z]{{3,15}})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])",
+        _each,
+    ),
     rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
     rule(
         START

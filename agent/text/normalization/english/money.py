@@ -72,9 +72,22 @@ def _amount(found: Found) -> Said:
     if not groups["last"]:
         said = _spoken(groups["amount"], currency, scale=scale, adjective=adjective)
     else:
-        first = numbers.decimal(_plain(groups["amount"]))
+        first = _first(groups["amount"], currency)
         said = f"{first} to {_spoken(groups['last'], currency, scale=scale, adjective=adjective)}"
     return sign + said + _per(groups["per"])
+
+
+def _first(amount: str, currency: str) -> str:
+    """The first amount of a range: "5" of "$5-10"; with its currency where it has cents."""
+    number = _plain(amount, currency in ("€", "EUR"))
+    whole, _, cents = number.partition(".")
+    if cents.strip("0"):
+        return (
+            _spoken(amount, currency, scale="", adjective=False)
+            if len(cents) == 2
+            else numbers.decimal(number)
+        )
+    return numbers.cardinal(whole or "0")
 
 
 def _per(text: str) -> str:

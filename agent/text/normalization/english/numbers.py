@@ -57,6 +57,11 @@ def digits(text: str) -> str:
     return " ".join(SMALL[int(char)] for char in text if char in "0123456789")
 
 
+def hexadecimal(text: str) -> str:
+    """Each digit and each letter by itself: "8a" is "eight eh"; a lone "A" is an article to the voices."""
+    return " ".join(SMALL[int(c)] if c.isdigit() else "eh" if c in "aA" else c.upper() for c in text)
+
+
 def cardinal(text: str) -> str:
     """A whole number of any length, with or without commas in it.
 

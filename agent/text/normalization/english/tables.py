@@ -31,7 +31,15 @@ MONTHS = [
     "November",
     "December",
 ]
-MONTH_NAMES = {name: name for name in MONTHS} | {name[:3]: name for name in MONTHS} | {"Sept": "September"}
+_MONTH_NAMES = {name: name for name in MONTHS} | {name[:3]: name for name in MONTHS} | {"Sept": "September"}
+MONTH_NAMES = _MONTH_NAMES | {
+    in_case: name
+    for short, name in _MONTH_NAMES.items()
+    for in_case in (short.upper(), short.lower())
+    if in_case not in ("sun", "mar", "dec", "DEC")
+}
+LOWER_WORDS = _words("may march")
+"""Months that are other words as well, in small letters."""
 
 DAY_NAMES = {
     short: name
@@ -257,6 +265,7 @@ ETH: ether
 CHF: Swiss franc, Swiss francs
 SEK: Swedish krona, Swedish kronor
 NOK: Norwegian krone, Norwegian kroner
+kr: krone, kroner
 DKK: Danish krone, Danish kroner
 PLN zł: zloty, zlotys
 CZK Kč: Czech koruna, Czech korunas
@@ -420,10 +429,10 @@ FUNCTION_WORDS = _words(
     "a an the this these those it he she we you they i my our his her their its now again today tomorrow "
     "yesterday here there after before until since because although though however also only just already "
     "both all too ago please via plus minus times over under between during about into onto through "
-    "around like or nor yet "
+    "around like or nor yet dot "
 )
 """Words after a number that it does not count."""
-VERBS_OF_YEARS = _words("was is saw marked brought will has had would became began ended came")
+VERBS_OF_YEARS = _words("was were is are saw marked brought will has had would became began ended came")
 
 # What makes the number after it one that identifies. `DIGITS` are always said digit by digit.
 DIGITS = (

@@ -10,7 +10,7 @@ from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
 from agent.text.normalization.english.measures import fraction
 from agent.text.normalization.english.patterns import before, rule, spelled
-from agent.text.normalization.english.tables import NUMBERED, REGNAL
+from agent.text.normalization.english.tables import FUNCTION_WORDS, NUMBERED, REGNAL
 
 BEFORE_NUMBER = {
     "no": "number",
@@ -49,6 +49,51 @@ ABBREVIATIONS = {
     "incl": "including",
     "excl": "excluding",
 }
+TITLES = {
+    "Dr": "Doctor",
+    "Mr": "Mister",
+    "Mrs": "Missis",
+    "Ms": "Miz",
+    "Prof": "Professor",
+    "St": "Saint",
+    "Gen": "General",
+    "Sen": "Senator",
+    "Gov": "Governor",
+    "Lt": "Lieutenant",
+    "Sgt": "Sergeant",
+    "Capt": "Captain",
+    "Col": "Colonel",
+    "Rev": "Reverend",
+}
+ROAD_NAMES = {
+    "St": "Street",
+    "Ave": "Avenue",
+    "Av": "Avenue",
+    "Rd": "Road",
+    "Blvd": "Boulevard",
+    "Ln": "Lane",
+    "Dr": "Drive",
+    "Ct": "Court",
+    "Pl": "Place",
+    "Sq": "Square",
+    "Hwy": "Highway",
+    "Pkwy": "Parkway",
+}
+ROAD_LEAD = re.compile(
+    r"(?:(?<!\w)\d+[A-Za-z]?(?:-\d+)? |\b(?:on|at|of|near|off|from|to|down|up|and|along|corner of|across) )"
+    r"(?:the )?(?:[NSEW]\.? |North |South |East |West )?(?:[A-Z][a-z]+ |\d+(?:st|nd|rd|th) ){1,2}$|"
+    r"\b(?:First|Second|Third|Fourth|Fifth|Sixth|Seventh|Eighth|Ninth|Tenth|Main|Park|Wall|Broad) $|"
+    r"\d(?:st|nd|rd|th) $"
+)
+COMPARED = {
+    "<": "less than ",
+    ">": "more than ",
+    "<=": "at most ",
+    "≤": "at most ",
+    ">=": "at least ",
+    "≥": "at least ",
+    "≈": "about ",
+}
 ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 SMALL_ROMAN = r"(?=[IVX])X{0,2}(?:IX|IV|V?I{0,3})"
 VERB = r"(?= (?:was|is|ruled|reigned|died|became|had|of|and|in|succeeded|married)\b|[,.;:)!?]|['’]s|$)"
@@ -67,6 +112,15 @@ def _abbreviation(found: Found) -> Said:
     said = ABBREVIATIONS[found[1].lower()]
     ends = found[0].endswith(".") and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
     return said + ("." if ends and found[1].lower() != "vs" else "")
+
+
+def _road_name(found: Found) -> Said:
+    """`1428 Elm St.`, `Fifth Ave.`; "St." before a name is a saint, and "Dr." a doctor."""
+    lead = before(found)
+    if not ROAD_LEAD.search(lead):
+        return None
+    ends = found[2] and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
+    return ROAD_NAMES[found[1]] + ("." if ends else "")
 
 
 def _monarch(found: Found) -> Said:
@@ -100,6 +154,12 @@ def _roman(found: Found) -> Said:
     return numbers.cardinal(str(value)) if value else None
 
 
+def _long_roman(found: Found) -> Said:
+    """`MMXXIV`, `CDXLIV`; one of four digits is a year."""
+    value = numbers.roman(found[1])
+    return (numbers.year if 1100 < value < 2100 else numbers.cardinal)(str(value)) if value else None
+
+
 def _sequel(found: Found) -> Said:
     """`Rocky IV`, `Type II`: after a name, letters that can only be a number."""
     value = (
@@ -127,6 +187,11 @@ def _listed(found: Found) -> Said:
     return numbers.cardinal(str(value)) if value else None
 
 
+def _letter_range(found: Found) -> Said:
+    """`A–Z`."""
+    return " to ".join("eh" if letter == "A" else letter for letter in found.groups())
+
+
 def _century(found: Found) -> Said:
     value = numbers.roman(found[1])
     return numbers.ordinal(str(value)) if value else None
@@ -137,7 +202,7 @@ def _letters_and_digits(found: Found) -> Said:
     said: list[str] = []
     pieces = re.findall(r"[^\W\d_]+|\d+(?:\.\d+)?", found[0])
     for piece in pieces:
-        if piece[0].isdigit():
+        if piece[0].isdecimal():
             said.append(_named(piece))
         else:
             # A lone "A" is an article to the voices, "eh" is the letter.
@@ -157,6 +222,20 @@ def _long_name(text: str) -> str:
         if len(text) == 4 and (text.endswith("00") or "1900" < text < "2100")
         else numbers.digits(text)
     )
+
+
+def _compared(found: Found) -> Said:
+    """`>10`, `≈ 20 people`: how many; a relation where something stands before it, "x ≥ 10"."""
+    operand = re.search(r"[^\s(.!?:;]+$", before(found).rstrip(" "))
+    word = operand[0] if operand else ""
+    glued = not found[2] and (len(word.rstrip(",")) > 1 or "," in word)
+    counted = word.rstrip(",").isalpha() and (glued or (len(word) > 1 and word.lower() in FUNCTION_WORDS))
+    return COMPARED[found[1]] if counted or not word else None
+
+
+def _colour(found: Found) -> Said:
+    """`#FF8800`."""
+    return numbers.hexadecimal(found[1])
 
 
 def _ordinal(found: Found) -> Said:
@@ -196,16 +275,25 @@ LATIN = [
     rule(r"\b([Ee])\.\s?g\.(?=[\s,]|$)", lambda found: "For example" if found[1] == "E" else "for example"),
     rule(r"\b([Ii])\.\s?e\.(?=[\s,]|$)", lambda found: "That is" if found[1] == "I" else "that is"),
     rule(r" ?&++ ?", " and "),
+    rule(r"(?<!\w)([A-Z])(?:\s?–\s?|-(?=Z))([A-Z])(?![\w-])", _letter_range),
+    rule(r"\b(Cl|Br|OH|NO3|HCO3|NO₃|HCO₃)-(?=[\s.,;:)]|\Z)", lambda found: f"{found[1]} minus"),
 ]
 SYMBOLS = [
     rule(r"\b([CFDG])#(?!\w)", lambda found: f"{found[1]} sharp"),
     rule(r"\b([A-Za-z])\+\+(?!\w)", lambda found: f"{found[1]} plus plus"),
     rule(r"~ ?(?=[$€£¥]?\.?\d)", "about "),
-    rule(r"(?:(?<=\s)|(?<=\()|\A)<(?=[$€£¥]?\.?\d)", "less than "),
-    rule(r"(?:(?<=\s)|(?<=\())>(?=[$€£¥]?\.?\d)", "more than "),
+    rule(r"(?<![^\s(])(<=|>=|[<>≤≥≈])( ?)(?=[-−$€£¥]?\.?\d)", _compared),
     rule(r"(?<!\w)#(?=\d++(?!\w))", "number "),
-    rule(r"(?<!\w)#(?=[^\W\d])", "hashtag "),
+    rule(r"(?<!\w)#(?=[a-fA-F]*\d)(?=\d*[a-fA-F])([0-9a-fA-F]{6})(?!\w)", _colour),
+    rule(r"(?<!\w)#(?=\d{0,9}[^\W\d_])", "hashtag "),
     rule(r"#", " "),
+    rule(r"(?<![\w@.])@(?=[A-Za-z_])", "at "),
+    rule(r"(?<!\w)([A-Za-z]):\\{1,2}", lambda found: f"{found[1]} "),
+    rule(r"(?<!\w)~(?=/)", "home"),
+    rule(r"\\+", " "),
+    rule(r"(?<=\w)\.(?=(?:[a-z][a-z0-9]|[A-Z]{2}|\dz)\w{0,7}(?!\w))(?<!\.[A-Za-z]\.)", " dot "),
+    rule(r"(?<![\w.)\]\"'”’])\.(?=[a-z]{2})", " dot "),
+    rule(r"(?<=[^\W\d_])_(\d{1,9})(?![^\W_]|[.,]\d)", lambda found: f" {_named(found[1])}"),
     rule(r"№ ?(?=\d)", "number "),
     rule(r"§§? ?(?=\d)", lambda found: "sections " if "§§" in found[0] else "section "),
 ]
@@ -222,6 +310,11 @@ ABBREVIATED = [
         re.I,
     ),
     rule(r"(?<![\w.])(w/o|w/)(?=\s)", _abbreviation),
+    rule(
+        rf"(?<=[a-z] )({'|'.join(ROAD_NAMES)})\b(\.?)(?! ?[A-Z][a-z]+ ?[A-Z])",
+        _road_name,
+    ),
+    rule(rf"(?<![\w.])({'|'.join(TITLES)})\. ?(?=[A-Z][\w'’])", lambda found: f"{TITLES[found[1]]} "),
 ]
 ROMANS = [
     rule(rf"\b(?=[IVX]{{2}}|[VX])({ROMAN})(?:st|nd|rd|th)?(?= [Cc]entur)", _century),
@@ -233,6 +326,7 @@ ROMANS = [
     rule(
         rf"(?<=[a-z])( and | or | to | through |, |[–-])(?=[IVX]{{2}}|[VX])({ROMAN})\b(?!['’.]\w)", _another
     ),
+    rule(r"\b(?=[IVXLCDM]{4})([IVXLCDM]+)\b(?!['’](?!s\b))", _long_roman),
     rule(r"\b(?!XXX)(?=[IVX]{3})([IVX]+)\b(?!['’](?!s\b))", _roman),
     rule(r"\b([A-Z][A-Za-z]{1,30}) ([IVX]{2,6})(?![\w/&])(?!['’](?!s\b))", _sequel),
     rule(
@@ -248,7 +342,7 @@ ALPHANUMERIC = [
     rule(r"(?<!\w)(\d{3,4})([pi])(?!\w)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
     rule(r"(?<!\w)(\d{3})\(([a-z])\)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
     rule(
-        r"(?<![^\W_])(?:[^\W\d_]{1,20}[-‐‑]?(?=\d)|(?=\d{1,9}[-‐‑]?[^\W\d_]))"
+        r"(?<![^\W_])(?<!\d[.,])(?:[^\W\d_]{1,20}[-‐‑]?(?=\d)|(?=\d{1,9}[-‐‑]?[^\W\d_]))"
         r"(?:\d{1,9}(?:\.\d{1,3}(?!\d))?|[^\W\d_]{1,20}|[-‐‑](?=[^\W_])){1,20}",
         _letters_and_digits,
     ),
@@ -260,5 +354,5 @@ CARDINALS = [
     rule(r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|(?<![\d.])\.\d++", _number),
 ]
 SLASHES = [
-    rule(r"(?<=[A-Za-z)])/(?=[A-Za-z(])", " "),
+    rule(r"(?<=[A-Za-z)])/(?=[A-Za-z(])|(?<!\S)/(?=\w)", " "),
 ]
