@@ -35,10 +35,14 @@ class Sight:
         return [Message("user", self.note), Message("assistant", self.says), Message("user", question)]
 
     def kept(self, question: str, keep: str) -> list[Message]:
-        """The same as the history keeps it; `keep`: as the setting `vision.keep`."""
-        if keep == "whole":
-            return self.asked(question)
-        return [Message("user", f"{self.short}\n{question}".strip() if keep == "short" else question)]
+        """The same as the history keeps it, all in the person's words: of the agent's it has what was heard.
+
+        keep: as the setting `vision.keep`.
+        """
+        whole = "\n".join(filter(None, (self.note, self.says)))
+        told = {"short": self.short, "whole": whole}.get(keep, "")
+        shown = (self.picture,) if keep == "whole" and self.picture is not None else ()
+        return [Message("user", f"{told}\n{question}".strip(), shown)]
 
 
 class Eye(Protocol):

@@ -141,13 +141,15 @@ def test_what_is_shown_goes_with_the_words_and_a_short_description_stays():
     ("keep", "kept"),
     [
         ("short", ["Short PNG 1.\nWhat is it?"]),
-        ("whole", ["Look.", "Note PNG 1.", "What is it?"]),
+        ("whole", ["Look.\nNote PNG 1.\nWhat is it?"]),
         ("nothing", ["What is it?"]),
     ],
 )
 def test_what_the_history_keeps_can_be_chosen(keep: str, kept: list[str]):
     done = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, f"vision.keep={keep}")
     assert contents(done.session) == [*kept, "A sign."]
+    replied = [m.content for m in done.session.history.messages() if m.role == "assistant"]
+    assert replied == [ended.heard for ended in done.of(ev.TurnEnded)]
 
 
 def test_the_current_view_goes_with_every_turn_and_is_kept_once():
