@@ -21,7 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from agent import signals
-from agent.errors import BackchatError, EngineFault, EngineStalled
+from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
 from agent.settings import Costs
 
 T = TypeVar("T")
@@ -304,8 +304,7 @@ def _guarded(engine: Engine, work: Callable[[], T]) -> T:
         error.engine = error.engine or engine
         raise
     except Exception as error:  # engines are other people's code: whatever they raise ends the turn, no more
-        text = str(error).strip().partition("\n")[0] or "it does not say why"
-        fault = EngineFault(f"the {engine} engine failed: {type(error).__name__}: {text}")
+        fault = EngineFault(f"the {engine} engine failed: {in_one_line(error)}")
         fault.engine = engine
         raise fault from error
 

@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from agent.context import ContextWindow
-from agent.errors import ConfigError, ContextExceeded
+from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.eye import Eye
+from agent.language import heard_language
 from agent.llm import LanguageModel
 from agent.models import Progress, resolve
 from agent.settings import Config, Section
@@ -28,6 +29,7 @@ from agent.text.normalization import language
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 
+T = TypeVar("T")
 Kind = Literal["stt", "llm", "tts", "turns", "vision"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
@@ -83,6 +85,7 @@ class Engines:
 Tell = Callable[[str], None]
 """Is told what is loaded next, in words for a person."""
 
+_KINDS: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
 _TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model", "tts": "the voice"}
 
 
@@ -92,8 +95,10 @@ def _nobody(_: str) -> None: ...
 def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Engines:
     """Load all engines and warm them up, fetching weights that are missing; `tell` hears what comes next.
 
-    Raises ConfigError for an unknown engine, ModelError for weights, MissingExtra for a library.
+    Raises ConfigError as `check` does, before anything is loaded; ModelError for weights, MissingExtra for a
+    library, EngineFault where an engine's own code fails.
     """
+    check(config)
     stt, llm, tts = (
         load_one("stt", config, progress, tell),
         load_llm(config, progress, tell),
@@ -113,6 +118,17 @@ def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody)
         turn = SmartTurn(resolve(name, progress))
         turn.warm()
     return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for what a conversation would be refused for only when it begins. Loads no weights.
+
+    That is an engine, a voice or a policy of turn-taking that there is not, and a language without its words.
+    """
+    for kind in _KINDS:
+        weights_of(kind, config)
+    find("turns", config.turns.policy)
+    heard_language(config.stt.language)
 
 
 def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> LanguageModel:
@@ -151,15 +167,30 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
     }
     if kind in _TITLES:
         tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
-    engine = factory(**used)
+    engine = _theirs(kind, given["engine"], lambda: factory(**used))
     if lacking := [name for name in OFFERED[kind] if not hasattr(engine, name)]:
         raise ConfigError(
             f"{kind}.engine: {given['engine']} has no {' and no '.join(lacking)}; docs/engines.md says "
             "what an engine offers: ask its maker for a newer version"
         )
     if warm := getattr(engine, "warm", None):
-        warm()
+        _theirs(kind, given["engine"], warm)
     return engine
+
+
+def _theirs(kind: Kind, name: str, work: Callable[[], T]) -> T:
+    """What an engine's own code gives while it is loaded. Raises EngineFault for whatever that raises."""
+    try:
+        return work()
+    except BackchatError:
+        raise
+    except Exception as error:  # engines are other people's code: theirs is the fault, ours is to say so
+        raise EngineFault(f"{_setting(kind)}: {name} cannot be loaded: {in_one_line(error)}") from error
+
+
+def _setting(kind: Kind) -> str:
+    """The setting that names an engine of that kind."""
+    return "turns.policy" if kind == "turns" else f"{kind}.engine"
 
 
 def weights_of(kind: Kind, config: Config) -> str:
@@ -191,8 +222,7 @@ def end_of_turn_model(config: Config) -> str:
 
 def needed(config: Config) -> dict[str, Kind]:
     """The weights that these settings need, by name, and what for: all that a conversation loads."""
-    kinds: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
-    names: dict[str, Kind] = {name: kind for kind in kinds if (name := weights_of(kind, config))}
+    names: dict[str, Kind] = {name: kind for kind in _KINDS if (name := weights_of(kind, config))}
     if name := end_of_turn_model(config):
         names[name] = "turns"
     return names
@@ -212,6 +242,8 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
     places = dict(BUILT_IN[kind])
     places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
     if name not in places:
-        raise ConfigError(f"{kind}.engine: no engine is called {name!r}; known: {', '.join(sorted(places))}")
+        known = ", ".join(sorted(places))
+        what = "policy" if kind == "turns" else "engine"
+        raise ConfigError(f"{_setting(kind)}: no {what} is called {name!r}; known: {known}")
     module, _, attribute = places[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return _theirs(kind, name, lambda: getattr(importlib.import_module(module), attribute))

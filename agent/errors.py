@@ -36,6 +36,7 @@ __all__ = [
     "NoAnswer",
     "RequestError",
     "ScriptError",
+    "in_one_line",
     "leaves",
 ]
 
@@ -44,3 +45,8 @@ def leaves(error: BaseException) -> list[BaseException]:
     """The errors inside an exception group, however deep; of any other error, itself."""
     inner: tuple[BaseException, ...] | None = getattr(error, "exceptions", None)
     return [error] if inner is None else [leaf for each in inner for leaf in leaves(each)]
+
+
+def in_one_line(error: BaseException) -> str:
+    """What somebody else's code has raised: its type and the first line of what it says."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'it does not say why'}"

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import json
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+from pydantic import ValidationError
 
 from agent.errors import ConfigError
+from agent.settings import Section
 
 Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words"]
 Phrase: TypeAlias = tuple[str, ...]
@@ -90,7 +95,11 @@ class Language:
 
     def apology(self, understood: str | None) -> str:
         """Says that the person was not understood, and which language would be, where only one is."""
-        return self.sorry if understood is None else f"{self.sorry} {self.only.format(language=understood)}"
+        return (
+            self.sorry
+            if understood is None
+            else f"{self.sorry} {self.only.replace('{language}', understood)}"
+        )
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
@@ -133,10 +142,18 @@ def language(code: str) -> Language:
     folder = importlib.resources.files("agent").joinpath("languages")
     known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
     if code not in known:
-        near = difflib.get_close_matches(code.lower(), known, 3, 0.5)
+        near = difflib.get_close_matches(code.lower(), known, 3, 0.6)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
-        raise ConfigError(f"no turn-taking words for the language {code!r}; {hint}")
-    return _read(code, tomllib.loads(folder.joinpath(f"{code}.toml").read_text(encoding="utf-8")))
+        raise ConfigError(
+            f"stt.language: no turn-taking words for the language {code!r}; {hint} "
+            '("auto" goes by the English ones, whatever is spoken)'
+        )
+    return read(code, folder.joinpath(f"{code}.toml").read_bytes())
+
+
+def heard_language(setting: str) -> Language:
+    """The words by which turns are taken where `stt.language` is `setting`. Raises as `language` does."""
+    return language("en" if setting == "auto" else setting)
 
 
 def words(text: str) -> Phrase:
@@ -149,50 +166,113 @@ def squeeze(word: str) -> str:
     return re.sub(r"(.)\1+", r"\1", word)
 
 
-def _read(code: str, data: dict[str, Any]) -> Language:
-    softeners = _phrases(data["softeners"])
-    syllables = "|".join(map(re.escape, sorted(data["laughter"], key=len, reverse=True)))
-    stop, asking = data["stop"], data["asking"]
-    ends, declines = _phrases(stop["ends"]), _phrases(stop["declines"])
-    around = _phrases(stop["around"]) | softeners
+class _Command(Section):
+    phrases: tuple[str, ...]
+    around: tuple[str, ...]
+
+
+class _Stop(_Command):
+    ends: tuple[str, ...]
+    declines: tuple[str, ...]
+
+
+class _Asking(Section):
+    open_words: tuple[str, ...]
+    addressing: tuple[str, ...]
+    requests: tuple[str, ...]
+    agreeable: tuple[str, ...]
+
+
+class _Apology(Section):
+    sorry: str
+    only: str
+
+
+class _File(Section):
+    """What a language's file has; what each list is for is said in `languages/en.toml`."""
+
+    name: str
+    hallucinations: tuple[str, ...]
+    backchannels: tuple[str, ...]
+    sounds: tuple[str, ...]
+    laughter: tuple[str, ...]
+    answers: tuple[str, ...]
+    softeners: tuple[str, ...]
+    dangling: tuple[str, ...]
+    maybe_dangling: tuple[str, ...]
+    halves: tuple[str, ...]
+    holding: tuple[str, ...]
+    question_words: tuple[str, ...]
+    subjects: tuple[str, ...]
+    openings: tuple[str, ...]
+    closings: tuple[str, ...]
+    digits: tuple[str, ...]
+    numbers: tuple[str, ...]
+    announcing: tuple[str, ...]
+    promising: dict[str, tuple[str, ...]]
+    asking: _Asking
+    stop: _Stop
+    go_on: _Command
+    repeat: _Command
+    apology: _Apology
+
+
+def read(code: str, data: bytes) -> Language:
+    """A language from its TOML file. Raises ConfigError that names the file, the key and what is wrong."""
+    where = f"languages/{code}.toml"
+    try:
+        # In pydantic's strict mode only JSON may give a list for a tuple.
+        return _built(code, _File.model_validate_json(json.dumps(tomllib.loads(data.decode()), default=str)))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{where}: {key}: {first['msg']}; languages/en.toml explains each key") from None
+
+
+def _built(code: str, file: _File) -> Language:
+    stop, asking = file.stop, file.asking
+    softeners = _phrases(file.softeners)
+    syllables = "|".join(map(re.escape, sorted(file.laughter, key=len, reverse=True)))
+    ends, declines = _phrases(stop.ends), _phrases(stop.declines)
+    around = _phrases(stop.around) | softeners
     return Language(
         code=code,
-        name=data["name"],
-        sorry=data["apology"]["sorry"],
-        only=data["apology"]["only"],
-        hallucinations=_phrases(data["hallucinations"]),
-        backchannels=_phrases(data["backchannels"]),
-        sounds=frozenset(squeeze(word) for word in data["sounds"]),
+        name=file.name,
+        sorry=file.apology.sorry,
+        only=file.apology.only,
+        hallucinations=_phrases(file.hallucinations),
+        backchannels=_phrases(file.backchannels),
+        sounds=frozenset(squeeze(word) for word in file.sounds),
         laughter=re.compile(f"(?:{syllables}){{2,}}"),
-        answers=_phrases(data["answers"]),
+        answers=_phrases(file.answers),
         commands={
-            "stop": Command(_phrases(stop["phrases"]) | ends | declines, around),
-            **{
-                name: Command(_phrases(data[name]["phrases"]), _phrases(data[name]["around"]) | softeners)
-                for name in ("repeat", "go_on")
-            },
+            "stop": Command(_phrases(stop.phrases) | ends | declines, around),
+            "repeat": Command(_phrases(file.repeat.phrases), _phrases(file.repeat.around) | softeners),
+            "go_on": Command(_phrases(file.go_on.phrases), _phrases(file.go_on.around) | softeners),
         },
         refusals=Command(ends | declines, around),
         declines=Command(declines, around),
         softeners=softeners,
-        requests=_phrases(asking["requests"]),
-        agreeable=_phrases(asking["agreeable"]),
-        open_words=frozenset(asking["open_words"]),
-        addressing=frozenset(asking["addressing"]),
-        closings=_phrases(data["closings"]),
-        dangling=frozenset(data["dangling"]),
-        maybe_dangling=frozenset(data["maybe_dangling"]),
-        halves=frozenset(data["halves"]),
-        promising={word: frozenset(others) for word, others in data["promising"].items()},
-        holding=_phrases(data["holding"]),
-        question_words=frozenset(data["question_words"]),
-        subjects=frozenset(data["subjects"]),
-        openings=frozenset(data["openings"]),
-        digits=frozenset(data["digits"]),
-        numbers=frozenset(data["numbers"]),
-        announcing=frozenset(data["announcing"]),
+        requests=_phrases(asking.requests),
+        agreeable=_phrases(asking.agreeable),
+        open_words=frozenset(asking.open_words),
+        addressing=frozenset(asking.addressing),
+        closings=_phrases(file.closings),
+        dangling=frozenset(file.dangling),
+        maybe_dangling=frozenset(file.maybe_dangling),
+        halves=frozenset(file.halves),
+        promising={word: frozenset(others) for word, others in file.promising.items()},
+        holding=_phrases(file.holding),
+        question_words=frozenset(file.question_words),
+        subjects=frozenset(file.subjects),
+        openings=frozenset(file.openings),
+        digits=frozenset(file.digits),
+        numbers=frozenset(file.numbers),
+        announcing=frozenset(file.announcing),
     )
 
 
-def _phrases(texts: list[str]) -> frozenset[Phrase]:
+def _phrases(texts: Iterable[str]) -> frozenset[Phrase]:
     return frozenset((*words(text), "?") if text.endswith("?") else words(text) for text in texts)

@@ -12,7 +12,7 @@ from agent.endpoint import Verdict, Waits, verdict
 from agent.engines import Engines
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
-from agent.language import language
+from agent.language import heard_language
 from agent.settings import Config
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
@@ -50,7 +50,7 @@ class Understanding:
         self.turns = config.turns
         """How turns are found; may change."""
         self._bridge = bridge
-        self._language = language("en" if config.stt.language == "auto" else config.stt.language)
+        self._language = heard_language(config.stt.language)
         self._draft: _Draft | None = None
         known = None if config.stt.language == "auto" else self._language.name
         self.apology = self._language.apology(known)

@@ -83,6 +83,7 @@ LOCK_FILES = {"audio/playback.py"}
 
 CATCHES_ALL = {
     "agent/bridge.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
+    "agent/engines.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
     "agent/eye/image.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/server/journal.py": "the log says of every session why it ended",

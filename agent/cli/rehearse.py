@@ -39,7 +39,7 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     (what the agent heard), transcript.md, events.jsonl and, with matplotlib installed, timeline.png.
     Exits with 1 when an expectation fails.
     """
-    from agent import scenario
+    from agent import engines, scenario
     from agent.cli.outputs import check_folder
     from agent.errors import ScriptError
     from agent.staging import Voices
@@ -50,6 +50,8 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     chosen = [scenario.read(path) for path in scenarios]
     pairs: tuple[str, ...] = options.pop("pairs")
     configs = [configured(pairs=(*each.pairs, *pairs), **options) for each in chosen]
+    for config in configs:
+        engines.check(config)
     loaded: Engines | None = None
     before: Config | None = None
     voices = Voices()

@@ -9,7 +9,7 @@ import pytest
 
 from agent import engines
 from agent.config import load
-from agent.errors import ConfigError, ModelError
+from agent.errors import ConfigError, EngineFault, ModelError
 
 PLUGIN = """
 class Parrot:
@@ -33,6 +33,22 @@ class Old:
         return iter(())
 
 
+class Broken:
+    def __init__(self):
+        raise RuntimeError("no card\\nand more")
+
+
+class Cold:
+    rate = 16000
+    language = ""
+
+    def stream(self, text):
+        return iter(())
+
+    def warm(self):
+        raise KeyError("heat")
+
+
 class Weighty:
     def __init__(self, *, weights, threads):
         self.weights, self.threads = weights, threads
@@ -54,6 +70,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot-engine\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
         "[backchat.tts]\nparrot = parrot_engine:Parrot\nold = parrot_engine:Old\n"
+        "broken = parrot_engine:Broken\ncold = parrot_engine:Cold\nlost = parrot_engine:Lost\n"
+        "gone = parrot_gone:Gone\n"
         "[backchat.llm]\nweighty = parrot_engine:Weighty\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -64,6 +82,40 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, name: str):
     found = engines.find(kind, name)
     assert f"{found.__module__}:{found.__qualname__}" == engines.BUILT_IN[kind][name]
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("broken", "RuntimeError: no card"),
+        ("cold", "KeyError: 'heat'"),
+        ("lost", "AttributeError: "),
+        ("gone", "ModuleNotFoundError: "),
+    ],
+)
+def test_an_engine_of_another_package_that_fails_while_it_is_loaded_is_one_line(name: str, said: str):
+    with pytest.raises(EngineFault) as caught:
+        engines.load_one("tts", load(None, [f"tts.engine={name}"]))
+    assert str(caught.value).startswith(f"tts.engine: {name} cannot be loaded: {said}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("stt.language=de", "stt.language: no turn-taking words for the language 'de'; known: en"),
+        ("turns.policy=lader", "turns.policy: no policy is called 'lader'; known: ladder, switch"),
+        ("tts.engine=nobody", "tts.engine: no engine is called 'nobody'"),
+        ("tts.voice=nobody", "tts.voice: no voice 'nobody'"),
+        ("vision.engine=nobody", "vision.engine: no engine is called 'nobody'"),
+    ],
+)
+def test_what_no_session_could_begin_with_is_refused_before_anything_is_loaded(monkeypatch, setting, said):
+    monkeypatch.setattr(engines, "load_one", lambda *_: pytest.fail("loaded"))
+    with pytest.raises(ConfigError) as caught:
+        engines.load(load(None, [setting]))
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize("kind", ["stt", "llm", "tts"])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agent.language
 from agent.errors import ConfigError
-from agent.language import language, squeeze, words
+from agent.language import language, read, squeeze, words
 
 EN = language("en")
 DATA = Path(__file__).parents[2] / "agent" / "languages" / "en.toml"
@@ -152,6 +156,55 @@ def test_an_unknown_language_is_named_with_the_nearest():
         language("eng")
     with pytest.raises(ConfigError, match=r"'zz'.*known: .*en"):
         language("zz")
+
+
+FILE = (Path(agent.language.__file__).parent / "languages" / "en.toml").read_bytes()
+
+
+def keys(data: dict, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in data.items():
+        yield (*before, key)
+        if isinstance(value, dict) and key != "promising":
+            yield from keys(value, (*before, key))
+
+
+@pytest.mark.parametrize("path", list(keys(tomllib.loads(FILE.decode()))), ids=".".join)
+def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(path: tuple[str, ...]):
+    for wrong in (None, 5):
+        data = tomllib.loads(FILE.decode())
+        *above, key = path
+        inner = data
+        for name in above:
+            inner = inner[name]
+        if wrong is None:
+            del inner[key]
+        else:
+            inner[key] = wrong
+        with pytest.raises(ConfigError) as caught:
+            read("xx", written(data).encode())
+        assert str(caught.value).startswith(f"languages/xx.toml: {'.'.join(path)}: ")
+        assert "\n" not in str(caught.value)
+
+
+def written(data: dict, head: str = "") -> str:
+    """`data` as TOML."""
+    here = [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]
+    tables = [written(each, f"{head}{key}.") for key, each in data.items() if isinstance(each, dict)]
+    return "\n".join([f"[{head.rstrip('.')}]" if head else "", *here, *tables])
+
+
+@pytest.mark.parametrize(
+    "data", [b"name = ", b"\xff", FILE + b"[odd]\n", FILE.replace(b"sorry =", b"sory =")]
+)
+def test_a_file_that_is_no_language_is_one_line(data: bytes):
+    with pytest.raises(ConfigError, match=r"^languages/xx\.toml: ") as caught:
+        read("xx", data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("only", ["{", "I only know {tongue}.", "{0}", "Only {language}."])
+def test_an_apology_is_said_whatever_its_file_has(only: str):
+    assert replace(EN, only=only).apology("English").startswith(EN.sorry)
 
 
 def test_words_are_bare():
