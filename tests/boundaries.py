@@ -14,11 +14,11 @@ import numpy as np
 
 import scripted
 from agent import events as ev
-from agent.bridge import VirtualBridge
 from agent.config import load
-from agent.engines import Engines
-from agent.session import Session
-from agent.simulate import run_virtual
+from agent.conversation.session import Session
+from agent.engines.registry import Engines
+from agent.runner import VirtualBridge
+from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.playback import Playback, Track
 from audio.stt import Transcript

@@ -15,16 +15,16 @@ import numpy as np
 
 import scripted
 from agent import events as ev
-from agent.bridge import VirtualBridge
 from agent.config import load
-from agent.context import TOO_LONG
-from agent.engines import Engines
+from agent.conversation.context import TOO_LONG
+from agent.conversation.session import Session
+from agent.engines.registry import Engines
 from agent.errors import ContextExceeded
 from agent.llm import Message
 from agent.llm.kvcache import shared
 from agent.llm.llamacpp import LlamaCpp
-from agent.session import Session
-from agent.simulate import run_virtual
+from agent.runner import VirtualBridge
+from agent.simulation.virtual import run_virtual
 from audio.frame import Frame
 from audio.playback import Playback
 from audio.tts import Speech

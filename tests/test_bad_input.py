@@ -19,8 +19,8 @@ import soundfile
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.models import cache_dir, resolve
-from agent.simulate import Line, converse
+from agent.simulation.virtual import Line, converse
+from agent.weights.catalogue import cache_dir, resolve
 
 ROOT = Path(__file__).parents[1]
 QUESTION = ROOT / "configs" / "demo" / "question.wav"
@@ -32,8 +32,8 @@ NO_DEVICE = (
 )
 RUN_WITH_SCRIPTED_ENGINES = (
     "import sys; sys.path[:0] = {paths!r}\n"
-    "import scripted, agent.engines\n"
-    "agent.engines.load = lambda *_: scripted.engines(['Why does it ring?'], ['A bell.'])\n"
+    "import scripted, agent.engines.registry\n"
+    "agent.engines.registry.load = lambda *_: scripted.engines(['Why does it ring?'], ['A bell.'])\n"
     "from agent.cli import main\n"
     "sys.argv = ['backchat', *{words!r}]\n"
     "try:\n"
@@ -223,9 +223,9 @@ def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, out: str):
 FULL = (
     "import resource, signal, sys; sys.path[:0] = {paths!r}\n"
     "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    "import scripted, agent.engines, agent.timeline\n"
+    "import scripted, agent.reports.timeline\nfrom agent.engines import registry\n"
     "offered = scripted.engines(['Why does it ring?'], ['A bell.'])\n"
-    "agent.engines.load, agent.engines.load_one = lambda *_: offered, lambda *_: offered.tts\n"
+    "registry.load, registry.load_one = lambda *_: offered, lambda *_: offered.tts\n"
     "resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
     "sys.argv = ['backchat', *{words!r}]\n"
     "from agent.cli import main; main()\n"
@@ -420,7 +420,7 @@ class FailingTTS(Fails, scripted.ScriptedTTS):
 def test_an_engine_that_fails_costs_its_reply_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, how: str
 ):
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
     engines = scripted.engines(["Why does it ring?"], ["It is a bell. It rings."])
     failing = {"stt": FailingSTT, "llm": FailingLLM, "tts": FailingTTS}[kind](how)
     object.__setattr__(engines, kind, failing)

@@ -19,7 +19,7 @@ from agent import events as ev
 from agent.cli import main
 from agent.cli.commands import COMMANDS
 from agent.cli.view import LiveView
-from agent.models import cache_dir, catalogue, resolve
+from agent.weights.catalogue import cache_dir, catalogue, resolve
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "configs" / "demo"
@@ -180,7 +180,7 @@ def test_models_where_and_verify(backchat):
 
 @pytest.mark.usefixtures("empty_cache")
 def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("audio.portaudio.list_devices", list)
+    monkeypatch.setattr("audio.devices.portaudio.list_devices", list)
     code, out, err = backchat("doctor", "--stt", tmp_path / "nowhere")
     assert (code, err) == (1, "")
     rows = {line[5:].split()[0]: line for line in out.splitlines()}
@@ -199,7 +199,7 @@ def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, 
 
 @pytest.mark.usefixtures("empty_cache")
 def test_doctor_asks_for_no_weights_that_the_engine_does_not_use(backchat, monkeypatch):
-    monkeypatch.setattr("audio.portaudio.list_devices", list)
+    monkeypatch.setattr("audio.devices.portaudio.list_devices", list)
     code, out, err = backchat("doctor", "--set", "llm.engine=openai", "--set", "tts.engine=piper")
     assert (code, err) == (1, "")
     rows = {line[5:].split()[0]: line for line in out.splitlines()}
@@ -212,7 +212,7 @@ def test_doctor_asks_for_no_weights_that_the_engine_does_not_use(backchat, monke
 
 @pytest.mark.model
 def test_doctor_says_that_a_server_is_not_there(backchat, monkeypatch):
-    monkeypatch.setattr("audio.portaudio.list_devices", list)
+    monkeypatch.setattr("audio.devices.portaudio.list_devices", list)
     resolve("whisper-tiny.en")
     away = ("llm.engine=openai", "llm.base_url=http://127.0.0.1:9/v1", "llm.retries=0", "turns.policy=switch")
     code, out, err = backchat("doctor", *(word for setting in away for word in ("--set", setting)))
@@ -223,10 +223,10 @@ def test_doctor_says_that_a_server_is_not_there(backchat, monkeypatch):
 
 @pytest.mark.model
 def test_doctor_measures_what_is_here_and_reports_what_is_damaged(backchat, tmp_path: Path, monkeypatch):
-    from audio.portaudio import Device
+    from audio.devices.portaudio import Device
 
     card = Device(0, "card", "ALSA", 1, 2, 48_000, True, True)
-    monkeypatch.setattr("audio.portaudio.list_devices", lambda: [card])
+    monkeypatch.setattr("audio.devices.portaudio.list_devices", lambda: [card])
     resolve("smollm2"), resolve("whisper-tiny.en"), resolve("smart-turn-v3.2")
     code, out, _ = backchat("doctor", "--llm", "smollm2")
     speed = next(line for line in out.splitlines() if "speed" in line)

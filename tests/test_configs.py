@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import engines, models
 from agent import events as ev
 from agent.config import load
-from agent.enginelist import listing
+from agent.engines import registry as engines
+from agent.engines.status import listing
 from agent.errors import BackchatError
 from agent.settings import Config
-from agent.simulate import Line, converse
+from agent.simulation.virtual import Line, converse
+from agent.weights import catalogue as models
 from audio.files import read_audio
 from helpers_packages import modules, needed
 from helpers_server import llama_server
@@ -93,7 +94,7 @@ sys.meta_path[:] = map(Without, sys.meta_path)
 ENGINES_THAT_LACK_AN_EXTRA = """
 from pathlib import Path
 from agent.config import load
-from agent.enginelist import listing
+from agent.engines.status import listing
 from agent.settings import Config
 
 config = load(Path({file!r}))

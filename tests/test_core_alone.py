@@ -84,7 +84,7 @@ def test_an_engine_whose_extra_is_missing_says_what_to_type(kind: str):
     program = f"""
 from agent import engines
 from agent.config import load
-from agent.enginelist import KNOWN
+from agent.engines.status import KNOWN
 from agent.errors import MissingExtra
 for name in engines.BUILT_IN[{kind!r}]:
     about = KNOWN[{kind!r}][name]
@@ -108,7 +108,7 @@ def test_a_whole_conversation_without_extras(tmp_path: Path):
 from pathlib import Path
 from agent import engines
 from agent.config import load
-from agent.simulate import Line, converse
+from agent.simulation.virtual import Line, converse
 from audio.files import read_audio
 config = load(None, ["llm.model=smollm2", "llm.max_tokens=12"])
 said = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.models import cache_dir, resolve
+from agent.weights.catalogue import cache_dir, resolve
 from pressing import press
 
 ROOT = Path(__file__).parents[1]

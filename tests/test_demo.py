@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import eventlog, models, report
 from agent import events as ev
+from agent.reports import event_log as eventlog
+from agent.reports import waits as report
+from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import Frame
 from audio.stt.whisper import Whisper

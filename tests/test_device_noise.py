@@ -70,9 +70,9 @@ InputStream = OutputStream = Stream
 
 PROGRAM = """
 import sys; sys.path[:0] = {paths!r}
-import scripted, agent.engines
-agent.engines.load = lambda *_: scripted.engines(["Why?"], ["Hello there."])
-agent.engines.load_one = lambda kind, *_: getattr(agent.engines.load(), kind)
+import scripted, agent.engines.registry
+agent.engines.registry.load = lambda *_: scripted.engines(["Why?"], ["Hello there."])
+agent.engines.registry.load_one = lambda kind, *_: getattr(agent.engines.registry.load(), kind)
 from agent.cli import main; main()
 """
 

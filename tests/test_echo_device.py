@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.models import resolve
+from agent.weights.catalogue import resolve
 from live_talk import DEMO, PATIENCE, events, named, talking
 
 pytestmark = [pytest.mark.device, pytest.mark.model]

@@ -13,15 +13,15 @@ import pytest
 from click.testing import CliRunner
 
 import scripted
-from agent import engines
 from agent import events as ev
 from agent.cli.commands import backchat
 from agent.config import load
-from agent.context import ContextWindow
+from agent.conversation.context import ContextWindow
+from agent.conversation.history import History
+from agent.engines import registry as engines
 from agent.errors import ConfigError
-from agent.history import History
 from agent.llm import CountsTokens
-from agent.simulate import Line, converse
+from agent.simulation.virtual import Line, converse
 from audio.files import read_audio
 
 DOC = (Path(__file__).parents[1] / "docs" / "engines.md").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_the_voice_takes_the_settings_and_refuses_a_wrong_one():
 
 
 def test_both_hold_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
     config = load(None, ["tts.engine=morse", "llm.engine=parrot", "llm.max_tokens=2", "turns.meaning=off"])
     llm, tts = (engines.load_one(kind, config) for kind in ("llm", "tts"))
     events: list[ev.Event] = []

@@ -12,9 +12,9 @@ import pytest
 
 from agent.cli.commands import backchat
 from agent.config import load
-from agent.engines import BUILT_IN, needed
-from agent.models import cache_dir, catalogue, resolve
+from agent.engines.registry import BUILT_IN, needed
 from agent.settings import Config
+from agent.weights.catalogue import cache_dir, catalogue, resolve
 from audio.tts.hibari import Hibari
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 EVERY_ENGINE = """
 import json, sys
 from agent.config import load
-from agent.engines import load_one
+from agent.engines.registry import load_one
 from agent.errors import BackchatError
 
 asked = []
@@ -100,7 +100,8 @@ def test_what_the_settings_need_is_one_list():
 
 def test_pull_fetches_all_that_the_settings_need(monkeypatch: pytest.MonkeyPatch):
     fetched: list[str] = []
-    monkeypatch.setattr("agent.models.fetch", lambda name, progress: fetched.append(name) or Path(name))
+    take = "agent.weights.catalogue.fetch"
+    monkeypatch.setattr(take, lambda name, progress: fetched.append(name) or Path(name))
     backchat.main(["models", "pull"], standalone_mode=False)
     assert fetched == list(needed(Config()))
     fetched.clear()

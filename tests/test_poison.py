@@ -12,20 +12,20 @@ import pytest
 
 from agent import events as ev
 from agent.config import load
-from agent.eventlog import read_events, write_events
-from agent.eye import Sight
 from agent.llm import Message
-from agent.scenario import read
+from agent.reports.event_log import read_events, write_events
+from agent.simulation.scenario import read
+from agent.vision import Sight
 
 ROOT = Path(__file__).parents[1]
 CHAT = (
     f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'tests')]!r}\n"
-    "import scripted, agent.engines\n"
+    "import scripted, agent.engines.registry\n"
     "class Model(scripted.ScriptedLLM):\n"
     "    def stream(self, messages):\n"
     "        ''.join(message.content for message in messages).encode()\n"
     "        yield from super().stream(messages)\n"
-    "agent.engines.load_one = lambda *_: Model(['na\\u00efve \\U0001f600 \\x1b[2Jend.'])\n"
+    "agent.engines.registry.load_one = lambda *_: Model(['na\\u00efve \\U0001f600 \\x1b[2Jend.'])\n"
     "from agent.cli import main\n"
     "sys.argv = ['backchat', 'chat']\n"
     "main()\n"

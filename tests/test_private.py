@@ -12,12 +12,12 @@ import pytest
 
 import scripted
 from agent.cli.outputs import write_files
-from agent.compare import draw_all
 from agent.config import load
-from agent.engines import Engines
-from agent.eventlog import Journal
+from agent.engines.registry import Engines
 from agent.events import SpeechStarted
-from agent.simulate import Line, converse
+from agent.reports.event_log import Journal
+from agent.simulation.comparison import draw_all
+from agent.simulation.virtual import Line, converse
 from audio import private
 from audio.files import Recorder, write_sound, write_wav
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from agent import config, models
+from agent import config
 from agent.cli.commands import backchat
+from agent.weights import catalogue as models
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

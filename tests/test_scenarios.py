@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import engines, events, scenario, staging
+from agent import events
 from agent.config import load
-from agent.engines import Engines
-from agent.outcome import check
-from agent.simulate import converse
+from agent.engines import registry as engines
+from agent.engines.registry import Engines
+from agent.simulation import scenario
+from agent.simulation import sound as staging
+from agent.simulation.checks import check
+from agent.simulation.virtual import converse
 
 SCENARIOS = sorted((Path(__file__).parents[1] / "configs" / "scenarios").glob("*.toml"))
 SAME_ENGINES = ["llm.model=smollm2"]

@@ -39,9 +39,9 @@ def test_what_a_sign_says_is_answered_in_print(tmp_path: Path):
 def test_what_a_sign_says_is_answered_aloud(tmp_path: Path):
     import numpy as np
 
-    from agent.aloud import render
     from agent.config import load
-    from agent.engines import load_one
+    from agent.conversation.speak import render
+    from agent.engines.registry import load_one
     from audio.files import write_wav
 
     voice = load_one("tts", load())

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.eventlog import read_events
-from agent.models import resolve
+from agent.reports.event_log import read_events
+from agent.weights.catalogue import resolve
 from audio.files import read_channels
 from live_talk import DEMO, PATIENCE, ROOT, TALK, events, named, talking, until_it_speaks
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.models import cache_dir, resolve
+from agent.weights.catalogue import cache_dir, resolve
 from terminal import Terminal, terminal
 
 ROOT = Path(__file__).parents[1]
@@ -28,8 +28,8 @@ def at_a_terminal(*words: object, folder: Path = ROOT, **env: str):
 
 SCRIPTED = (
     "import sys; sys.path[:0] = {paths!r}\n"
-    "import scripted, agent.engines\n"
-    "agent.engines.load = lambda *_: scripted.engines(['Why?'], {replies!r})\n"
+    "import scripted, agent.engines.registry\n"
+    "agent.engines.registry.load = lambda *_: scripted.engines(['Why?'], {replies!r})\n"
     "from agent.cli import main; main()"
 )
 

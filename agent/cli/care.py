@@ -13,10 +13,10 @@ from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
     from agent.cli.health import Extra
-    from agent.enginelist import Entry
-    from agent.engines import Kind
-    from agent.models import Progress
+    from agent.engines.registry import Kind
+    from agent.engines.status import Entry
     from agent.settings import Config
+    from agent.weights.catalogue import Progress
 
 
 @click.group()
@@ -31,7 +31,7 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from agent import models as store
+    from agent.weights import catalogue as store
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "for", "size", "licence", "here", "about"):
@@ -51,8 +51,8 @@ def pull(names: tuple[str, ...], **options: Any) -> None:
 
     What an engine gets its own way, as those on torch may, is fetched by loading that engine once.
     """
-    from agent import engines
-    from agent import models as store
+    from agent.engines import registry as engines
+    from agent.weights import catalogue as store
 
     if names and any(options.values()):
         raise click.UsageError("give names or settings, not both")
@@ -65,8 +65,8 @@ def pull(names: tuple[str, ...], **options: Any) -> None:
 
 def _fetched(name: str, kind: Kind | None, options: dict[str, Any], progress: Progress) -> str:
     """Where the weights lie, once they are there."""
-    from agent import engines
-    from agent import models as store
+    from agent.engines import registry as engines
+    from agent.weights import catalogue as store
 
     if kind is None or name in store.catalogue():
         return str(store.fetch(name, progress))
@@ -78,8 +78,8 @@ def _fetched(name: str, kind: Kind | None, options: dict[str, Any], progress: Pr
 @click.argument("name")
 def where(name: str) -> None:
     """Print the path of a model's file or folder."""
-    from agent import models as store
     from agent.errors import ModelError
+    from agent.weights import catalogue as store
 
     if name not in store.catalogue():
         raise ModelError(f"no model is called {name!r}; `backchat models list` shows the names")
@@ -93,7 +93,7 @@ def where(name: str) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Hash the files of models again, of all that are here when no NAME is given."""
-    from agent import models as store
+    from agent.weights import catalogue as store
 
     bad = False
     for name in names or [name for name in store.catalogue() if store.locate(name)]:
@@ -111,7 +111,7 @@ def remove(name: str) -> None:
     """Delete a model's files from the cache."""
     from rich import filesize
 
-    from agent import models as store
+    from agent.weights import catalogue as store
 
     click.echo(f"{name}: {filesize.decimal(store.remove(name))} freed")
 
@@ -120,7 +120,7 @@ def remove(name: str) -> None:
 def devices() -> None:
     """List microphones and speakers; * marks the defaults."""
     from agent.errors import DeviceError
-    from audio.portaudio import list_devices
+    from audio.devices.portaudio import list_devices
 
     found = list_devices()
     if not found:
@@ -152,12 +152,12 @@ def config(**options: Any) -> None:
 @settings
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
-    from agent import models as store
     from agent.cli import health
-    from agent.enginelist import listing
-    from agent.engines import end_of_turn_model
+    from agent.engines.registry import end_of_turn_model
+    from agent.engines.status import listing
     from agent.errors import DeviceError
-    from audio.portaudio import list_devices
+    from agent.weights import catalogue as store
+    from audio.devices.portaudio import list_devices
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
@@ -195,8 +195,8 @@ def _engine(entry: Entry) -> bool:
 
 def _weights(what: str, name: str) -> tuple[bool, str, str]:
     """Whether weights by name or path are here, and what to type where they are not. Fetches nothing."""
-    from agent import models as store
     from agent.errors import ModelError
+    from agent.weights import catalogue as store
 
     try:
         here = store.locate(name) if name in store.catalogue() else store.resolve(name)
@@ -239,7 +239,7 @@ def _speed(chosen: Any) -> bool:
     """Load the engines and time one short reply. A person speaks about 4.5 tokens a second."""
     import time
 
-    from agent import engines
+    from agent.engines import registry as engines
     from agent.errors import BackchatError
     from agent.llm import Message
 

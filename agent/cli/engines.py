@@ -17,7 +17,7 @@ def engines(as_json: bool, **options: Any) -> None:
     import json
     from dataclasses import asdict
 
-    from agent.enginelist import listing
+    from agent.engines.status import listing
 
     found = listing(configured(**options))
     if as_json:

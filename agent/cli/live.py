@@ -16,13 +16,13 @@ from agent.cli.commands import configured, settings
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
-    from agent.engines import Engines
-    from agent.eventlog import Journal
+    from agent.engines.registry import Engines
     from agent.events import Event, Watcher
+    from agent.reports.event_log import Journal
     from agent.settings import Config
+    from audio.echo.front_end import FrontEnd
     from audio.files import Recorder
     from audio.frame import Frame
-    from audio.frontend import FrontEnd
 
 
 @click.command()
@@ -51,15 +51,15 @@ def talk(
     The agent's own voice is taken out of what the microphone hears; headphones do that best. Of a camera
     or the screen, what it shows when you have finished speaking goes with your words, and nothing else.
     """
-    from agent import engines
-    from agent.bridge import run_real
     from agent.cli.loading import loading
     from agent.cli.outputs import Afterwards, check_new, write_all
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
-    from agent.eventlog import Journal
+    from agent.engines import registry as engines
+    from agent.reports.event_log import Journal
+    from agent.runner import run_real
+    from audio.devices.portaudio import check_devices, quiet
     from audio.files import Recorder
-    from audio.portaudio import check_devices, quiet
 
     config = configured(**options)
     if record is not None:
@@ -90,10 +90,10 @@ async def _talk(
     tape: Tape | None,
     shows: Shows,
 ) -> None:
-    from agent.bridge import Bridge
-    from agent.session import Session
-    from audio.devices import Microphone, Speaker
-    from audio.frontend import FrontEnd
+    from agent.conversation.session import Session
+    from agent.runner import Bridge
+    from audio.devices.live import Microphone, Speaker
+    from audio.echo.front_end import FrontEnd
     from audio.playback import Playback
 
     bridge = Bridge()
@@ -165,11 +165,11 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
 
     Lines that are piped in are answered one after the other.
     """
-    from agent import engines
     from agent.cli.loading import loading
     from agent.cli.typed import chat_aloud, chat_in_print
-    from agent.eye.image import open_image
-    from audio.portaudio import check_devices, quiet
+    from agent.engines import registry as engines
+    from agent.vision.image import open_image
+    from audio.devices.portaudio import check_devices, quiet
 
     config = configured(**options)
     shown = None if image is None else open_image(image)

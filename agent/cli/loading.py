@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import click
 
-from agent import models
+from agent.weights import catalogue as models
 
 CLEAR_LINE = "\r\x1b[K"
 

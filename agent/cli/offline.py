@@ -35,13 +35,13 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     Writes into DIR: conversation.wav (left the person, right the agent), transcript.md, events.jsonl and,
     with matplotlib installed, timeline.png. The clock is virtual: it takes as long as the models compute.
     """
-    from agent import engines
     from agent import events as ev
     from agent.cli.loading import loading
     from agent.cli.outputs import Afterwards, check_folder, write_all
     from agent.cli.view import print_line
-    from agent.eye.image import open_image
-    from agent.simulate import converse, read_line
+    from agent.engines import registry as engines
+    from agent.simulation.virtual import converse, read_line
+    from agent.vision.image import open_image
 
     config = configured(**options)
     check_folder("--out", out)
@@ -75,8 +75,8 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
 @settings
 def say(text: str | None, out: Path | None, device: str | None, **options: Any) -> None:
     """Say TEXT aloud, or what comes on standard input when TEXT is missing or `-`."""
-    from agent import engines
     from agent.cli.loading import loading
+    from agent.engines import registry as engines
 
     config = configured(**options)
     if out is not None:
@@ -89,15 +89,15 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     with loading(lines=False) as (progress, tell):
         voice = engines.load_one("tts", config, progress, tell)
     if out is not None:
-        from agent.aloud import render
+        from agent.conversation.speak import render
         from audio.files import write_sound
 
         samples = render(words, voice)
         write_sound(out, samples, voice.rate)
         click.echo(f"{out}: {len(samples) / voice.rate:.1f} s")
         return
-    from agent.aloud import play
-    from audio.portaudio import quiet
+    from agent.conversation.speak import play
+    from audio.devices.portaudio import quiet
 
     with quiet():
         play(words, voice, config, device)

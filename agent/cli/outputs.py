@@ -8,10 +8,11 @@ from types import TracebackType
 
 import click
 
-from agent import eventlog, report
 from agent.errors import AudioFileError, BackchatError, MissingExtra
 from agent.events import Event
-from agent.timeline import draw
+from agent.reports import event_log as eventlog
+from agent.reports import waits as report
+from agent.reports.timeline import draw
 from audio.encode import ENDINGS
 
 

@@ -13,12 +13,12 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
-    from agent.engines import Engines
+    from agent.engines.registry import Engines
     from agent.events import Event
-    from agent.outcome import Check
-    from agent.scenario import Scenario
     from agent.settings import Config
-    from agent.staging import Voices
+    from agent.simulation.checks import Check
+    from agent.simulation.scenario import Scenario
+    from agent.simulation.sound import Voices
 
 
 @click.command()
@@ -39,10 +39,11 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     (what the agent heard), transcript.md, events.jsonl and, with matplotlib installed, timeline.png.
     Exits with 1 when an expectation fails.
     """
-    from agent import engines, scenario
     from agent.cli.outputs import check_folder
+    from agent.engines import registry as engines
     from agent.errors import ScriptError
-    from agent.staging import Voices
+    from agent.simulation import scenario
+    from agent.simulation.sound import Voices
 
     if len({path.stem for path in scenarios}) < len(scenarios):
         raise ScriptError("two scenarios have one file name: their results would share a folder; rename one")
@@ -74,8 +75,8 @@ def _needs_others(before: Config, now: Config) -> bool:
 
 
 def _load(config: Config) -> Engines:
-    from agent import engines
     from agent.cli.loading import loading
+    from agent.engines import registry as engines
 
     with loading() as (progress, tell):
         return engines.load(config, progress, tell)
@@ -86,9 +87,9 @@ def _hold(
 ) -> list[Check]:
     """Hold one scenario's conversation, write it down and check it."""
     from agent.cli.outputs import write_files
-    from agent.outcome import check
-    from agent.simulate import converse
-    from agent.staging import Heard, lines
+    from agent.simulation.checks import check
+    from agent.simulation.sound import Heard, lines
+    from agent.simulation.virtual import converse
     from audio.files import write_wav
     from audio.frame import HEARING_RATE
 
@@ -126,10 +127,11 @@ def replay(folder: Path, **options: Any) -> None:
 
     Writes into DIR/replay-1 (or the next free number): what `run` writes, and both-timelines.png.
     """
-    from agent import compare, eventlog
     from agent.cli.outputs import write_files
     from agent.errors import MissingExtra
-    from agent.simulate import Line, converse
+    from agent.reports import event_log as eventlog
+    from agent.simulation import comparison as compare
+    from agent.simulation.virtual import Line, converse
     from audio.files import read_channels
     from audio.frame import HEARING_RATE
 

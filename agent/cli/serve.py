@@ -36,8 +36,8 @@ def serve(
     from agent.cli.loading import loading
     from agent.errors import ConfigError
     from agent.server.pool import load_pool
-    from agent.server.service import checked_token, start_log
-    from agent.server.service import serve as run
+    from agent.server.run import checked_token, start_log
+    from agent.server.run import serve as run
     from agent.server.traces import traces_for
 
     here = {"server.host": json.dumps(host), "server.port": port, "server.grpc_port": grpc_port}

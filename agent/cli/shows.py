@@ -7,9 +7,9 @@ from typing import Self
 
 import click
 
-from agent.eye.image import open_image
-from agent.eye.sources import Screen, Webcam
-from agent.session import Session
+from agent.conversation.session import Session
+from agent.vision.image import open_image
+from agent.vision.sources import Screen, Webcam
 
 
 class Shows:

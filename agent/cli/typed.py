@@ -9,17 +9,17 @@ import click
 
 from agent import events as ev
 from agent import signals
-from agent.bridge import Bridge, run_real
-from agent.context import ContextWindow
-from agent.engines import Engines, load_eye
+from agent.conversation.context import ContextWindow
+from agent.conversation.history import History
+from agent.conversation.session import Session
+from agent.engines.registry import Engines, load_eye
 from agent.errors import BackchatError
-from agent.eye.image import Picture
-from agent.history import History
 from agent.llm import LanguageModel
 from agent.llm.deltas import deltas
-from agent.session import Session
+from agent.runner import Bridge, run_real
 from agent.settings import Config
 from agent.text.cleaning import cleaned
+from agent.vision.image import Picture
 from audio.frame import Frame
 from audio.playback import Playback
 
@@ -61,7 +61,7 @@ def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Pic
 
 
 async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:
-    from audio.devices import Speaker
+    from audio.devices.live import Speaker
 
     bridge, playback, screen = Bridge(), Playback(), _Screen(_greet())
     session = Session(engines, config, bridge, playback, [screen.watch])

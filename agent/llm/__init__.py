@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 from agent.text.cleaning import cleaned
 
 if TYPE_CHECKING:
-    from agent.eye.image import Picture
+    from agent.vision.image import Picture
 
 Role = Literal["system", "user", "assistant"]
 

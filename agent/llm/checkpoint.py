@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ConfigError, MissingExtra, ModelError
-from agent.models import cache_dir, catalogue
+from agent.weights.catalogue import cache_dir, catalogue
 from audio.offline import demand_network, offline
 
 if TYPE_CHECKING:

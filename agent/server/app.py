@@ -7,18 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import MissingExtra, RequestError
-from agent.server import journal
+from agent.server import log as journal
 from agent.server.auth import Admission
-from agent.server.converse import converse
 from agent.server.guard import Guard, address, refuse
+from agent.server.http.converse import converse
+from agent.server.http.openapi import description
+from agent.server.http.responses import Answer, Streamed, answer, error_answer
+from agent.server.http.speech import speech, transcription
+from agent.server.http.text import chat, generate, models
 from agent.server.metrics import Metrics
-from agent.server.openapi import description
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
-from agent.server.realtime import Realtime
-from agent.server.speech import speech, transcription
-from agent.server.stream import Answer, Streamed, answer, error_answer
-from agent.server.text import chat, generate, models
+from agent.server.realtime.connection import Realtime
 from agent.server.unforeseen import told
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import anyio
 
 from agent.errors import ConfigError, RequestError
-from agent.server import cors
 from agent.server.auth import Admission
 from agent.server.forwarded import Client, joined
-from agent.server.journal import Refusals
+from agent.server.http import cors
+from agent.server.http.responses import Receive, Scope, Send, error_answer
+from agent.server.log import Refusals
 from agent.server.page import FILES
-from agent.server.stream import Receive, Scope, Send, error_answer
 from agent.settings import ServerConfig
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -10,13 +10,13 @@ from typing import Protocol, cast
 
 import anyio
 
-from agent.bridge import Bridge, Desk, Engine
-from agent.context import ContextWindow
-from agent.engines import Engines, Tell, load, load_one
+from agent.conversation.context import ContextWindow
+from agent.engines.registry import Engines, Tell, load, load_one
 from agent.errors import Busy, ContextExceeded, RequestError
 from agent.llm import LanguageModel
-from agent.models import Progress
+from agent.runner import Bridge, Desk, Engine
 from agent.settings import Config
+from agent.weights.catalogue import Progress
 
 CORES_A_COPY = 2
 """Cores for each copy of the transcriber and the voice, unless the settings say how many copies."""

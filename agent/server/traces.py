@@ -1,7 +1,7 @@
 """Each turn as an OpenTelemetry span. Knows events and times; sends no word of what is said, and no engine.
 
 A span `turn` lasts from the person's last speech to the end of the reply. Below it is one span for each part
-of the wait, as `agent.report` cuts it, and one, `speaking`, for the reply as it sounds.
+of the wait, as `agent.reports.waits` cuts it, and one, `speaking`, for the reply as it sounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from agent import events as ev
 from agent.errors import MissingExtra
-from agent.report import TurnReport, turns
+from agent.reports.waits import TurnReport, turns
 from agent.settings import Config
 
 LACKING = "server.traces: OpenTelemetry's libraries are missing"

@@ -1,7 +1,7 @@
 """The sentences of a text: THE rule, wherever what was said is looked at again. Pure.
 
-It is the one by which a reply is cut while it is written (`agent.boundary`), so that what is said again,
-taken for a question or remembered as the last sentence is what was spoken as one.
+It is the one by which a reply is cut while it is written (`agent.text.boundaries`), so that what is said
+again, taken for a question or remembered as the last sentence is what was spoken as one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from agent.chunker import Chunker
+from agent.text.chunker import Chunker
 
 
 @dataclass(frozen=True, slots=True)

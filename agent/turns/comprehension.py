@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.events import Misheard
-from agent.turntaking import Kind
+from agent.turns.policy import Kind
 
 WHOLE = 0.8
 """Seconds of sure speech in an utterance that ought to have been understood. Measured (Silero from 0.5):

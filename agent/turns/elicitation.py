@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.language import Kind, Language, Phrase, words
 from agent.text.sentences import Sentence, sentences
+from agent.turns.phrases import Kind, Language, Phrase, words
 
 Asking = Literal["nothing", "yes_no", "open"]
 """What is asked for: "yes_no" is put to the user and may be agreed to, "open" is any other question."""

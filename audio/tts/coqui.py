@@ -13,11 +13,11 @@ import numpy as np
 
 from audio import torch_library
 from audio.errors import ConfigError, ModelError
-from audio.tts import on_torch
 from audio.tts.coqui_files import config_of, fetched, quiet, weights_in
 from audio.tts.coqui_text import Symbols
-from audio.tts.torch_vits import TorchVits
-from audio.tts.vits_from_piper import converted
+from audio.tts.vits import on_torch
+from audio.tts.vits.from_piper import converted
+from audio.tts.vits.torch_vits import TorchVits
 
 
 class Coqui(TorchVits):

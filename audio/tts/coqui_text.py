@@ -66,7 +66,7 @@ def _letters(text: str) -> list[str]:
 def _phonemizer(config: Any) -> Callable[[str], list[str]]:
     name, language = config.phonemizer or "espeak", config.phoneme_language or "en-us"
     if name == "espeak" and importlib.util.find_spec("piper") is not None:
-        from audio.tts.espeak import Phonemizer
+        from audio.tts.vits.espeak import Phonemizer
 
         return Phonemizer.of("en-us" if language == "en" else language).said
     from TTS.tts.utils.text.phonemizers import get_phonemizer_by_name

@@ -16,9 +16,9 @@ import numpy as np
 from audio import torch_library
 from audio.errors import ConfigError, MissingExtra, ModelError
 from audio.offline import demand_network, offline
-from audio.tts import on_torch
 from audio.tts.reading import Reader, sounding
-from audio.tts.torch_vits import TorchVits
+from audio.tts.vits import on_torch
+from audio.tts.vits.torch_vits import TorchVits
 
 
 class MMS(TorchVits):
@@ -64,7 +64,7 @@ class _Letters:
         self.language: str = getattr(tokenizer, "language", None) or ""
         self._phonemes: Any = None
         if tokenizer.phonemize:
-            from audio.tts.espeak import Phonemizer
+            from audio.tts.vits.espeak import Phonemizer
 
             self._phonemes = Phonemizer.of("en-us").said  # the only language that the library itself reads so
             self.language = "en"

@@ -20,10 +20,10 @@ from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
-from audio.tts.chunks import STREAMED, Decode, Plan, decoded
-from audio.tts.espeak import Phonemizer
-from audio.tts.piper_graph import cut
 from audio.tts.reading import Read, Reader, Sentence, sentences
+from audio.tts.vits.chunks import STREAMED, Decode, Plan, decoded
+from audio.tts.vits.espeak import Phonemizer
+from audio.tts.vits.piper_graph import cut
 
 _START, _END, _PAD = "^", "$", "_"
 """Piper's marks at the start and the end of a sentence, and between any two phonemes."""

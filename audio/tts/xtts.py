@@ -20,12 +20,13 @@ from audio import torch_library
 from audio.errors import AudioFileError, ConfigError, EngineFault, ModelError
 from audio.files import read_audio
 from audio.frame import Samples, resample
-from audio.tts import Speech, Word, on_torch
+from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause
-from audio.tts.chunks import STREAMED, Plan, decoded
 from audio.tts.coqui_files import config_of, fetched, quiet
 from audio.tts.reading import LONGEST, Sentence, sentences
-from audio.tts.stretch import Growing, Source, Stretched
+from audio.tts.vits import on_torch
+from audio.tts.vits.chunks import STREAMED, Plan, decoded
+from audio.tts.vits.stretch import Growing, Source, Stretched
 
 _REFERENCE_RATE = 22_050
 _LETTER = 0.065

@@ -23,7 +23,7 @@ POLICIES = ("turns.policy=ladder", "turns.policy=switch")
 
 def run() -> Results:
     results, wrong = Results("boundaries"), 0
-    with mock.patch("agent.ears.VoiceDetector", scripted.LoudnessDetector):
+    with mock.patch("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector):
         for name, plans in {
             "end of the reply": ends(),
             "while they speak": deeds(),

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import engines, models
 from agent import events as ev
 from agent.config import load
-from agent.simulate import Line, converse
+from agent.engines import registry as engines
+from agent.simulation.virtual import Line, converse
+from agent.weights import catalogue as models
+from audio.echo.room import Room
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame
-from audio.room import Room
 from benchmarks.interruptions import REPLY, first_audible, last_audible
 from benchmarks.results import Results
 from benchmarks.voices import Reciter

@@ -15,11 +15,12 @@ from typing import Any
 
 import psutil
 
-from agent import engines, models
 from agent.config import load
-from agent.enginelist import KNOWN, listing
+from agent.engines import registry as engines
+from agent.engines.status import KNOWN, listing
 from agent.llm import Message
 from agent.settings import Config
+from agent.weights import catalogue as models
 from audio.files import read_audio
 from benchmarks.results import Results
 from helpers_server import llama_server

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from agent import engines, models, report
 from agent import events as ev
-from agent.aloud import render
 from agent.config import load
-from agent.eye.image import open_image
-from agent.simulate import Line, converse
+from agent.conversation.speak import render
+from agent.engines import registry as engines
+from agent.reports import waits as report
+from agent.simulation.virtual import Line, converse
+from agent.vision.image import open_image
+from agent.weights import catalogue as models
 from audio.files import read_channels
 from audio.frame import HEARING_RATE, Frame
 from audio.stt.whisper import Whisper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import growing
-from agent import models
+from agent.weights import catalogue as models
 from benchmarks.results import Results
 
 TURNS, PASTED, PARTS = 2000, 50, 5

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import engines, models
 from agent import events as ev
 from agent.config import load
-from agent.simulate import Line, converse
+from agent.engines import registry as engines
+from agent.simulation.virtual import Line, converse
+from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.stt.whisper import Whisper

@@ -9,10 +9,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from agent import engines, models, report
 from agent import events as ev
 from agent.config import load
-from agent.simulate import Line, converse
+from agent.engines import registry as engines
+from agent.reports import waits as report
+from agent.simulation.virtual import Line, converse
+from agent.weights import catalogue as models
 from audio.files import read_audio
 from audio.frame import HEARING_RATE
 from benchmarks.measure import replies, responses

@@ -42,7 +42,7 @@ BOUND = 1.5
 """Seconds, at the 95th percentile of voice to voice."""
 RATE, BLOCK = 24_000, 0.04
 QUIET = 12.0
-"""Seconds after which the server has cleared away what ended sessions left (`agent.server.service.TIDY`)."""
+"""Seconds after which the server has cleared away what ended sessions left (`agent.server.run.TIDY`)."""
 PATIENCE = 30.0
 """Seconds after which a question counts as not answered."""
 BETWEEN = 1.0

@@ -7,7 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
-from agent import models
+from agent.weights import catalogue as models
 from audio.files import read_audio
 from audio.frame import Frame
 from audio.stt.whisper import Whisper

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import engines, models
 from agent.config import load
-from agent.endpoint import Waits, verdict
-from agent.language import language
+from agent.engines import registry as engines
 from agent.settings import Config, TurnsConfig
-from agent.simulate import Line, converse
+from agent.simulation.virtual import Line, converse
+from agent.turns.endpointing import Waits, verdict
+from agent.turns.phrases import language
+from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.segment import Paused, Segmenter

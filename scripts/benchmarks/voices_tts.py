@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from helpers_align import heard_words, onset_errors
 
-from agent import models
+from agent.weights import catalogue as models
 from audio.frame import HEARING_RATE, Frame, Samples, resample
 from audio.stt.whisper import Whisper
 from audio.tts import Speech
-from audio.tts.chunks import STREAMED, Plan
 from audio.tts.coqui import Coqui
 from audio.tts.piper import Piper
+from audio.tts.vits.chunks import STREAMED, Plan
 from benchmarks.results import Results
 from helpers_wer import wer
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from agent.cli.commands import backchat
 from agent.config import load
 from agent.errors import ConfigError
-from agent.models import catalogue
 from agent.settings import Config
+from agent.weights.catalogue import catalogue
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

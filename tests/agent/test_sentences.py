@@ -11,11 +11,11 @@ from golden_rules import GOLDEN_RULES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.history import History
-from agent.language import language
+from agent.conversation.history import History
+from agent.conversation.reply import Turn
 from agent.text.sentences import sentences
-from agent.turn import Turn
 from agent.turns.elicitation import elicitation
+from agent.turns.phrases import language
 from audio.frame import silence
 from audio.playback import Playback
 from audio.tts import Speech, Word

@@ -12,8 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from agent import engines, models
 from agent.config import load
+from agent.engines import registry as engines
+from agent.weights import catalogue as models
 from helpers_server import llama_server
 
 LLMS: dict[str, list[str]] = {

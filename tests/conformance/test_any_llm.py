@@ -8,11 +8,11 @@ import time
 import anyio
 import pytest
 
-from agent.bridge import Bridge
-from agent.context import TOO_LONG, ContextWindow
+from agent.conversation.context import TOO_LONG, ContextWindow
+from agent.conversation.history import History
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.history import History
 from agent.llm import CountsTokens, LanguageModel, Last, Message
+from agent.runner import Bridge
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import helpers_wer
-from agent.bridge import Bridge
 from agent.errors import BackchatError, ModelError
+from agent.runner import Bridge
 from audio.files import read_audio
 from audio.frame import Frame
 from audio.stt import Transcriber

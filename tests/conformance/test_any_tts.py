@@ -11,9 +11,9 @@ import pytest
 from helpers_align import heard_words, onset_errors
 
 import helpers_wer
-from agent import models
-from agent.bridge import Bridge
 from agent.errors import BackchatError
+from agent.runner import Bridge
+from agent.weights import catalogue as models
 from audio.frame import Frame, Samples
 from audio.stt.whisper import Whisper
 from audio.tts import Speech, Synthesizer

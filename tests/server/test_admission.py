@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from agent.errors import RequestError
-from agent.server import backchat_pb2 as pb
+from agent.server.grpc import backchat_pb2 as pb
 from agent.server.ratelimit import RateLimit
 from agent.settings import ServerConfig
 

@@ -20,13 +20,13 @@ from websockets.asyncio.client import connect
 import agent.errors
 import scripted
 from agent import events as ev
-from agent.bridge import Bridge, Engine
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
 from agent.llm import Message
-from agent.server import backchat_pb2 as pb
+from agent.runner import Bridge, Engine
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import answering
-from agent.server.service import _Json
+from agent.server.run import _Json
 from agent.server.unforeseen import said, told, wordless
 
 SECRET = (
@@ -76,7 +76,7 @@ def served(made: serving.Scripted, main: Callable) -> None:
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def found(caplog: pytest.LogCaptureFixture, text: str) -> dict[str, Any]:

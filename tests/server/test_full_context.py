@@ -12,10 +12,10 @@ import serving
 from websockets.asyncio.client import ClientConnection, connect
 
 import scripted
-from agent.context import TOO_LONG
-from agent.server import backchat_pb2 as pb
+from agent.conversation.context import TOO_LONG
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import answering
 
 pytestmark = pytest.mark.net
 
@@ -25,7 +25,7 @@ REPLY = "I am here."
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def small(*settings: str) -> serving.Scripted:

@@ -21,16 +21,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import scripted
 from agent.errors import ConfigError
-from agent.server import backchat_pb2 as pb
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import Answering, answering
-from agent.server.service import run_server
+from agent.server.run import run_server
 from audio.encode import from_pcm16
 
 pytestmark = pytest.mark.net
 
 ROOT = Path(__file__).parents[2]
-PROTO = "agent/server/backchat.proto"
+PROTO = "agent/server/grpc/backchat.proto"
 STORY = (
     "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. "
     "Every night he lit the lamp. One night the lamp went out. Then a ship came close."
@@ -44,7 +44,7 @@ def scripted_pool(texts: list[str], replies: list[str], *settings: str, **more) 
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ import scripted
 from agent.config import load
 from agent.errors import ConfigError
 from agent.server.guard import OPEN, check_exposure
-from agent.server.journal import Refusals
-from agent.server.service import checked_token
+from agent.server.log import Refusals
+from agent.server.run import checked_token
 from agent.settings import Config, ServerConfig
 
 pytestmark = pytest.mark.net
@@ -297,7 +297,7 @@ def test_those_without_a_line_are_counted_in_the_next(
 ) -> None:
     caplog.set_level(logging.INFO)
     now = [0.0]
-    monkeypatch.setattr("agent.server.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("agent.server.log.time.monotonic", lambda: now[0])
     refusals = Refusals()
     for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0, 200.0):
         refusals.note("10.0.0.1", "invalid_api_key", "http")
@@ -309,7 +309,7 @@ def test_those_without_a_line_are_counted_in_the_next(
 def test_sessions_are_in_the_log_without_a_word_of_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
     caplog.set_level(logging.INFO)
     names: list[str] = []
 

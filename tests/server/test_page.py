@@ -68,7 +68,7 @@ SOON = 20_000
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def microphone(path: Path, *spans: tuple[float, float], seconds: float = 60.0) -> Path:

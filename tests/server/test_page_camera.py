@@ -15,13 +15,13 @@ from playwright.async_api import async_playwright, expect
 
 import pictures
 import scripted
-from agent.aloud import render
 from agent.config import load
-from agent.engines import Engines
-from agent.engines import load as load_engines
-from agent.eye import Sight
-from agent.eye.image import Picture
+from agent.conversation.speak import render
+from agent.engines.registry import Engines
+from agent.engines.registry import load as load_engines
 from agent.server.pool import Pool
+from agent.vision import Sight
+from agent.vision.image import Picture
 from audio.frame import Frame, silence
 
 pytestmark = pytest.mark.browser

@@ -19,7 +19,7 @@ POISON = "half \ud83d of it\x00\x1b[31m"
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def test_realtime_items_and_instructions() -> None:

@@ -11,7 +11,7 @@ import serving
 from websockets.asyncio.client import ClientConnection, connect
 
 from agent.errors import Busy
-from agent.server import service
+from agent.server import run as service
 from audio.vad import VoiceDetector
 
 REPLY = "One two three four five six seven."

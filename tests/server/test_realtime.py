@@ -31,7 +31,7 @@ TEXT_ONLY = {"type": "realtime", "output_modalities": ["text"]}
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def base64_of(data: bytes) -> str:

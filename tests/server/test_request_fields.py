@@ -31,15 +31,23 @@ from pydantic import ValidationError
 
 import scripted
 from agent.config import load
-from agent.engines import Engines
+from agent.engines.registry import Engines
 from agent.errors import ContextExceeded, RequestError
 from agent.llm import Delta, Last, Message
-from agent.server.choices import Choices, Output, SemanticVad, ServerVad, Transcription, Update, _Input
 from agent.server.fields import Fields, refusal
+from agent.server.http.speech import Speak, Transcribe
+from agent.server.http.text import Chat, _StreamOptions
 from agent.server.pool import Pool
-from agent.server.speech import Speak, Transcribe
-from agent.server.text import Chat, _StreamOptions
-from agent.server.wishes import Wishes, _Wanted
+from agent.server.realtime.client_events import Wishes, _Wanted
+from agent.server.realtime.session_config import (
+    Choices,
+    Output,
+    SemanticVad,
+    ServerVad,
+    Transcription,
+    Update,
+    _Input,
+)
 from agent.settings import Config
 
 HINTS = typing.get_type_hints

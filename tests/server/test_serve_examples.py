@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from agent.config import load
 from agent.errors import ConfigError
 from agent.server.pool import Pool, load_pool
-from agent.server.service import run_server, serve
+from agent.server.run import run_server, serve
 from audio.files import read_audio
 
 pytestmark = pytest.mark.net

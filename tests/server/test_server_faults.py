@@ -20,9 +20,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import scripted
-from agent.server import backchat_pb2 as pb
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import answering
 
 pytestmark = pytest.mark.net
 
@@ -34,7 +34,7 @@ TOKEN = "a-token-of-some-length"
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def served(pool: serving.Scripted, main: Callable, token: str | None = None, limit: float = 120.0) -> None:

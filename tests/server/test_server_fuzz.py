@@ -27,10 +27,10 @@ from schemathesis.specs.openapi.checks import (
 from websockets.sync.client import connect
 
 import scripted
-from agent.server import backchat_pb2 as pb
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
+from agent.server.http.openapi import description
 from agent.server.metrics import Metrics
-from agent.server.openapi import description
-from agent.server.rpc import answering
 
 pytestmark = pytest.mark.net
 
@@ -47,7 +47,7 @@ LATER = 5.0
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 @pytest.fixture(autouse=True)

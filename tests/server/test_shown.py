@@ -15,12 +15,12 @@ from openai import AsyncOpenAI, BadRequestError
 import pictures
 import scripted
 from agent.config import load
-from agent.engines import Engines
-from agent.eye import Sight
-from agent.eye.image import Picture
-from agent.server import backchat_pb2 as pb
+from agent.engines.registry import Engines
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import answering
+from agent.vision import Sight
+from agent.vision.image import Picture
 
 pytestmark = pytest.mark.net
 
@@ -38,7 +38,7 @@ class ColourEye:
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def url(data: bytes, kind: str = "png") -> str:

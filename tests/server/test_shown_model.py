@@ -12,14 +12,14 @@ import serving
 from openai import AsyncOpenAI
 
 import pictures
-from agent import engines
-from agent.aloud import render
 from agent.config import load
-from agent.engines import Engines
-from agent.server import backchat_pb2 as pb
+from agent.conversation.speak import render
+from agent.engines import registry as engines
+from agent.engines.registry import Engines
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
-from agent.server.rpc import answering
 from agent.settings import Config
 from audio.encode import pcm16
 from audio.frame import Frame

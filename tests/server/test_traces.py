@@ -15,7 +15,7 @@ from agent import events as ev
 from agent.config import load
 from agent.errors import MissingExtra
 from agent.server.metrics import Metrics
-from agent.server.service import run_server
+from agent.server.run import run_server
 from agent.server.traces import Traces, TurnSpans, traces_for
 
 SPOKEN = [

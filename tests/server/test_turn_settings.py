@@ -15,13 +15,13 @@ from pydantic import ValidationError
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.endpoint import Waits
+from agent.conversation.session import Session
 from agent.errors import RequestError
-from agent.server.choices import EAGERNESS, Choices, Update
 from agent.server.fields import refusal
-from agent.session import Session
+from agent.server.realtime.session_config import EAGERNESS, Choices, Update
 from agent.settings import SILENCES, Config, TurnsConfig
-from agent.simulate import VirtualBridge, run_virtual
+from agent.simulation.virtual import VirtualBridge, run_virtual
+from agent.turns.endpointing import Waits
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 from audio.stt import Transcript
@@ -53,7 +53,7 @@ class GradedDetector:
 
 @pytest.fixture(autouse=True)
 def graded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", GradedDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", GradedDetector)
 
 
 @dataclass

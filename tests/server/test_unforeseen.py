@@ -15,12 +15,12 @@ from websockets.exceptions import ConnectionClosed
 
 import scripted
 from agent.errors import RequestError, leaves
-from agent.server import backchat_pb2 as pb
-from agent.server import calls
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc import methods as calls
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.rpc import answering
+from agent.server.realtime.client_events import Wishes
 from agent.server.unforeseen import told
-from agent.server.wishes import Wishes
 
 FAULTS = [
     IndexError("list index out of range"),
@@ -33,7 +33,7 @@ FAULTS = [
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def served(main: Callable) -> None:
@@ -105,7 +105,7 @@ def test_realtime_goes_on(
 def test_a_session_that_cannot_go_on_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("agent.server.line.Line.run", broken(IndexError("x")))
+    monkeypatch.setattr("agent.transports.remote.Line.run", broken(IndexError("x")))
 
     async def main(address: str) -> None:
         async with connect(f"ws{address.removeprefix('http')}/v1/realtime") as socket:
@@ -163,7 +163,7 @@ def test_in_the_midst_of_a_stream_it_is_the_last_event(
             yield token.text
             raise IndexError
 
-    monkeypatch.setattr("agent.server.text.grains", grains)
+    monkeypatch.setattr("agent.server.http.text.grains", grains)
 
     async def main(address: str) -> None:
         async with httpx.AsyncClient(base_url=address) as client:

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import serving
 
-from agent.server import backchat_pb2 as pb
-from agent.server.service import run_server
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.run import run_server
 
 pytestmark = pytest.mark.net
 

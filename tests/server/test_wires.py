@@ -24,14 +24,14 @@ from openai import AsyncOpenAI
 
 import scripted
 from agent import events as ev
-from agent import simulate
 from agent.config import load
-from agent.engines import Engines
-from agent.server import backchat_pb2 as pb
-from agent.server.line import Line, Sound
+from agent.engines.registry import Engines
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
-from agent.server.rpc import answering
+from agent.simulation import virtual as simulate
+from agent.transports.remote import Line, Sound
 from audio.encode import Encoder, from_pcm16, pcm16
 from audio.frame import Frame
 from audio.stt import Transcript
@@ -333,7 +333,7 @@ sent, up to `server.lead` before it sounds. Over HTTP the person goes at once an
 
 @pytest.fixture(autouse=True)
 def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ears.VoiceDetector", scripted.LoudnessDetector)
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 @pytest.mark.parametrize("name", WIRES)

@@ -1,7 +1,7 @@
 // What the page shows of a conversation: captions and waits. Knows no socket and no sound.
 
 const PARTS = [
-  // The parts of a wait, in order, and the moment at which each is over (as in agent/report.py).
+  // The parts of a wait, in order, and the moment at which each is over (as in agent/reports/waits.py).
   ["end of turn", "opened"],
   ["speech to text", "transcribed"],
   ["first token", "token"],

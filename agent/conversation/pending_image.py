@@ -1,0 +1,199 @@
+"""What the person shows while they talk: the newest picture, and the eye's work on it. Knows no reply.
+
+The eye works in a worker while the person still speaks: on a picture as soon as it is shown, on a camera's
+frame when speech begins and again when it pauses, and only if the frame shows something new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+import numpy as np
+from anyio.abc import TaskGroup
+from numpy.typing import NDArray
+
+from agent import events as ev
+from agent.errors import BackchatError
+from agent.llm import Message
+from agent.runner import Bridge
+from agent.settings import Config
+from agent.vision import Eye, Sight
+from agent.vision.image import Picture, Pixels, Source, open_image
+
+SPEAKING, QUIET = 1.0, 3.0
+"""Least seconds between two frames of a camera, while the person speaks and otherwise."""
+GRID = 64
+"""Frames are compared in so many blocks each way."""
+CHANGED, SOME = 10.0, 8
+"""Brightness (of 255) by which a block has changed, and how many such blocks make a frame a new one: a
+word on a sign that became another one is seen, a camera's noise is not."""
+
+BLIND = Sight(
+    "Look at this picture.", "I cannot see the picture.", "I showed you a picture that you could not see."
+)
+"""What the language model is told when the picture or the eye is at fault."""
+
+
+class Camera(Protocol):
+    """Gives pictures of what is before it."""
+
+    def grab(self) -> Picture:
+        """The newest picture. Raises DeviceError when it gives none."""
+        ...
+
+
+@dataclass(eq=False)
+class Look:
+    """One picture that is, or will be, looked at. once: for one turn. live: a frame of a camera."""
+
+    source: Source
+    once: bool = False
+    live: bool = False
+    begun: bool = False
+    took: float = 0.0
+    sight: Sight | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class View:
+    """The newest picture of a session, for whichever turn ends next."""
+
+    def __init__(self, eye: Eye | None, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
+        self._eye = eye
+        self._keep = config.vision.keep
+        self._limit = config.limits.eye
+        self._bridge = bridge
+        self._emit = emit
+        self._look: Look | None = None
+        self._seen: tuple[Picture, Sight] | None = None
+        self._told: Sight | None = None
+        self._camera: Camera | None = None
+        self._scope = anyio.CancelScope()
+        self._speaking = False
+        self._woken = anyio.Event()
+        self._tasks: TaskGroup | None = None
+
+    def enter(self, tasks: TaskGroup) -> None:
+        """Work in this task group from now on."""
+        self._tasks = tasks
+        if self._look is not None and not self._look.live:
+            self._begin(self._look)
+        if self._camera is not None:
+            tasks.start_soon(self._follow, self._camera)
+
+    def leave(self) -> None:
+        """Take no more frames."""
+        self._scope.cancel()
+
+    def show(self, source: Source | None, *, once: bool = False, live: bool = False) -> None:
+        """This is what the person shows from now on; nothing with None. See `Session.show`."""
+        self._look = None if source is None else Look(source, once, live)
+        if self._look is not None and not live:
+            self._begin(self._look)
+
+    def follow(self, camera: Camera) -> None:
+        """Show what this camera gives, from `enter` on."""
+        self._camera = camera
+
+    def watch(self, event: ev.Event) -> None:
+        """Note whether the person speaks."""
+        match event:
+            case ev.SpeechStarted() | ev.SpeechResumed():
+                self._speaking = True
+                self._woken.set()
+                if self._look is not None and isinstance(event, ev.SpeechStarted):
+                    self._begin(self._look)
+            case ev.SpeechPaused():
+                self._speaking = False
+            case _:
+                pass
+
+    def take(self) -> Look | None:
+        """What is shown now, for a turn that pauses here; the eye is at work on it."""
+        if self._look is not None:
+            self._begin(self._look)
+        return self._look
+
+    async def looked(self, look: Look, turn: int) -> None:
+        """Wait until the eye has looked."""
+        await look.done.wait()
+        if look.sight is not None:
+            self._emit(ev.Seen(self._bridge.now(), turn, look.sight.short, look.took))
+
+    def asked(self, look: Look | None, question: str) -> list[Message]:
+        """The person's words, with what is seen before them."""
+        sight = look.sight if look is not None else None
+        return [Message("user", question)] if sight is None else sight.asked(question)
+
+    def kept(self, look: Look | None, question: str) -> list[Message]:
+        """The same as the history keeps it, once. What was shown for one turn is not shown any more."""
+        if look is not None and look.once and look is self._look:
+            self._look = None
+        sight = look.sight if look is not None else None
+        if sight is None or sight is self._told:
+            return [Message("user", question)]
+        self._told = sight
+        return sight.kept(question, self._keep)
+
+    def so_far(self, question: str) -> list[Message]:
+        """Words that are not all said yet, as `asked` will have them if nothing else is shown."""
+        return self.asked(self._look if self._look and self._look.done.is_set() else None, question)
+
+    def _begin(self, look: Look) -> None:
+        if not look.begun and self._tasks is not None:
+            look.begun = True
+            self._tasks.start_soon(self._work, look)
+
+    async def _work(self, look: Look) -> None:
+        began = self._bridge.now()
+        try:
+            look.sight = await self._bridge.call("eye", lambda: self._see(look), self._limit)
+        except BackchatError as error:
+            look.sight = BLIND
+            self._emit(ev.failure(self._bridge.now(), "eye", error))
+        look.took = self._bridge.now() - began
+        look.done.set()
+
+    def _see(self, look: Look) -> Sight:
+        picture = open_image(look.source)
+        if look.live and self._seen is not None and not differs(picture, self._seen[0]):
+            return self._seen[1]
+        if self._eye is None:
+            return BLIND
+        sight = self._eye.look(picture)
+        self._seen = (picture, sight)
+        return sight
+
+    async def _follow(self, camera: Camera) -> None:
+        with self._scope:
+            while True:
+                try:
+                    picture = await self._bridge.call("camera", camera.grab, self._limit)
+                except BackchatError as error:
+                    self._emit(ev.failure(self._bridge.now(), "camera", error))
+                    self.show(None)
+                    return
+                self.show(picture, live=True)
+                self._woken = anyio.Event()
+                await anyio.sleep(SPEAKING)
+                if not self._speaking:
+                    with anyio.move_on_after(QUIET - SPEAKING):
+                        await self._woken.wait()
+
+
+def differs(one: Picture, other: Picture) -> bool:
+    """Whether two pictures show something different, rather than the same in other light or noise."""
+    if one.pixels.shape != other.pixels.shape:
+        return True
+    a, b = _blocks(one.pixels), _blocks(other.pixels)
+    return int((np.abs((a - a.mean()) - (b - b.mean())) > CHANGED).sum()) >= SOME
+
+
+def _blocks(pixels: Pixels) -> NDArray[np.float32]:
+    """Mean brightness of each block; what does not fill one at the right and the bottom is left out."""
+    grey = pixels.mean(axis=2, dtype=np.float32)
+    tall, wide = (max(1, side // GRID) for side in grey.shape)
+    rows, columns = grey.shape[0] // tall, grey.shape[1] // wide
+    return grey[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide).mean(axis=(1, 3))

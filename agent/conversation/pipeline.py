@@ -1,0 +1,120 @@
+"""THE data path of one reply: tokens -> pieces -> speech -> playback. Knows no turn-taking.
+
+Four tasks of one turn, joined by two channels that hold one item each. Every stage waits for the
+next one, so the language model writes no further ahead of the ear than the configuration allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream as Receive
+from anyio.streams.memory import MemoryObjectSendStream as Send
+
+from agent.conversation.reply import Turn
+from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
+from agent.llm import Delta
+from agent.llm.deltas import deltas, unspeakable
+from agent.runner import Bridge
+from agent.settings import Config
+from agent.text.chunker import Chunker, TextPiece
+from agent.text.spoken_form import Speakable
+from audio.playback import Playback, Track
+from audio.tts import Speech, Synthesizer
+
+TICK = 0.02
+"""Seconds between two looks at what was heard."""
+
+
+class Pipeline:
+    """Turns a conversation into a reply that is heard while it is written."""
+
+    def __init__(
+        self, tts: Synthesizer, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
+    ) -> None:
+        self._tts, self._bridge = tts, bridge
+        self._playback = playback
+        self._config = config
+        self._emit = emit
+
+    async def run(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
+        """Say what `write` writes, until the last sample has sounded. Raises what fails, as a group."""
+        to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
+        to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
+        async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._think, turn, write, to_voice)
+            tasks.start_soon(self._voice, turn, pieces, to_speaker)
+            tasks.start_soon(self._play, turn, speech, tasks)
+
+    async def _think(
+        self, turn: Turn, write: Callable[[], Iterator[str | Delta]], pieces: Send[TextPiece]
+    ) -> None:
+        """Language model to chunker: each piece is sent the moment it is certain."""
+        reply, limits = self._config.reply, self._config.limits
+        chunker = Chunker(reply.first_piece, reply.longest_piece)
+        written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+        async with pieces, written as stream:
+            async for delta in stream:
+                turn.tokens, now = turn.tokens + delta.tokens, self._bridge.now()
+                if delta.thought:
+                    self._emit(Thought(now, turn.number, delta.thought))
+                if not delta.text:  # an engine that waits, is inside a character, or thinks
+                    continue
+                turn.text += delta.text
+                self._emit(Token(now, turn.number, delta.text))
+                for piece in chunker.feed(delta.text, turn.lead(now)):
+                    turn.sent = piece.end
+                    await pieces.send(piece)
+            self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
+            for piece in chunker.flush():
+                await pieces.send(piece)
+
+    async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
+        """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
+        speakable, limit, mute = Speakable(self._tts.language), self._config.limits.speech, True
+        async with speaker:
+            async for piece in pieces:
+                spoken = speakable.say(piece.text)
+                now = self._bridge.now()
+                self._emit(Piece(now, turn.number, piece.start, piece.end, piece.text, spoken.text))
+                while turn.ahead(self._bridge.now()) > self._config.reply.ahead:
+                    await anyio.sleep(TICK)
+                began = self._bridge.now()
+                voice = self._bridge.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
+                async with voice as parts:
+                    async for part in parts:
+                        now, mute = self._bridge.now(), False
+                        start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
+                        self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
+                        words = [spoken.source_range(word.start, word.end) for word in part.words]
+                        turn.say(part, [(piece.start + a, piece.start + b) for a, b in words], now - began)
+                        await speaker.send(part)
+                        began = self._bridge.now()
+                turn.voiced = piece.end
+            await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
+            if mute:
+                raise unspeakable(turn.text)
+
+    async def _play(self, turn: Turn, speech: Receive[Speech], tasks: TaskGroup) -> None:
+        """Speech to the speaker, once the gate is open."""
+        await turn.gate.wait()
+        tasks.start_soon(self._follow, turn, track := turn.release())
+        async for part in speech:
+            self._playback.play(track, part.samples, part.rate)
+        self._playback.finish(track)
+
+    async def _follow(self, turn: Turn, track: Track) -> None:
+        """Report when the reply begins to sound, and each word when it was heard."""
+        told, started = 0, False
+        while not (track.finished is not None and track.finished <= self._bridge.now() - TICK):
+            now = self._bridge.now()
+            if not started and track.started is not None and track.started <= now:
+                started = True
+                self._emit(AudioStarted(track.started, turn.number))
+            for start, end in (words := turn.words_heard(now))[told:]:
+                self._emit(WordHeard(now, turn.number, start, end))
+            told = len(words)
+            await anyio.sleep(TICK)

@@ -1,0 +1,144 @@
+"""What the person's audio means: words, their kind, whether the turn is over. Knows no reply and no task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from agent.engines.registry import Engines
+from agent.errors import BackchatError
+from agent.events import Error, Watcher
+from agent.runner import Bridge
+from agent.settings import Config
+from agent.text.cleaning import cleaned
+from agent.turns.elicitation import Elicitation, Phase, elicitation
+from agent.turns.endpointing import Verdict, Waits, verdict
+from agent.turns.phrases import heard_language
+from agent.turns.policy import Kind
+from agent.turns.self_echo import EchoGuard
+from audio.frame import Frame
+from audio.stt import Transcript
+
+FEW = 3
+"""Words that a cough, a laugh or a hum may be taken for by a transcriber."""
+
+NO_SPEECH, MADE_UP = 0.6, -2.0
+"""The transcriber's `no_speech` above which, its confidence below which, words may be made up for a noise.
+Measured with Whisper tiny.en: the noises that pass for a voice (12 slammed doors of 80 noises) have
+`no_speech` 0.87 to 0.92; 78 short words of three voices, and 49 letters, digits and names that a person
+spelled, 0.02 to 0.47, with a confidence of -0.1 to -1.9 for those that are also made up for noises."""
+
+
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """A partial transcript, or the one being made, of the audio between two moments (s)."""
+
+    begin: float
+    end: float
+    made: anyio.Event = field(default_factory=anyio.Event)
+    said: Transcript | None = None
+
+
+class Understanding:
+    """Speech-to-text, the end-of-turn model, the word lists and the guard against our own echo."""
+
+    def __init__(self, engines: Engines, config: Config, bridge: Bridge, emit: Watcher) -> None:
+        self._emit = emit
+        self._engines = engines
+        self._config = config
+        self.turns = config.turns
+        """How turns are found; may change."""
+        self._bridge = bridge
+        self._language = heard_language(config.stt.language)
+        self._draft: _Draft | None = None
+        known = None if config.stt.language == "auto" else self._language.name
+        self.apology = self._language.apology(known)
+        """What to say where nothing is understood."""
+        self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
+
+    async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:
+        """The words in `audio`. Raises EngineFault.
+
+        A draft that was begun in the silence at the end of `audio` holds all its words, and is taken.
+        """
+        draft = self._draft
+        if final and draft is not None and draft.begin == audio.time and self._reaches(draft, audio):
+            await draft.made.wait()
+            if draft.said is not None and not draft.said.doubtful:
+                return draft.said
+        draft = _Draft(audio.time, audio.end)
+        if not final:
+            self._draft = draft
+        stt, limit = self._engines.stt, self._config.limits.stt
+        try:
+            said = await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+            draft.said = replace(said, text=cleaned(said.text))
+        finally:
+            draft.made.set()
+        return draft.said
+
+    def _reaches(self, draft: _Draft, audio: Frame) -> bool:
+        """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
+        return draft.end >= audio.end - self.turns.pause
+
+    async def caption(self, audio: Frame, *, final: bool) -> Transcript:
+        """The words in `audio`, or none when the engine fails: an Error event says so."""
+        try:
+            return await self.transcribe(audio, final=final)
+        except BackchatError as error:
+            self._emit(Error(self._bridge.now(), "stt", str(error)))
+            return Transcript("")
+
+    async def complete(self, audio: Frame) -> float | None:
+        """The end-of-turn model's probability that the person has finished; None without the model.
+
+        Nor with one that fails: an Error event says so, and the words alone decide.
+        """
+        model, limit = self._engines.turn, self._config.limits.stt
+        if model is None:
+            return None
+        try:
+            return await self._bridge.call("turn", lambda: model.complete(audio), limit)
+        except BackchatError as error:
+            self._emit(Error(self._bridge.now(), "turn", str(error)))
+            return None
+
+    def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:
+        """What the agent asks for that has said `said`, and goes on with `unsaid` where it is speaking."""
+        return elicitation(said, self._language, phase, unsaid)
+
+    def kind(self, said: Transcript, asked: Elicitation, heard: tuple[float, float] | None) -> Kind:
+        """What these words are to an agent that has asked for that.
+
+        heard: from their onset to their end (s); None where they were typed.
+        """
+        if heard is not None and said.text and self.guard.is_echo(said.text, *heard):
+            return "echo"
+        return asked.kind(said.text, self._language, doubtful=_no_voice(said))
+
+    def aside(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
+        """What these words are that were said over a reply which asks for that.
+
+        A sound that is no word is transcribed all the same, as a few words that the engine is not sure of, or
+        as one of those that it makes up. Over a reply only what answers it is taken for more.
+        """
+        kind = self.kind(said, asked, heard)
+        if kind != "words" or asked.answered(said.text, self._language):
+            return kind
+        mumbled = said.confidence < self.turns.mumbled and len(said.text.split()) <= FEW
+        return "nothing" if mumbled else self._language.kind(said.text, doubtful=True)
+
+    def verdict(self, text: str, complete: float | None, asked: Elicitation) -> Verdict:
+        """How long to wait in silence before an answer to `text`."""
+        turns = self.turns
+        if turns.meaning == "off":
+            return Verdict(turns.end, "the pause is over")
+        words = text if turns.meaning != "audio" else ""
+        waits = Waits(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
+        return verdict(words, complete, waits, self._language, asked)
+
+
+def _no_voice(said: Transcript) -> bool:
+    """Whether these may be words that were made up for a noise."""
+    return said.no_speech > NO_SPEECH or said.confidence < MADE_UP

@@ -1,0 +1,99 @@
+"""One conversation: wires the parts together and listens. Knows no device, no wire and no threshold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Sequence
+
+import anyio
+
+from agent import events as ev
+from agent.conversation.controller import Floor
+from agent.conversation.history import History
+from agent.conversation.pending_image import Camera
+from agent.engines.registry import Engines
+from agent.runner import Bridge
+from agent.settings import Config, TurnsConfig, VADConfig
+from agent.text.cleaning import cleaned
+from agent.vision.image import Source
+from audio.frame import HEARING_RATE, Frame, silence
+from audio.playback import Playback
+
+BLOCK = 0.02
+"""Seconds of one frame of the silence after the microphone's end."""
+
+
+class Session:
+    """Frames in, replies to `playback`, events to `watchers`; keeps the history."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        config: Config,
+        bridge: Bridge,
+        playback: Playback,
+        watchers: Sequence[ev.Watcher] = (),
+    ) -> None:
+        self.history = History(config.session.system)
+        self._names = engines.names
+        self._interrupt = config.turns.interrupt
+        self._bridge = bridge
+        self._watchers = watchers
+        self._floor = Floor(engines, config, bridge, playback, self.history, self._emit)
+
+    async def run(self, microphone: AsyncIterable[Frame]) -> None:
+        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then."""
+        names = self._names
+        self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
+        async with anyio.create_task_group() as tasks:
+            self._floor.enter(tasks)
+            ended = self._bridge.now()
+            async for frame in microphone:
+                self._hear(frame)
+                ended = frame.end
+            self._floor.view.leave()
+            while self._floor.busy:  # where no microphone is, there is silence
+                await anyio.sleep(BLOCK)
+                self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
+                ended += BLOCK
+        self._emit(ev.SessionEnded(self._bridge.now()))
+
+    def _hear(self, frame: Frame) -> None:
+        if self._interrupt or not self._floor.sounding:
+            self._floor.hear(frame)
+
+    def typed(self, text: str) -> None:
+        """Answer words that were typed rather than said; what is being said now is interrupted.
+
+        Without words, speak unasked: on what the history holds.
+        """
+        self._floor.typed(cleaned(text))
+
+    def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
+        """The person shows this from now on, or in one turn (`once`); None: nothing any more.
+
+        image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
+        worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
+        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
+        """
+        self._floor.view.show(image, once=once, live=live)
+
+    def follow(self, camera: Camera) -> None:
+        """Show what this camera gives; call it before `run`."""
+        self._floor.view.follow(camera)
+
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns in another way from the next pause on."""
+        self._interrupt = turns.interrupt
+        self._floor.tune(turns, vad)
+
+    def deafen(self) -> None:
+        """What the person has begun to say is not listened to any more, and not answered."""
+        self._floor.deafen()
+
+    def cancel(self) -> None:
+        """End the reply that is being made or said, without another one."""
+        self._floor.cancel()
+
+    def _emit(self, event: ev.Event) -> None:
+        for watch in self._watchers:
+            watch(event)

@@ -1,0 +1,63 @@
+"""A text said aloud, without a conversation: the speaking half of the data path. Knows no turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import numpy as np
+
+from agent.errors import RequestError
+from agent.runner import Bridge, run_real
+from agent.settings import Config
+from agent.text.chunker import Chunker
+from agent.text.cleaning import cleaned
+from agent.text.spoken_form import Speakable
+from audio.frame import Samples
+from audio.playback import Playback
+from audio.tts import Speech, Synthesizer
+
+
+def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
+    """`text` as speech, piece by piece, as a reply would be said. Raises EngineFault.
+
+    Raises RequestError where in all of it there is nothing that the voice can say.
+    """
+    chunker, speakable, spoken = Chunker(), Speakable(voice.language), False
+    for piece in [*chunker.feed(cleaned(text)), *chunker.flush()]:
+        for speech in voice.stream(speakable.say(piece.text).text):
+            spoken = True
+            yield speech
+    if not spoken:
+        shown = " ".join(cleaned(text).split())
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+        raise RequestError(
+            f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",
+            code="unspeakable",
+        )
+
+
+def render(text: str, voice: Synthesizer) -> Samples:
+    """All of `text` as samples at the voice's rate, float32, shape (n,). Raises as `speak` does."""
+    return np.concatenate([speech.samples for speech in speak(text, voice)])
+
+
+def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
+    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`."""
+    run_real(_play, text, voice, config, device)
+
+
+async def _play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
+    from audio.devices.live import Speaker
+
+    bridge, playback, limit = Bridge(), Playback(), config.limits.speech
+    track = playback.open()
+    async with Speaker(device, playback.read, playback.rate, bridge.now):
+        async with bridge.stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+            async for speech in parts:
+                playback.play(track, speech.samples, speech.rate)
+                while track.queued > config.reply.ahead:
+                    await anyio.sleep(0.05)
+        playback.finish(track)
+        while track.finished is None or bridge.now() < track.finished:
+            await anyio.sleep(0.02)

@@ -1,0 +1,121 @@
+"""Frames in, decisions out: the hearing half of the data path. Knows no words and no reply."""
+
+from __future__ import annotations
+
+from agent import events as ev
+from agent.engines.registry import find
+from agent.runner import Bridge
+from agent.settings import Config, TurnsConfig, VADConfig
+from agent.turns.policy import Action, Policy
+from audio import segment as seg
+from audio.frame import Frame
+from audio.vad import VoiceDetector
+
+HUSH = 0.05
+"""Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
+
+
+class Ears:
+    """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
+
+    def __init__(self, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
+        self._bridge = bridge
+        self._emit = emit
+        self._partials = config.stt.partials
+        self._last_partial = 0.0
+        self._hushed = 0.0
+        self._detector = VoiceDetector(config.vad.aggressiveness)
+        self._turns, self._vad = config.turns, config.vad
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was heard; turn-taking begins anew."""
+        self._segmenter = seg.Segmenter()
+        self.policy: Policy = find("turns", self._turns.policy)(self._turns)
+        self._utterance: list[Frame] = []
+        self._unread: list[Frame] = []
+        self.tune(self._turns, self._vad)
+
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns as these say; `turns.policy` and `vad.aggressiveness` stay as they are."""
+        self._turns, self._vad = turns, vad
+        ear = self._segmenter
+        ear.onset_frames, ear.confirm = vad.onset_frames, vad.confirm
+        ear.start, ear.stop, ear.pre_roll = vad.start, vad.stop, vad.pre_roll
+        ear.pause, ear.longest = turns.pause, turns.max_utterance
+        self.policy.config = turns
+
+    @property
+    def voiced(self) -> float:
+        """Seconds of sure speech in what the person is saying, or has said last."""
+        return self._segmenter.voiced
+
+    def feed(self, frame: Frame) -> list[Action]:
+        """What to do after one more frame (16 kHz, contiguous with the last)."""
+        actions: list[Action] = []
+        for found in self._segmenter.feed(frame, self._detector.feed(frame)):
+            actions += self._understand(found)
+        return actions + self.policy.tick(frame.end)
+
+    @property
+    def hearing(self) -> bool:
+        """Whether somebody speaks, or may be speaking."""
+        return self._segmenter.hearing
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is known to speak."""
+        return self._segmenter.speaking
+
+    def utterance(self) -> Frame:
+        """What the person said up to the last pause, with what `keep` put before it."""
+        return Frame.join([*self._unread, *self._utterance])
+
+    def cut(self) -> None:
+        """The utterance was taken: what comes now begins a new one."""
+        self._segmenter.cut()
+        self._unread = []
+
+    def keep(self, audio: Frame) -> None:
+        """Nobody has read this utterance: it belongs before the next one."""
+        self._unread = [audio]
+        self._utterance = [said for said in self._utterance if said.time > audio.time]
+
+    def half_said(self, now: float) -> Frame | None:
+        """The utterance so far, when it is time for a partial transcript.
+
+        That is in every hush, and while speech goes on without one, each `stt.partials` seconds. Not right
+        after the last sound: that transcript might lack some of it, and would delay the final one.
+        """
+        ear = self._segmenter
+        if not ear.speaking:
+            self._last_partial = now
+            return None
+        hush = now - ear.last_sound >= HUSH and ear.last_sound > self._hushed
+        due = now - self._last_partial >= self._partials and now - ear.last_speech < HUSH
+        if not self._partials or not (hush or due):
+            return None
+        self._last_partial = now
+        self._hushed = ear.last_sound if hush else self._hushed
+        return ear.audio()
+
+    def _understand(self, found: seg.Segment) -> list[Action]:
+        now = self._bridge.now()
+        match found:
+            case seg.Onset(at):
+                self._emit(ev.Onset(now, at))
+                return self.policy.onset(at)
+            case seg.Unconfirmed():
+                self._emit(ev.FalseOnset(now))
+                return self.policy.no_speech()
+            case seg.Started(at):
+                self._emit(ev.SpeechStarted(now, at))
+                return self.policy.speech_started(at)
+            case seg.Resumed():
+                self._emit(ev.SpeechResumed(now))
+                return self.policy.resumed()
+            case seg.Paused(at, audio) | seg.Ended(at, audio):
+                self._emit(ev.SpeechPaused(now, at))
+                self._utterance = [audio]
+                too_long = isinstance(found, seg.Ended)
+                return self.policy.too_long(at) if too_long else self.policy.paused(at)

@@ -1,0 +1,249 @@
+"""From a name in the configuration to a loaded engine. Knows where engines are, not what they do.
+
+An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
+and `weights`, a path, when it needs any. Then its `default_model` is what an empty `model` means, and a name
+that its `fetches` knows as its own is left to it, as a path; where the weights follow from the voice, its
+`voices` names them.
+Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts` and
+`backchat.vision`; turn-taking policies by `backchat.turns`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from agent.conversation.context import ContextWindow
+from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
+from agent.llm import LanguageModel
+from agent.settings import Config, Section
+from agent.text.normalization import language
+from agent.turns.phrases import heard_language
+from agent.vision import Eye
+from agent.weights.catalogue import Progress, resolve
+from audio.stt import EndOfTurn, Transcriber
+from audio.tts import Synthesizer
+
+T = TypeVar("T")
+Kind = Literal["stt", "llm", "tts", "turns", "vision"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "stt": {
+        "whisper": "audio.stt.whisper:Whisper",
+        "whisper-torch": "audio.stt.transformers:WhisperTorch",
+    },
+    "llm": {
+        "llamacpp": "agent.llm.llamacpp:LlamaCpp",
+        "openai": "agent.llm.openai_api:OpenAI",
+        "transformers": "agent.llm.transformers:Transformers",
+        "llamavision": "agent.llm.llamavision:LlamaVision",
+        "vlm": "agent.llm.vlm:VisionLanguage",
+    },
+    "tts": {
+        "hibari": "audio.tts.hibari:Hibari",
+        "piper": "audio.tts.piper:Piper",
+        "coqui": "audio.tts.coqui:Coqui",
+        "xtts": "audio.tts.xtts:XTTS",
+        "mms": "audio.tts.mms:MMS",
+        "kokoro": "audio.tts.kokoro:Kokoro",
+    },
+    "turns": {"ladder": "agent.turns.policy:Ladder", "switch": "agent.turns.policy:Switch"},
+    "vision": {"reading": "agent.vision.ocr:Reading", "model": "agent.vision.passthrough:Through"},
+}
+
+
+OFFERED: dict[Kind, tuple[str, ...]] = {
+    "stt": ("transcribe",),
+    "llm": ("stream", "prefill"),
+    "tts": ("rate", "language", "stream"),
+    "turns": (),
+    "vision": ("look",),
+}
+"""What an engine of each kind must have. Those of other packages may be older than the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
+
+    eye: looks at pictures. names: what to call them in a report, by kind.
+    """
+
+    stt: Transcriber
+    llm: LanguageModel
+    tts: Synthesizer
+    turn: EndOfTurn | None = None
+    eye: Eye | None = None
+    names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
+
+
+Tell = Callable[[str], None]
+"""Is told what is loaded next, in words for a person."""
+
+_KINDS: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
+_TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model", "tts": "the voice"}
+
+
+def _nobody(_: str) -> None: ...
+
+
+def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Engines:
+    """Load all engines and warm them up, fetching weights that are missing; `tell` hears what comes next.
+
+    Raises ConfigError as `check` does, before anything is loaded; ModelError for weights, MissingExtra for a
+    library, EngineFault where an engine's own code fails.
+    """
+    check(config)
+    stt, llm, tts = (
+        load_one("stt", config, progress, tell),
+        load_llm(config, progress, tell),
+        load_one("tts", config, progress, tell),
+    )
+    language(tts.language)  # the rules for what it reads, not first while somebody waits for an answer
+    names = {
+        "stt": f"{config.stt.engine} {config.stt.model}",
+        "llm": f"{config.llm.engine} {config.llm.model}",
+        "tts": _voice(config),
+    }
+    turn = None
+    if name := end_of_turn_model(config):
+        from audio.smart_turn import SmartTurn
+
+        tell(f"the end-of-turn model {name}")
+        turn = SmartTurn(resolve(name, progress))
+        turn.warm()
+    return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for what a conversation would be refused for only when it begins. Loads no weights.
+
+    That is an engine, a voice or a policy of turn-taking that there is not, and a language without its words.
+    """
+    for kind in _KINDS:
+        weights_of(kind, config)
+    find("turns", config.turns.policy)
+    heard_language(config.stt.language)
+
+
+def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> LanguageModel:
+    """The language model. Raises ConfigError where `session.system` leaves no room for a conversation."""
+    llm: LanguageModel = load_one("llm", config, progress, tell)
+    try:
+        ContextWindow(llm, config.llm.context, config.llm.max_tokens).check(config.session.system)
+    except ContextExceeded as error:
+        raise ConfigError(f"session.system: {error}") from error
+    return llm
+
+
+def load_eye(config: Config, llm: LanguageModel) -> Eye:
+    """The eye; its libraries are loaded with the first picture. Raises ConfigError where `llm` takes none."""
+    eye = load_one("vision", config)
+    if getattr(eye, "hands_over", False) and not getattr(llm, "sees", False):
+        raise ConfigError(
+            f"vision.engine: llm.engine {config.llm.engine!r} with this model takes no pictures; "
+            "choose --set vision.engine=reading"
+        )
+    return eye
+
+
+def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
+    """One engine of that kind, loaded and warmed up."""
+    settings: Section = getattr(config, kind)
+    given = settings.model_dump()
+    factory = find(kind, given["engine"])
+    wanted = inspect.signature(factory).parameters
+    if name := weights_of(kind, config):
+        own = getattr(factory, "fetches", None)
+        given["weights"] = Path(name) if own and own(name) else resolve(name, progress)
+    # An empty setting leaves the choice to the engine.
+    used = {
+        name: value for name, value in given.items() if name in wanted and value != "" and name != "engine"
+    }
+    if kind in _TITLES:
+        tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
+    engine = _theirs(kind, given["engine"], lambda: factory(**used))
+    if lacking := [name for name in OFFERED[kind] if not hasattr(engine, name)]:
+        raise ConfigError(
+            f"{kind}.engine: {given['engine']} has no {' and no '.join(lacking)}; docs/engines.md says "
+            "what an engine offers: ask its maker for a newer version"
+        )
+    if warm := getattr(engine, "warm", None):
+        _theirs(kind, given["engine"], warm)
+    return engine
+
+
+def _theirs(kind: Kind, name: str, work: Callable[[], T]) -> T:
+    """What an engine's own code gives while it is loaded. Raises EngineFault for whatever that raises."""
+    try:
+        return work()
+    except BackchatError:
+        raise
+    except Exception as error:  # engines are other people's code: theirs is the fault, ours is to say so
+        raise EngineFault(f"{_setting(kind)}: {name} cannot be loaded: {in_one_line(error)}") from error
+
+
+def _setting(kind: Kind) -> str:
+    """The setting that names an engine of that kind."""
+    return "turns.policy" if kind == "turns" else f"{kind}.engine"
+
+
+def weights_of(kind: Kind, config: Config) -> str:
+    """What the weights of the chosen engine are called: a name or a path; "" where it needs none.
+
+    Raises ConfigError for an unknown engine or voice, and where the settings must name a path and do not.
+    """
+    settings: Section = getattr(config, kind)
+    given = settings.model_dump()
+    factory = find(kind, given["engine"])
+    if "weights" not in inspect.signature(factory).parameters:
+        return ""
+    voices: dict[str, str] | None = getattr(factory, "voices", None)
+    if voices is not None:
+        voice = given["voice"] or next(iter(voices))
+        if voice not in voices:
+            raise ConfigError(f"{kind}.voice: no voice {voice!r}; {given['engine']} has {', '.join(voices)}")
+        return voices[voice]
+    if name := given["model"] or getattr(factory, "default_model", ""):
+        return name
+    raise ConfigError(f"{kind}.model: name the path of the weights; this engine has none of its own")
+
+
+def end_of_turn_model(config: Config) -> str:
+    """The name or path of the end-of-turn model; "" where the settings want none."""
+    wanted = config.turns.policy != "switch" and config.turns.meaning in ("audio", "both")
+    return config.turns.model if wanted else ""
+
+
+def needed(config: Config) -> dict[str, Kind]:
+    """The weights that these settings need, by name, and what for: all that a conversation loads."""
+    names: dict[str, Kind] = {name: kind for kind in _KINDS if (name := weights_of(kind, config))}
+    if name := end_of_turn_model(config):
+        names[name] = "turns"
+    return names
+
+
+def _voice(config: Config) -> str:
+    """The voice's engine, model and name, those that it chooses itself included."""
+    tts, factory = config.tts, find("tts", config.tts.engine)
+    parameter = inspect.signature(factory).parameters.get("voice")
+    own = parameter.default if parameter and isinstance(parameter.default, str) else ""
+    model = tts.model or getattr(factory, "default_model", "")
+    return " ".join(filter(None, (tts.engine, model, tts.voice or own)))
+
+
+def find(kind: Kind, name: str) -> Callable[..., Any]:
+    """The class behind an engine's name, imported. Raises ConfigError for a name that nobody offers."""
+    places = dict(BUILT_IN[kind])
+    places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
+    if name not in places:
+        known = ", ".join(sorted(places))
+        what = "policy" if kind == "turns" else "engine"
+        raise ConfigError(f"{_setting(kind)}: no {what} is called {name!r}; known: {known}")
+    module, _, attribute = places[name].partition(":")
+    return _theirs(kind, name, lambda: getattr(importlib.import_module(module), attribute))

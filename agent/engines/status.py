@@ -1,0 +1,157 @@
+"""Every engine there is, whether it can be used, and what to type if not. Loads and fetches nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+from agent.engines.registry import BUILT_IN, Kind, find, weights_of
+from agent.errors import ConfigError, ModelError
+from agent.settings import Config, Section
+from agent.weights import catalogue as models
+from audio.extras import how_to_install
+
+State = Literal["ready", "extra missing", "weights missing", "elsewhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a built-in engine. licence: of its code; extra: what it has to be installed with."""
+
+    about: str
+    licence: str
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One engine. cure: what to type or do where it is not ready, or what it will do of itself.
+
+    source: the package that offers it. chosen: whether the settings name it.
+    """
+
+    kind: Kind
+    name: str
+    state: State
+    cure: str
+    licence: str
+    about: str
+    source: str
+    chosen: bool
+
+
+KNOWN: dict[Kind, dict[str, About]] = {
+    "stt": {
+        "whisper": About("Whisper on CTranslate2, decoded on a short window", "MIT"),
+        "whisper-torch": About("Whisper in transformers' format, on torch, likewise", "Apache-2.0", "torch"),
+    },
+    "llm": {
+        "llamacpp": About("a GGUF model in this process, by llama.cpp", "MIT"),
+        "openai": About("any OpenAI-compatible server: vLLM, Ollama, llama.cpp, a cloud", "the server's"),
+        "transformers": About("a model of the hub, or a GGUF file, on torch", "Apache-2.0", "torch"),
+        "llamavision": About("a GGUF model that sees, with its projector, by llama.cpp", "MIT"),
+        "vlm": About("a model of the hub that sees, on torch", "Apache-2.0", "torch"),
+    },
+    "tts": {
+        "hibari": About("a quick English voice, 24 kHz", "Apache-2.0"),
+        "piper": About("any Piper voice, streamed inside the sentence", "GPL-3.0", "piper"),
+        "coqui": About("VITS voices of Coqui TTS, streamed inside the sentence", "MPL-2.0", "coqui"),
+        "xtts": About("XTTS v2: 17 languages, speaks with a voice that it was given", "MPL-2.0", "coqui"),
+        "mms": About("VITS voices of transformers: MMS, over 1,000 languages", "Apache-2.0", "torch"),
+        "kokoro": About("the Kokoro voices, 24 kHz", "MIT", "kokoro"),
+    },
+    "turns": {
+        "ladder": About("answers by meaning, yields by degrees: the default", "Apache-2.0"),
+        "switch": About("the plain timer; any speech ends a reply", "Apache-2.0"),
+    },
+    "vision": {
+        "reading": About("reads the text in pictures, for any language model", "Apache-2.0", "vision"),
+        "model": About("gives pictures to a language model that sees", "Apache-2.0", "vision"),
+    },
+}
+
+MODULES = {
+    "torch": ("torch", "transformers"),
+    "coqui": ("torch", "TTS"),
+    "piper": ("piper", "onnx"),
+    "kokoro": ("kokoro_onnx",),
+    "vision": ("rapidocr", "PIL"),
+}
+"""For each extra the modules that show whether it is installed."""
+
+
+def listing(config: Config) -> list[Entry]:
+    """All engines by kind: the built-in ones, then those of other packages. `config`: what is chosen."""
+    found: list[Entry] = []
+    for kind in get_args(Kind):
+        chosen = _chosen(kind, config)
+        found += [_built_in(kind, name, config, name == chosen) for name in BUILT_IN[kind]]
+        found += [_offered(kind, point, point.name == chosen) for point in _points(kind)]
+    return found
+
+
+def _chosen(kind: Kind, config: Config) -> str:
+    values: dict[str, Any] = getattr(config, kind).model_dump()
+    return values["policy" if kind == "turns" else "engine"]
+
+
+def _points(kind: Kind) -> Iterator[EntryPoint]:
+    yield from sorted(entry_points(group=f"backchat.{kind}"), key=lambda point: point.name)
+
+
+def _built_in(kind: Kind, name: str, config: Config, chosen: bool) -> Entry:
+    known = KNOWN[kind][name]
+    state, cure = _state(kind, name, known.extra, config, chosen)
+    return Entry(kind, name, state, cure, known.licence, known.about, "backchat", chosen)
+
+
+def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> tuple[State, str]:
+    if any(find_spec(module) is None for module in MODULES.get(extra, ())):
+        return "extra missing", how_to_install(extra)
+    factory = find(kind, name)
+    wanted = inspect.signature(factory).parameters
+    if "base_url" in wanted:
+        return "elsewhere", f"start a server at {config.llm.base_url}, or set {kind}.base_url"
+    if "weights" not in wanted:
+        return "ready", ""
+    if "projector" in wanted and not config.llm.projector:
+        return "weights missing", f"give its projector with --set {kind}.projector=PATH"
+    try:
+        model = weights_of(kind, config if chosen else _defaults(kind, name))
+    except ConfigError as error:
+        return "weights missing", str(error)
+    own = getattr(factory, "fetches", None)
+    if not model:
+        return "ready", ""
+    if own and own(model):  # it has its own way to them; whether they are here only trying would show
+        return "ready", f"fetches {model} where it is not here yet"
+    try:
+        here = models.locate(model) if model in models.catalogue() else models.resolve(model)
+    except ModelError as error:
+        return "weights missing", str(error)
+    takes = getattr(factory, "takes", None)
+    if takes and here and not takes(here):
+        return "weights missing", f"{model} is in another format: give others with --set {kind}.model=PATH"
+    return ("ready", "") if here else ("weights missing", f"backchat models pull {model}")
+
+
+def _defaults(kind: Kind, engine: str) -> Config:
+    """The default settings, with that engine."""
+    section: Section = getattr(Config(), kind)
+    return Config().model_copy(update={kind: section.model_copy(update={"engine": engine})})
+
+
+def _offered(kind: Kind, point: EntryPoint, chosen: bool) -> Entry:
+    """An engine of another package. It is not imported: that may take long, or fail."""
+    metadata: Any = point.dist.metadata if point.dist else {}
+    licence = metadata.get("License-Expression") or metadata.get("License") or "not said"
+    about, source = metadata.get("Summary") or "", metadata.get("Name") or "another package"
+    module = point.value.partition(":")[0]
+    here = find_spec(module.partition(".")[0]) is not None
+    state: State = "ready" if here else "extra missing"
+    cure = "" if here else f"pip install --force-reinstall {source}: its module {module} is not there"
+    return Entry(kind, point.name, state, cure, licence.partition("\n")[0], about, source, chosen)

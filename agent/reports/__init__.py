@@ -1,0 +1,1 @@
+"""What is told of a session afterwards, from its events: waits, a picture, the log."""

@@ -1,0 +1,152 @@
+"""Text from the language model, without sound and turns. Knows no wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agent.errors import ContextExceeded, RequestError
+from agent.llm import Delta, End, LanguageModel, Last, Message
+from agent.llm.deltas import closed, deltas
+from agent.server.pool import Seat
+from agent.settings import Config
+from agent.text.chunker import URGENT, Chunker
+
+Grain = Literal["token", "chunk", "sentence"]
+
+STOPS = 8
+"""Strings at which one answer may end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one answer is sampled; None is what the server is set up with, and a seed of None is random."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass
+class Written:
+    """What one answer came to, filled in while it is written."""
+
+    tokens: int = 0
+    prompt_tokens: int = 0
+    """0 where the engine does not count them."""
+    limit: int = 0
+    text: list[str] = field(default_factory=list[str])
+    thought: list[str] = field(default_factory=list[str])
+
+    end: End | None = None
+    """How it ended, where its engine says so."""
+
+    def note(self, item: str | Delta) -> None:
+        """One more item of the model's stream."""
+        if isinstance(item, Last):
+            self.end = item.end
+            self.prompt_tokens, self.tokens = item.prompt_tokens, item.tokens or self.tokens
+        else:
+            self.tokens += item.tokens if isinstance(item, Delta) else bool(item)
+
+    @property
+    def reason(self) -> End:
+        """Why it ended."""
+        return self.end or ("length" if self.tokens >= self.limit else "stop")
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens, as the OpenAI API spells them."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.tokens,
+            "total_tokens": self.prompt_tokens + self.tokens,
+        }
+
+
+@asynccontextmanager
+async def write(
+    seat: Seat, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
+) -> AsyncGenerator[AsyncIterator[Delta]]:
+    """The answer to `messages`, a token at a time, pulled; leaving the block stops the model.
+
+    Thoughts are apart; calls and stage directions stay: the text itself was asked for, not its sound.
+
+    Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
+    EngineFault when it fails.
+    """
+    llm: Any = _tuned(seat.engines.llm, config, sampling)
+    written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
+    limits = config.limits
+
+    keeps_limit = hasattr(llm, "tuned")
+
+    def counted() -> Iterator[str | Delta]:
+        written_by: Iterator[str | Delta] = llm.stream(messages)
+        with closed(written_by):
+            for item in written_by:
+                written.note(item)
+                if item:
+                    yield item
+                if written.tokens >= written.limit and not keeps_limit:
+                    return
+
+    async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
+        async for delta in stream:
+            written.text.append(delta.text)
+            written.thought.append(delta.thought)
+            yield delta
+
+    try:
+        async with seat.bridge().stream(
+            "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
+        ) as stream:
+            yield kept(stream)
+    except ContextExceeded as error:
+        raise RequestError(error.public, 400, error.code, param="messages") from error
+
+
+async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:
+    """The text in pieces, without thoughts: tokens, speakable chunks, or whole sentences."""
+    chunker, sentence = Chunker(), ""
+    ahead = URGENT if grain == "chunk" else float("inf")
+    async for delta in written:
+        if not delta.text:
+            continue
+        if grain == "token":
+            yield delta.text
+            continue
+        for piece in chunker.feed(delta.text, ahead):
+            sentence += piece.text
+            if grain == "chunk" or piece.final:
+                yield sentence
+                sentence = ""
+    for piece in chunker.flush():
+        sentence += piece.text
+        if grain == "chunk" or piece.final:
+            yield sentence
+            sentence = ""
+    if sentence:
+        yield sentence
+
+
+def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:
+    tuned = getattr(llm, "tuned", None)
+    if tuned is None:
+        if sampling == Sampling(max_tokens=sampling.max_tokens):
+            return llm  # the limit alone is kept by who pulls
+        raise RequestError(
+            f"the engine {config.llm.engine!r} cannot change how it samples for one request; leave out "
+            "temperature, top_p, stop and seed"
+        )
+    chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    return tuned(
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        seed=sampling.seed,
+        **{name: value for name, value in chosen.items() if value is not None},
+    )

@@ -1,0 +1,1 @@
+"""The gRPC service: its server, its methods, its messages."""

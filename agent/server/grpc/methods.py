@@ -1,0 +1,214 @@
+"""What each gRPC method does, in protobuf messages. Knows no port, no token and nothing of errors' codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import anyio
+from google.protobuf.struct_pb2 import Struct
+
+from agent import events as ev
+from agent.errors import RequestError
+from agent.llm import Message
+from agent.server import log as journal
+from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
+from agent.server.grpc import backchat_pb2 as pb
+from agent.server.http.speech import say, words
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool
+from agent.settings import Config
+from agent.transports.playout import RATE
+from agent.transports.remote import Line, Sound
+from audio.encode import from_pcm16, pcm16
+
+SLOWEST, FASTEST = 8_000, 192_000
+"""Hz that a client's sound may have."""
+GRAINS: dict[int, Grain] = {pb.TOKEN: "token", pb.CHUNK: "chunk", pb.SENTENCE: "sentence"}
+
+
+class Caller(Protocol):
+    """The other side of one call."""
+
+    @property
+    def address(self) -> str:
+        """Where it calls from."""
+        ...
+
+    async def read(self) -> Any:
+        """The next message, None when there will be no more."""
+        ...
+
+    async def write(self, message: Any) -> None:
+        """Send one message; waits while the other side does not read. Raises RequestError after too long."""
+        ...
+
+
+Method = Callable[[Caller, Pool, Metrics], Coroutine[Any, Any, None]]
+
+
+async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+    """`Converse`: one session. Raises RequestError, Busy, EngineFault."""
+    first = await _soon(caller, pool)
+    settings = pb.Settings() if first is None else first.settings
+    rate = settings.rate or RATE
+    if not SLOWEST <= rate <= FASTEST:
+        raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
+    lines: list[Line] = []
+    async with pool.seat(lambda: lines[0].hang_up()) as seat:
+        if settings.system:
+            await seat.check(pool.config, settings.system)
+        with journal.session("grpc", caller.address) as entry:
+            line = Line(seat, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
+            lines.append(line)
+            line.voice.muted = settings.text_only
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(line.run)
+                tasks.start_soon(_listen, caller, line, rate, first)
+                async for item in line.items():
+                    await caller.write(_told(item))
+                tasks.cancel_scope.cancel()
+            entry.why = "the server stops" if pool.closing else entry.why
+
+
+async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+    """`Generate`: the answer to a prompt while it is written. Raises RequestError, Busy, EngineFault."""
+    asked: pb.GenerateRequest = await _only(caller, pool)
+    if not asked.prompt:
+        raise RequestError("prompt: what is to be answered")
+    if asked.grain not in GRAINS:
+        raise RequestError("grain: TOKEN, CHUNK or SENTENCE")
+    system = asked.system or pool.config.session.system
+    messages = [Message("system", system), Message("user", asked.prompt)]
+    written = Written()
+    async with (
+        pool.seat() as seat,
+        write(seat, pool.config, messages, _sampling(asked), written) as tokens,
+    ):
+        async for text in grains(tokens, GRAINS[asked.grain]):
+            await caller.write(pb.GenerateReply(text=text))
+    counts = {"prompt_tokens": written.prompt_tokens, "completion_tokens": written.tokens}
+    await caller.write(pb.GenerateReply(end=pb.End(reason=written.reason, **counts)))
+
+
+async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+    """`Speak`: a text as speech while it is made. Raises RequestError, Busy, EngineFault."""
+    asked: pb.SpeakRequest = await _only(caller, pool)
+    pool.check_voice(asked.voice or None)
+    if not asked.text.strip():
+        raise RequestError("text: what is to be said")
+    with pool.half_seat() as seat:
+        async with say(seat, pool.config, asked.text) as parts:
+            async for part in parts:
+                await caller.write(pb.Speech(rate=part.rate, audio=pcm16(part.samples)))
+
+
+async def transcribe(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+    """`Transcribe`: a sound file in, its words out. Raises RequestError, Busy, EngineFault."""
+    data, limit = bytearray(), pool.config.server.body
+    while (part := await _soon(caller, pool)) is not None:
+        data += part.data
+        if len(data) > limit:
+            raise RequestError(f"more than {limit} bytes", 413, "too_large")
+    with pool.half_seat() as seat:
+        text = await words(seat, pool.config, bytes(data))
+    await caller.write(pb.TranscribeReply(text=text))
+
+
+METHODS: dict[str, Method] = {
+    "Converse": converse,
+    "Generate": generate,
+    "Speak": speak,
+    "Transcribe": transcribe,
+}
+
+
+async def _soon(caller: Caller, pool: Pool) -> Any:
+    """A message that there is no reason to wait long for."""
+    try:
+        with anyio.fail_after(pool.config.server.patience):
+            return await caller.read()
+    except TimeoutError as error:
+        raise RequestError("nothing came for too long", 408, "timeout") from error
+
+
+async def _only(caller: Caller, pool: Pool) -> Any:
+    """The message of a call that takes one."""
+    message = await _soon(caller, pool)
+    if message is None:
+        raise RequestError("the request is missing")
+    return message
+
+
+async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseRequest | None) -> None:
+    """Take in what the client sends, until it closes its side; then hang up."""
+    request = first
+    while request is not None:
+        match request.WhichOneof("what"):
+            case "audio":
+                if len(request.audio) % 2:
+                    raise RequestError("audio: an odd number of bytes; a sample has two")
+                await line.hear(from_pcm16(request.audio), rate)
+            case "text":
+                line.ask(request.text)
+            case "image":
+                line.show(request.image, once=True)
+            case "cancel":
+                line.cancel()
+            case "truncate":
+                _truncate(line, request.truncate)
+            case "forget":
+                line.forget()
+            case "settings" if request is first:
+                pass
+            case "settings":
+                raise RequestError("settings: only as the first message")
+            case _:
+                raise RequestError("a message without audio, text or control")
+        request = await caller.read()
+    line.hang_up()
+
+
+def _truncate(line: Line, wanted: pb.Truncate) -> None:
+    sent = line.sent(wanted.turn)
+    if not 0.0 <= wanted.seconds <= (sent + RATE // 1000) / RATE:
+        raise RequestError(f"truncate: of reply {wanted.turn} {sent / RATE:.2f} s were sent")
+    line.truncate(wanted.turn, round(wanted.seconds * RATE))
+
+
+def _chosen(config: Config, wish: pb.Settings) -> Config:
+    """The settings of one session."""
+    changes = dict[str, Any]()
+    if wish.system:
+        changes["session"] = config.session.model_copy(update={"system": wish.system})
+    if wish.max_tokens:
+        limit = min(wish.max_tokens, config.llm.max_tokens)
+        changes["llm"] = config.llm.model_copy(update={"max_tokens": limit})
+    if wish.HasField("interrupt"):
+        changes["turns"] = config.turns.model_copy(update={"interrupt": wish.interrupt})
+    return config.model_copy(update=changes)
+
+
+def _told(item: Sound | ev.Event) -> pb.ConverseReply:
+    if isinstance(item, Sound):
+        return pb.ConverseReply(
+            sound=pb.Sound(turn=item.turn, time=round(item.time, 4), audio=pcm16(item.samples))
+        )
+    told = ev.as_dict(item)
+    name, time, turn = told.pop("event"), told.pop("time"), told.pop("turn", None)
+    fields = Struct()
+    fields.update(told)
+    return pb.ConverseReply(event=pb.Event(name=name, time=time, turn=turn or 0, fields=fields))
+
+
+def _sampling(asked: pb.GenerateRequest) -> Sampling:
+    given: dict[str, Any] = {
+        name: getattr(asked, name) for name in ("temperature", "top_p", "seed") if asked.HasField(name)
+    }
+    if not 0.0 <= given.get("temperature", 0.0) <= 5.0:
+        raise RequestError("temperature: 0 to 5")
+    if not 0.0 < given.get("top_p", 1.0) <= 1.0:
+        raise RequestError("top_p: above 0, up to 1")
+    if len(asked.stop) > STOPS or "" in asked.stop:
+        raise RequestError(f"stop: up to {STOPS} strings, none of them empty", param="stop")
+    return Sampling(asked.max_tokens or None, stop=tuple(asked.stop), **given)

@@ -1,0 +1,271 @@
+"""The gRPC server: its port, its token, what an error is called there. Knows no method of ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+import anyio
+
+from agent.errors import ConfigError, MissingExtra, RequestError
+from agent.server.auth import Admission
+from agent.server.forwarded import Client, joined
+from agent.server.log import Refusals
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool
+from agent.server.unforeseen import told
+from agent.settings import ServerConfig
+
+if TYPE_CHECKING:
+    from agent.server.grpc.methods import Method
+
+SERVICE = "backchat.v1.Backchat"
+OPEN = ("/grpc.health.v1.Health/Check",)
+"""What tells nothing, and is for whoever asks. Not Watch, which a stranger could hold for ever."""
+AT_THE_DOOR = ("invalid_api_key", "forbidden_proxy", "rate_limit_exceeded")
+"""Refusals of who comes, and not of what is asked for."""
+PING = 20.0
+"""Seconds after which a silent connection is asked whether it is still there."""
+
+CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "ABORTED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "RESOURCE_EXHAUSTED",
+}
+"""gRPC's name for an HTTP status; INVALID_ARGUMENT for other wishes that cannot be met."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A gRPC server that runs. `address`: host:port."""
+
+    address: str
+    _health: Any
+
+    async def closing(self) -> None:
+        """Tell whoever watches its health that it serves no newcomer any more."""
+        await self._health.enter_graceful_shutdown()
+
+
+@asynccontextmanager
+async def answering(
+    pool: Pool,
+    token: str | None,
+    metrics: Metrics,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    admission: Admission | None = None,
+) -> AsyncGenerator[Answering]:
+    """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
+
+    admission: that of the other wires, where there are some. Needs asyncio. Raises MissingExtra, ConfigError.
+    """
+    try:
+        import grpc
+        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+        from grpc_reflection.v1alpha import reflection
+    except ImportError as error:
+        raise MissingExtra("gRPC's libraries are missing", "grpc") from error
+
+    # The libraries are not typed, as far as they are used here.
+    door = _Door(admission or Admission(pool.config.server, token), metrics)
+    server: Any = grpc.aio.server(interceptors=[_checking(door)], options=_options(pool))
+    server.add_generic_rpc_handlers([_handlers(pool, metrics, door)])
+    checks = cast(Any, health).aio.HealthServicer()
+    cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
+    for name in ("", SERVICE):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    address = _opened(server, pool.config.server, certificate, key)
+    await server.start()
+    try:
+        yield Answering(address, checks)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.stop(0)
+
+
+def _opened(server: Any, settings: ServerConfig, certificate: Path | None, key: Path | None) -> str:
+    """Open the port. The address, as host:port."""
+    import grpc
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    where = f"{host}:{settings.grpc_port}"
+    try:
+        if certificate is None:
+            port = server.add_insecure_port(where)
+        else:
+            pair = ((key or certificate).read_bytes(), certificate.read_bytes())
+            port = server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
+    except RuntimeError as error:
+        raise ConfigError(f"server.grpc_port: {where} cannot be opened; take another --grpc-port") from error
+    return f"{host}:{port}"
+
+
+def _options(pool: Pool) -> list[tuple[str, int]]:
+    settings = pool.config.server
+    return [
+        ("grpc.max_receive_message_length", settings.message),
+        ("grpc.max_metadata_size", 16_384),
+        ("grpc.max_concurrent_streams", 100),
+        ("grpc.keepalive_time_ms", round(PING * 1000)),
+        ("grpc.keepalive_timeout_ms", round(settings.patience * 1000)),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+@dataclass(frozen=True)
+class _Door:
+    """Whom the calls let in, and who is told of those that it does not."""
+
+    admission: Admission
+    metrics: Metrics
+    refusals: Refusals = field(default_factory=Refusals)
+
+    def client(self, context: Any) -> Client:
+        """Who calls."""
+        return self.admission.client(_address(context), "http", _headers(context.invocation_metadata()))
+
+    async def refuse(self, context: Any, client: Client, error: RequestError) -> None:
+        """End the call with the error's status; in the log, if it was refused before anything was done."""
+        if error.code in AT_THE_DOOR:
+            self.refusals.note(client.address, error.code, "grpc")
+        await _refuse(context, error, self.metrics)
+
+
+def _checking(door: _Door) -> Any:
+    """Refuses whoever may not come, whatever is asked for."""
+    import grpc
+
+    async def refuse(request: Any, context: Any) -> None:
+        client = door.client(context)
+        try:
+            door.admission.check_way(client)
+            door.admission.check(client, _shown(_headers(context.invocation_metadata())))
+        except RequestError as error:
+            await door.refuse(context, client, error)
+
+    class Checking(grpc.aio.ServerInterceptor):
+        """Looks at the metadata of each call."""
+
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            headers = _headers(handler_call_details.invocation_metadata)
+            try:
+                door.admission.check_way(door.admission.client("", "http", headers))
+            except RequestError:
+                return refusing
+            if handler_call_details.method in OPEN or door.admission.knows(_shown(headers)):
+                return await continuation(handler_call_details)
+            return refusing
+
+    refusing = cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
+    return Checking()
+
+
+def _headers(metadata: Any) -> dict[str, str]:
+    """A call's metadata that is text."""
+    return joined((key, value) for key, value in metadata or () if isinstance(value, str))
+
+
+def _shown(headers: Mapping[str, str]) -> str:
+    """The token that a caller shows, or nothing."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token if kind.lower() == "bearer" else ""
+
+
+def _handlers(pool: Pool, metrics: Metrics, door: _Door) -> Any:
+    """The service's four methods, each guarded."""
+    import grpc
+
+    from agent.server.grpc import backchat_pb2 as pb
+    from agent.server.grpc.methods import METHODS
+
+    handlers = dict[str, Any]()
+    for method in pb.DESCRIPTOR.services_by_name["Backchat"].methods:
+        request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
+        # All of them as streams: on the wire a single message is a stream of one.
+        handlers[method.name] = grpc.stream_stream_rpc_method_handler(
+            _guarded(METHODS[method.name], pool, metrics, door),
+            request_deserializer=request.FromString,
+            response_serializer=reply.SerializeToString,
+        )
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
+    """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
+
+    async def handler(requests: Any, context: Any) -> None:
+        failed: RequestError | None = None
+        client = door.client(context)
+        caller = _Caller(context, pool.config.server.patience, client.address)
+        try:
+            # A client that goes cancels this task as asyncio does it: once, and through every shield. The
+            # group makes our own kind of it, which lets an engine come to the end of its item.
+            with told("this call"):
+                async with anyio.create_task_group() as tasks:
+                    door.admission.count(client)
+                    tasks.start_soon(method, caller, pool, metrics)
+        except RequestError as error:
+            failed = error
+        if failed is not None and not context.cancelled():
+            await door.refuse(context, client, failed)
+
+    return handler
+
+
+async def _refuse(context: Any, error: RequestError, metrics: Metrics) -> None:
+    """End the call with the error's status; a busy server says when to come again."""
+    import grpc
+
+    name, trailer = CODES.get(error.status, "INVALID_ARGUMENT"), [("error-code", error.code)]
+    metrics.refused.labels(error.code).inc()
+    if error.retry_after is not None:
+        trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
+        trailer.append(("retry-after", str(error.retry_after)))
+    await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
+
+
+def _address(context: Any) -> str:
+    """A caller's address, of what gRPC says: "ipv4:127.0.0.1:4000", "ipv6:%5B::1%5D:4000"."""
+    return unquote(str(context.peer()).rpartition(":")[0]).partition(":")[2].strip("[]")
+
+
+class _Caller:
+    """The other side of one call, as `calls.Caller`."""
+
+    def __init__(self, context: Any, patience: float, address: str) -> None:
+        self._context, self._patience = context, patience
+        self.address = address
+
+    async def read(self) -> Any:
+        import grpc
+        from google.protobuf.message import DecodeError
+
+        try:
+            message = await self._context.read()
+        except DecodeError as error:
+            raise RequestError("a message that cannot be read; see backchat.proto") from error
+        return None if message is cast(Any, grpc).aio.EOF else message
+
+    async def write(self, message: Any) -> None:
+        import grpc
+
+        try:
+            # Shielded, since gRPC cannot take a write back: a call with one on its way cannot be refused.
+            with anyio.CancelScope(shield=True), anyio.fail_after(self._patience):
+                await self._context.write(message)
+        except TimeoutError as error:
+            raise RequestError("nothing was read for too long", 408, "timeout") from error
+        except cast(Any, grpc).aio.InternalError as error:
+            raise RequestError("the client has gone", 499, "gone") from error

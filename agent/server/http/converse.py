@@ -1,0 +1,79 @@
+"""A question as a sound file, its answer as a stream: for people with curl. Knows no route."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from agent import events as ev
+from agent.errors import RequestError
+from agent.server import log as journal
+from agent.server.guard import address
+from agent.server.http.responses import Streamed, Write
+from agent.server.http.speech import words
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool
+from agent.transports.playout import RATE
+from agent.transports.remote import Line, Sound
+from audio.encode import Encoder, pcm16
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+BOUNDARY = "backchat-part"
+TOLD = (ev.Transcribed, ev.TurnReleased, ev.Token, ev.AudioStarted, ev.WordHeard, ev.TurnEnded, ev.Error)
+"""Events that a client is told of."""
+
+
+async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
+    """`POST /converse`: audio in; events and audio out, or with `Accept: audio/wav` audio alone."""
+    data = await request.body()
+    if not data:
+        raise RequestError("send a sound file as the body: curl --data-binary @question.wav")
+    bare = "audio/" in request.headers.get("accept", "")
+    encoder = Encoder("wav", RATE)
+
+    def told(item: Sound | ev.Event) -> bytes:
+        if isinstance(item, Sound):
+            return encoder.feed(item.samples) if bare else _part("audio/L16;rate=24000", pcm16(item.samples))
+        if bare or not isinstance(item, TOLD):
+            return b""
+        return _event(ev.as_dict(item))
+
+    async def produce(send: Write) -> None:
+        with journal.session("http", address(request.scope)) as entry:
+            await talk(send, entry)
+            entry.why = "it was answered"
+
+    async def talk(send: Write, entry: journal.Entry) -> None:
+        async with pool.seat() as seat:
+            question = await words(seat, pool.config, data)
+            if not question:
+                raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
+            if not bare:
+                await send(_event({"event": "question", "text": question}))
+            line = Line(seat, pool.config, [*metrics.watchers(), entry.watch])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(line.run)
+                async for item in line.items():
+                    if isinstance(item, ev.SessionStarted):
+                        line.ask(question)
+                    if piece := told(item):
+                        await send(piece)
+                    if isinstance(item, ev.TurnEnded):
+                        line.hang_up()
+        await send(b"" if bare else f"--{BOUNDARY}--\r\n".encode())
+
+    media = "audio/wav" if bare else f"multipart/mixed; boundary={BOUNDARY}"
+    return Streamed(media, produce, pool.config.server.patience)
+
+
+def _event(fields: dict[str, Any]) -> bytes:
+    return _part("application/json", json.dumps(fields).encode())
+
+
+def _part(media: str, body: bytes) -> bytes:
+    head = f"--{BOUNDARY}\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body + b"\r\n"

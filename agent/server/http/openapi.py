@@ -1,0 +1,128 @@
+"""What the HTTP interface takes and gives, as an OpenAPI description. Knows no engine and answers nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from agent import __version__
+from agent.server.http.responses import EVENTS, JSON, LINES, TEXT
+from agent.server.http.speech import Speak
+from agent.server.http.text import Chat, Generate
+from audio.encode import MEDIA
+
+Fields = dict[str, Any]
+
+REFUSALS = {
+    "400": "The request is not as it should be.",
+    "401": "The token is missing or wrong.",
+    "403": "This origin or host is not let in.",
+    "408": "The request did not come to its end.",
+    "413": "The request is too large.",
+    "429": "Too many requests in a minute.",
+    "500": "An engine failed.",
+    "503": "All seats are taken, or the server stops; `Retry-After` says when to come again.",
+}
+NOT_FOUND = {"404": "No such model or voice."}
+UNINTELLIGIBLE = {"422": "Nothing intelligible is said in the sound."}
+BINARY = {"type": "string", "format": "binary"}
+STRING = {"type": "string"}
+EVENT = {"type": "object", "required": ["data"]}
+"""One server-sent event."""
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "code"],
+            "properties": {"message": STRING, "type": STRING, "code": {"type": ["string", "null"]}},
+        }
+    },
+}
+FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": BINARY,
+        "model": STRING,
+        "response_format": {"type": "string", "enum": ["json", "text"]},
+    },
+}
+
+
+def description() -> Fields:
+    """The OpenAPI 3.1 document; bodies are described by the models that read them."""
+    _, models = models_json_schema(
+        [(model, "validation") for model in (Generate, Chat, Speak)],
+        ref_template="#/components/schemas/{model}",
+    )
+    media: Fields = {EVENTS: EVENT, LINES: STRING, TEXT: STRING}
+    audio = dict.fromkeys(MEDIA.values(), BINARY)
+    chat = {JSON: {"type": "object", "required": ["choices"]}, EVENTS: EVENT}
+    words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING}
+    answer = {"multipart/mixed": BINARY, "audio/wav": BINARY}
+    anything = {"application/octet-stream": BINARY}
+    posts = {
+        "/generate": _post("Text while it is written", _body("Generate"), media),
+        "/converse": _post("A question as sound, its answer", anything, answer, UNINTELLIGIBLE),
+        "/v1/chat/completions": _post("A chat, as OpenAI has it", _body("Chat"), chat, NOT_FOUND),
+        "/v1/audio/speech": _post("A text as speech", _body("Speak"), audio, NOT_FOUND),
+        "/v1/audio/transcriptions": _post(
+            "The words in a sound", {"multipart/form-data": FORM}, words, NOT_FOUND
+        ),
+    }
+    gets = {
+        "/v1/models": _get("The models that are loaded", {JSON: {"type": "object"}}),
+        "/metrics": _get("Figures for Prometheus", {TEXT: STRING}),
+        "/healthz": _get("Whether the process lives", {JSON: {"type": "object"}}, open_to_all=True),
+        "/readyz": _get("Whether it admits sessions", {JSON: {"type": "object"}}, open_to_all=True),
+        "/openapi.json": _get("This description", {JSON: {"type": "object"}}),
+        "/": _get("The page to talk to", {"text/html": STRING}, open_to_all=True),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "backchat", "version": __version__},
+        "paths": {**{path: {"post": it} for path, it in posts.items()}, **gets},
+        "components": {
+            "schemas": {**models["$defs"], "Error": ERROR},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}, {}],
+    }
+
+
+def _body(name: str) -> Fields:
+    return {JSON: {"$ref": f"#/components/schemas/{name}"}}
+
+
+def _post(about: str, takes: Fields, gives: Fields, more: dict[str, str] | None = None) -> Fields:
+    return {
+        "summary": about,
+        "requestBody": {"required": True, "content": _content(takes)},
+        "responses": {
+            "200": {"description": about, "content": _content(gives)},
+            **_errors({**REFUSALS, **(more or {})}),
+        },
+    }
+
+
+def _get(about: str, gives: Fields, open_to_all: bool = False) -> Fields:
+    kinds = {"403", "503"} if open_to_all else {"401", "403", "429"}
+    refusals = _errors({status: text for status, text in REFUSALS.items() if status in kinds})
+    return {
+        "get": {
+            "summary": about,
+            "responses": {"200": {"description": about, "content": _content(gives)}, **refusals},
+        }
+    }
+
+
+def _content(kinds: Fields) -> Fields:
+    return {kind: {"schema": schema} for kind, schema in kinds.items()}
+
+
+def _errors(kinds: dict[str, str]) -> Fields:
+    content = _content({JSON: {"$ref": "#/components/schemas/Error"}})
+    return {status: {"description": text, "content": content} for status, text in kinds.items()}

@@ -1,0 +1,140 @@
+"""Sound over HTTP: the OpenAI speech and transcription requests. Knows no conversation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from agent.conversation.speak import speak
+from agent.errors import AudioFileError, MissingExtra, RequestError
+from agent.server.fields import Fields
+from agent.server.forms import form_of
+from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
+from agent.server.http.text import checked, read_body
+from agent.server.pool import Pool, Seat
+from agent.settings import Config
+from agent.text.cleaning import cleaned
+from audio.encode import MEDIA, Encoder, Format
+from audio.files import read_bytes
+from audio.frame import HEARING_RATE, Frame
+from audio.stt.shortwindow import pieces
+from audio.tts import Speech
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class _VoiceID(Fields):
+    id: str
+
+
+class Speak(Fields):
+    """The body of `/v1/audio/speech`."""
+
+    ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,), "stream_format": ("audio",)}
+
+    model: str | None = None
+    input: str = Field(min_length=1, max_length=20_000)
+    voice: str | _VoiceID | None = None
+    response_format: Format = "mp3"
+
+    @property
+    def voice_name(self) -> str | None:
+        """The voice that is asked for."""
+        return self.voice.id if isinstance(self.voice, _VoiceID) else self.voice
+
+
+class Transcribe(Fields):
+    """The form of `/v1/audio/transcriptions`, without its file; its values are text."""
+
+    ELSEWHERE: ClassVar = {
+        "chunking_strategy": ("auto",),
+        "include": (),
+        "keywords": (),
+        "known_speaker_names": (),
+        "known_speaker_references": (),
+        "languages": (),
+        "prompt": ("",),
+        "stream": ("false",),
+        "temperature": ("0", "0.0"),
+        "timestamp_granularities": (),
+    }
+
+    model: str | None = None
+    language: str | None = None
+    response_format: Literal["json", "text"] = "json"
+
+
+@asynccontextmanager
+async def say(seat: Seat, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
+    """`text` as speech, each part as soon as it is made. Raises EngineFault; RequestError for no words."""
+    voice, limit = seat.engines.tts, config.limits.speech
+    async with seat.bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+        yield parts
+
+
+async def speech(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/audio/speech`: text in, audio out while it is made."""
+    body = await read_body(request, Speak)
+    pool.check("tts", body.model)
+    pool.check_voice(body.voice_name)
+
+    async def produce(send: Write) -> None:
+        with pool.half_seat() as seat:
+            encoder = Encoder(body.response_format, seat.engines.tts.rate)
+            async with say(seat, pool.config, body.input) as parts:
+                async for part in parts:
+                    await send(encoder.feed(part.samples))
+        await send(encoder.finish())
+
+    return Streamed(MEDIA[body.response_format], produce, pool.config.server.patience)
+
+
+async def transcription(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/audio/transcriptions`: a sound file in, its words out."""
+    async with form_of(request, files=1, fields=20) as form:
+        upload = form.get("file")
+        if upload is None or isinstance(upload, str):
+            raise RequestError(
+                "file: send the sound as a form's file, `curl -F file=@question.wav`", param="file"
+            )
+        given = {name.removesuffix("[]"): value for name, value in form.multi_items() if name != "file"}
+        body = checked(Transcribe, given)
+        data = await upload.read()
+    pool.check("stt", body.model)
+    pool.check_language(body.language)
+    kind = body.response_format
+
+    async def produce(send: Write) -> None:
+        with pool.half_seat() as seat:
+            text = await words(seat, pool.config, data)
+        await send(f"{text}\n".encode() if kind == "text" else line({"text": text}))
+
+    return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.patience)
+
+
+async def words(seat: Seat, config: Config, data: bytes) -> str:
+    """The words in a sound file. Raises RequestError, EngineFault.
+
+    A long one is understood piece by piece: between two of them it is others' turn.
+    """
+    bridge, stt, limit = seat.bridge(), seat.engines.stt, config.limits.stt
+    sound = (await bridge.wait_for(lambda: decoded(data))).at_rate(HEARING_RATE)
+    heard = [
+        await bridge.call("stt", lambda part=part: stt.transcribe(Frame(part, HEARING_RATE)), limit)
+        for part in pieces(sound.samples)
+    ]
+    return cleaned(" ".join(part.text for part in heard if part.text))
+
+
+def decoded(data: bytes) -> Frame:
+    """A sound file's bytes, of any format that `audio.files` reads, as mono sound. Raises RequestError."""
+    try:
+        return read_bytes(data, "the sound")
+    except AudioFileError as error:
+        raise RequestError(str(error)) from error  # the file is the client's own, and has no name here
+    except MissingExtra as error:
+        raise RequestError("this kind of sound cannot be read here; send a WAV or FLAC file") from error

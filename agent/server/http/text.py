@@ -1,0 +1,273 @@
+"""Text over HTTP: `/generate`, and the OpenAI chat completions. Knows no sound and no socket."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from agent.errors import RequestError
+from agent.llm import Delta, Message
+from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
+from agent.server.fields import Fields, refusal
+from agent.server.http.pictures import looked, opened
+from agent.server.http.responses import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
+from agent.server.pool import Pool
+from agent.text.cleaning import cleaned_data, json_text
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+B = TypeVar("B", bound=BaseModel)
+
+
+_Stop: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+class _Sampled(Fields):
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=STOPS)] | None = None
+    seed: int | None = None
+
+    def sampling(self, limit: int | None = None) -> Sampling:
+        """How to sample; `limit`: of the answer's tokens, where it has another name."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        limits = [given for given in (self.max_tokens, limit) if given is not None]
+        return Sampling(min(limits, default=None), self.temperature, self.top_p, tuple(stop), self.seed)
+
+
+class Generate(_Sampled):
+    """The body of `/generate`."""
+
+    prompt: str = Field(min_length=1)
+    system: str | None = None
+    stream: Grain = "token"
+
+
+class _URL(Fields):
+    ELSEWHERE: ClassVar = {"detail": ("auto",)}
+
+    url: str
+
+
+class _TextPart(Fields):
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["text"]
+    text: str
+
+
+class _ImagePart(Fields):
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["image_url"]
+    image_url: _URL
+
+
+_Part = Annotated[_TextPart | _ImagePart, Field(discriminator="type")]
+
+
+class _ChatMessage(Fields):
+    ELSEWHERE: ClassVar = {
+        "annotations": ([],),
+        "audio": (),
+        "function_call": (),
+        "name": (),
+        "refusal": (),
+        "tool_calls": ([],),
+    }
+    ABOUT: ClassVar = frozenset({"reasoning_content"})
+    """Our own answers have it, and clients send them back; thoughts of earlier turns are not read again."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    def message(self) -> Message:
+        """As the language model takes it."""
+        texts = [part.text for part in self.content if isinstance(part, _TextPart)]
+        text = self.content if isinstance(self.content, str) else "".join(texts)
+        return Message("system" if self.role == "developer" else self.role, text)
+
+    @property
+    def images(self) -> list[str]:
+        """Its pictures, as data URLs."""
+        return [part.image_url.url for part in self.content if isinstance(part, _ImagePart)]
+
+
+class _StreamOptions(Fields):
+    ELSEWHERE: ClassVar = {"include_obfuscation": (False,)}
+
+    include_usage: bool = False
+
+
+class Chat(_Sampled):
+    """The body of `/v1/chat/completions`."""
+
+    ELSEWHERE: ClassVar = {
+        "audio": (),
+        "frequency_penalty": (0,),
+        "function_call": ("none", "auto"),
+        "functions": ([],),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "modalities": (["text"],),
+        "moderation": (),
+        "n": (1,),
+        "parallel_tool_calls": (True, False),
+        "prediction": (),
+        "presence_penalty": (0,),
+        "prompt_cache_options": (),
+        "prompt_cache_retention": ("in_memory",),
+        "reasoning_effort": ("none",),
+        "response_format": ({"type": "text"},),
+        "service_tier": ("auto", "default"),
+        "store": (False,),
+        "tool_choice": ("none", "auto"),
+        "tools": ([],),
+        "top_logprobs": (0,),
+        "verbosity": ("medium",),
+        "web_search_options": (),
+    }
+    ABOUT: ClassVar = frozenset({"metadata", "user", "safety_identifier", "prompt_cache_key"})
+
+    model: str
+    messages: list[_ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _stream_options_of_a_stream(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise PydanticCustomError("refused", "only with stream", {"field": "stream_options"})
+        return self
+
+
+async def read_body(request: Request, model: type[B]) -> B:
+    """The JSON body of a request. Raises RequestError."""
+    return parse(model, await request.body())
+
+
+def parse(model: type[B], body: bytes | str) -> B:
+    """JSON as `model`, each text in it cleaned. Raises RequestError, naming the field."""
+    with suppress(ValueError, RecursionError):  # the model itself says what is wrong with it
+        body = json_text(cleaned_data(json.loads(body)))
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+def checked(model: type[B], fields: dict[str, Any]) -> B:
+    """Fields as `model`. Raises RequestError, naming the first that is wrong."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+async def generate(request: Request, pool: Pool) -> Streamed:
+    """`POST /generate`: a prompt in, its answer out while it is written; `Accept` chooses the form."""
+    body = await read_body(request, Generate)
+    config = pool.config
+    messages = [Message("system", body.system or config.session.system), Message("user", body.prompt)]
+    accepts = request.headers.get("accept", "")
+    media = next((kind for kind in (TEXT, LINES) if kind in accepts), EVENTS)
+    piece, end, failed = _FORMS[media]
+
+    async def produce(send: Write) -> None:
+        written = Written()
+        async with (
+            pool.seat() as seat,
+            write(seat, config, messages, body.sampling(), written) as tokens,
+        ):
+            async for text in grains(tokens, body.stream):
+                await send(piece(text))
+        await send(end({"reason": written.reason, "usage": written.usage}))
+
+    return Streamed(media, produce, config.server.patience, failed)
+
+
+_FORMS: dict[
+    str, tuple[Callable[[str], bytes], Callable[[Any], bytes], Callable[[RequestError], bytes] | None]
+] = {
+    EVENTS: (sse, lambda end: sse(end, "end"), lambda error: sse(error_body(error), "error")),
+    LINES: (
+        lambda text: line({"text": text}),
+        lambda end: line({"end": end}),
+        lambda error: line(error_body(error)),
+    ),
+    TEXT: (str.encode, lambda _: b"", None),
+}
+"""For each form: a piece of text, the end, and an error in its midst. Plain text has no place for errors."""
+
+
+async def chat(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/chat/completions`, streamed and not."""
+    body = await read_body(request, Chat)
+    pool.check("llm", body.model)
+    config = pool.config
+    said = [message.message() for message in body.messages]
+    pictures = await opened([message.images for message in body.messages], config)
+    sampling = body.sampling(body.max_completion_tokens)
+    head = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "created": int(time.time()),
+        "model": pool.names["llm"],
+    }
+
+    def chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
+
+    async def produce(send: Write) -> None:
+        written = Written()
+        async with pool.seat() as seat:
+            messages = await looked(seat, config, said, pictures)
+            async with write(seat, config, messages, sampling, written) as tokens:
+                role = {"role": "assistant"}
+                async for delta in tokens:
+                    if body.stream:
+                        await send(chunk({**role, **_fields(delta)}))
+                    role = {}
+        if body.stream:
+            await send(chunk({}, written.reason))
+            if body.stream_options and body.stream_options.include_usage:
+                usage = {"object": "chat.completion.chunk", "choices": (), "usage": written.usage}
+                await send(sse({**head, **usage}))
+            await send(b"data: [DONE]\n\n")
+            return
+        message = {"role": "assistant", "content": "".join(written.text)}
+        if thought := "".join(written.thought):
+            message["reasoning_content"] = thought
+        choice = {"index": 0, "message": message, "finish_reason": written.reason, "logprobs": None}
+        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": written.usage}
+        await send(line(whole))
+
+    media = EVENTS if body.stream else JSON
+    return Streamed(media, produce, config.server.patience, lambda error: sse(error_body(error)))
+
+
+def _fields(delta: Delta) -> dict[str, str]:
+    """A step of the answer as servers of this kind send it: thoughts under a name of their own."""
+    thought = {"reasoning_content": delta.thought} if delta.thought else {}
+    return thought | ({"content": delta.text} if delta.text or not thought else {})
+
+
+def models(pool: Pool) -> dict[str, Any]:
+    """What `/v1/models` says."""
+    return {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": 0, "owned_by": "backchat", "kind": kind}
+            for kind, name in pool.names.items()
+        ],
+    }

@@ -1,0 +1,33 @@
+"""The page to talk to, as files. Knows no session: it uses the same WebSocket as everyone else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.server.http.responses import Answer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+FOLDER = Path(__file__).parent
+MEDIA = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+FILES = {
+    f"/{'' if file.name == 'index.html' else file.name}": file
+    for file in sorted(FOLDER.iterdir())
+    if file.suffix in MEDIA
+}
+"""Each path of the page and its file; they tell nothing, and are for whoever asks."""
+POLICY = ("default-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
+HEADERS = {
+    "content-security-policy": "; ".join(POLICY),
+    "permissions-policy": "camera=(self), microphone=(self)",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+async def page(request: Request) -> Answer:
+    """`GET /`, and what the page needs. Nothing is loaded from elsewhere."""
+    file = FILES[request.url.path]
+    return Answer(file.read_bytes(), MEDIA[file.suffix], headers=HEADERS)

@@ -1,0 +1,158 @@
+"""The OpenAI Realtime protocol on a WebSocket: a client's events in, the line's items out.
+
+What a client asks for is done by `wishes.py`, what the session does is told by `items.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+from pydantic import ValidationError
+
+from agent import events as ev
+from agent.errors import RequestError
+from agent.server.fields import refusal
+from agent.server.log import Entry
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool, Seat
+from agent.server.realtime import server_events as items
+from agent.server.realtime.client_events import Wishes
+from agent.server.unforeseen import told
+from agent.text.cleaning import cleaned_data, json_text
+from agent.transports.remote import Line
+
+if TYPE_CHECKING:
+    from starlette.websockets import WebSocket
+
+
+class Realtime:
+    """One connection: what the client sends to its wishes, what its line gives to the client.
+
+    vanished: what the socket raises when the client has gone. entry: the session's, in the log.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        seat: Seat,
+        pool: Pool,
+        metrics: Metrics,
+        vanished: type[Exception],
+        entry: Entry,
+    ) -> None:
+        self._socket, self._pool, self._vanished, self._entry = socket, pool, vanished, entry
+        self._wishes = Wishes(seat, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
+        self._events = socket.query_params.get("events") == "all"
+        self._sending = anyio.Lock()
+        self._gone = False
+
+    def hang_up(self) -> None:
+        """The server closes: the last reply is said, then it is over."""
+        if self._wishes.line is not None:
+            self._wishes.line.hang_up()
+        else:
+            self._wishes.settled.set()
+
+    async def run(self) -> None:
+        """Talk with the client until it goes, the line ends or the server closes."""
+        await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
+        code, reason = 1000, ""
+        try:
+            with told("this session", TimeoutError, self._vanished):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._talk, tasks.cancel_scope)
+                    await self._listen()
+                    tasks.cancel_scope.cancel()
+        except RequestError as error:
+            code, reason = 1011 if error.status == 500 else 1008, str(error)
+            self._entry.why = error.code
+        except TimeoutError:
+            code, reason = 1008, "nothing was read for too long"
+            self._entry.why = "timeout"
+        except self._vanished:
+            self._gone = True
+        if self._pool.closing:
+            code, reason = 1001, "the server stops"
+            self._entry.why = "the server stops"
+        if not self._gone:
+            with anyio.move_on_after(self._pool.config.server.patience), suppress(self._vanished):
+                if reason:
+                    last = (
+                        items.error(reason, "server_error", "internal_error")
+                        if code == 1011
+                        else items.error(reason, "invalid_request_error", "session_expired")
+                    )
+                    await self._socket.send_text(json.dumps(last))
+                await self._socket.close(code, reason[:120])
+
+    async def _talk(self, all_over: anyio.CancelScope) -> None:
+        """The line, once there is one: what it does goes to the client."""
+        wishes, idle = self._wishes, self._pool.config.server.idle
+        with anyio.move_on_after(idle) as silent:
+            await wishes.settled.wait()
+        if silent.cancelled_caught:  # from then on the line itself looks at the clock
+            raise RequestError(f"nothing was said for {idle:g} s", 408, "session_expired")
+        if (line := wishes.line) is not None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(line.run)
+                async for item in line.items():
+                    if isinstance(item, ev.TurnEnded):
+                        line.voice.muted = wishes.choices.modality == "text"
+                    await self._send(wishes.narrator.tell(item))
+                    if self._events and not isinstance(item, items.Sound):
+                        await self._send([items.message("backchat.event", event=_told(item, line))])
+        all_over.cancel()
+
+    async def _listen(self) -> None:
+        """Take in what the client sends until it goes."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                self._gone = True
+                return
+            await self._take(message.get("text") or message.get("bytes") or "")
+
+    async def _take(self, raw: str | bytes) -> None:
+        """One client event; what is wrong with it is told, and the session goes on."""
+        cause: str | None = None
+        try:
+            fields = _event(raw)
+            cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
+            with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
+                await self._wishes.take(fields)
+        except ValidationError as error:
+            await self._refuse(refusal(error), cause)
+        except RequestError as error:
+            await self._refuse(error, cause)
+
+    async def _refuse(self, error: RequestError, cause: str | None) -> None:
+        kind = "server_error" if error.status == 500 else "invalid_request_error"
+        await self._send([items.error(str(error), kind, error.code, cause, error.param)])
+
+    async def _send(self, messages: list[items.Message]) -> None:
+        async with self._sending:
+            for message in messages:
+                with anyio.fail_after(self._pool.config.server.patience):
+                    await self._socket.send_text(json_text(message))
+
+
+def _event(raw: str | bytes) -> dict[str, Any]:
+    """A client's event. Raises RequestError."""
+    try:
+        event: Any = cleaned_data(json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"not a JSON event: {str(error)[:100]}", code="invalid_json") from error
+    if not isinstance(event, dict):
+        raise RequestError("an event is a JSON object with a type")
+    return cast(dict[str, Any], event)
+
+
+def _told(event: ev.Event, line: Line) -> dict[str, Any]:
+    """An event of ours; of a word that was heard also where in the reply's audio it ends."""
+    told = ev.as_dict(event)
+    if isinstance(event, ev.WordHeard):
+        told["audio_end_ms"] = round(line.position(event.turn, event.time) * 1000)
+    return told

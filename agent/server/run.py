@@ -1,0 +1,256 @@
+"""Runs the server: socket, signals, an orderly end, the log. Knows no route and no protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from agent.errors import ConfigError, MissingExtra
+from agent.server.app import application
+from agent.server.auth import Admission
+from agent.server.grpc.server import Answering, answering
+from agent.server.guard import check_exposure
+from agent.server.metrics import Metrics
+from agent.server.pool import Pool
+from agent.server.traces import Traces
+from agent.server.unforeseen import trace
+from agent.settings import Config
+from agent.text.cleaning import json_text
+
+LOOK = 0.1
+"""Seconds between two looks at whether the last reply has ended."""
+
+TIDY = 5.0
+"""Seconds between two looks at whether sessions have ended, whose remains are then cleared away.
+
+What is left of one is held by cycles of frames and exceptions. Python clears those seldom, since it counts
+its own few objects and not the 2.6 MB of a voice detector behind them.
+"""
+
+log = logging.getLogger("backchat")
+
+
+def checked_token(config: Config) -> str | None:
+    """The token that clients must show, from the environment. Raises ConfigError where one is missing."""
+    token = os.environ.get(config.server.token_env) or None
+    if token is not None and len(token) < 16:
+        raise ConfigError(f"{config.server.token_env}: 16 characters at least: openssl rand -hex 24")
+    check_exposure(config.server, token)
+    return token
+
+
+def serve(
+    pool: Pool,
+    token: str | None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    started: Callable[[list[str]], None] = lambda addresses: None,
+    traces: Traces | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; then admit nobody, let replies end, and close.
+
+    certificate, key: PEM files, for TLS. started: is told the addresses once they are open.
+    traces: where turns are told as spans; closed at the end. Raises
+    ConfigError where a port or the files cannot be used.
+    """
+    # The engines stay: left out of every collection, they make one take milliseconds.
+    gc.collect()
+    gc.freeze()
+    try:
+        anyio.run(run_server, pool, token, certificate, key, started, traces, backend="asyncio")
+    finally:
+        if traces is not None:
+            traces.close()
+
+
+async def run_server(
+    pool: Pool,
+    token: str | None,
+    certificate: Path | None,
+    key: Path | None,
+    started: Callable[[list[str]], None],
+    traces: Traces | None = None,
+) -> None:
+    """As `serve`, in an asyncio program of one's own."""
+    settings = pool.config.server
+    metrics = Metrics(pool, traces)
+    admission = Admission(settings, token)
+    server = _server(pool, admission, metrics, certificate, key)
+    socket = _bound(settings.host, settings.port)
+    scheme = "https" if certificate else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{scheme}://{host}:{socket.getsockname()[1]}"
+
+    grpc: Answering | None = None
+
+    async def until_told() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if pool.closing:  # told twice: at once
+                    break
+                log.info("stopping", extra={"data": {"taken": pool.taken}})
+                pool.close()
+                if grpc is not None:
+                    await grpc.closing()
+                tasks.start_soon(when_empty)
+        server.should_exit = True
+
+    async def when_empty() -> None:
+        with anyio.move_on_after(settings.grace):
+            while not pool.idle:
+                await anyio.sleep(LOOK)
+        server.should_exit = True
+
+    async with AsyncExitStack() as wires, anyio.create_task_group() as tasks:
+        addresses = [address]
+        if settings.grpc_port >= 0:
+            calls = answering(pool, token, metrics, certificate, key, admission)
+            grpc = await wires.enter_async_context(calls)
+            addresses.append(f"grpc://{grpc.address}")
+        tasks.start_soon(until_told)
+        tasks.start_soon(_tidy, pool)
+        data = {"address": addresses, "seats": pool.size, "token": bool(token)}
+
+        def accepting() -> None:
+            log.info("listening", extra={"data": data})
+            started(addresses)
+
+        server.accepting = accepting
+        await server.serve(sockets=[socket])
+        tasks.cancel_scope.cancel()
+
+
+async def _tidy(pool: Pool) -> None:
+    """Clear away what ended sessions leave, and give the memory back to the system.
+
+    glibc by itself keeps what was freed: without this, the server grew by 0.15 MB a session.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    before = left = pool.left
+    while True:
+        await anyio.sleep(TIDY)
+        if left > before:  # those have been gone for a while, so that nothing holds them any more
+            gc.collect()
+            if trim is not None:  # glibc has it
+                trim(0)
+        before, left = left, pool.left
+
+
+def _server(
+    pool: Pool, admission: Admission, metrics: Metrics, certificate: Path | None, key: Path | None
+) -> Any:
+    """uvicorn around the application. Raises MissingExtra, ConfigError."""
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("the server's libraries are missing", "server") from error
+
+    class Server(uvicorn.Server):
+        """uvicorn, with the signals left to us; says when it accepts connections."""
+
+        accepting: Callable[[], None]
+
+        async def startup(self, sockets: list[Any] | None = None) -> None:
+            await super().startup(sockets)
+            self.accepting()
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+    config = uvicorn.Config(
+        application(pool, admission, metrics),
+        http=_impatient(pool.config.server.patience),
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="off",
+        server_header=False,
+        ws_max_size=pool.config.server.message,
+        ws_per_message_deflate=False,  # sound does not shrink, and it would cost time and memory
+        ws_ping_interval=20.0,
+        ws_ping_timeout=pool.config.server.patience,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=str(certificate) if certificate else None,
+        ssl_keyfile=str(key) if key else None,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigError(f"TLS: the certificate or its key cannot be used ({why})") from error
+    return Server(config)
+
+
+def _impatient(patience: float) -> Any:
+    """uvicorn's HTTP, which itself waits for ever for the first request of a connection, and for its end."""
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+    http: Any = AutoHTTPProtocol
+
+    class Impatient(http):
+        """Closes a connection on which no request has been begun for `patience` seconds."""
+
+        def connection_made(self, transport: Any) -> None:
+            http.connection_made(self, transport)
+            self.loop.call_later(patience, self._look, self.cycle)
+
+        def _look(self, last: Any) -> None:
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                return  # gone, or a WebSocket by now
+            if self.cycle is last and (last is None or last.response_complete):
+                self.transport.close()
+            else:
+                self.loop.call_later(patience, self._look, self.cycle)
+
+    return Impatient
+
+
+def _bound(host: str, port: int) -> Any:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise ConfigError(
+            f"server.port: {host}:{port} cannot be opened ({error.strerror}); take another with "
+            f"--set server.port={port + 1}"
+        ) from error
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line. What is said or written in a session is never logged."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        data: dict[str, Any] = getattr(record, "data", {})
+        entry: dict[str, Any] = {
+            "time": round(time.time(), 3),
+            "level": record.levelname.lower(),
+            "what": record.getMessage(),
+        }
+        if record.exc_info and (kind := record.exc_info[0]) is not None:
+            entry["error"] = kind.__name__
+            entry["where"] = list(trace(error)) if (error := record.exc_info[1]) is not None else []
+        return json_text({**entry, **data})
+
+
+def start_log() -> None:
+    """Log to standard error, as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("uvicorn", "uvicorn.error", "httpx", "websockets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Conversations without a sound card: scripted users, scenarios and their checks, comparison."""

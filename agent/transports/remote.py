@@ -1,0 +1,288 @@
+"""One session behind a connection: sound and text in, events and paced sound out. Knows no wire.
+
+What was heard is what was sent and has had the time to sound; a client that knows better says so
+with `truncate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import anyio
+
+from agent import events as ev
+from agent.conversation.history import History, Part
+from agent.conversation.session import Session
+from agent.engines.registry import Engines
+from agent.errors import RequestError
+from agent.runner import Bridge
+from agent.server.pool import Seat
+from agent.server.unforeseen import failure, said
+from agent.settings import Config
+from agent.text.cleaning import cleaned
+from agent.transports.jitter_buffer import Intake
+from agent.transports.playout import BLOCK, RATE, Outlet, Reply, Voice
+from audio.frame import Frame, Samples
+
+STEP = BLOCK / RATE
+"""Seconds of one block."""
+ITEMS_A_SECOND = 100
+"""More things than a line sends in a second, by far: that many may wait for each second of the backlog."""
+
+KEPT = 50
+"""Replies that a client may still truncate."""
+FOUND = 1000
+"""Turns that are still found in the history."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """A stretch of the reply `turn`: mono float32 (n,) at 24 kHz, to sound at `time` (s, session's clock)."""
+
+    time: float
+    turn: int
+    samples: Samples
+
+
+Item: TypeAlias = ev.Event | Sound
+
+
+class Line:
+    """A session and what passes between it and its client.
+
+    A transport runs `run`, sends what `items` gives, and calls the rest as its client asks. `config` is
+    this session's own: what a client may choose is chosen in it before.
+    """
+
+    def __init__(self, seat: Seat, config: Config, watchers: Sequence[ev.Watcher] = ()) -> None:
+        self._watchers = watchers
+        self._limits = config.server
+        self.bridge: Bridge = seat.bridge()
+        self.voice = Voice(seat.engines.tts)
+        self._outlet = Outlet()
+        self._intake = Intake(self.bridge, config.server.backlog)
+        self._session = Session(
+            _with_voice(seat, self.voice), config, self.bridge, self._outlet, [self._watch]
+        )
+        size = round(config.server.backlog * ITEMS_A_SECOND)
+        self._send, self._items = anyio.create_memory_object_stream[Item](size)
+        self.ready = anyio.Event()
+        """Set when the session listens: only then may it be asked."""
+        self._scope = anyio.CancelScope()
+        self._cut: str | None = None
+        self._seat, self._config = seat, config
+        self._turn = self._opened = 0
+        self._system: str | None = None
+        self._replies: dict[int, Reply] = {}
+        self._parts: dict[int, list[Part]] = {}
+        self._cursor = 0.0
+        self._active = 0.0
+
+    @property
+    def history(self) -> History:
+        """What the session knows to have been said."""
+        return self._session.history
+
+    @property
+    def turn(self) -> int:
+        """The number of the reply that is being said or about to be; 0 between replies."""
+        return self._turn
+
+    @property
+    def waiting(self) -> tuple[float, int]:
+        """Seconds of sound that wait to be heard by us, and items that wait for the client."""
+        return self._intake.waiting, self._items.statistics().current_buffer_used
+
+    async def run(self) -> None:
+        """Listen and answer until `hang_up`. Raises RequestError when the line is cut by policy."""
+        with self._send, self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._speak)
+                await self._session.run(self._intake.frames())
+                tasks.cancel_scope.cancel()
+        if self._cut is not None:
+            raise RequestError(self._cut, 408, "session_expired")
+
+    async def items(self) -> AsyncIterator[Item]:
+        """Everything to tell the client, in order; ends when the session has."""
+        async for item in self._items:
+            yield item
+
+    async def hear(self, samples: Samples, rate: int) -> None:
+        """Sound from the client, float32 (n,) at `rate` Hz; waits while too much of it is unheard."""
+        await self._intake.put(samples, rate)
+
+    def forget(self) -> None:
+        """Do not listen to what the client has sent and we have not heard yet."""
+        self._intake.clear()
+
+    def tune(self, config: Config, *, listening: bool) -> None:
+        """Find turns as `config` says from the next pause on.
+
+        listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
+        """
+        self._session.tune(config.turns, config.vad)
+        if not listening:
+            self._intake.clear()
+            self._session.deafen()
+
+    def ask(self, text: str, system: str | None = None) -> int:
+        """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
+
+        system: what the agent is told of itself for this one answer. Returns the number of the reply.
+        """
+        self._session.typed(text)
+        if system is not None:
+            self._system = self.history.system
+            self.history.instruct(system)
+        return self._opened
+
+    def show(self, image: str | bytes | None, *, once: bool = False, live: bool = False) -> None:
+        """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
+        if isinstance(image, str) and not image.startswith("data:"):
+            raise RequestError("image: a data URL, data:image/png;base64,...; nothing else is opened")
+        self._session.show(image, once=once, live=live)
+
+    def cancel(self) -> None:
+        """End the reply that is being made or said."""
+        self._session.cancel()
+
+    def hang_up(self) -> None:
+        """Hear no more; the session ends when its last reply has been said."""
+        self._intake.close()
+
+    async def transcribe(self, audio: Frame) -> str:
+        """The words in a whole utterance. Raises EngineFault."""
+        stt, limit = self._seat.engines.stt, self._config.limits.stt
+        heard = await self.bridge.call("stt", lambda: stt.transcribe(audio, final=True), limit)
+        return cleaned(heard.text)
+
+    def sent(self, turn: int) -> int:
+        """Samples (24 kHz) of that reply's sound that the client was sent."""
+        return self._replies[turn].sent if turn in self._replies else 0
+
+    def said(self, turn: int) -> list[Part]:
+        """Where in the history is what the person said in that turn."""
+        return self._parts[turn][:-1] if turn in self._parts else []
+
+    def replied(self, turn: int) -> list[Part]:
+        """Where in the history the reply is, from its beginning."""
+        return self._parts[turn][-1:] if turn in self._parts else []
+
+    def position(self, turn: int, moment: float) -> float:
+        """Seconds of that reply's sound that had sounded at `moment` (s, session's clock), as it was sent."""
+        return self._replies[turn].position(moment) if turn in self._replies else 0.0
+
+    def truncate(self, turn: int, samples: int) -> str | None:
+        """The client played only so many samples (24 kHz) of what it was sent of that reply.
+
+        A reply that still goes on is ended, and the history put right when it is; otherwise at once,
+        and what is left of the reply is returned.
+        """
+        reply = self._replies.get(turn)
+        if reply is None:
+            return None
+        reply.played = samples
+        if turn == self._turn:
+            self.cancel()
+        elif reply.heard is not None:
+            self._shorten(reply, reply.heard, samples)
+        return reply.heard
+
+    def _shorten(self, reply: Reply, heard: str, played: int) -> str:
+        """No more of it was heard than was played. Returns what was."""
+        reply.heard = heard[: reply.end_at(played)]
+        self.history.unhear(heard, reply.heard)
+        return reply.heard
+
+    def _watch(self, event: ev.Event) -> None:
+        """Keep track of the replies, and pass every event on to the client."""
+        match event:
+            case ev.SessionStarted():
+                self.ready.set()
+            case ev.Error():
+                event = replace(event, message=_disclosed(event))
+            case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text) | ev.Seen(text=text):
+                said(text)
+            case ev.TurnOpened(turn=turn):
+                self._opened = turn
+                self._restore_system()
+            case ev.TurnReleased(turn=turn):
+                self._restore_system()
+                self._turn = turn
+                self._replies = {n: r for n, r in self._replies.items() if n > turn - KEPT}
+                self._parts = {n: p for n, p in self._parts.items() if n > turn - FOUND}
+                self._replies[turn] = Reply()
+                self._parts[turn] = self.history.newest
+            case ev.WordHeard(turn=turn) if turn in self._replies:
+                self._replies[turn].words.append((event.time, event.end))
+            case ev.Interrupted():
+                self._send_one(self._turn)  # the fade-out, so that the cut does not click
+            case ev.TurnEnded(turn=turn) if turn in self._replies:
+                reply = self._replies[turn]
+                reply.heard = event.heard
+                if reply.played is not None:
+                    kept = self._shorten(reply, event.heard, reply.played)
+                    event = replace(event, heard=kept, unheard=event.heard[len(kept) :] + event.unheard)
+                self._turn = 0 if turn == self._turn else self._turn
+            case _:
+                pass
+        if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded):
+            self._active = event.time
+        for watch in self._watchers:
+            watch(event)
+        self._put(event)
+
+    def _restore_system(self) -> None:
+        """The answer that was to be given in another manner has been asked for, or never will be."""
+        if self._system is not None:
+            self.history.instruct(self._system)
+            self._system = None
+
+    def _put(self, item: Item) -> None:
+        try:
+            self._send.send_nowait(item)
+        except anyio.WouldBlock:
+            self._end(f"the client has not read for {self._limits.backlog:g} s")
+        except anyio.ClosedResourceError:
+            pass  # the session's own end is told to nobody: the line is closed by then
+
+    def _end(self, why: str) -> None:
+        self._cut = self._cut or why
+        self._scope.cancel()
+
+    async def _speak(self) -> None:
+        """Read the playback as a sound card would, a little ahead; and look at the clock."""
+        self._cursor = self._active = self.bridge.now()
+        while True:
+            now = self.bridge.now()
+            if now - self._active > self._limits.idle and not self._turn:
+                self._end(f"nothing was said for {self._limits.idle:g} s")
+            if now > self._limits.longest:
+                self._end(f"a session may last {self._limits.longest:g} s")
+            if self._cursor < now - 5 * STEP:
+                self._cursor = now - STEP
+            while self._cursor + STEP <= now + (self._limits.lead if self._outlet.waiting else 0.0):
+                self._send_one(self._turn)
+            await anyio.sleep(STEP / 2)
+
+    def _send_one(self, turn: int) -> None:
+        speaking = self._outlet.waiting
+        samples = self._outlet.read(BLOCK, self._cursor)
+        if turn in self._replies and (speaking or samples.any()):
+            self._replies[turn].note(self._cursor)
+            self._put(Sound(self._cursor, turn, samples))
+        self._cursor += STEP
+
+
+def _disclosed(event: ev.Error) -> str:
+    """What the client is told of an error in its session; what it is not told is in the log."""
+    if event.theirs:
+        return event.public
+    return str(failure(event.where, event.message, event.public, event.code))
+
+
+def _with_voice(seat: Seat, voice: Voice) -> Engines:
+    return replace(seat.engines, tts=voice)

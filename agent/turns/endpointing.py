@@ -1,0 +1,184 @@
+"""When a person who paused has finished: words and sound to a length of silence. Pure; knows no clock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from itertools import accumulate
+from typing import Literal
+
+from agent.turns.elicitation import NOTHING_ASKED, Elicitation
+from agent.turns.phrases import Language, Phrase, words
+
+Finished = Literal["complete", "unsure", "incomplete"]
+Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
+Wording = Literal["command", "complete", "asking", "likely", "open", "doubtful", "incomplete"]
+"""What the words come to. "asking": a question but for its mark; "open": whole, but something often follows;
+"doubtful": probably not whole."""
+
+SOUNDS_COMPLETE = 0.9
+"""Smart Turn's probability from which the voice sounds finished, and below `SOUNDS_INCOMPLETE` unfinished."""
+SOUNDS_INCOMPLETE = 0.3
+
+LONG_ENOUGH, LONG = 7, 10
+"""Digits of a number read out that may be all of it (a telephone number without prefix), and that are."""
+YEAR = 4
+"""Digits from which a number at the end of a sentence is likely to be whole."""
+WHOLE_QUESTION = 4
+"""Words from which a question is taken for whole; "How many?" may be the beginning of one."""
+
+_CUT_OFF = re.compile(r"(?:\.\.+|…|[-–—,;:])[\"'”’]*$")
+_ENDED = re.compile(r"[.!?][\"'”’)]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds of silence in all, from the last sound, after which an answer may sound.
+
+    From `complete`, when words and voice say that the person has finished, through `unsure`, when they
+    disagree, to `incomplete`, when there is more to come; the longest wait there is. None is shorter than the
+    one before it: where settings say so, it is as long.
+    """
+
+    complete: float
+    likely: float
+    unsure: float
+    unlikely: float
+    incomplete: float
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in fields(self)]
+        for name, longest in zip(
+            names, accumulate((getattr(self, each) for each in names), max), strict=True
+        ):
+            object.__setattr__(self, name, longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How much silence in all ends the turn, and the reason to show."""
+
+    wait: float
+    why: str
+
+
+def verdict(
+    text: str, smart: float | None, waits: Waits, language: Language, asked: Elicitation = NOTHING_ASKED
+) -> Verdict:
+    """How long to wait in all after the last sound of what a person has said so far.
+
+    text: the words so far, as transcribed with punctuation. smart: Smart Turn's probability that the
+    voice has finished; None without it. asked: what the agent has just asked for.
+    """
+    wording, why = judge(text, language, asked)
+    if smart is None:
+        return Verdict(getattr(waits, _ALONE[wording]), why)
+    voice = heard(smart)
+    manner = {"complete": "finished", "unsure": "undecided", "incomplete": "unfinished"}[voice]
+    why = f"{why}; the voice sounds {manner} ({smart:.2f})"
+    return Verdict(getattr(waits, TOGETHER[wording][voice]), why)
+
+
+TOGETHER: dict[Wording, dict[Finished, Grade]] = {
+    "command": {"complete": "complete", "unsure": "complete", "incomplete": "likely"},
+    "complete": {"complete": "complete", "unsure": "complete", "incomplete": "unsure"},
+    "asking": {"complete": "complete", "unsure": "complete", "incomplete": "unlikely"},
+    "likely": {"complete": "likely", "unsure": "unsure", "incomplete": "unlikely"},
+    "open": {"complete": "unsure", "unsure": "unsure", "incomplete": "unlikely"},
+    "doubtful": {"complete": "unsure", "unsure": "unlikely", "incomplete": "incomplete"},
+    "incomplete": {"complete": "incomplete", "unsure": "incomplete", "incomplete": "incomplete"},
+}
+"""What the words, then the voice, come to together; `scripts/bench turntaking` measures it."""
+
+_ALONE: dict[Wording, Grade] = {
+    "command": "complete",
+    "complete": "complete",
+    "asking": "likely",
+    "likely": "unsure",
+    "open": "unlikely",
+    "doubtful": "unlikely",
+    "incomplete": "incomplete",
+}
+"""What the words come to without the voice."""
+
+
+def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> tuple[Wording, str]:
+    """What the words alone say, and why."""
+    text = text.strip()
+    said = words(text)
+    if not said:
+        return "doubtful", "no words yet"
+    if asked.kind(text, language) in ("stop", "go_on", "repeat"):
+        return "command", "a command"
+    if _CUT_OFF.search(text):
+        return "incomplete", "the sentence breaks off"
+    if asked.asking != "nothing" and all(len(word) == 1 and word.isalpha() for word in said):
+        whole = asked.answered(text, language)
+        return ("complete", "it answers the question") if whole else ("open", "letters are being spelled")
+    if said[-1] in language.dangling:
+        return "incomplete", f"{said[-1]!r} leads on"
+    if said in language.holding:
+        return "incomplete", "it only buys time"
+    if (count := _read_out(said, language)) is not None:
+        number = f"a number is being read out ({count} digits)"
+        return ("doubtful" if count < LONG_ENOUGH else "open" if count < LONG else "likely"), number
+    if language.kind(text) == "backchannel":
+        return "complete", "a back-channel"
+    if asked.answered(text, language):
+        return "complete", "it answers the question"
+    if not _ENDED.search(text):
+        leads_on = said[-1] in language.maybe_dangling
+        return ("incomplete" if leads_on else "doubtful"), "the sentence has no end"
+    if any(said[-n:] in language.closings for n in (1, 2, 4)):
+        return "complete", f"{said[-1]!r} closes a request"
+    return _sentence(text, said, language)
+
+
+def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str]:
+    """The opinion on words that end in a full stop or a question mark, which Whisper puts lightly."""
+    opened = next((i for i, word in enumerate(said[:-1]) if word not in language.openings), len(said) - 1)
+    first, last, count = said[opened], said[-1], len(said) - opened
+    asks = text.rstrip("\"'”’)").endswith("?")
+    if last in language.maybe_dangling:
+        return "doubtful", f"{last!r} may lead on"
+    if first in language.halves and not asks and "," not in text:
+        return "incomplete", f"{first!r} opens half a sentence"
+    if first in language.promising and not asks and language.promising[first].isdisjoint(said):
+        return "incomplete", f"{first!r} promises more"
+    if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
+        return "open", f"more may follow {last!r}"
+    if asks and first in language.question_words:
+        return (
+            ("doubtful", "a short question") if count < WHOLE_QUESTION else ("complete", "a whole question")
+        )
+    asking = first in language.question_words and count > WHOLE_QUESTION
+    if asking and said[opened + 1] not in language.subjects:
+        return "asking", "a question without its mark"
+    if count == 1:
+        return "open", "a single word"
+    return "likely", "a sentence"
+
+
+def _read_out(said: Phrase, language: Language) -> int | None:
+    """Digits at the end of words that read out a number; None where they do not.
+
+    They do when something announces it ("my number is 5"), or when two or more digits come one by one.
+    """
+    count = groups = 0
+    for word in reversed(said):
+        if word.isdigit():
+            count += len(word)
+        elif word in language.digits:
+            count += 1
+        elif word not in language.numbers:
+            break
+        groups += 1
+    announced = not language.announcing.isdisjoint(said[: len(said) - groups])
+    return count if groups and (announced or (groups >= 2 and count >= 3)) else None
+
+
+def heard(smart: float) -> Finished:
+    """Smart Turn's probability as an opinion."""
+    if smart >= SOUNDS_COMPLETE:
+        return "complete"
+    return "unsure" if smart >= SOUNDS_INCOMPLETE else "incomplete"

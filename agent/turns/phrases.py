@@ -1,0 +1,278 @@
+"""What a few words mean for the turn: listening noises, "stop", "go on", an unfinished end. Knows no sound.
+
+The words themselves are data, one file a language in `agent/languages`. Pure, and without numpy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeAlias
+
+from pydantic import ValidationError
+
+from agent.errors import ConfigError
+from agent.settings import Section
+
+Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words"]
+Phrase: TypeAlias = tuple[str, ...]
+"""One phrase as bare words; a last element "?" says that it counts only in a question."""
+
+_ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
+"""What transcribers write for sounds: [BLANK_AUDIO], (coughing), *cough*."""
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Phrases that ask one thing of the agent, and what may stand around them."""
+
+    phrases: frozenset[Phrase]
+    around: frozenset[Phrase]
+
+
+@dataclass(frozen=True)
+class Language:
+    """The word lists of one language, as its file explains them, and what follows from them."""
+
+    code: str
+    name: str
+    sorry: str
+    only: str
+    hallucinations: frozenset[Phrase]
+    backchannels: frozenset[Phrase]
+    sounds: frozenset[str]
+    laughter: re.Pattern[str]
+    answers: frozenset[Phrase]
+    commands: dict[Literal["stop", "repeat", "go_on"], Command]
+    refusals: Command
+    declines: Command
+    softeners: frozenset[Phrase]
+    requests: frozenset[Phrase]
+    agreeable: frozenset[Phrase]
+    open_words: frozenset[str]
+    addressing: frozenset[str]
+    dangling: frozenset[str]
+    maybe_dangling: frozenset[str]
+    halves: frozenset[str]
+    promising: dict[str, frozenset[str]]
+    holding: frozenset[Phrase]
+    question_words: frozenset[str]
+    subjects: frozenset[str]
+    openings: frozenset[str]
+    closings: frozenset[Phrase]
+    digits: frozenset[str]
+    numbers: frozenset[str]
+    announcing: frozenset[str]
+
+    def kind(self, text: str, *, doubtful: bool = False) -> Kind:
+        """What a person's words are by themselves, whatever they follow.
+
+        text: as transcribed. doubtful: the sound may have been no voice, so that words count as nothing which
+        transcribers make up for noises. A command or a back-channel with anything else of content beside it
+        is "words".
+        """
+        said = words(_ASIDE.sub(" ", text))
+        if not said or (doubtful and said in self.hallucinations):
+            return "nothing"
+        asks = text.rstrip(" \"'”’").endswith("?")
+        for name, command in self.commands.items():
+            if self.orders(said, command, asks):
+                return name
+        if self._tiled(said, self.backchannels, frozenset(), asks):
+            return "backchannel"
+        return "words"
+
+    def orders(self, said: Phrase, command: Command, asks: bool = False) -> bool:
+        """Whether the words are that command and no more. asks: they end in a question mark."""
+        return self._tiled(said, command.phrases, command.around | self.backchannels, asks)
+
+    def apology(self, understood: str | None) -> str:
+        """Says that the person was not understood, and which language would be, where only one is."""
+        return (
+            self.sorry
+            if understood is None
+            else f"{self.sorry} {self.only.replace('{language}', understood)}"
+        )
+
+    def is_answer(self, text: str) -> bool:
+        """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
+        said = words(text)
+        return bool(said) and (
+            any(said[:n] in self.answers for n in range(1, 5))
+            or said[0].isdigit()
+            or said[0] in self.digits | self.numbers
+        )
+
+    def answers_within(self, said: Phrase) -> bool:
+        """Whether any part of a chain of back-channels is an answer."""
+        spans = ((i, j) for i in range(len(said)) for j in range(i + 1, min(i + 4, len(said)) + 1))
+        return any(said[i:j] in self.answers for i, j in spans)
+
+    def _tiled(self, said: Phrase, wanted: frozenset[Phrase], around: frozenset[Phrase], asks: bool) -> bool:
+        """Whether `said` is a chain of phrases, at least one wanted, the others wanted, around or sounds."""
+        # reach[i]: can the first i words be laid out, and does a layout hold a wanted phrase?
+        reach: list[set[bool]] = [{False}] + [set() for _ in said]
+        for i in range(len(said)):
+            for j in range(i + 1, min(i + 7, len(said)) + 1 if reach[i] else 0):
+                part = said[i:j]
+                sound = j == i + 1 and self._sounded(part[0])
+                # Among back-channels, which have nothing around them, a sound is as good as a phrase.
+                if part in wanted or (asks and (*part, "?") in wanted) or (sound and not around):
+                    reach[j].add(True)
+                elif part in around or sound:
+                    reach[j] |= reach[i]
+        return True in reach[-1]
+
+    def _sounded(self, word: str) -> bool:
+        """Whether it is a sound, however drawn out ("hmmmm"), or laughter; "M" alone is a letter."""
+        sound = len(word) > 1 and squeeze(word) in self.sounds
+        return sound or self.laughter.fullmatch(word) is not None
+
+
+@cache
+def language(code: str) -> Language:
+    """The language with that ISO code. Raises ConfigError, with the nearest codes, where there is none."""
+    folder = importlib.resources.files("agent.turns").joinpath("languages")
+    known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    if code not in known:
+        near = difflib.get_close_matches(code.lower(), known, 3, 0.6)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        raise ConfigError(
+            f"stt.language: no turn-taking words for the language {code!r}; {hint} "
+            '("auto" goes by the English ones, whatever is spoken)'
+        )
+    return read(code, folder.joinpath(f"{code}.toml").read_bytes())
+
+
+def heard_language(setting: str) -> Language:
+    """The words by which turns are taken where `stt.language` is `setting`. Raises as `language` does."""
+    return language("en" if setting == "auto" else setting)
+
+
+def words(text: str) -> Phrase:
+    """The bare words of `text`: lower case, without punctuation, hyphens taken for spaces."""
+    return tuple(_WORD.findall(text.lower().replace("’", "'")))
+
+
+def squeeze(word: str) -> str:
+    """The word with every run of one letter made a single one: "hmmm" and "hm" are the same sound."""
+    return re.sub(r"(.)\1+", r"\1", word)
+
+
+class _Command(Section):
+    phrases: tuple[str, ...]
+    around: tuple[str, ...]
+
+
+class _Stop(_Command):
+    ends: tuple[str, ...]
+    declines: tuple[str, ...]
+
+
+class _Asking(Section):
+    open_words: tuple[str, ...]
+    addressing: tuple[str, ...]
+    requests: tuple[str, ...]
+    agreeable: tuple[str, ...]
+
+
+class _Apology(Section):
+    sorry: str
+    only: str
+
+
+class _File(Section):
+    """What a language's file has; what each list is for is said in `languages/en.toml`."""
+
+    name: str
+    hallucinations: tuple[str, ...]
+    backchannels: tuple[str, ...]
+    sounds: tuple[str, ...]
+    laughter: tuple[str, ...]
+    answers: tuple[str, ...]
+    softeners: tuple[str, ...]
+    dangling: tuple[str, ...]
+    maybe_dangling: tuple[str, ...]
+    halves: tuple[str, ...]
+    holding: tuple[str, ...]
+    question_words: tuple[str, ...]
+    subjects: tuple[str, ...]
+    openings: tuple[str, ...]
+    closings: tuple[str, ...]
+    digits: tuple[str, ...]
+    numbers: tuple[str, ...]
+    announcing: tuple[str, ...]
+    promising: dict[str, tuple[str, ...]]
+    asking: _Asking
+    stop: _Stop
+    go_on: _Command
+    repeat: _Command
+    apology: _Apology
+
+
+def read(code: str, data: bytes) -> Language:
+    """A language from its TOML file. Raises ConfigError that names the file, the key and what is wrong."""
+    where = f"languages/{code}.toml"
+    try:
+        # In pydantic's strict mode only JSON may give a list for a tuple.
+        return _built(code, _File.model_validate_json(json.dumps(tomllib.loads(data.decode()), default=str)))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{where}: {key}: {first['msg']}; languages/en.toml explains each key") from None
+
+
+def _built(code: str, file: _File) -> Language:
+    stop, asking = file.stop, file.asking
+    softeners = _phrases(file.softeners)
+    syllables = "|".join(map(re.escape, sorted(file.laughter, key=len, reverse=True)))
+    ends, declines = _phrases(stop.ends), _phrases(stop.declines)
+    around = _phrases(stop.around) | softeners
+    return Language(
+        code=code,
+        name=file.name,
+        sorry=file.apology.sorry,
+        only=file.apology.only,
+        hallucinations=_phrases(file.hallucinations),
+        backchannels=_phrases(file.backchannels),
+        sounds=frozenset(squeeze(word) for word in file.sounds),
+        laughter=re.compile(f"(?:{syllables}){{2,}}"),
+        answers=_phrases(file.answers),
+        commands={
+            "stop": Command(_phrases(stop.phrases) | ends | declines, around),
+            "repeat": Command(_phrases(file.repeat.phrases), _phrases(file.repeat.around) | softeners),
+            "go_on": Command(_phrases(file.go_on.phrases), _phrases(file.go_on.around) | softeners),
+        },
+        refusals=Command(ends | declines, around),
+        declines=Command(declines, around),
+        softeners=softeners,
+        requests=_phrases(asking.requests),
+        agreeable=_phrases(asking.agreeable),
+        open_words=frozenset(asking.open_words),
+        addressing=frozenset(asking.addressing),
+        closings=_phrases(file.closings),
+        dangling=frozenset(file.dangling),
+        maybe_dangling=frozenset(file.maybe_dangling),
+        halves=frozenset(file.halves),
+        promising={word: frozenset(others) for word, others in file.promising.items()},
+        holding=_phrases(file.holding),
+        question_words=frozenset(file.question_words),
+        subjects=frozenset(file.subjects),
+        openings=frozenset(file.openings),
+        digits=frozenset(file.digits),
+        numbers=frozenset(file.numbers),
+        announcing=frozenset(file.announcing),
+    )
+
+
+def _phrases(texts: Iterable[str]) -> frozenset[Phrase]:
+    return frozenset((*words(text), "?") if text.endswith("?") else words(text) for text in texts)

@@ -1,0 +1,1 @@
+"""Where weights come from, how they arrive and where they lie."""

@@ -1,0 +1,1 @@
+"""Microphone and speaker: sound devices as frames and samples."""

@@ -1,0 +1,1 @@
+"""The speaker in the microphone: taken out, noticed, simulated."""

@@ -1,0 +1,1 @@
+"""What VITS voices share, in ONNX and on torch: phonemes, chunks of the decoder, conversion."""

@@ -1,0 +1,62 @@
+"""The live view: whatever ends what it shows, it shows that the agent listens again."""
+
+from __future__ import annotations
+
+import io
+
+import boundaries
+import pytest
+from boundaries import Plan
+from rich.console import Console
+
+import scripted
+from agent import events as ev
+from agent.cli.view import LEAK, Conversation, LiveView
+
+
+@pytest.mark.parametrize(
+    ("plan", "shown"),
+    [
+        (Plan(reply=2.0, words="Stop."), ["hearing you", "thinking", "listening"]),
+        (Plan(reply=2.0, words="Okay."), ["hearing you", "thinking", "speaking", "listening"]),
+        (Plan(reply=2.0, words=""), ["hearing you", "thinking", "speaking", "listening"]),
+        (Plan(second=3.0, words="Stop."), ["hearing you", "thinking", "listening"]),
+        (Plan(second=3.0, words=""), ["hearing you", "thinking", "listening"]),
+        (Plan(reply=2.0, deed="cancel", at=0.5, length=0.0), ["speaking", "listening"]),
+        (Plan(second=3.0, fails="tts"), ["hearing you", "thinking", "listening"]),
+        (Plan(second=3.0, fails="stt"), ["hearing you", "listening"]),
+    ],
+    ids=["stop", "back-channel", "noise", "stop to silence", "noise to silence", "cancel", "voice", "ears"],
+)
+def test_every_state_goes_back_to_listening(
+    plan: Plan, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+    talk, states, now = Conversation(), [""], 0.0
+    talk.hears()
+    for event in boundaries.hold(plan).events:
+        if event.time > now and talk.state != states[-1]:  # what is over in no time is not seen
+            states.append(talk.state)
+        talk.note(event)
+        now = event.time
+    assert states[-len(shown) :] == shown, states
+
+
+def test_the_warning_of_the_echo_goes_with_the_echo_and_an_error_with_the_next_answer() -> None:
+    console = Console(file=io.StringIO(), width=100, height=30)
+    view = LiveView(console)
+
+    def picture() -> str:
+        with console.capture() as captured:
+            console.print(view._draw())
+        return " ".join(captured.get().split())
+
+    view.watch(ev.EchoHeard(1.0))
+    view.watch(ev.Error(2.0, "reply", "out of paper", 1))
+    assert LEAK in picture()
+    assert "out of paper" in picture()
+    view.watch(ev.TurnEnded(3.0, 2, "finished", "Hello.", ""))
+    assert "out of paper" not in picture()
+    assert LEAK in picture()
+    view.watch(ev.EchoGone(4.0))
+    assert LEAK not in picture()

@@ -1,0 +1,401 @@
+"""The bridge: engines that raise, hang and are cancelled, on both clocks; nobody waits for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+import trio.testing
+
+from agent.errors import EngineFault, EngineStalled
+from agent.runner import Bridge, Desk, VirtualBridge, run_real
+from agent.settings import Config, Costs
+from agent.simulation.virtual import run_virtual
+
+LONG = 30.0
+"""A limit that no test reaches."""
+
+SHORT = 0.1
+"""A limit that a hanging engine exceeds."""
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Callable[..., object]:
+    """Runs an async function on each backend, on the real clock; a deadlock fails."""
+
+    def within(main: Callable[..., object], *args: object) -> object:
+        async def limited() -> object:
+            with anyio.fail_after(20):
+                return await main(*args)
+
+        return anyio.run(limited, backend=request.param)
+
+    return within
+
+
+@dataclass
+class Counter:
+    """An engine that counts; it notes how many callers were inside at once, and how it was closed."""
+
+    pause: float = 0.0
+    raises: Exception | None = None
+    hangs_at: int | None = None
+    made: int = 0
+    inside: int = 0
+    most_inside: int = 0
+    closed: int = 0
+    opened: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def work(self) -> int:
+        with self.lock:
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
+        try:
+            time.sleep(self.pause)
+            if self.hangs_at == self.made:
+                self.released.wait(LONG)
+            if self.raises is not None:
+                raise self.raises
+            self.made += 1
+            return self.made
+        finally:
+            with self.lock:
+                self.inside -= 1
+
+    def stream(self, length: int = 1000) -> Iterator[int]:
+        self.opened += 1
+        assert self.opened - self.closed == 1, "the last stream is still open"
+        try:
+            for _ in range(length):
+                yield self.work()
+        finally:
+            self.closed += 1
+
+
+def test_a_call_and_a_stream_give_what_the_engine_gives(run) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter()
+        assert await bridge.call("stt", engine.work, LONG) == 1
+        async with bridge.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
+            assert [item async for item in items] == [2, 3, 4]
+        assert engine.closed == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("out of paper\nline two"), "the llm engine failed: ValueError: out of paper"),
+        (RuntimeError(), "the llm engine failed: RuntimeError: it does not say why"),
+        (EngineFault("own words"), "own words"),
+    ],
+)
+def test_an_engine_that_raises_is_a_fault_of_one_line(run, error: Exception, text: str) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter(raises=error)
+        with pytest.raises(EngineFault) as called:
+            await bridge.call("llm", engine.work, LONG)
+        with pytest.raises(EngineFault) as streamed:
+            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+                await anext(items)
+        assert str(called.value) == str(streamed.value) == text
+        engine.raises = None
+        assert await bridge.call("llm", engine.work, LONG) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_an_engine_that_raises_before_its_first_item_is_a_fault_too(virtual: bool) -> None:
+    """Its `stream` need not be a generator function."""
+
+    def begin() -> Iterator[int]:
+        raise ValueError("no such voice")
+
+    async def main() -> None:
+        bridge = VirtualBridge(Costs(mode="declared")) if virtual else Bridge()
+        with pytest.raises(EngineFault, match="no such voice"):
+            async with bridge.stream("tts", begin, LONG, LONG) as items:
+                await anext(items)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0) if virtual else None)
+
+
+def test_nothing_is_made_before_it_is_pulled(run) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter()
+        async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+            await anyio.sleep(0.02)
+            assert (engine.opened, engine.made) == (0, 0)
+            for number in range(1, 4):
+                assert await anext(items) == number
+                await anyio.sleep(0.02)
+                assert engine.made == number
+
+    run(main)
+
+
+def test_who_is_cancelled_wastes_one_item_and_leaves_the_engine_closed(run) -> None:
+    async def main() -> None:
+        bridge, engine, taken = Bridge(), Counter(pause=0.05), 0
+
+        async def consume() -> None:
+            nonlocal taken
+            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+                async for _ in items:
+                    taken += 1
+                    arrived.set()
+
+        arrived = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(consume)
+            await arrived.wait()
+            await anyio.sleep(0.02)  # in the middle of the next item
+            tasks.cancel_scope.cancel()
+        assert engine.made <= taken + 1
+        assert (engine.opened, engine.closed, engine.inside) == (1, 1, 0)
+        assert await bridge.call("llm", engine.work, LONG) == engine.made
+
+    run(main)
+
+
+def test_who_stops_early_closes_the_engine(run) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter()
+
+        async def stumble() -> None:
+            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+                await anext(items)
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await stumble()
+        assert (engine.made, engine.closed) == (1, 1)
+
+    run(main)
+
+
+def test_one_engine_is_never_entered_twice_and_others_do_not_wait(run) -> None:
+    async def main() -> None:
+        bridge, shared, other = Bridge(), Counter(pause=0.002), Counter()
+
+        async def stream() -> None:
+            async with bridge.stream("llm", lambda: shared.stream(5), LONG, LONG) as items:
+                async for _ in items:
+                    pass
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(stream)
+                tasks.start_soon(bridge.call, "llm", shared.work, LONG)
+        assert shared.most_inside == 1
+        assert shared.made == 24
+        async with bridge.stream("llm", shared.stream, LONG, LONG) as items:
+            await anext(items)
+            assert await bridge.call("tts", other.work, LONG) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("hangs_at", [0, 2])
+def test_an_engine_that_hangs_is_given_up_and_not_entered_until_it_comes_back(run, hangs_at: int) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter(hangs_at=hangs_at)
+
+        async def exhaust() -> None:
+            async with bridge.stream("llm", engine.stream, SHORT, SHORT) as items:
+                async for _ in items:
+                    pass
+
+        try:
+            with pytest.raises(EngineStalled, match=r"the llm engine gave nothing for 0\.1 s"):
+                await exhaust()
+            for _ in range(2):
+                with pytest.raises(EngineStalled, match="still hangs"):
+                    await bridge.call("llm", engine.work, SHORT)
+            assert engine.most_inside == 1
+            engine.hangs_at = None
+        finally:
+            engine.released.set()
+        assert await bridge.call("llm", engine.work, LONG) == hangs_at + 2
+        assert (engine.opened, engine.closed, engine.most_inside) == (1, 1, 1)
+        async with bridge.stream("llm", lambda: engine.stream(1), LONG, LONG) as items:
+            assert [item async for item in items] == [hangs_at + 3]
+
+    run(main)
+
+
+def test_who_waits_for_a_hanging_engine_can_be_cancelled_at_once(run) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter(hangs_at=0)
+        try:
+            with pytest.raises(EngineStalled):
+                await bridge.call("stt", engine.work, SHORT)
+            with anyio.move_on_after(SHORT) as scope:
+                await bridge.call("stt", engine.work, LONG)
+            assert scope.cancelled_caught
+        finally:
+            engine.released.set()
+
+    run(main)
+
+
+def test_the_next_item_has_its_own_limit(run) -> None:
+    async def main() -> None:
+        bridge, engine = Bridge(), Counter(hangs_at=1)
+        try:
+            async with bridge.stream("llm", engine.stream, LONG, SHORT) as items:
+                assert await anext(items) == 1
+                with pytest.raises(EngineStalled, match=r"0\.1 s"):
+                    await anext(items)
+        finally:
+            engine.released.set()
+
+    run(main)
+
+
+def test_declared_costs_are_charged_for_each_item_and_for_nothing_else() -> None:
+    async def main() -> None:
+        costs = Costs(mode="declared", stt=1.5, first_token=2.0, token=0.25, speech=0.5)
+        bridge, engine = VirtualBridge(costs), Counter()
+        assert bridge.now() == 0.0
+        await bridge.call("stt", engine.work, LONG)
+        assert bridge.now() == 1.5
+        async with bridge.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
+            times = [bridge.now() async for _ in items]
+        assert times == [3.5, 3.75, 4.0]
+        async with bridge.stream("tts", lambda: engine.stream(2), LONG, LONG) as items:
+            times = [bridge.now() async for _ in items]
+        assert times == [4.5, 5.0]
+        assert bridge.now() == 5.0, "that a stream is over costs nothing"
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_measured_cost_is_charged() -> None:
+    async def main() -> float:
+        bridge = VirtualBridge(Costs(mode="measured"))
+        began = bridge.now()
+        await bridge.call("stt", lambda: time.sleep(0.05), LONG)
+        await bridge.sleep_until(100.0)
+        assert bridge.now() == 100.0
+        async with bridge.stream("llm", lambda: Counter(pause=0.05).stream(2), LONG, LONG) as items:
+            assert [item async for item in items] == [1, 2]
+        return bridge.now() - began
+
+    assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) >= 100.1
+
+
+def test_a_virtual_stream_is_pulled_one_by_one_and_closed() -> None:
+    async def main() -> None:
+        bridge, engine = VirtualBridge(Costs(mode="declared")), Counter()
+        with anyio.move_on_after(0.3):
+            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+                async for _ in items:
+                    assert engine.made <= 8
+        assert engine.made == 8  # 0.1 s and then 0.03 s each: seven by 0.3 s, and the one that was wasted
+        assert engine.closed == 1
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_the_real_clock_counts_from_its_beginning(run) -> None:
+    async def main() -> None:
+        bridge = Bridge()
+        began = bridge.now()
+        assert 0 <= began < 5
+        await bridge.sleep_until(began + 0.05)
+        assert bridge.now() >= began + 0.05
+        await bridge.sleep_until(0.0)
+
+    run(main)
+
+
+def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
+    """Their streams are open together; the engine is entered by one of them at a time."""
+
+    async def main() -> None:
+        desk, engine = Desk(), Counter(pause=0.002)
+        order: list[str] = []
+
+        def endless() -> Iterator[int]:
+            while True:
+                yield engine.work()
+
+        async def session(name: str) -> None:
+            async with Bridge({"tts": desk}).stream("tts", endless, LONG, LONG) as items:
+                for _ in range(5):
+                    await anext(items)
+                    order.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session, "a")
+            tasks.start_soon(session, "b")
+        assert engine.most_inside == 1
+        assert order != sorted(order), "one had to wait for the whole of the other"
+
+    run(main)
+
+
+def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(run) -> None:
+    async def main() -> None:
+        desk, engine = Desk(), Counter(hangs_at=0)
+        one, other = Bridge({"stt": desk}), Bridge({"stt": desk})
+        try:
+            with pytest.raises(EngineStalled, match="gave nothing"):
+                await one.call("stt", engine.work, SHORT)
+            assert desk.hangs
+            with pytest.raises(EngineStalled, match="still hangs in the work of another session"):
+                await other.call("stt", engine.work, SHORT)
+            engine.hangs_at = None
+        finally:
+            engine.released.set()
+        assert await other.call("stt", engine.work, LONG) == 2
+        assert engine.most_inside == 1
+        assert not desk.hangs
+
+    run(main)
+
+
+def test_who_waits_too_long_at_a_desk_is_told_and_who_is_cancelled_there_goes(run) -> None:
+    async def main() -> None:
+        desk, engine = Desk(), Counter(pause=0.5)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Bridge({"stt": desk}).call, "stt", engine.work, LONG)
+            await anyio.sleep(0.05)
+            with pytest.raises(EngineStalled, match="busy with others"):
+                await Bridge({"stt": desk}).call("stt", engine.work, SHORT)
+            with anyio.move_on_after(SHORT) as scope:
+                await Bridge({"stt": desk}).call("stt", engine.work, LONG)
+            assert scope.cancelled_caught
+        assert engine.made == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("run", [run_real, lambda main: run_virtual(Config(), main)])
+def test_ctrl_c_is_raised_where_the_main_task_waits_and_leaves_no_work_half_done(run) -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        with anyio.CancelScope():
+            signal.raise_signal(signal.SIGINT)
+            done.append("what had been begun")
+            await anyio.sleep(LONG)
+        done.append("too much")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+
+    with pytest.RaisesGroup(KeyboardInterrupt):
+        run(main)
+    assert done == ["what had been begun"]

@@ -1,0 +1,159 @@
+"""How long to wait for more: words alone, the voice alone, both together."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.turns.elicitation import NOTHING_ASKED, Elicitation
+from agent.turns.endpointing import TOGETHER, Finished, Waits, judge, verdict
+from agent.turns.phrases import language
+
+EN = language("en")
+ASKED = Elicitation("yes_no")
+WAITS = Waits(complete=0.1, likely=0.3, unsure=0.5, unlikely=1.0, incomplete=2.0)
+
+COMMANDS = ["Stop.", "Go on.", "What did you say?"]
+COMPLETE = [
+    "What is the capital of Spain?",
+    "So, how many legs does a spider have?",
+    "Uh-huh.",
+]
+COMPLETE += [
+    "Can you show it to me?",
+    "Set a timer, please.",
+    "Okay, and how old was he then, John?",
+]
+LIKELY = [
+    "My name is Daniel.",
+    "Turn off the light.",
+    "I was born in 1984.",
+    "If it rains, we stay at home.",
+]
+LIKELY += ["My number is 555 123 4567.", "What I like is tea.", "It is the same one."]
+LIKELY += ["First wash it, then peel it.", "I was there first."]
+OPEN = ["The year was 19.", "My number is 555 1234.", "Red.", "It costs twelve.", "No."]
+OPEN += ["But milk.", "Okay, red."]
+DOUBTFUL = [
+    "How many?",
+    "What is it for?",
+    "I want to.",
+    "",
+    "Could you?",
+    "I looked at.",
+    "Turn it on.",
+    "who painted the Mona Lisa",
+    "My number is 555.",
+    "It is five five five.",
+    "My code is 5.",
+    "It is five, five, five",
+]
+INCOMPLETE = [
+    "I went to the market and",
+    "I went to the market and.",
+    "Because...",
+    "Because.",
+    "I think um.",
+    "Well,",
+]
+INCOMPLETE += [
+    "What is the capital of-",
+    "What is the…",
+    "Could you tell me the?",
+    "I need milk; eggs;",
+    "If the weather is nice.",
+    "What is the difference between?",
+    "I would like to",
+    "Let me see.",
+    "First, wash the potatoes.",
+]
+
+CASES = {
+    "command": COMMANDS,
+    "complete": COMPLETE,
+    "likely": LIKELY,
+    "open": OPEN,
+    "doubtful": DOUBTFUL,
+    "incomplete": INCOMPLETE,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "wording"), [(text, kind) for kind, texts in CASES.items() for text in texts]
+)
+def test_words(text: str, wording: str):
+    assert judge(text, EN)[0] == wording
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes.", "No", "Nope.", "Twenty two.", "5", "I don't know.", "Yes, tomorrow", "Five, six."]
+)
+def test_an_answer_is_complete_when_the_agent_asked(text: str):
+    assert judge(text, EN, asked=ASKED)[0] == "complete"
+
+
+@pytest.mark.parametrize("text", ["Yes, and", "No, because...", "Yes, the"])
+def test_an_answer_that_leads_on_is_not(text: str):
+    assert judge(text, EN, asked=ASKED)[0] == "incomplete"
+
+
+def test_a_no_is_an_answer_only_to_a_question():
+    assert judge("No", EN)[0] == "doubtful"
+
+
+@pytest.mark.parametrize(
+    ("text", "smart", "wait"),
+    [
+        ("What is the capital of Spain?", None, 0.1),
+        ("My name is Daniel.", None, 0.5),
+        ("How many?", None, 1.0),
+        ("My name is", None, 2.0),
+        ("What is the capital of Spain?", 0.95, 0.1),
+        ("What is the capital of Spain?", 0.01, 0.5),
+        ("My name is Daniel.", 0.95, 0.3),
+        ("My name is Daniel.", 0.5, 0.5),
+        ("My name is Daniel.", 0.01, 1.0),
+        ("The year was 19.", 0.95, 0.5),
+        ("The year was 19.", 0.01, 1.0),
+        ("How many?", 0.95, 0.5),
+        ("How many?", 0.5, 1.0),
+        ("I like apples and", 0.95, 2.0),
+        ("I like apples and", 0.01, 2.0),
+    ],
+)
+def test_waits(text: str, smart: float | None, wait: float):
+    assert verdict(text, smart, WAITS, EN).wait == wait
+
+
+def test_the_reason_names_the_words_and_the_voice():
+    said = verdict("I like apples and", 0.12, WAITS, EN).why
+    assert said == "'and' leads on; the voice sounds unfinished (0.12)"
+    assert verdict("Stop.", None, WAITS, EN).why == "a command"
+
+
+def test_more_doubt_never_means_a_shorter_wait():
+    """Down the table (wording) and across it (voice) the wait only grows."""
+    order = ["complete", "likely", "unsure", "unlikely", "incomplete"]
+    voices: list[Finished] = ["complete", "unsure", "incomplete"]
+    rows = [[order.index(row[voice]) for voice in voices] for row in TOGETHER.values()]
+    assert list(TOGETHER) == ["command", "complete", "asking", "likely", "open", "doubtful", "incomplete"]
+    for row in rows:
+        assert row == sorted(row)
+    for above, below in itertools.pairwise(rows):
+        assert all(a <= b for a, b in zip(above, below, strict=True))
+
+
+@given(st.text(max_size=80), st.one_of(st.none(), st.floats(0, 1)), st.booleans())
+def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
+    found = verdict(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
+    assert found.wait in (0.1, 0.3, 0.5, 1.0, 2.0)
+    assert found.why
+
+
+@given(st.sampled_from([t for texts in CASES.values() for t in texts]), st.floats(0, 1), st.floats(0, 1))
+def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
+    lower, higher = sorted((one, other))
+    assert verdict(text, higher, WAITS, EN).wait <= verdict(text, lower, WAITS, EN).wait
