@@ -39,7 +39,8 @@ def _stderr_of_our_own() -> Generator[int]:
     """The number of the file that Python's standard error is within: not 2, which C libraries write to.
 
     So what they say can be kept apart, which `audio.devices.portaudio.quiet` does, and what we say is not.
-    Where standard error is closed (`2>&-`), it is nowhere; where it is not the process's, as in tests, it stays.
+    Where standard error is closed (`2>&-`), it is nowhere; where it is not the process's, as in tests, it
+    stays.
     """
     ours = sys.stderr
     if ours is not sys.__stderr__:
