@@ -16,7 +16,7 @@ import scripted
 from agent import events as ev
 from agent.config import load
 from agent.conversation.session import Session
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.runner import VirtualBridge
 from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame, Samples

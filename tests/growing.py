@@ -16,13 +16,13 @@ import numpy as np
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.conversation.context import TOO_LONG
 from agent.conversation.session import Session
-from agent.engines.registry import Engines
 from agent.errors import ContextExceeded
-from agent.llm import Message
+from agent.llm.context import TOO_LONG
 from agent.llm.kvcache import shared
 from agent.llm.llamacpp import LlamaCpp
+from agent.messages import Message
+from agent.protocols import Engines
 from agent.runner import VirtualBridge
 from agent.simulation.virtual import run_virtual
 from audio.frame import Frame

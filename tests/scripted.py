@@ -9,9 +9,9 @@ from itertools import takewhile
 
 import numpy as np
 
-from agent.engines.registry import Engines
 from agent.errors import ContextExceeded
-from agent.llm import Message
+from agent.messages import Message
+from agent.protocols import Engines
 from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcript
 from audio.tts import Speech, Word

@@ -11,7 +11,7 @@ import numpy as np
 
 import scripted
 from agent.config import load
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.server.pool import Pool
 from agent.server.run import run_server
 from agent.settings import Config

@@ -87,7 +87,7 @@ CATCHES_ALL = {
     "agent/vision/image.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/server/log.py": "the log says of every session why it ended",
-    "agent/server/unforeseen.py": "a client is told of a fault of our own; the log has its traceback",
+    "agent/transports/disclosure.py": "a client is told of a fault of our own; the log has its traceback",
     "audio/devices/live.py": "a stream that fails to start is closed; nobody sees an error of its thread",
 }
 """Files with a broad `except`, each with its reason. All of them raise again."""

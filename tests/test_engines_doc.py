@@ -16,11 +16,11 @@ import scripted
 from agent import events as ev
 from agent.cli.commands import backchat
 from agent.config import load
-from agent.conversation.context import ContextWindow
 from agent.conversation.history import History
 from agent.engines import registry as engines
 from agent.errors import ConfigError
-from agent.llm import CountsTokens
+from agent.llm.context import ContextWindow
+from agent.protocols import CountsTokens
 from agent.simulation.virtual import Line, converse
 from audio.files import read_audio
 

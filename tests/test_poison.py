@@ -12,10 +12,10 @@ import pytest
 
 from agent import events as ev
 from agent.config import load
-from agent.llm import Message
+from agent.messages import Message
+from agent.protocols import Sight
 from agent.reports.event_log import read_events, write_events
 from agent.simulation.scenario import read
-from agent.vision import Sight
 
 ROOT = Path(__file__).parents[1]
 CHAT = (

@@ -13,8 +13,8 @@ import pytest
 import scripted
 from agent.cli.outputs import write_files
 from agent.config import load
-from agent.engines.registry import Engines
 from agent.events import SpeechStarted
+from agent.protocols import Engines
 from agent.reports.event_log import Journal
 from agent.simulation.comparison import draw_all
 from agent.simulation.virtual import Line, converse

@@ -9,7 +9,7 @@ import pytest
 from agent import events
 from agent.config import load
 from agent.engines import registry as engines
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.simulation import scenario
 from agent.simulation import sound as staging
 from agent.simulation.checks import check

@@ -241,7 +241,7 @@ def _speed(chosen: Any) -> bool:
 
     from agent.engines import registry as engines
     from agent.errors import BackchatError
-    from agent.llm import Message
+    from agent.messages import Message
 
     began = time.perf_counter()
     try:

@@ -16,8 +16,8 @@ from agent.cli.commands import configured, settings
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
-    from agent.engines.registry import Engines
     from agent.events import Event, Watcher
+    from agent.protocols import Engines
     from agent.reports.event_log import Journal
     from agent.settings import Config
     from audio.echo.front_end import FrontEnd

@@ -13,8 +13,8 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
-    from agent.engines.registry import Engines
     from agent.events import Event
+    from agent.protocols import Engines
     from agent.settings import Config
     from agent.simulation.checks import Check
     from agent.simulation.scenario import Scenario

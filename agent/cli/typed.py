@@ -9,13 +9,13 @@ import click
 
 from agent import events as ev
 from agent import signals
-from agent.conversation.context import ContextWindow
 from agent.conversation.history import History
 from agent.conversation.session import Session
-from agent.engines.registry import Engines, load_eye
+from agent.engines.registry import load_eye
 from agent.errors import BackchatError
-from agent.llm import LanguageModel
+from agent.llm.context import ContextWindow
 from agent.llm.deltas import deltas
+from agent.protocols import Engines, LanguageModel
 from agent.runner import Bridge, run_real
 from agent.settings import Config
 from agent.text.cleaning import cleaned

@@ -15,7 +15,7 @@ from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Understanding
 from agent.conversation.reply import Turn
 from agent.conversation.utterances import Ears
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turns.endpointing import Verdict

@@ -12,15 +12,15 @@ from typing import TypeAlias
 import anyio
 
 from agent import events as ev
-from agent.conversation.context import ContextWindow, Prompt
 from agent.conversation.history import History
 from agent.conversation.pending_image import Look, View
 from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Understanding
 from agent.conversation.reply import Turn
-from agent.engines.registry import Engines
 from agent.errors import BackchatError, leaves
-from agent.llm import Message
+from agent.llm.context import ContextWindow, Prompt
+from agent.messages import Message
+from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.turns.comprehension import Comprehension, misheard, understood

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from agent.llm import Message
+from agent.messages import Message, joined
 from agent.text.sentences import sentences
 
 
@@ -126,18 +126,3 @@ def _worded(said: str | Sequence[Message]) -> list[Message]:
     """What was said, without what is empty."""
     messages = [Message("user", said)] if isinstance(said, str) else said
     return [message for message in messages if message.content or message.images]
-
-
-def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
-    """All of them; empty ones are left out, and neighbours of one role become one."""
-    whole = list(messages)
-    for message in more:
-        if not message.content and not message.images:
-            continue
-        if whole and whole[-1].role == message.role:
-            last = whole.pop()
-            message = Message(
-                last.role, f"{last.content} {message.content}".strip(), last.images + message.images
-            )
-        whole.append(message)
-    return whole

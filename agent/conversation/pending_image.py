@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from agent import events as ev
 from agent.errors import BackchatError
-from agent.llm import Message
+from agent.messages import Message
+from agent.protocols import Eye, Sight
 from agent.runner import Bridge
 from agent.settings import Config
-from agent.vision import Eye, Sight
 from agent.vision.image import Picture, Pixels, Source, open_image
 
 SPEAKING, QUIET = 1.0, 3.0

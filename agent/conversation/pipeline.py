@@ -16,8 +16,8 @@ from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.conversation.reply import Turn
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
-from agent.llm import Delta
 from agent.llm.deltas import deltas, unspeakable
+from agent.protocols import Delta
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.text.chunker import Chunker, TextPiece

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from agent.engines.registry import Engines
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
+from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.text.cleaning import cleaned

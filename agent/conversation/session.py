@@ -10,7 +10,7 @@ from agent import events as ev
 from agent.conversation.controller import Floor
 from agent.conversation.history import History
 from agent.conversation.pending_image import Camera
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned

@@ -13,21 +13,17 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from agent.conversation.context import ContextWindow
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
-from agent.llm import LanguageModel
+from agent.llm.context import ContextWindow
+from agent.protocols import Engines, Eye, LanguageModel
 from agent.settings import Config, Section
 from agent.text.normalization import language
 from agent.turns.phrases import heard_language
-from agent.vision import Eye
 from agent.weights.catalogue import Progress, resolve
-from audio.stt import EndOfTurn, Transcriber
-from audio.tts import Synthesizer
 
 T = TypeVar("T")
 Kind = Literal["stt", "llm", "tts", "turns", "vision"]
@@ -65,21 +61,6 @@ OFFERED: dict[Kind, tuple[str, ...]] = {
     "vision": ("look",),
 }
 """What an engine of each kind must have. Those of other packages may be older than the protocol."""
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
-
-    eye: looks at pictures. names: what to call them in a report, by kind.
-    """
-
-    stt: Transcriber
-    llm: LanguageModel
-    tts: Synthesizer
-    turn: EndOfTurn | None = None
-    eye: Eye | None = None
-    names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
 
 
 Tell = Callable[[str], None]

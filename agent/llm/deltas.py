@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from agent.errors import NoAnswer
-from agent.llm import Delta
+from agent.protocols import Delta
 from agent.text.cleaning import Cleaner
 from agent.text.machine_text import MachineText, Part
 

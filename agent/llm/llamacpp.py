@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, End, Last, Message
 from agent.llm.textstream import StopStrings
+from agent.messages import Message
+from agent.protocols import Delta, End, Last
 from agent.text import marks
 
 _HALF = "\ufffd"

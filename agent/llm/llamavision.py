@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.llm import Delta, Last, Message
 from agent.llm.llamacpp import as_error, check_file, gone, load_server
 from agent.llm.openai_answer import TEMPLATE, USAGE, content, delta
 from agent.llm.sse import Events
+from agent.messages import Message
+from agent.protocols import Delta, Last
 from agent.text.marks import template
 
 BLOCK = 4096

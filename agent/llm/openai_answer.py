@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, Last, Message
+from agent.messages import Message
+from agent.protocols import Delta, Last
 from agent.text import marks
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.errors import ConfigError, ContextExceeded, EngineFault, EngineStalled
-from agent.llm import Delta, Last, Message
 from agent.llm.openai_answer import (
     TEMPLATE,
     USAGE,
@@ -30,6 +29,8 @@ from agent.llm.openai_answer import (
 )
 from agent.llm.sse import Events
 from agent.llm.wire import Wire, WireError
+from agent.messages import Message
+from agent.protocols import Delta, Last
 from agent.text.marks import template
 
 TICK = 0.1

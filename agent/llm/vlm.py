@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm import Delta, End, Last, Message
 from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
+from agent.messages import Message
+from agent.protocols import Delta, End, Last
 from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 

@@ -19,7 +19,7 @@ from agent.server.metrics import Metrics
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
 from agent.server.realtime.connection import Realtime
-from agent.server.unforeseen import told
+from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.errors import ContextExceeded, RequestError
-from agent.llm import Delta, End, LanguageModel, Last, Message
 from agent.llm.deltas import closed, deltas
-from agent.server.pool import Seat
+from agent.messages import Message
+from agent.protocols import Delta, End, LanguageModel, Last
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
+from agent.transports.slot import Seat
 
 Grain = Literal["token", "chunk", "sentence"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol, cast
 
 import anyio
 
-from agent.conversation.context import ContextWindow
-from agent.engines.registry import Engines, Tell, load, load_one
-from agent.errors import Busy, ContextExceeded, RequestError
-from agent.llm import LanguageModel
-from agent.runner import Bridge, Desk, Engine
+from agent.engines.registry import Tell, load, load_one
+from agent.errors import Busy, RequestError
+from agent.protocols import Engines, LanguageModel
+from agent.runner import Desk, Engine
 from agent.settings import Config
+from agent.transports.slot import Seat
 from agent.weights.catalogue import Progress
 
 CORES_A_COPY = 2
@@ -40,31 +40,6 @@ class Shareable(Protocol):
     def views(self) -> Sequence[LanguageModel]:
         """The model as often as it can stream at the same time, each with a prefix cache of its own."""
         ...
-
-
-@dataclass(eq=False)
-class Seat:
-    """What one session or request uses: its own view of the language model, and shared other engines."""
-
-    engines: Engines
-    desks: dict[Engine, Desk] = field(default_factory=dict[Engine, Desk])
-
-    def bridge(self) -> Bridge:
-        """The engines on a clock that begins now."""
-        return Bridge(self.desks)
-
-    async def check(self, config: Config, system: str) -> None:
-        """Raise RequestError where instructions leave no room for a conversation in the model's context."""
-        window = ContextWindow(self.engines.llm, config.llm.context, config.llm.max_tokens)
-        try:
-            await self.bridge().call("llm", lambda: window.check(system), config.limits.first_token)
-        except ContextExceeded as error:
-            raise RequestError(error.public, code=error.code) from error
-
-    @property
-    def hangs(self) -> bool:
-        """Whether its language model has not come back from work that was given up."""
-        return self.desks["llm"].hangs
 
 
 class Pool:

@@ -25,9 +25,9 @@ from agent.server.guard import check_exposure
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces
-from agent.server.unforeseen import trace
 from agent.settings import Config
 from agent.text.cleaning import json_text
+from agent.transports.disclosure import trace
 
 LOOK = 0.1
 """Seconds between two looks at whether the last reply has ended."""

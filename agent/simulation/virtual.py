@@ -16,8 +16,8 @@ import anyio
 
 from agent import events as ev
 from agent.conversation.session import Session
-from agent.engines.registry import Engines
 from agent.errors import ScriptError
+from agent.protocols import Engines
 from agent.runner import Bridge, VirtualBridge, run_real, until_told
 from agent.settings import Config
 from agent.vision.image import Source

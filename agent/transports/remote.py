@@ -15,15 +15,15 @@ import anyio
 from agent import events as ev
 from agent.conversation.history import History, Part
 from agent.conversation.session import Session
-from agent.engines.registry import Engines
 from agent.errors import RequestError
+from agent.protocols import Engines
 from agent.runner import Bridge
-from agent.server.pool import Seat
-from agent.server.unforeseen import failure, said
 from agent.settings import Config
 from agent.text.cleaning import cleaned
+from agent.transports.disclosure import failure, said
 from agent.transports.jitter_buffer import Intake
 from agent.transports.playout import BLOCK, RATE, Outlet, Reply, Voice
+from agent.transports.slot import Seat
 from audio.frame import Frame, Samples
 
 STEP = BLOCK / RATE

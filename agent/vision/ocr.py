@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import MissingExtra
-from agent.vision import Sight
+from agent.protocols import Sight
 from agent.vision.image import Picture, Pixels
 
 SIDE = 960

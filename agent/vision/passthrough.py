@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.vision import Sight
+from agent.protocols import Sight
 from agent.vision.image import Picture
 
 

@@ -18,7 +18,7 @@ import psutil
 from agent.config import load
 from agent.engines import registry as engines
 from agent.engines.status import KNOWN, listing
-from agent.llm import Message
+from agent.messages import Message
 from agent.settings import Config
 from agent.weights import catalogue as models
 from audio.files import read_audio

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from threading import Thread
 from typing import Any
 
-from agent.llm import Message
 from agent.llm.checkpoint import load
 from agent.llm.transformers import Transformers
+from agent.messages import Message
 from agent.settings import SYSTEM_PROMPT
 from agent.weights import catalogue as models
 from benchmarks.results import Results

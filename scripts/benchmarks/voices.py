@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.llm import Message
+from agent.messages import Message
 from audio.files import read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, resample, silence
 from audio.tts.hibari import Hibari

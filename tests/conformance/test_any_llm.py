@@ -8,10 +8,11 @@ import time
 import anyio
 import pytest
 
-from agent.conversation.context import TOO_LONG, ContextWindow
 from agent.conversation.history import History
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.llm import CountsTokens, LanguageModel, Last, Message
+from agent.llm.context import TOO_LONG, ContextWindow
+from agent.messages import Message
+from agent.protocols import CountsTokens, LanguageModel, Last
 from agent.runner import Bridge
 
 pytestmark = [pytest.mark.model, pytest.mark.net]

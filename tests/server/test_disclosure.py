@@ -21,13 +21,13 @@ import agent.errors
 import scripted
 from agent import events as ev
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
-from agent.llm import Message
+from agent.messages import Message
 from agent.runner import Bridge, Engine
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.run import _Json
-from agent.server.unforeseen import said, told, wordless
+from agent.transports.disclosure import said, told, wordless
 
 SECRET = (
     "http://10.0.0.7:9999/v1 refuses the key sk-abc; set the environment variable LLM_KEY, /srv/private/x"

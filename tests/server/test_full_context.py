@@ -12,7 +12,7 @@ import serving
 from websockets.asyncio.client import ClientConnection, connect
 
 import scripted
-from agent.conversation.context import TOO_LONG
+from agent.llm.context import TOO_LONG
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics

@@ -17,10 +17,9 @@ import pictures
 import scripted
 from agent.config import load
 from agent.conversation.speak import render
-from agent.engines.registry import Engines
 from agent.engines.registry import load as load_engines
+from agent.protocols import Engines, Sight
 from agent.server.pool import Pool
-from agent.vision import Sight
 from agent.vision.image import Picture
 from audio.frame import Frame, silence
 

@@ -31,9 +31,9 @@ from pydantic import ValidationError
 
 import scripted
 from agent.config import load
-from agent.engines.registry import Engines
 from agent.errors import ContextExceeded, RequestError
-from agent.llm import Delta, Last, Message
+from agent.messages import Message
+from agent.protocols import Delta, Engines, Last
 from agent.server.fields import Fields, refusal
 from agent.server.http.speech import Speak, Transcribe
 from agent.server.http.text import Chat, _StreamOptions

@@ -15,7 +15,7 @@ import pictures
 from agent.config import load
 from agent.conversation.speak import render
 from agent.engines import registry as engines
-from agent.engines.registry import Engines
+from agent.protocols import Engines
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics

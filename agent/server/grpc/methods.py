@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from agent import events as ev
 from agent.errors import RequestError
-from agent.llm import Message
+from agent.messages import Message
 from agent.server import log as journal
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.grpc import backchat_pb2 as pb

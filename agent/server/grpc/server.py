@@ -17,8 +17,8 @@ from agent.server.forwarded import Client, joined
 from agent.server.log import Refusals
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
-from agent.server.unforeseen import told
 from agent.settings import ServerConfig
+from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
     from agent.server.grpc.methods import Method

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.conversation.history import joined
 from agent.errors import ImageError, RequestError
-from agent.llm import Message
+from agent.messages import Message, joined
 from agent.runner import Bridge
-from agent.server.pool import Seat
 from agent.settings import Config
+from agent.transports.slot import Seat
 from agent.vision.image import Picture, open_image
 
 MOST = 8

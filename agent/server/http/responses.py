@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent.errors import RequestError
-from agent.server.unforeseen import told
 from agent.text.cleaning import json_text
+from agent.transports.disclosure import told
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -14,9 +14,10 @@ from agent.server.fields import Fields
 from agent.server.forms import form_of
 from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
 from agent.server.http.text import checked, read_body
-from agent.server.pool import Pool, Seat
+from agent.server.pool import Pool
 from agent.settings import Config
 from agent.text.cleaning import cleaned
+from agent.transports.slot import Seat
 from audio.encode import MEDIA, Encoder, Format
 from audio.files import read_bytes
 from audio.frame import HEARING_RATE, Frame

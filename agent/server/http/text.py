@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.errors import RequestError
-from agent.llm import Delta, Message
+from agent.messages import Message
+from agent.protocols import Delta
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.http.pictures import looked, opened

@@ -16,13 +16,14 @@ from pydantic import Field
 from agent import events as ev
 from agent.conversation.history import Part
 from agent.errors import RequestError
-from agent.llm import Message
+from agent.messages import Message
 from agent.server.fields import Fields
-from agent.server.pool import Pool, Seat
+from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
 from agent.server.realtime.session_config import TOOLS, Choices, Modality, Output, Update
 from agent.transports.playout import RATE
 from agent.transports.remote import Line
+from agent.transports.slot import Seat
 from audio.encode import from_pcm16
 from audio.frame import Frame
 

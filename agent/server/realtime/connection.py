@@ -17,12 +17,13 @@ from agent.errors import RequestError
 from agent.server.fields import refusal
 from agent.server.log import Entry
 from agent.server.metrics import Metrics
-from agent.server.pool import Pool, Seat
+from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
 from agent.server.realtime.client_events import Wishes
-from agent.server.unforeseen import told
 from agent.text.cleaning import cleaned_data, json_text
+from agent.transports.disclosure import told
 from agent.transports.remote import Line
+from agent.transports.slot import Seat
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket

@@ -7,8 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.conversation.history import History, joined
-from agent.llm import Message
+from agent.conversation.history import History
+from agent.messages import Message, joined
 
 WORDS = st.text("abcdef ", min_size=1, max_size=40).filter(str.strip)
 

@@ -11,8 +11,8 @@ import scripted
 from agent import events as ev
 from agent.config import load
 from agent.errors import NoAnswer
-from agent.llm import Delta
 from agent.llm.deltas import deltas
+from agent.protocols import Delta
 from agent.simulation.virtual import Line, converse
 
 THOUGHT = "<think>They greet me.</think>"

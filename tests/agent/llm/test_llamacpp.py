@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 
 from agent.errors import EngineFault, ModelError
-from agent.llm import End, Last, Message
 from agent.llm.llamacpp import LlamaCpp, _Text
+from agent.messages import Message
+from agent.protocols import End, Last
 from agent.weights import catalogue as models
 
 SYSTEM = Message(
@@ -306,7 +307,7 @@ def test_the_loopback_port_is_closed_to_others(small: LlamaCpp, path: str) -> No
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from agent.llm import Message
+from agent.messages import Message
 from agent.llm.llamacpp import LlamaCpp
 model = LlamaCpp(Path(sys.argv[1]), context=512, max_tokens=int(sys.argv[2]))
 for token in model.stream([Message("user", "Tell me a story.")]):

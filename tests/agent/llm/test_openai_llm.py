@@ -14,14 +14,15 @@ from hypothesis import given
 import scripted as actors
 from agent import events as ev
 from agent.config import load
-from agent.conversation.context import ContextWindow
-from agent.engines.registry import Engines, load_one
+from agent.engines.registry import load_one
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, EngineStalled, ModelError
-from agent.llm import Last, Message
+from agent.llm.context import ContextWindow
 from agent.llm.deltas import deltas
 from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.sse import LONGEST, Events
+from agent.messages import Message
+from agent.protocols import Engines, Last
 from agent.simulation.virtual import Line, converse
 from agent.weights import catalogue as models
 from helpers_server import (

@@ -6,8 +6,8 @@ import pytest
 
 import pictures
 from agent.errors import EngineFault
-from agent.llm import Message
 from agent.llm.openai_api import OpenAI
+from agent.messages import Message
 from agent.vision.image import open_image
 from helpers_server import answer, error, scripted
 

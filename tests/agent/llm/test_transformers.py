@@ -15,9 +15,10 @@ from tiny_chat_model import ALTERNATING, CHATML, save_model
 from agent.config import load
 from agent.engines import registry as engines
 from agent.errors import EngineFault, ModelError
-from agent.llm import End, Last, Message
 from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers, alternating
+from agent.messages import Message
+from agent.protocols import End, Last
 from agent.weights import catalogue as models
 
 torch = pytest.importorskip("torch")

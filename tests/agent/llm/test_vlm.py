@@ -12,8 +12,8 @@ import pictures
 import tiny_vision_model
 from agent.engines.registry import load_one
 from agent.errors import ConfigError, ModelError
-from agent.llm import Message
 from agent.llm.vlm import VisionLanguage
+from agent.messages import Message
 from agent.vision.image import open_image, picture_of
 
 SIGN = open_image(pictures.encoded(pictures.sign("STOP")))

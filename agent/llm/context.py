@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-from agent.conversation.history import joined
 from agent.errors import ContextExceeded
-from agent.llm import CountsTokens, Delta, LanguageModel, Message
+from agent.messages import Message, joined
+from agent.protocols import CountsTokens, Delta, LanguageModel
 
 TOO_LONG = "That is more than I can take in at once. Please say it in fewer words."
 """What the agent says to a message that alone is too long for its model."""

@@ -20,7 +20,7 @@ from agent.server.grpc import methods as calls
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.realtime.client_events import Wishes
-from agent.server.unforeseen import told
+from agent.transports.disclosure import told
 
 FAULTS = [
     IndexError("list index out of range"),

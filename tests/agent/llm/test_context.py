@@ -13,10 +13,11 @@ import scripted
 from agent import events as ev
 from agent.cli.typed import chat_in_print
 from agent.config import load
-from agent.conversation.context import TOO_LONG, ContextWindow, beginning, estimate, newest
 from agent.conversation.history import History
 from agent.errors import ContextExceeded
-from agent.llm import CountsTokens, Message
+from agent.llm.context import TOO_LONG, ContextWindow, beginning, estimate, newest
+from agent.messages import Message
+from agent.protocols import CountsTokens
 from agent.simulation.virtual import Line, converse
 from scripted import CountingLLM, LimitedLLM, ScriptedLLM
 

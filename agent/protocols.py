@@ -1,0 +1,153 @@
+"""What an engine of each kind must offer, and what it gives: all that the product asks of one. Knows none.
+
+A transcriber and a voice deal with samples: their protocols are in `audio.stt` and `audio.tts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self, runtime_checkable
+
+from agent.messages import Message
+from agent.text.cleaning import cleaned
+from agent.vision.image import Picture
+from audio.stt import EndOfTurn, Transcriber
+from audio.tts import Synthesizer
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one step of a model adds to its answer.
+
+    text: for the person. thought: what the model says to itself. tokens: how many this step took, as far as
+    its engine tells them apart; 0 for a step of waiting.
+    """
+
+    text: str = ""
+    thought: str = ""
+    tokens: int = 1
+
+
+End = Literal["stop", "length"]
+"""How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
+
+
+class Last(str):
+    """The last item of an answer: text that was held back, most often none, and how the answer ended.
+
+    prompt_tokens, tokens: of the prompt and of the whole answer, as the engine counts; 0 without a count.
+    """
+
+    end: End
+    prompt_tokens: int
+    tokens: int
+
+    def __new__(cls, text: str, end: End, prompt_tokens: int = 0, tokens: int = 0) -> Self:
+        """The text, with what else there is to say."""
+        made = super().__new__(cls, text)
+        made.end, made.prompt_tokens, made.tokens = end, prompt_tokens, tokens
+        return made
+
+    def after(self, before: Last) -> Last:
+        """What both say of the same end: servers tell the reason first, and count the tokens after it."""
+        end: End = "length" if "length" in (self.end, before.end) else "stop"
+        return Last("", end, self.prompt_tokens or before.prompt_tokens, self.tokens or before.tokens)
+
+
+class LanguageModel(Protocol):
+    """Continues a conversation. A plain blocking object; one stream at a time."""
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
+        """Yield the assistant's answer to `messages`, one token's text at a time, as it is decoded.
+
+        As the model writes it: what is not for the person `agent.llm.deltas` takes apart, by the marks around
+        it. What the prompt has opened, such as a thought, comes first. A thought that the engine knows to be
+        one comes as a `Delta`. The last item is a `Last`, which says how the answer ended; of an engine that
+        gives none that is guessed.
+
+        Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
+        No item holds half a character; a token that ends inside one yields "" or is joined to the
+        next. Closing the iterator stops the work within one token. Raises `EngineFault` when the
+        model fails, and before the first item that has any text `ContextExceeded` when the conversation
+        does not fit its context.
+        """
+        ...
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Read `messages` into the prefix cache, so that a later `stream` starts sooner."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """What a `LanguageModel` with a tokenizer also offers, so that a conversation is cut to fit before it is
+    asked with. Of one that does not, tokens are guessed, and its refusals are waited for.
+    """
+
+    @property
+    def context(self) -> int:
+        """Tokens that prompt and answer may fill together."""
+        ...
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt that `messages` make, pictures included. Asks the tokenizer, not the model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a picture becomes for the language model: for the turn that it belongs to, and for later ones.
+
+    note: what the person has shown, in their words. says: what is seen, as if the model had just said so; ""
+    for nothing. A model of half a billion weights answers about what it said itself, and hardly about a note
+    in the person's words. short: what the history keeps. picture: the pixels, for a model that sees.
+    """
+
+    note: str
+    says: str
+    short: str
+    picture: Picture | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("note", "says", "short"):  # what stands in a picture is anybody's text
+            object.__setattr__(self, name, cleaned(getattr(self, name)))
+
+    def asked(self, question: str) -> list[Message]:
+        """The person's words as the language model gets them in this turn."""
+        if self.picture is not None:
+            return [Message("user", f"{self.note}\n{question}".strip(), (self.picture,))]
+        return [Message("user", self.note), Message("assistant", self.says), Message("user", question)]
+
+    def kept(self, question: str, keep: str) -> list[Message]:
+        """The same as the history keeps it, all in the person's words: of the agent's it has what was heard.
+
+        keep: as the setting `vision.keep`.
+        """
+        whole = "\n".join(filter(None, (self.note, self.says)))
+        told = {"short": self.short, "whole": whole}.get(keep, "")
+        shown = (self.picture,) if keep == "whole" and self.picture is not None else ()
+        return [Message("user", f"{told}\n{question}".strip(), shown)]
+
+
+class Eye(Protocol):
+    """Says in words what is in a picture. A plain blocking object; one picture at a time."""
+
+    def look(self, picture: Picture) -> Sight:
+        """What is seen in `picture`. Raises MissingExtra without its library, EngineFault when it fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
+
+    eye: looks at pictures. names: what to call them in a report, by kind.
+    """
+
+    stt: Transcriber
+    llm: LanguageModel
+    tts: Synthesizer
+    turn: EndOfTurn | None = None
+    eye: Eye | None = None
+    names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
