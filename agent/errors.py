@@ -17,6 +17,7 @@ from audio.errors import (
     NoAnswer,
     RequestError,
     ScriptError,
+    SessionError,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "NoAnswer",
     "RequestError",
     "ScriptError",
+    "SessionError",
     "in_one_line",
     "leaves",
 ]

@@ -15,6 +15,7 @@ BackchatError            every error that a user is meant to read; its text says
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
 │   ├── EngineStalled    an engine gave nothing for longer than its time limit
 │   └── NoAnswer         a language model wrote no words for the person
+├── SessionError         a session is used before it listens, after it has ended, or twice
 ├── ScriptError          a conversation script (file, time, trigger) that makes no sense
 └── RequestError         what a client of the server asked for is wrong, or not to be had
     └── Busy             not now: every place is taken
@@ -178,6 +179,10 @@ class NoAnswer(EngineFault):
     """A language model wrote no words for the person: only thoughts, calls of tools, or nothing."""
 
     happened = "wrote no words that can be said"
+
+
+class SessionError(BackchatError):
+    """A session is used before it listens, after it has ended, or twice."""
 
 
 class ScriptError(BackchatError):

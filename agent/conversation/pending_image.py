@@ -70,7 +70,7 @@ class View:
         self._seen: tuple[Picture, Sight] | None = None
         self._told: Sight | None = None
         self._camera: Camera | None = None
-        self._scope = anyio.CancelScope()
+        self._following: anyio.CancelScope | None = None
         self._speaking = False
         self._woken = anyio.Event()
         self._tasks: TaskGroup | None = None
@@ -81,11 +81,12 @@ class View:
         if self._look is not None and not self._look.live:
             self._begin(self._look)
         if self._camera is not None:
-            tasks.start_soon(self._follow, self._camera)
+            self.follow(self._camera)
 
     def leave(self) -> None:
         """Take no more frames."""
-        self._scope.cancel()
+        if self._following is not None:
+            self._following.cancel()
 
     def show(self, source: Source | None, *, once: bool = False, live: bool = False) -> None:
         """This is what the person shows from now on; nothing with None. See `Session.show`."""
@@ -94,8 +95,12 @@ class View:
             self._begin(self._look)
 
     def follow(self, camera: Camera) -> None:
-        """Show what this camera gives, from `enter` on."""
+        """Show what this camera gives, and no other one any more, from `enter` on."""
+        self.leave()
         self._camera = camera
+        if self._tasks is not None:
+            self._following = anyio.CancelScope()
+            self._tasks.start_soon(self._follow, camera, self._following)
 
     def watch(self, event: ev.Event) -> None:
         """Note whether the person speaks."""
@@ -166,8 +171,8 @@ class View:
         self._seen = (picture, sight)
         return sight
 
-    async def _follow(self, camera: Camera) -> None:
-        with self._scope:
+    async def _follow(self, camera: Camera, following: anyio.CancelScope) -> None:
+        with following:
             while True:
                 try:
                     picture = await self._bridge.call("camera", camera.grab, self._limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Sequence
+from typing import Literal
 
 import anyio
 
@@ -10,6 +11,7 @@ from agent import events as ev
 from agent.conversation.controller import Floor
 from agent.conversation.history import History
 from agent.conversation.pending_image import Camera
+from agent.errors import SessionError
 from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
@@ -39,23 +41,43 @@ class Session:
         self._bridge = bridge
         self._watchers = watchers
         self._floor = Floor(engines, config, bridge, playback, self.history, self._emit)
+        self._state: Literal["new", "listening", "ended"] = "new"
 
     async def run(self, microphone: AsyncIterable[Frame]) -> None:
-        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then."""
+        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then.
+
+        Raises SessionError where it has run before.
+        """
+        if self._state != "new":
+            raise SessionError("a session runs once; make another one")
         names = self._names
-        self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
-        async with anyio.create_task_group() as tasks:
-            self._floor.enter(tasks)
-            ended = self._bridge.now()
-            async for frame in microphone:
-                self._hear(frame)
-                ended = frame.end
-            self._floor.view.leave()
-            while self._floor.busy:  # where no microphone is, there is silence
-                await anyio.sleep(BLOCK)
-                self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
-                ended += BLOCK
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._floor.enter(tasks)
+                self._state = "listening"
+                self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
+                await self._listen(microphone)
+        finally:
+            self._state = "ended"
         self._emit(ev.SessionEnded(self._bridge.now()))
+
+    async def _listen(self, microphone: AsyncIterable[Frame]) -> None:
+        ended = self._bridge.now()
+        async for frame in microphone:
+            self._hear(frame)
+            ended = frame.end
+        self._floor.view.leave()
+        while self._floor.busy:  # where no microphone is, there is silence
+            await anyio.sleep(BLOCK)
+            self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
+            ended += BLOCK
+
+    def _check(self, what: str, *, early: bool = False) -> None:
+        """Raise SessionError where the session has ended or, unless `early` is allowed, listens not yet."""
+        if self._state == "ended":
+            raise SessionError(f"{what}: this session has ended; make another one")
+        if self._state == "new" and not early:
+            raise SessionError(f"{what}: this session does not listen yet; wait for its event SessionStarted")
 
     def _hear(self, frame: Frame) -> None:
         if self._interrupt or not self._floor.sounding:
@@ -64,8 +86,10 @@ class Session:
     def typed(self, text: str) -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.
 
-        Without words, speak unasked: on what the history holds.
+        Without words, speak unasked: on what the history holds. Raises SessionError before `run` has begun
+        and after its end.
         """
+        self._check("typed()")
         self._floor.typed(cleaned(text))
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
@@ -73,12 +97,15 @@ class Session:
 
         image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
         worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
-        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
+        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest. May be
+        called before `run`; raises SessionError after its end.
         """
+        self._check("show()", early=True)
         self._floor.view.show(image, once=once, live=live)
 
     def follow(self, camera: Camera) -> None:
-        """Show what this camera gives; call it before `run`."""
+        """Show what this camera gives from now on. `run` may come later; raises SessionError after it."""
+        self._check("follow()", early=True)
         self._floor.view.follow(camera)
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:

@@ -268,6 +268,19 @@ def test_a_camera_gives_a_frame_a_second_while_the_person_speaks_and_one_in_thre
     assert (last == 0).sum() == 8 * (camera.grabs.index(newest) + 1), "the frame at the end of the turn"
 
 
+def test_the_last_camera_that_is_followed_is_the_one_and_may_come_while_the_talk_goes_on():
+    first, second = FakeCamera(lambda: 0.0), FakeCamera(lambda: 0.0)
+
+    def change(session: Session) -> None:
+        second.clock = lambda: 0.0
+        session.follow(second)
+        session.follow(second)
+
+    play(20.0, [], {10.0: change}, camera=first)
+    assert 3 <= len(first.grabs) <= 5
+    assert 3 <= len(second.grabs) <= 5
+
+
 def test_a_camera_that_sees_nothing_new_is_looked_at_once():
     _, done = filmed([(4.0, 6.0), (9.0, 11.0)], 15.0, moving=False)
     assert len(done.of(ev.Seen)) == 2
