@@ -23,9 +23,16 @@ from audio.playback import Playback
 BLOCK = 0.02
 """Seconds of one frame of the silence after the microphone's end."""
 
+State = Literal["new", "listening", "ended"]
+WRONG: dict[State, str] = {
+    "new": "does not listen yet; wait for its event SessionStarted",
+    "listening": "listens already, and runs once; make another one",
+    "ended": "has ended; make another one",
+}
+
 
 class Session:
-    """Frames in, replies to `playback`, events to `watchers`; keeps the history."""
+    """Frames in, replies to `playback`, events to `watchers`; keeps the history. Runs once."""
 
     def __init__(
         self,
@@ -36,48 +43,37 @@ class Session:
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
         self.history = History(config.session.system)
-        self._names = engines.names
+        self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
         self._bridge = bridge
         self._watchers = watchers
         self._floor = Floor(engines, config, bridge, playback, self.history, self._emit)
-        self._state: Literal["new", "listening", "ended"] = "new"
+        self._state: State = "new"
 
     async def run(self, microphone: AsyncIterable[Frame]) -> None:
-        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then.
-
-        Raises SessionError where it has run before.
-        """
-        if self._state != "new":
-            raise SessionError("a session runs once; make another one")
-        names = self._names
+        """Listen and answer until the microphone (16 kHz mono frames) ends, and all that was said by then."""
+        self._check("run", "new")
         try:
             async with anyio.create_task_group() as tasks:
                 self._floor.enter(tasks)
                 self._state = "listening"
-                self._emit(ev.SessionStarted(self._bridge.now(), names["llm"], names["stt"], names["tts"]))
-                await self._listen(microphone)
+                self._emit(ev.SessionStarted(self._bridge.now(), *self._names))
+                ended = self._bridge.now()
+                async for frame in microphone:
+                    self._hear(frame)
+                    ended = frame.end
+                self._floor.view.leave()
+                while self._floor.busy:  # where no microphone is, there is silence
+                    await anyio.sleep(BLOCK)
+                    self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
+                    ended += BLOCK
         finally:
             self._state = "ended"
         self._emit(ev.SessionEnded(self._bridge.now()))
 
-    async def _listen(self, microphone: AsyncIterable[Frame]) -> None:
-        ended = self._bridge.now()
-        async for frame in microphone:
-            self._hear(frame)
-            ended = frame.end
-        self._floor.view.leave()
-        while self._floor.busy:  # where no microphone is, there is silence
-            await anyio.sleep(BLOCK)
-            self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
-            ended += BLOCK
-
-    def _check(self, what: str, *, early: bool = False) -> None:
-        """Raise SessionError where the session has ended or, unless `early` is allowed, listens not yet."""
-        if self._state == "ended":
-            raise SessionError(f"{what}: this session has ended; make another one")
-        if self._state == "new" and not early:
-            raise SessionError(f"{what}: this session does not listen yet; wait for its event SessionStarted")
+    def _check(self, what: str, *states: State) -> None:
+        if self._state not in states:
+            raise SessionError(f"{what}: this session {WRONG[self._state]}")
 
     def _hear(self, frame: Frame) -> None:
         if self._interrupt or not self._floor.sounding:
@@ -86,10 +82,9 @@ class Session:
     def typed(self, text: str) -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.
 
-        Without words, speak unasked: on what the history holds. Raises SessionError before `run` has begun
-        and after its end.
+        Without words, speak unasked: on what the history holds.
         """
-        self._check("typed()")
+        self._check("typed", "listening")
         self._floor.typed(cleaned(text))
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
@@ -97,15 +92,14 @@ class Session:
 
         image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
         worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
-        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest. May be
-        called before `run`; raises SessionError after its end.
+        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
         """
-        self._check("show()", early=True)
+        self._check("show", "new", "listening")
         self._floor.view.show(image, once=once, live=live)
 
     def follow(self, camera: Camera) -> None:
-        """Show what this camera gives from now on. `run` may come later; raises SessionError after it."""
-        self._check("follow()", early=True)
+        """Show what this camera gives from now on, or from when `run` begins."""
+        self._check("follow", "new", "listening")
         self._floor.view.follow(camera)
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:

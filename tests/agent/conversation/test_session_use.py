@@ -97,9 +97,9 @@ def test_twice() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run, session.microphone())
             await anyio.sleep(0.5)
-            with pytest.raises(SessionError, match="a session runs once"):
+            with pytest.raises(SessionError, match="listens already"):
                 await session.run(session.microphone())
-        with pytest.raises(SessionError, match="a session runs once"):
+        with pytest.raises(SessionError, match="has ended"):
             await session.run(session.microphone())
 
     held(main)
