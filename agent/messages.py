@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from agent.text.cleaning import cleaned
 
 if TYPE_CHECKING:
-    from agent.vision.image import Picture
+    from agent.images import Picture
 
 Role = Literal["system", "user", "assistant"]
 

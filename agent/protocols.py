@@ -5,15 +5,18 @@ A transcriber and a voice deal with samples: their protocols are in `audio.stt` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self, runtime_checkable
 
+from agent.images import Picture
 from agent.messages import Message
+from agent.settings import TurnsConfig
 from agent.text.cleaning import cleaned
-from agent.vision.image import Picture
+from agent.turns.policy import Policy, built_in
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
+from audio.vad import VAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,9 @@ class Eye(Protocol):
 class Engines:
     """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
 
-    eye: looks at pictures. names: what to call them in a report, by kind.
+    eye: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
+    turn-taking policy from its settings. vad: makes its voice detector from `vad.aggressiveness`; None:
+    webrtcvad and Silero, one after the other.
     """
 
     stt: Transcriber
@@ -151,3 +156,5 @@ class Engines:
     turn: EndOfTurn | None = None
     eye: Eye | None = None
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
+    policy: Callable[[TurnsConfig], Policy] = built_in
+    vad: Callable[[int], VAD] | None = None

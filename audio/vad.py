@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -35,6 +36,14 @@ class Evidence:
     sure: bool
     probability: float
     level: float = 0.0
+
+
+class VAD(Protocol):
+    """Hears speech in frames. An object for each stream."""
+
+    def feed(self, frame: Frame) -> list[Evidence]:
+        """What is heard in the next frame (16 kHz mono, contiguous with the last), in order of time."""
+        ...
 
 
 class VoiceDetector:

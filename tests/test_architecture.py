@@ -19,8 +19,41 @@ FILES = sorted(
     for path in (ROOT / package).rglob("*.py")
 )
 
+BASE = {"errors", "settings", "text", "signals"}
+DATA = BASE | {"events", "images", "messages", "protocols", "turns", "runner"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "agent": set(),
+    "errors": set(),
+    "signals": set(),
+    "text": {"errors"},
+    "settings": {"text"},
+    "config": BASE,
+    "events": BASE,
+    "weights": BASE,
+    "runner": BASE,
+    "images": BASE,
+    "turns": BASE | {"events"},
+    "messages": {"text", "images"},
+    "protocols": BASE | {"images", "messages", "turns"},
+    "vision": BASE | {"images", "messages", "protocols"},
+    "llm": BASE | {"images", "messages", "protocols", "weights"},
+    "engines": BASE | {"weights", "protocols", "llm", "turns"},
+    "conversation": DATA | {"llm"},
+    "reports": BASE | {"events"},
+    "transports": DATA | {"llm", "conversation"},
+    "simulation": DATA | {"config", "engines", "conversation", "reports"},
+    "server": DATA | {"agent", "llm", "weights", "engines", "conversation", "reports", "transports"},
+    "cli": DATA
+    | {"agent", "config", "vision", "llm", "weights", "engines", "conversation", "reports", "transports"}
+    | {"simulation", "server"},
+}
+"""The rooms of `agent/`, from the lowest to the highest, and whose names each may know."""
+
+MOST_ENTRIES = 15
+"""Files and folders of a room, beside its `__init__.py`."""
+
 HEAVY: dict[str, set[str]] = {
-    "PIL": {"agent/vision/image.py", "agent/vision/sources.py"},
+    "PIL": {"agent/images.py", "agent/vision/sources.py"},
     "TTS": {
         "audio/tts/coqui.py",
         "audio/tts/coqui_files.py",
@@ -50,7 +83,7 @@ HEAVY: dict[str, set[str]] = {
     "sounddevice": {"audio/devices/portaudio.py"},
     "soundfile": {"audio/decode.py", "audio/encode.py"},
     "soxr": {"audio/frame.py", "audio/resampler.py"},
-    "starlette": {"agent/server/app.py", "agent/server/forms.py"},
+    "starlette": {"agent/server/app.py", "agent/server/http/forms.py"},
     "tokenizers": set(),
     "torch": {
         "agent/llm/checkpoint.py",
@@ -84,7 +117,7 @@ LOCK_FILES = {"audio/playback.py"}
 CATCHES_ALL = {
     "agent/runner.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
     "agent/engines/registry.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
-    "agent/vision/image.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
+    "agent/images.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/server/log.py": "the log says of every session why it ended",
     "agent/transports/disclosure.py": "a client is told of a fault of our own; the log has its traceback",
@@ -177,6 +210,42 @@ def test_first_line_says_what_the_file_knows(file: str):
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("audio/")])
 def test_audio_never_imports_agent(file: str):
     assert not [i for i in imports(tree(file)) if i.module.split(".")[0] == "agent"]
+
+
+def room(module: str) -> str:
+    """The folder of `agent/` that a module lies in, or the module's own name."""
+    return module.split(".")[1] if module.count(".") else module
+
+
+def imported(file: str) -> Iterator[tuple[str, int]]:
+    """Every module of `agent` that a file names in an import, with its line; for types only, too."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ImportFrom) and node.module == "agent":
+            yield from ((f"agent.{a.name}" if a.name[0] != "_" else "agent", node.lineno) for a in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("agent."):
+            yield node.module or "", node.lineno
+        elif isinstance(node, ast.Import):
+            yield from ((a.name, node.lineno) for a in node.names if a.name.startswith("agent."))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("agent/")])
+def test_imports_go_down_the_house(file: str):
+    own = room(file.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+    for module, line in imported(file):
+        there = room(module)
+        assert there == own or there in MAY_IMPORT[own], f"{file}:{line}: {own} may not import {there}"
+
+
+def test_rooms_are_in_order_and_none_is_crowded():
+    for number, (name, below) in enumerate(MAY_IMPORT.items()):
+        lower = set(list(MAY_IMPORT)[:number])
+        assert below <= lower, f"{name} imports what stands above it: {below - lower}"
+    for folder in (ROOT / "agent").iterdir():
+        if folder.is_dir() and folder.name != "__pycache__":
+            entries = [
+                entry for entry in folder.iterdir() if entry.name not in ("__pycache__", "__init__.py")
+            ]
+            assert len(entries) <= MOST_ENTRIES, f"{folder}: {len(entries)} entries"
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -168,7 +168,7 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     from agent.cli.loading import loading
     from agent.cli.typed import chat_aloud, chat_in_print
     from agent.engines import registry as engines
-    from agent.vision.image import open_image
+    from agent.images import open_image
     from audio.devices.portaudio import check_devices, quiet
 
     config = configured(**options)

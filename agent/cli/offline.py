@@ -40,8 +40,8 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
     from agent.cli.outputs import Afterwards, check_folder, write_all
     from agent.cli.view import print_line
     from agent.engines import registry as engines
+    from agent.images import open_image
     from agent.simulation.virtual import converse, read_line
-    from agent.vision.image import open_image
 
     config = configured(**options)
     check_folder("--out", out)

@@ -8,7 +8,7 @@ from typing import Self
 import click
 
 from agent.conversation.session import Session
-from agent.vision.image import open_image
+from agent.images import open_image
 from agent.vision.sources import Screen, Webcam
 
 

@@ -13,13 +13,13 @@ from agent.conversation.history import History
 from agent.conversation.session import Session
 from agent.engines.registry import load_eye
 from agent.errors import BackchatError
+from agent.images import Picture
 from agent.llm.context import ContextWindow
 from agent.llm.deltas import deltas
 from agent.protocols import Engines, LanguageModel
 from agent.runner import Bridge, run_real
 from agent.settings import Config
 from agent.text.cleaning import cleaned
-from agent.vision.image import Picture
 from audio.frame import Frame
 from audio.playback import Playback
 

@@ -42,7 +42,7 @@ class Floor:
         self._watch = emit
         self.view = View(engines.eye, config, bridge, emit)
         """What the person shows."""
-        self._ears = Ears(config, bridge, self._heard)
+        self._ears = Ears(engines, config, bridge, self._heard)
         self._understanding = Understanding(engines, config, bridge, emit)
         pipeline = Pipeline(engines.tts, bridge, playback, config, self._emit)
         self._answerer = Answerer(

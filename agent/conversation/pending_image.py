@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from agent import events as ev
 from agent.errors import BackchatError
+from agent.images import Picture, Pixels, Source, open_image
 from agent.messages import Message
 from agent.protocols import Eye, Sight
 from agent.runner import Bridge
 from agent.settings import Config
-from agent.vision.image import Picture, Pixels, Source, open_image
 
 SPEAKING, QUIET = 1.0, 3.0
 """Least seconds between two frames of a camera, while the person speaks and otherwise."""

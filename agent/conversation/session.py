@@ -12,11 +12,11 @@ from agent.conversation.controller import Floor
 from agent.conversation.history import History
 from agent.conversation.pending_image import Camera
 from agent.errors import SessionError
+from agent.images import Source
 from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
-from agent.vision.image import Source
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.playback import Playback
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import events as ev
-from agent.engines.registry import find
+from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turns.policy import Action, Policy
@@ -18,20 +18,20 @@ HUSH = 0.05
 class Ears:
     """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
 
-    def __init__(self, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
-        self._bridge = bridge
+    def __init__(self, engines: Engines, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
+        self._engines, self._bridge = engines, bridge
         self._emit = emit
         self._partials = config.stt.partials
         self._last_partial = 0.0
         self._hushed = 0.0
-        self._detector = VoiceDetector(config.vad.aggressiveness)
+        self._detector = (engines.vad or VoiceDetector)(config.vad.aggressiveness)
         self._turns, self._vad = config.turns, config.vad
         self.reset()
 
     def reset(self) -> None:
         """Forget all that was heard; turn-taking begins anew."""
         self._segmenter = seg.Segmenter()
-        self.policy: Policy = find("turns", self._turns.policy)(self._turns)
+        self.policy: Policy = self._engines.policy(self._turns)
         self._utterance: list[Frame] = []
         self._unread: list[Frame] = []
         self.tune(self._turns, self._vad)

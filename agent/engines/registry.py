@@ -20,9 +20,11 @@ from typing import Any, Literal, TypeVar
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.llm.context import ContextWindow
 from agent.protocols import Engines, Eye, LanguageModel
-from agent.settings import Config, Section
+from agent.settings import Config, Section, TurnsConfig
 from agent.text.normalization import language
 from agent.turns.phrases import heard_language
+from agent.turns.policy import BUILT_IN as POLICIES
+from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, resolve
 
 T = TypeVar("T")
@@ -48,7 +50,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "mms": "audio.tts.mms:MMS",
         "kokoro": "audio.tts.kokoro:Kokoro",
     },
-    "turns": {"ladder": "agent.turns.policy:Ladder", "switch": "agent.turns.policy:Switch"},
+    "turns": {name: f"{made.__module__}:{made.__name__}" for name, made in POLICIES.items()},
     "vision": {"reading": "agent.vision.ocr:Reading", "model": "agent.vision.passthrough:Through"},
 }
 
@@ -98,7 +100,12 @@ def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody)
         tell(f"the end-of-turn model {name}")
         turn = SmartTurn(resolve(name, progress))
         turn.warm()
-    return Engines(stt, llm, tts, turn, load_eye(config, llm), names)
+    return Engines(stt, llm, tts, turn, load_eye(config, llm), names, policy)
+
+
+def policy(turns: TurnsConfig) -> Policy:
+    """The turn-taking policy that these settings name. Raises ConfigError for one that nobody offers."""
+    return find("turns", turns.policy)(turns)
 
 
 def check(config: Config) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import MissingExtra, RequestError
 from agent.server import log as journal
-from agent.server.auth import Admission
-from agent.server.guard import Guard, address, refuse
+from agent.server.admission.auth import Admission
+from agent.server.admission.guard import Guard, address, refuse
 from agent.server.http.converse import converse
 from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer

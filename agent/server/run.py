@@ -18,10 +18,10 @@ from typing import Any
 import anyio
 
 from agent.errors import ConfigError, MissingExtra
+from agent.server.admission.auth import Admission
+from agent.server.admission.guard import check_exposure
 from agent.server.app import application
-from agent.server.auth import Admission
 from agent.server.grpc.server import Answering, answering
-from agent.server.guard import check_exposure
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces

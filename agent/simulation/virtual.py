@@ -17,10 +17,10 @@ import anyio
 from agent import events as ev
 from agent.conversation.session import Session
 from agent.errors import ScriptError
+from agent.images import Source
 from agent.protocols import Engines
 from agent.runner import Bridge, VirtualBridge, run_real, until_told
 from agent.settings import Config
-from agent.vision.image import Source
 from audio.echo.front_end import FrontEnd
 from audio.files import Recorder, read_audio
 from audio.frame import HEARING_RATE, Frame, Samples, silence

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from agent.errors import ConfigError
 from agent.settings import TurnsConfig
 
 Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
@@ -314,3 +315,15 @@ class Switch(Ladder):
         self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"
         self._ready = True
         return [Prepare(self._speech_end, why, text)]
+
+
+BUILT_IN: dict[str, type[Ladder]] = {"ladder": Ladder, "switch": Switch}
+"""The policies that the setting `turns.policy` names; other packages add theirs by entry points."""
+
+
+def built_in(config: TurnsConfig) -> Policy:
+    """The policy that `turns.policy` names. Raises ConfigError for one that is not built in."""
+    if config.policy not in BUILT_IN:
+        known = ", ".join(BUILT_IN)
+        raise ConfigError(f"turns.policy: no policy is called {config.policy!r}; known: {known}")
+    return BUILT_IN[config.policy](config)

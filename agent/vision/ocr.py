@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from agent.errors import MissingExtra
+from agent.images import Picture, Pixels
 from agent.protocols import Sight
-from agent.vision.image import Picture, Pixels
 
 SIDE = 960
 """Pixels of the longer side in which text is looked for."""

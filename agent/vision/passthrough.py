@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agent.images import Picture
 from agent.protocols import Sight
-from agent.vision.image import Picture
 
 
 class Through:

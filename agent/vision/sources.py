@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import DeviceError, MissingExtra
-from agent.vision.image import Picture, picture_of
+from agent.images import Picture, picture_of
 
 STALE = 4
 """Frames that a camera's driver may have kept from before: they are thrown away, so that it is now."""

@@ -20,9 +20,9 @@ from agent import events as ev
 from agent.config import load
 from agent.conversation.speak import render
 from agent.engines import registry as engines
+from agent.images import open_image
 from agent.reports import waits as report
 from agent.simulation.virtual import Line, converse
-from agent.vision.image import open_image
 from agent.weights import catalogue as models
 from audio.files import read_channels
 from audio.frame import HEARING_RATE, Frame

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from agent.errors import RequestError
+from agent.server.admission.ratelimit import RateLimit
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.ratelimit import RateLimit
 from agent.settings import ServerConfig
 
 pytestmark = pytest.mark.net
@@ -211,7 +211,7 @@ def test_a_stranger_cannot_hold_a_call_that_is_for_whoever_asks() -> None:
 
 def test_a_limit_is_of_a_minute_and_refusals_do_not_lengthen_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("agent.server.ratelimit.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("agent.server.admission.ratelimit.time.monotonic", lambda: now[0])
     limit = RateLimit(2, "requests", "server.rate")
     limit.count("10.0.0.1")
     now[0] = 30.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.config import load
 from agent.errors import ConfigError
-from agent.server.forwarded import Client, client, joined, parsed, subscriber
+from agent.server.admission.forwarded import Client, client, joined, parsed, subscriber
 
 PROXIES = [ipaddress.ip_network(each) for each in ("10.0.0.0/8", "::1", "fd00::/8")]
 V4, V6 = st.ip_addresses(v=4), st.ip_addresses(v=6)

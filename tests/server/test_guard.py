@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 import scripted
 from agent.config import load
 from agent.errors import ConfigError
-from agent.server.guard import OPEN, check_exposure
+from agent.server.admission.guard import OPEN, check_exposure
 from agent.server.log import Refusals
 from agent.server.run import checked_token
 from agent.settings import Config, ServerConfig

@@ -18,9 +18,9 @@ import scripted
 from agent.config import load
 from agent.conversation.speak import render
 from agent.engines.registry import load as load_engines
+from agent.images import Picture
 from agent.protocols import Engines, Sight
 from agent.server.pool import Pool
-from agent.vision.image import Picture
 from audio.frame import Frame, silence
 
 pytestmark = pytest.mark.browser

@@ -15,11 +15,11 @@ from openai import AsyncOpenAI, BadRequestError
 import pictures
 import scripted
 from agent.config import load
+from agent.images import Picture
 from agent.protocols import Engines, Sight
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.vision.image import Picture
 
 pytestmark = pytest.mark.net
 

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import anyio
 
 from agent.errors import ConfigError, MissingExtra, RequestError
-from agent.server.auth import Admission
-from agent.server.forwarded import Client, joined
+from agent.server.admission.auth import Admission
+from agent.server.admission.forwarded import Client, joined
 from agent.server.log import Refusals
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool

@@ -10,7 +10,7 @@ import anyio
 from agent import events as ev
 from agent.errors import RequestError
 from agent.server import log as journal
-from agent.server.guard import address
+from agent.server.admission.guard import address
 from agent.server.http.responses import Streamed, Write
 from agent.server.http.speech import words
 from agent.server.metrics import Metrics

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.errors import ImageError, RequestError
+from agent.images import Picture, open_image
 from agent.messages import Message, joined
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.transports.slot import Seat
-from agent.vision.image import Picture, open_image
 
 MOST = 8
 """Pictures that one request may hold."""

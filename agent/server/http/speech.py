@@ -11,7 +11,7 @@ from pydantic import Field
 from agent.conversation.speak import speak
 from agent.errors import AudioFileError, MissingExtra, RequestError
 from agent.server.fields import Fields
-from agent.server.forms import form_of
+from agent.server.http.forms import form_of
 from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
 from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool

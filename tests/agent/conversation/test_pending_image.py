@@ -18,12 +18,12 @@ from agent.config import load
 from agent.conversation.pending_image import differs
 from agent.conversation.session import Session
 from agent.errors import DeviceError
+from agent.images import Picture, open_image, picture_of
 from agent.messages import Message
 from agent.protocols import Sight
 from agent.reports import waits as report
 from agent.runner import VirtualBridge
 from agent.simulation.virtual import run_virtual
-from agent.vision.image import Picture, open_image, picture_of
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 

@@ -11,10 +11,10 @@ import pictures
 from agent.config import load
 from agent.engines.registry import load_eye, load_one
 from agent.errors import ConfigError, ModelError
+from agent.images import open_image
 from agent.llm.llamavision import LlamaVision
 from agent.llm.openai_api import OpenAI
 from agent.messages import Message
-from agent.vision.image import open_image
 from agent.weights import catalogue as models
 from tiny_projector import save_projector
 

@@ -6,9 +6,9 @@ import pytest
 
 import pictures
 from agent.errors import EngineFault
+from agent.images import open_image
 from agent.llm.openai_api import OpenAI
 from agent.messages import Message
-from agent.vision.image import open_image
 from helpers_server import answer, error, scripted
 
 pytestmark = pytest.mark.net

@@ -12,9 +12,9 @@ import pictures
 import tiny_vision_model
 from agent.engines.registry import load_one
 from agent.errors import ConfigError, ModelError
+from agent.images import open_image, picture_of
 from agent.llm.vlm import VisionLanguage
 from agent.messages import Message
-from agent.vision.image import open_image, picture_of
 
 SIGN = open_image(pictures.encoded(pictures.sign("STOP")))
 DARK = picture_of(np.zeros((40, 60, 3), np.uint8), "camera")

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import pictures
 from agent.errors import MissingExtra
-from agent.vision.image import open_image, picture_of
+from agent.images import open_image, picture_of
 from agent.vision.ocr import MOST, SHORT, Reading, Text, colour, in_order, readable, told
 
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import anyio
 
 from agent.errors import ConfigError, RequestError
-from agent.server.auth import Admission
-from agent.server.forwarded import Client, joined
+from agent.server.admission.auth import Admission
+from agent.server.admission.forwarded import Client, joined
 from agent.server.http import cors
 from agent.server.http.responses import Receive, Scope, Send, error_answer
 from agent.server.log import Refusals

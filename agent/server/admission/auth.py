@@ -7,9 +7,9 @@ import ipaddress
 from collections.abc import Mapping
 
 from agent.errors import RequestError
-from agent.server import forwarded
-from agent.server.forwarded import Client
-from agent.server.ratelimit import RateLimit
+from agent.server.admission import forwarded
+from agent.server.admission.forwarded import Client
+from agent.server.admission.ratelimit import RateLimit
 from agent.settings import ServerConfig
 
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import pictures
+from agent import images as image
 from agent.errors import ImageError
-from agent.vision import image
-from agent.vision.image import open_image, picture_of
+from agent.images import open_image, picture_of
 
 
 @pytest.mark.parametrize("kind", pictures.BAD)

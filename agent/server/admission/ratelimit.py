@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from agent.errors import RequestError
-from agent.server.forwarded import subscriber
+from agent.server.admission.forwarded import subscriber
 
 MINUTE = 60.0
 ADDRESSES = 10_000
