@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from agent import events as ev
 from agent.errors import RequestError, leaves
@@ -19,13 +20,20 @@ ADDRESSES = 10_000
 """Addresses of which it is known when they were last told; beyond that the oldest is forgotten."""
 
 
+Ending: TypeAlias = Literal["client_left", "answered", "server_stops", "timeout", "failed"]
+"""How a session ended that was not refused."""
+
+
 @dataclass
 class Entry:
-    """One session: its `name`, which a client may know, `turns` that ended, `why` it ended in a few words."""
+    """One session: its `name`, which a client may know, `turns` that ended, `why` it ended.
+
+    why: an `Ending`, or the code of the error with which it was refused.
+    """
 
     name: str
     turns: int = 0
-    why: str = "the client left"
+    why: Ending | str = "client_left"
 
     def watch(self, event: ev.Event) -> None:
         """Count the replies."""
@@ -42,7 +50,7 @@ def session(wire: str, address: str) -> Generator[Entry]:
         yield entry
     except Exception as error:
         refused = [leaf.code for leaf in leaves(error) if isinstance(leaf, RequestError)]
-        entry.why = refused[0] if refused else "it failed"
+        entry.why = refused[0] if refused else "failed"
         raise
     finally:
         figures = {"seconds": round(time.monotonic() - began, 1), "turns": entry.turns, "why": entry.why}

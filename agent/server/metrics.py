@@ -98,7 +98,7 @@ class TurnTimes:
             case ev.Synthesized() if event.seconds > 0:
                 to.tts.observe(event.took / event.seconds)
             case ev.TurnDropped(turn=turn):
-                to.cancelled.labels(event.why).inc()
+                to.cancelled.labels(event.reason).inc()
                 self._forget(turn)
             case ev.TurnEnded(turn=turn):
                 to.ended.labels(event.reason).inc()

@@ -331,8 +331,8 @@ def test_sessions_are_in_the_log_without_a_word_of_them(
     assert [line["session"] for line in begun] == [line["session"] for line in ended]
     assert begun[0]["session"] == names[0]
     assert [(line["turns"], line["why"]) for line in ended] == [
-        (1, "the client left"),
-        (1, "it was answered"),
+        (1, "client_left"),
+        (1, "answered"),
         (0, "invalid_request_error"),
     ]
     assert all(0.0 <= line["seconds"] < 20 for line in ended)

@@ -68,7 +68,7 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
                 async for item in line.items():
                     await caller.write(_told(item))
                 tasks.cancel_scope.cancel()
-            entry.why = "the server stops" if pool.closing else entry.why
+            entry.why = "server_stops" if pool.closing else entry.why
 
 
 async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:

@@ -45,7 +45,7 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
     async def produce(send: Write) -> None:
         with journal.session("http", address(request.scope)) as entry:
             await talk(send, entry)
-            entry.why = "it was answered"
+            entry.why = "answered"
 
     async def talk(send: Write, entry: journal.Entry) -> None:
         async with pool.seat() as seat:

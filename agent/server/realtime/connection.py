@@ -77,7 +77,7 @@ class Realtime:
             self._gone = True
         if self._pool.closing:
             code, reason = 1001, "the server stops"
-            self._entry.why = "the server stops"
+            self._entry.why = "server_stops"
         if not self._gone:
             with anyio.move_on_after(self._pool.config.server.patience), suppress(self._vanished):
                 if reason:
