@@ -134,7 +134,7 @@ def _asks(sentence: str, language: Language, *, loosely: bool) -> tuple[Asking, 
     """
     marked = sentence.rstrip(" \n\"'”’)").endswith("?")
     found: Asking = "yes_no" if marked else "nothing"
-    addressed = loosely and marked and len(words(sentence)) <= BRIEF
+    addressed = marked and _put(words(sentence), language, loosely=loosely)
     for clause in _CLAUSE.split(sentence):
         said = words(clause)
         addressed = addressed or not language.addressing.isdisjoint(said)
@@ -144,6 +144,25 @@ def _asks(sentence: str, language: Language, *, loosely: bool) -> tuple[Asking, 
             asking, addressed = request, True
         found = asking if asking != "nothing" else found
     return found, addressed
+
+
+def _put(said: Phrase, language: Language, *, loosely: bool) -> bool:
+    """Whether a question that names nobody is put to the user: of opinion, permission or choice.
+
+    A story asks questions as well, and answers them: of what was, of him or her, of what, why and how. One
+    that points at what was just said ("How does that sound?") is put to the user while the agent goes on.
+    """
+    opened = next((i for i, word in enumerate(said) if word not in language.openings), 0)
+    said = said[opened:]
+    if not said or said[0] in language.exclaiming:
+        return loosely and len(said) <= BRIEF
+    if not language.pointing.isdisjoint(said[1:3]) or _begins(said, language.agreeable):
+        return True
+    if not loosely or len(said) <= BRIEF:
+        return loosely
+    if said[0] in language.open_words:
+        return not language.choosing.isdisjoint(said)
+    return language.telling.isdisjoint(said[:2])
 
 
 def _question(said: Phrase, marked: bool, language: Language) -> Asking:

@@ -58,6 +58,10 @@ class Language:
     agreeable: frozenset[Phrase]
     open_words: frozenset[str]
     addressing: frozenset[str]
+    pointing: frozenset[str]
+    exclaiming: frozenset[str]
+    telling: frozenset[str]
+    choosing: frozenset[str]
     dangling: frozenset[str]
     maybe_dangling: frozenset[str]
     halves: frozenset[str]
@@ -179,6 +183,10 @@ class _Stop(_Command):
 class _Asking(Section):
     open_words: tuple[str, ...]
     addressing: tuple[str, ...]
+    pointing: tuple[str, ...]
+    exclaiming: tuple[str, ...]
+    telling: tuple[str, ...]
+    choosing: tuple[str, ...]
     requests: tuple[str, ...]
     agreeable: tuple[str, ...]
 
@@ -259,6 +267,10 @@ def _built(code: str, file: _File) -> Language:
         agreeable=_phrases(asking.agreeable),
         open_words=frozenset(asking.open_words),
         addressing=frozenset(asking.addressing),
+        pointing=frozenset(asking.pointing),
+        exclaiming=frozenset(asking.exclaiming),
+        telling=frozenset(asking.telling),
+        choosing=frozenset(asking.choosing),
         closings=_phrases(file.closings),
         dangling=frozenset(file.dangling),
         maybe_dangling=frozenset(file.maybe_dangling),
