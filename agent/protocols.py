@@ -24,12 +24,14 @@ class Delta:
     """What one step of a model adds to its answer.
 
     text: for the person. thought: what the model says to itself. tokens: how many this step took, as far as
-    its engine tells them apart; 0 for a step of waiting.
+    its engine tells them apart; 0 for a step of waiting. anew: what was given as text until here was a
+    thought as well, as only its end has shown; the answer begins after this.
     """
 
     text: str = ""
     thought: str = ""
     tokens: int = 1
+    anew: bool = False
 
 
 End = Literal["stop", "length"]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import anyio
 import numpy as np
@@ -22,7 +23,7 @@ from agent.llm.context import TOO_LONG
 from agent.llm.kvcache import shared
 from agent.llm.llamacpp import LlamaCpp
 from agent.messages import Message
-from agent.protocols import Engines
+from agent.protocols import Delta, Engines
 from agent.runner import VirtualBridge
 from agent.simulation.virtual import run_virtual
 from audio.frame import Frame
@@ -85,6 +86,31 @@ class Scripted(LlamaCpp):
         return self._tokens(f"<|im_start|>{role}\n{content}<|im_end|>\n", special=True)
 
 
+class Real(LlamaCpp):
+    """A real model that writes its own answers, and what llama.cpp says that it read for each.
+
+    read: tokens that were read for each answer while the user waited; ahead: those before the question came.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self.read, self.ahead = list[int](), list[int]()
+        self._first = False
+        super().__init__(weights, context=CONTEXT, max_tokens=REPLY)
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
+        self._first = True
+        return super().stream(messages)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = super()._post(path, body)
+        if path == "/completion" and body["n_predict"] == 0:
+            self.ahead.append(answer["timings"]["prompt_n"])
+        elif path == "/completion" and self._first:
+            self._first = False
+            self.read.append(answer["timings"]["prompt_n"])
+        return answer
+
+
 class Quick(scripted.ScriptedTTS):
     """Says anything in a tenth of a second."""
 
@@ -99,7 +125,7 @@ class Quick(scripted.ScriptedTTS):
 class Grown:
     """What came of it. wrong: turns that were not answered as they should; kept: bytes at moments of it."""
 
-    model: Scripted
+    model: Scripted | Real
     wrong: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     refused: int = 0
     kept: list[int] = field(default_factory=list[int])
@@ -107,7 +133,15 @@ class Grown:
 
 def grow(weights: Path, turns: int, pasted: int) -> Grown:
     """A typed session of so many turns, in all three kinds; each `pasted`th is too long for any context."""
-    grown = Grown(Scripted(weights))
+    return _grown(Grown(Scripted(weights)), turns, pasted)
+
+
+def answers(weights: Path, turns: int) -> Grown:
+    """The same with a real model's own answers, each of which must have words."""
+    return _grown(Grown(Real(weights)), turns, turns + 1)
+
+
+def _grown(grown: Grown, turns: int, pasted: int) -> Grown:
     config = load(None, ["costs.mode=declared", "turns.meaning=off", f"session.system={SYSTEM}"])
     config = config.model_copy(
         update={"llm": config.llm.model_copy(update={"context": CONTEXT, "max_tokens": REPLY})}
@@ -118,6 +152,7 @@ def grow(weights: Path, turns: int, pasted: int) -> Grown:
 
 async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
     bridge, playback, ended = VirtualBridge(config.costs), Playback(), list[ev.TurnEnded]()
+    scripted_too = isinstance(grown.model, Scripted)
 
     def watch(event: ev.Event) -> None:
         if isinstance(event, ev.TurnEnded):
@@ -140,7 +175,7 @@ async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
                 while not ended:
                     await anyio.sleep(0.02)
             heard = ended.pop().heard if ended else ""
-            if heard != answer:
+            if heard != answer if scripted_too else not heard.strip():
                 grown.wrong.append((turn, heard))
             await anyio.sleep(0.2)
         for frame in tuple[Frame, ...]():

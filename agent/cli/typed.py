@@ -38,12 +38,15 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
         asked = history.said(line if sight is None else sight.asked(line))
         prompt = window.prompt(history.system, asked)
         history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
-        said, told = "", True
+        said, told, thoughts = "", True, _Thoughts()
         try:
             with signals.orderly(ends=False):
                 for delta in deltas(prompt.stream()):
-                    said += delta.text
-                    click.echo(delta.text, nl=False)
+                    said = "" if delta.anew else said + delta.text
+                    thoughts.show(delta.thought)
+                    if delta.text:
+                        thoughts.end()
+                        click.echo(delta.text, nl=False)
         except KeyboardInterrupt:  # stops the answer, as talking over it does
             click.echo(" [stopped]", nl=False)
         except BackchatError as error:
@@ -90,6 +93,7 @@ class _Screen:
     def __init__(self, mark: str) -> None:
         self.mark = mark
         self._open: set[int] = set()
+        self._thoughts = _Thoughts()
 
     def ask(self) -> None:
         """Ask for a line."""
@@ -100,7 +104,12 @@ class _Screen:
         match event:
             case ev.TurnOpened(turn=turn):
                 self._open.add(turn)
+            case ev.Thought(text=text):
+                self._thoughts.show(text)
+            case ev.Token() | ev.TurnDropped():
+                self._thoughts.end()
             case ev.TurnEnded(turn=turn):
+                self._thoughts.end()
                 self._open.discard(turn)
                 cut = " [cut]" if event.reason == "interrupted" else ""
                 click.echo(f"{event.heard.strip()}{cut}")
@@ -110,6 +119,26 @@ class _Screen:
                 click.echo(f"backchat: {event.message}", err=True)
             case _:
                 pass
+
+
+class _Thoughts:
+    """What the model thinks before it answers, dimmed, on lines of its own; at a terminal only."""
+
+    def __init__(self) -> None:
+        self._at_terminal = sys.stdout.isatty()
+        self._open = False
+
+    def show(self, thought: str) -> None:
+        """Show a bit of it."""
+        if thought and self._at_terminal:
+            self._open = True
+            click.secho(thought, dim=True, nl=False)
+
+    def end(self) -> None:
+        """What comes next is no thought."""
+        if self._open:
+            click.echo()
+        self._open = False
 
 
 def _greet() -> str:

@@ -25,6 +25,8 @@ STATES = {
 }
 
 
+THOUGHT_LINES = 4
+"""Lines of a thought that are shown while it goes on: its end."""
 LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
 GONE = "the microphone does not hear the speaker any more"
 
@@ -41,7 +43,7 @@ class Conversation:
         """Who, what was heard, what was not."""
         self.partial, self.stable = "", 0
         self.heard_to = 0
-        self.reply = ""
+        self.reply = self.thought = ""
         self.error = ""
         self.leaks = False
 
@@ -73,7 +75,9 @@ class Conversation:
                 self.partial, self.stable = text, stable
             case ev.TurnOpened(turn=turn):
                 self._open.add(turn)
-                self.reply, self.heard_to = "", 0
+                self.reply, self.thought, self.heard_to = "", "", 0
+            case ev.Thought(text=text):
+                self.thought += text
             case ev.Token(text=text):
                 self.reply += text
             case ev.TurnReleased(text=text):
@@ -164,6 +168,8 @@ class LiveView:
         for who, heard, unheard in talk.lines[-20:]:
             style = "bold" if who == "you" else "cyan"
             rows += self._said(who, Text.assemble((heard.strip(), style), (unheard.rstrip(), "dim strike")))
+        if talk.thought and talk.state == "thinking":
+            rows += self._said("thinks", Text(talk.thought, "dim italic"))[-THOUGHT_LINES:]
         if talk.reply:
             heard, rest = talk.reply[: talk.heard_to], talk.reply[talk.heard_to :]
             rows += self._said("agent", Text.assemble((heard, "bold cyan"), (rest, "dim cyan")))

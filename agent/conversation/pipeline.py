@@ -6,7 +6,8 @@ next one, so the language model writes no further ahead of the ear than the conf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 
 import anyio
@@ -42,35 +43,50 @@ class Pipeline:
 
     async def run(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
         """Say what `write` writes, until the last sample has sounded. Raises what fails, as a group."""
+        limits = self._config.limits
+        written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+        async with AsyncExitStack() as llm:
+            stream = await llm.enter_async_context(written)
+            while await self._say(turn, stream, llm):
+                turn.anew()
+
+    async def _say(self, turn: Turn, stream: AsyncIterator[Delta], llm: AsyncExitStack) -> bool:
+        """Say the rest of `stream`, and then let go of `llm`; whether it is to be said anew from here on."""
         to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
+        anew = False
         async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._think, turn, write, to_voice)
             tasks.start_soon(self._voice, turn, pieces, to_speaker)
             tasks.start_soon(self._play, turn, speech, tasks)
+            async with to_voice:
+                anew = await self._think(turn, stream, to_voice, llm)
+            if anew:
+                tasks.cancel_scope.cancel()
+        return anew
 
     async def _think(
-        self, turn: Turn, write: Callable[[], Iterator[str | Delta]], pieces: Send[TextPiece]
-    ) -> None:
-        """Language model to chunker: each piece is sent the moment it is certain."""
-        reply, limits = self._config.reply, self._config.limits
-        chunker = Chunker(reply.first_piece, reply.longest_piece)
-        written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
-        async with pieces, written as stream:
-            async for delta in stream:
-                turn.tokens, now = turn.tokens + delta.tokens, self._bridge.now()
-                if delta.thought:
-                    self._emit(Thought(now, turn.number, delta.thought))
-                if not delta.text:  # an engine that waits, is inside a character, or thinks
-                    continue
-                turn.text += delta.text
-                self._emit(Token(now, turn.number, delta.text))
-                for piece in chunker.feed(delta.text, turn.lead(now)):
-                    turn.sent = piece.end
-                    await pieces.send(piece)
-            self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
-            for piece in chunker.flush():
+        self, turn: Turn, stream: AsyncIterator[Delta], pieces: Send[TextPiece], llm: AsyncExitStack
+    ) -> bool:
+        """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
+        chunker = Chunker(self._config.reply.first_piece, self._config.reply.longest_piece)
+        async for delta in stream:
+            turn.tokens, now = turn.tokens + delta.tokens, self._bridge.now()
+            if delta.thought:
+                self._emit(Thought(now, turn.number, delta.thought))
+            if delta.anew:
+                return True
+            if not delta.text:  # an engine that waits, is inside a character, or thinks
+                continue
+            turn.text += delta.text
+            self._emit(Token(now, turn.number, delta.text))
+            for piece in chunker.feed(delta.text, turn.lead(now)):
+                turn.sent = piece.end
                 await pieces.send(piece)
+        await llm.aclose()  # others need it while this is said
+        self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
+        for piece in chunker.flush():
+            await pieces.send(piece)
+        return False
 
     async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
         """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""

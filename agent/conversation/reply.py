@@ -116,6 +116,13 @@ class Turn:
         if self.track is not None and not self.track.over:
             self._playback.flush(self.track)
 
+    def anew(self) -> None:
+        """What was written so far was not for the person: silence it, and begin the reply once more."""
+        self._waits = self.held
+        self.silence()
+        self.track, self.text, self._words = None, "", []
+        self.made, self.sent, self.voiced = 0.0, 0, 0
+
     def release(self) -> Track:
         """The gate is open: the reply gets its track in the playback, held where the reply was."""
         self.track = self._playback.open()

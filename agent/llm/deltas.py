@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 
 from agent.errors import NoAnswer
 from agent.protocols import Delta
@@ -39,9 +40,12 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True) -> Generator[
         for item in written:
             delta = Delta(item, tokens=bool(item)) if isinstance(item, str) else item
             count += delta.tokens
+            if delta.anew:
+                words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken), ""
             if thought := thinking.feed(delta.thought):
                 apart.apart()
-            yield told(apart.feed(words.feed(delta.text)), thought, delta.tokens)
+            added = told(apart.feed(words.feed(delta.text)), thought, delta.tokens)
+            yield replace(added, anew=True) if delta.anew else added
         last = told([*apart.feed(words.rest()), *apart.rest()], thinking.rest(), 0)
         if last.text or last.thought:
             yield last

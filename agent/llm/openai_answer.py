@@ -21,6 +21,8 @@ _SPENT = {"insufficient_quota", "billing_hard_limit_reached"}
 """Codes of a 429 that no waiting cures."""
 TEMPLATE = "chat_template_kwargs"
 """The field of a request that vLLM, SGLang and llama.cpp give to the model's template."""
+EFFORT = "reasoning_effort"
+"""The field that OpenAI, Gemini, Groq, Ollama and others have for how much a model may think."""
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 """Codes and types of an error that say that a conversation does not fit the model's context."""
 _SAID_TOO_LONG = re.compile(
@@ -151,8 +153,8 @@ def _too_long(url: str, answer: dict[str, Any], said: str) -> ContextExceeded | 
 
 
 def _mentioned(said: str, fields: Collection[str]) -> str:
-    """A field that no server knows but those with templates; of others some name it only in their words."""
-    return TEMPLATE if TEMPLATE in fields and TEMPLATE in said else ""
+    """A field that not every server knows; some name it only in their words."""
+    return next((name for name in (TEMPLATE, EFFORT) if name in fields and name in said), "")
 
 
 def no_chat(url: str, what: str) -> str:

@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.errors import ConfigError, ContextExceeded, EngineFault, EngineStalled
+from agent.llm.beginnings import Beginnings
 from agent.llm.openai_answer import (
+    EFFORT,
     TEMPLATE,
     USAGE,
     Passing,
@@ -39,7 +41,9 @@ BACKOFF = 0.5
 """Seconds before the first retry when the server names none; doubled for each further one."""
 LONGEST_BODY = 1 << 20
 """Bytes that are read of an answer that is no stream."""
-_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE, *USAGE)
+EFFORTS = ("none", "minimal", "low")
+"""How little a model may think, where its server takes one of these; tried in this order."""
+_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE, EFFORT, *USAGE)
 
 
 class OpenAI:
@@ -51,7 +55,8 @@ class OpenAI:
     the question to the first word, and between two words. retries: further tries when the server is
     busy or breaks off before the first word; after that nothing is asked again, so no word is said twice.
     max_tokens, temperature, top_p, stop, seed: sent as they are; one that the server says it does not take
-    is left out from then on (but `stop`). thinking: whether the model may think first, sent for its template.
+    is left out from then on (but `stop`). thinking: whether the model may think first, sent for its template,
+    and as the least effort that the server takes.
 
     Several streams may run at once, each on a connection of its own. Raises ConfigError for a wrong address.
     """
@@ -86,6 +91,10 @@ class OpenAI:
         fields = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
         self._fields: dict[str, Any] = {"model": model or "default", "stream": True, **USAGE, **fields}
         self._fields[TEMPLATE] = template(thinking)
+        # What the server was found to take and to begin with; all that `tuned` gives share it.
+        self._refused = set[str]()
+        self._efforts = [] if thinking else list(EFFORTS)
+        self._beginnings = Beginnings(model)
         if stop:
             self._fields["stop"] = list(stop)
         if seed is not None:
@@ -107,13 +116,14 @@ class OpenAI:
         said = [{"role": m.role, "content": content(m)} for m in messages]
         deadline, tries, spoke = time.monotonic() + self._first_wait, 0, False
         while True:
+            sent = self._sent()
             try:
-                for item in self._ask(said, deadline):
+                for item in self._beginnings.told(self._ask({**sent, "messages": said}, deadline)):
                     spoke = spoke or bool(item.text if isinstance(item, Delta) else item)
                     yield item
                 return
             except Refused as refused:
-                self._leave_out(refused.field)
+                self._leave_out(refused.field, sent)
             except ContextExceeded as error:
                 raise EngineFault(str(error)) if spoke else error from None
             except Passing as fault:
@@ -145,11 +155,10 @@ class OpenAI:
         What the server does not take is left out, as always.
         """
         changed = copy.copy(self)
-        named = "max_completion_tokens" if "max_completion_tokens" in self._fields else "max_tokens"
-        most: int | None = self._fields.get(named)
+        most: int = self._fields["max_tokens"]
         fields = {name: value for name, value in self._fields.items() if name != "seed"}
-        if max_tokens is not None and most is not None:
-            fields[named] = min(most, max_tokens)
+        if max_tokens is not None:
+            fields["max_tokens"] = min(most, max_tokens)
         if stop:
             fields["stop"] = [*fields.get("stop", []), *stop]
         changed._fields = fields | sampling | ({} if seed is None else {"seed": seed})
@@ -160,19 +169,19 @@ class OpenAI:
         while self._idle:
             self._idle.pop().close()
 
-    def _ask(self, messages: list[dict[str, Any]], deadline: float) -> Iterator[str | Delta]:
+    def _ask(self, body: dict[str, Any], deadline: float) -> Iterator[str | Delta]:
         """One request and its answer. deadline: when the first word must be there (monotonic, s).
 
         Raises as `stream` does, and Passing and Refused where another request may help.
         """
-        wire = self._send({**self._fields, "messages": messages})
+        wire = self._send(body)
         whole_answer = False
         try:
             status, headers = yield from self._head(wire, deadline)
             if status != 200:
-                body = yield from self._body(wire, deadline)
-                fields = [name for name in _OPTIONAL if name in self._fields]
-                raise refusal(self._url, status, headers, self._masked(body), self._model, fields)
+                said = yield from self._body(wire, deadline)
+                fields = [name for name in _OPTIONAL if name in body]
+                raise refusal(self._url, status, headers, self._masked(said), self._model, fields)
             if "text/event-stream" in headers.get("content-type", ""):
                 yield from self._words(wire, deadline)
             else:
@@ -282,11 +291,22 @@ class OpenAI:
                 f"no server at {self._url} ({error}); start it, or set llm.base_url to where it is"
             ) from error
 
-    def _leave_out(self, field: str) -> None:
-        """Send no `field` any more; OpenAI's newer models want the length of an answer under another name."""
-        value = self._fields.pop(field, None)
-        if field == "max_tokens" and value is not None:
-            self._fields["max_completion_tokens"] = value
+    def _sent(self) -> dict[str, Any]:
+        """The fields of a request, as far as the server takes them.
+
+        OpenAI's newer models want the length of an answer under another name.
+        """
+        sent = {field: value for field, value in self._fields.items() if field not in self._refused}
+        if "max_tokens" in self._refused and "max_completion_tokens" not in self._refused:
+            sent["max_completion_tokens"] = self._fields["max_tokens"]
+        return sent | ({EFFORT: self._efforts[0]} if self._efforts else {})
+
+    def _leave_out(self, field: str, sent: dict[str, Any]) -> None:
+        """Send no such `field` any more, or the next value of it. sent: the request that was refused."""
+        if field != EFFORT:
+            self._refused.add(field)
+        elif sent[EFFORT] in self._efforts:
+            self._efforts.remove(sent[EFFORT])
 
     def _masked(self, text: str) -> str:
         """`text` without the key: some servers repeat it when they refuse it."""

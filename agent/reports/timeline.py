@@ -13,7 +13,7 @@ import numpy as np
 from agent import events as ev
 from agent.errors import BackchatError, MissingExtra
 from agent.events import Event
-from agent.reports.waits import EYE, PARTS, TurnReport, clock, shorten, turns
+from agent.reports.waits import EYE, PARTS, THOUGHT, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
 from audio.private import replacing
@@ -40,7 +40,7 @@ HEADING, BODY, SMALL = 17, 13, 12
 # Okabe and Ito's palette (2008), which stays distinct under the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#222222", "#767676"
 PART_COLOURS = ("#999999", "#56B4E9", GREEN, "#F0E442", "#CC79A7", ORANGE, BLUE)
-COLOUR_OF = dict(zip((*PARTS, EYE), (*PART_COLOURS, RED), strict=True))
+COLOUR_OF = dict(zip((*PARTS, EYE, THOUGHT), (*PART_COLOURS, RED, GREY), strict=True))
 
 
 def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: float = 1.0) -> None:

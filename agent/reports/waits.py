@@ -15,6 +15,8 @@ PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first piece", "T
 first token, the first speakable piece, its speech, the turn judged over, the speaker's start."""
 EYE = "eye"
 """One more, behind STT, where something was shown: the eye's look at it, as far as it was waited for."""
+THOUGHT = "thought"
+"""One more, before the first token, where the model thought before it answered."""
 
 
 @dataclass(slots=True)
@@ -23,7 +25,7 @@ class TurnReport:
 
     speech_start, speech_end: the last stretch of the person's speech that the turn answers.
     transcribed: when the words were there; `stt_took`: seconds that the transcription itself took.
-    seen: when the eye had looked, where something was shown.
+    seen: when the eye had looked, where something was shown. thought: when the model had thought, if it did.
     first_speech: when the first part of the reply had become speech.
     released: when the person's turn was judged over.
     onset: where the person began to speak over the reply; `cut`: when it was cut for that.
@@ -55,6 +57,7 @@ class TurnReport:
     unheard: str = ""
     tokens: int = 0
     seen: float | None = None
+    thought: float | None = None
 
     @property
     def voice_to_voice(self) -> float | None:
@@ -65,8 +68,8 @@ class TurnReport:
     def parts(self) -> list[tuple[str, float]]:
         """The wait as (name from PARTS, seconds), none negative, adding up to `voice_to_voice`.
 
-        Where something was shown there is one more, EYE, behind the words. What was done at the same time
-        as something slower counts 0. Empty for a silent turn.
+        Where something was shown there is one more, EYE, behind the words, and where the model thought first,
+        THOUGHT. What was done at the same time as something slower counts 0. Empty for a silent turn.
         """
         if self.audio_started is None:
             return []
@@ -74,6 +77,8 @@ class TurnReport:
         reached = list(zip(PARTS, (self.opened, self.transcribed, *made), strict=True))
         if self.seen is not None:
             reached.insert(PARTS.index("STT") + 1, (EYE, self.seen))
+        if self.thought is not None:
+            reached.insert([label for label, _ in reached].index("first token"), (THOUGHT, self.thought))
         waits: list[tuple[str, float]] = []
         now = min(self.speech_end, self.audio_started)
         for label, time in reached:
@@ -109,6 +114,8 @@ def _note_wait(report: TurnReport, event: Event) -> None:
             report.user = event.text
         case ev.Seen():
             report.seen = event.time
+        case ev.Thought() if report.first_token is None:
+            report.thought = event.time
         case ev.TurnReleased():
             report.released, report.user = event.time, event.text
         case ev.Token():
@@ -213,10 +220,12 @@ def _md(text: str) -> str:
 
 
 def columns(reports: Iterable[TurnReport]) -> list[str]:
-    """What a table of waits tells: the parts, with the eye only where something was shown, and the whole."""
+    """What a table of waits tells: the parts, the rarer ones only where a turn has them, and the whole."""
     names = list(PARTS)
     if any(report.seen is not None for report in reports):
         names.insert(PARTS.index("STT") + 1, EYE)
+    if any(report.thought is not None for report in reports):
+        names.insert(names.index("first token"), THOUGHT)
     return [*names, "voice to voice"]
 
 

@@ -98,6 +98,8 @@ async def write(
 
     async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
         async for delta in stream:
+            if delta.anew:  # who streams has sent it
+                written.text.clear()
             written.text.append(delta.text)
             written.thought.append(delta.thought)
             yield delta

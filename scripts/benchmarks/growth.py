@@ -1,4 +1,6 @@
-"""2,000 turns in one session, in English, Chinese and digits, on a real tokenizer: what each must read."""
+"""2,000 turns in one session, in English, Chinese and digits, on a real tokenizer: what each must read.
+
+And a session of 40 answers that a real model writes."""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from agent.weights import catalogue as models
 from benchmarks.results import Results
 
 TURNS, PASTED, PARTS = 2000, 50, 5
+REAL = 40
+"""Turns of a session of its own whose answers SmolLM2 writes itself."""
 
 
 def run() -> Results:
@@ -36,4 +40,16 @@ def run() -> Results:
     results.target("tokens read in a turn, last fifth against the first", means[-1] / means[0], "<=", 1.1)
     early, late = grown.kept
     results.target("kilobytes that three quarters of the session add", (late - early) / 1000, "<=", 200)
+    real = growing.answers(models.resolve("smollm2"), REAL)
+    for name, turns in (("first half", slice(REAL // 2)), ("second half", slice(REAL // 2, REAL))):
+        read = real.model.read[turns]
+        results.rows.append(
+            {
+                "turns": f"{name} of {REAL} with real answers",
+                "read_while_waiting_mean": statistics.mean(read),
+                "median": statistics.median(read),
+                "longest": max(read),
+            }
+        )
+    results.target("real answers that were none", len(real.wrong) + real.refused, "<=", 0)
     return results

@@ -60,3 +60,24 @@ def test_the_warning_of_the_echo_goes_with_the_echo_and_an_error_with_the_next_a
     assert LEAK in picture()
     view.watch(ev.EchoGone(4.0))
     assert LEAK not in picture()
+
+
+def test_a_thought_is_shown_while_it_goes_on_and_leaves_with_the_answer() -> None:
+    console = Console(file=io.StringIO(), width=100, height=30)
+    view = LiveView(console)
+
+    def picture() -> str:
+        with console.capture() as captured:
+            console.print(view._draw())
+        return " ".join(captured.get().split())
+
+    view.watch(ev.TurnOpened(1.0, 1, 0.9))
+    for bit in ("They greet me.", " I greet them."):
+        view.watch(ev.Thought(1.1, 1, bit))
+    assert "thinks They greet me. I greet them." in picture()
+    view.watch(ev.Token(1.2, 1, "Hello."))
+    view.watch(ev.AudioStarted(1.3, 1))
+    assert "greet" not in picture()
+    view.watch(ev.TurnEnded(2.0, 1, "finished", "Hello.", ""))
+    view.watch(ev.TurnOpened(3.0, 2, 2.9))
+    assert "greet" not in picture()

@@ -110,6 +110,7 @@ def test_the_request_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch)
         "stop": ["x"],
         "seed": 3,
         "chat_template_kwargs": {"enable_thinking": False, "thinking": False},
+        "reasoning_effort": "none",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
     }
 
@@ -233,9 +234,30 @@ def test_a_field_that_the_server_does_not_take_is_left_out() -> None:
         assert [said(engine), said(engine)] == ["Fine.", "Fine."]
         assert len(server.seen) == 5
         kept = {"model", "stream", "stream_options", "top_p", "seed", "messages", "max_completion_tokens"}
-        assert server.seen[-1][2].keys() == kept
+        assert server.seen[-1][2].keys() == kept | {"reasoning_effort"}
+        assert said(engine.tuned(max_tokens=9, stop=(), seed=None)) == "Fine."
+        assert len(server.seen) == 6, "what it does not take is known for every answer"
+        assert server.seen[-1][2]["max_completion_tokens"] == 9
     with scripted(refused("messages")) as server, pytest.raises(EngineFault, match="does not take"):
         said(model(server.url))
+
+
+@pytest.mark.net
+@pytest.mark.parametrize("taken", ["none", "minimal", "low", None])
+def test_a_model_is_asked_for_the_least_effort_that_its_server_takes(taken: str | None) -> None:
+    body = {"error": {"message": "reasoning_effort: input should be another"}}
+    refused = error("400 Bad Request", json.dumps(body))
+    tries = ["none", "minimal", "low", None].index(taken)
+    with scripted(*[refused] * tries, answer("Fine.")) as server:
+        engine = model(server.url, retries=0)
+        assert [said(engine), said(engine)] == ["Fine.", "Fine."]
+        assert [body.get("reasoning_effort") for *_, body in server.seen[tries:]] == [taken] * 2
+        assert "reasoning_effort" not in said_with(server, model(server.url, thinking=True))
+
+
+def said_with(server, engine: OpenAI) -> dict[str, object]:
+    said(engine)
+    return server.seen[-1][2]
 
 
 def thinks(**fields: str) -> bytes:
@@ -269,6 +291,22 @@ def test_half_a_character_in_each_of_two_events_is_one() -> None:
     with scripted(script) as server:
         parts = list(deltas(model(server.url).stream([Message("user", "Hi.")])))
     assert "".join(part.text for part in parts) == "Hi \U0001f600 and \ufffd"
+
+
+@pytest.mark.net
+def test_a_stream_that_begins_in_a_thought_is_told_apart_from_the_second_on() -> None:
+    script = [head(), *(thinks(content=text) for text in ("They gre", "et me.</thi", "nk>", "\n\nHello."))]
+    with scripted([*script, chunked(DONE), b"0\r\n\r\n"]) as server:
+        engine = model(server.url)
+        for again in (False, True):
+            parts = list(
+                deltas(engine.tuned(max_tokens=50, stop=(), seed=1).stream([Message("user", "Hi.")]))
+            )
+            since = next((at for at, part in enumerate(parts) if part.anew), 0)
+            assert ("".join(part.text for part in parts[since:]), any(p.anew for p in parts)) == (
+                "Hello.",
+                not again,
+            )
 
 
 def test_a_whole_answer_that_begins_in_a_thought() -> None:

@@ -276,3 +276,19 @@ def test_a_journal_has_each_event_as_soon_as_it_happens(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(BackchatError, match="cannot be written"):
         eventlog.Journal(tmp_path / "file" / "events.jsonl")
+
+
+def test_the_time_in_which_the_model_thought_is_a_part_of_its_own():
+    events: list[ev.Event] = [
+        ev.TurnOpened(1.0, 1, 0.8),
+        ev.Transcribed(1.1, 1, "Why?", 0.1),
+        ev.Thought(1.3, 1, "They ask"),
+        ev.Thought(1.9, 1, " why."),
+        ev.Token(2.0, 1, "So."),
+        ev.AudioStarted(2.5, 1),
+    ]
+    (turn,) = report.turns(events)
+    assert list(dict(turn.parts))[:4] == ["end of turn", "STT", "thought", "first token"]
+    assert dict(turn.parts)["thought"] == pytest.approx(0.8)
+    assert sum(dict(turn.parts).values()) == pytest.approx(turn.voice_to_voice)
+    assert "thought" in report.latency_table(events)
