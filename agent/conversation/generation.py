@@ -6,7 +6,8 @@ The gate of the turn says that: until it opens, all of this is made unheard and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import anyio
@@ -19,8 +20,9 @@ from agent.conversation.recognition import Understanding
 from agent.conversation.reply import Turn
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
+from agent.llm.deltas import deltas
 from agent.messages import Message
-from agent.protocols import Engines
+from agent.protocols import Delta, Engines
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.turns.comprehension import Comprehension, misheard, understood
@@ -71,7 +73,7 @@ class Answerer:
         view: View,
     ) -> None:
         self._window = ContextWindow(engines.llm, config.llm.context, config.llm.max_tokens)
-        self._limit = config.limits.first_token
+        self._limits = config.limits
         self._understanding = understanding
         self._pipeline = pipeline
         self._bridge = bridge
@@ -109,7 +111,7 @@ class Answerer:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
         prompt = self._prompt(self._view.so_far(question) if question else [])
         try:
-            await self._bridge.call("llm", prompt.prefill, self._limit)
+            await self._bridge.call("llm", prompt.prefill, self._limits.first_token)
         except BackchatError as error:
             self._emit(ev.failure(self._bridge.now(), "llm", error))
         else:
@@ -136,13 +138,22 @@ class Answerer:
         prompt = self._prompt(asked)
         turn.tasks.start_soon(self._release, turn, look)
         try:
-            await self._pipeline.run(turn, (lambda: iter(words)) if words else prompt.stream)
+            await self._say(turn, (lambda: iter(words)) if words else prompt.stream)
         except* BackchatError as group:
             self._failed(turn, group)
         finally:
             self._history.keep(prompt.said, prompt.fitted)
             if prompt.refused is not None and turn.gate.is_set():
                 self._emit(ev.failure(self._bridge.now(), "llm", prompt.refused, turn.number))
+
+    async def _say(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
+        """Say what `write` writes; and once more from where it shows that all before was a thought."""
+        limits = self._limits
+        async with AsyncExitStack() as llm:
+            written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+            stream = await llm.enter_async_context(written)
+            while await self._pipeline.run(turn, stream, llm):
+                turn.anew()
 
     async def _release(self, turn: Turn, look: Look | None) -> None:
         """Note the person's words when their turn is over, whatever has become of the reply by then."""

@@ -6,8 +6,7 @@ next one, so the language model writes no further ahead of the ear than the conf
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack as Stack
 from functools import partial
 
 import anyio
@@ -17,8 +16,7 @@ from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.conversation.reply import Turn
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
-from agent.llm.deltas import deltas, unspeakable
-from agent.protocols import Delta
+from agent.llm.deltas import Deltas, unspeakable
 from agent.runner import Bridge
 from agent.settings import Config
 from agent.text.chunker import Chunker, TextPiece
@@ -36,37 +34,22 @@ class Pipeline:
     def __init__(
         self, tts: Synthesizer, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self._tts, self._bridge = tts, bridge
-        self._playback = playback
-        self._config = config
-        self._emit = emit
+        self._tts, self._bridge, self._playback = tts, bridge, playback
+        self._config, self._emit = config, emit
 
-    async def run(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
-        """Say what `write` writes, until the last sample has sounded. Raises what fails, as a group."""
-        limits = self._config.limits
-        written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
-        async with AsyncExitStack() as llm:
-            stream = await llm.enter_async_context(written)
-            while await self._say(turn, stream, llm):
-                turn.anew()
-
-    async def _say(self, turn: Turn, stream: AsyncIterator[Delta], llm: AsyncExitStack) -> bool:
-        """Say the rest of `stream`, and then let go of `llm`; whether it is to be said anew from here on."""
+    async def run(self, turn: Turn, stream: Deltas, llm: Stack) -> bool:
+        """Say `stream`, and let go of `llm`. True: say the rest anew. Raises what fails, as a group."""
         to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
-        anew = False
         async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
             tasks.start_soon(self._voice, turn, pieces, to_speaker)
             tasks.start_soon(self._play, turn, speech, tasks)
             async with to_voice:
-                anew = await self._think(turn, stream, to_voice, llm)
-            if anew:
-                tasks.cancel_scope.cancel()
-        return anew
+                if await self._think(turn, stream, to_voice, llm):
+                    tasks.cancel_scope.cancel()
+        return tasks.cancel_scope.cancel_called
 
-    async def _think(
-        self, turn: Turn, stream: AsyncIterator[Delta], pieces: Send[TextPiece], llm: AsyncExitStack
-    ) -> bool:
+    async def _think(self, turn: Turn, stream: Deltas, pieces: Send[TextPiece], llm: Stack) -> bool:
         """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
         chunker = Chunker(self._config.reply.first_piece, self._config.reply.longest_piece)
         async for delta in stream:

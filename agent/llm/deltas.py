@@ -5,15 +5,17 @@ Everything that a language model writes passes here, once, before anything is do
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 from agent.errors import NoAnswer
 from agent.protocols import Delta
 from agent.text.cleaning import Cleaner
 from agent.text.machine_text import MachineText, Part
 
+Deltas: TypeAlias = AsyncIterator[Delta]
 SHOWN = 60
 """Characters of what a model wrote instead of an answer, in the news of it."""
 
