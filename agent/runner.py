@@ -76,6 +76,25 @@ async def until_told(main: Callable[..., Awaitable[T]], *args: object) -> T:
     raise AssertionError("nothing but a signal cancels this scope")
 
 
+@contextmanager
+def stoppable() -> Generator[anyio.CancelScope]:
+    """Within, Ctrl-C cancels the block and not the program. Below `run_real`, in one task at a time.
+
+    Work in threads is left behind, as after its time limit: whoever presses is not kept waiting by an engine.
+    """
+    import trio
+
+    token, working = trio.lowlevel.current_trio_token(), _working.get()
+
+    def stop() -> None:
+        scope.cancel()
+        for work in working:
+            work.cancel()
+
+    with anyio.CancelScope() as scope, signals.orderly(lambda: token.run_sync_soon(stop), ends=False):
+        yield scope
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     """What a step gives when the engine's iterator is exhausted; never leaves this file."""

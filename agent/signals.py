@@ -89,7 +89,8 @@ def orderly(stop: Stop = obey, *, ends: bool = True) -> Generator[None]:
     """Within, the first signal calls `stop` in the main thread; without one it raises, as `obey` does.
 
     What follows it within a second is taken for the same; a later one ends the program at once. ends:
-    whether Ctrl-C means the program. If not it means the block alone, as KeyboardInterrupt, however often.
+    whether Ctrl-C means the program. If not it means the block alone: it calls `stop`, however often, and all
+    other signals what is around it.
     """
     if not _now.heeded or not _python_told():
         yield
@@ -118,13 +119,13 @@ def _python_told() -> bool:
 def _told(number: int, _: object) -> None:
     stop, ends = _now.open[-1] if _now.open else (obey, True)
     if number == signal.SIGINT and not ends and _now.received is None:
-        raise KeyboardInterrupt
-    if _now.received is None:
+        stop()
+    elif _now.received is None:
         _now.received, _now.when = signal.Signals(number), time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _without_terminal()
         _deadline(PATIENCE)
-        stop()
+        next((stop for stop, ends in reversed(_now.open) if ends), obey)()
     elif time.monotonic() - _now.when > AGAIN:
         if 1 in _now.terminal:
             os.write(1, SHOW_CURSOR.encode())

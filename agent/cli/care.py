@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from agent.cli.health import Extra
     from agent.engines.registry import Kind
     from agent.engines.status import Entry
-    from agent.settings import Config
+    from agent.protocols import Engines
+    from agent.settings import Config, LimitsConfig
     from agent.weights.catalogue import Progress
 
 
@@ -236,12 +237,12 @@ def _threads(chosen: Config) -> None:
 
 
 def _speed(chosen: Any) -> bool:
-    """Load the engines and time one short reply. A person speaks about 4.5 tokens a second."""
+    """Load the engines and time one short reply. A user speaks about 4.5 tokens a second."""
     import time
 
     from agent.engines import registry as engines
     from agent.errors import BackchatError
-    from agent.messages import Message
+    from agent.runner import run_real
 
     began = time.perf_counter()
     try:
@@ -249,17 +250,37 @@ def _speed(chosen: Any) -> bool:
     except BackchatError as error:
         return _line(False, "engines", str(error))
     load = time.perf_counter() - began
-    began, stamps = time.perf_counter(), list[float]()
-    for _ in loaded.llm.stream([Message("user", "Count from one to twenty in words.")]):
-        stamps.append(time.perf_counter() - began)
-        if len(stamps) == 24:
-            break
-    rate = (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0
-    began = time.perf_counter()
-    spoken = sum(part.duration for part in loaded.tts.stream("This is how fast I can speak."))
-    voice = (time.perf_counter() - began) / spoken
+    try:
+        rate, voice = run_real(_paces, loaded, chosen.limits)
+    except BackchatError as error:
+        return _line(False, "speed", str(error))
     text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / voice:.0f}x real time"
     smallest = chosen.llm.model == "smollm2" or chosen.llm.engine != "llamacpp"
     cure = "close other programs, or take a smaller model" if smallest else "try --llm smollm2"
     slow = "" if rate > 6 else f"; slower than speech: {cure}"
     return _line(rate > 6 and voice < 1, "speed", text + slow)
+
+
+async def _paces(loaded: Engines, limits: LimitsConfig) -> tuple[float, float]:
+    """Tokens a second, and seconds of work for a second of speech; 0 and infinity where there came none."""
+    import time
+
+    from agent.messages import Message
+    from agent.runner import Bridge
+
+    said, bridge = "This is how fast I can speak.", Bridge()
+    asked = [Message("user", "Count from one to twenty in words.")]
+    stamps, spoken = list[float](), 0.0
+    written = bridge.stream("llm", lambda: loaded.llm.stream(asked), limits.first_token, limits.token)
+    async with written as tokens:
+        async for _ in tokens:
+            stamps.append(time.perf_counter())
+            if len(stamps) == 24:
+                break
+    began = time.perf_counter()
+    speech = bridge.stream("tts", lambda: loaded.tts.stream(said), limits.speech, limits.speech)
+    async with speech as parts:
+        async for part in parts:
+            spoken += part.duration
+    voice = (time.perf_counter() - began) / spoken if spoken else float("inf")
+    return (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0, voice

@@ -89,10 +89,10 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     with loading(lines=False) as (progress, tell):
         voice = engines.load_one("tts", config, progress, tell)
     if out is not None:
-        from agent.conversation.speak import render
+        from agent.conversation.speak import render_in_time
         from audio.files import write_sound
 
-        samples = render(words, voice)
+        samples = render_in_time(words, voice, config)
         write_sound(out, samples, voice.rate)
         click.echo(f"{out}: {len(samples) / voice.rate:.1f} s")
         return

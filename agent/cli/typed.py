@@ -8,54 +8,67 @@ from collections.abc import AsyncIterator
 import click
 
 from agent import events as ev
-from agent import signals
 from agent.conversation.history import History
 from agent.conversation.session import Session
 from agent.engines.registry import load_eye
 from agent.errors import BackchatError
 from agent.images import Picture
-from agent.llm.context import ContextWindow
+from agent.llm.context import ContextWindow, Prompt
 from agent.llm.deltas import deltas
 from agent.protocols import Engines, LanguageModel
-from agent.runner import Bridge, run_real
-from agent.settings import Config
+from agent.runner import Bridge, run_real, stoppable
+from agent.settings import Config, LimitsConfig
 from agent.text.cleaning import cleaned
 from audio.frame import Frame
 from audio.playback import Playback
 
 
-@signals.orderly()  # Ctrl-C at the prompt ends the chat, in words
 def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = None) -> None:
     """Answer each line of standard input on standard output, token by token. image: what the lines are about.
 
-    An engine that fails costs its answer, not the conversation.
+    An engine that fails or hangs costs its answer, not the conversation.
     """
-    history = History(config.session.system)
+    run_real(_in_print, config, llm, image)
+
+
+async def _in_print(config: Config, llm: LanguageModel, image: Picture | None) -> None:
+    history, bridge = History(config.session.system), Bridge()
     window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
-    sight, told = None if image is None else load_eye(config, llm).look(image), False
+    sight, told = None, False
+    if image is not None:
+        eye = load_eye(config, llm)
+        sight = await bridge.call("eye", lambda: eye.look(image), config.limits.eye)
     mark = _greet()
-    while (line := _line(mark, by_hand=bool(mark))) is not None:
+    while (line := await bridge.wait_for(lambda: _line(mark, by_hand=bool(mark)))) is not None:
         asked = history.said(line if sight is None else sight.asked(line))
         prompt = window.prompt(history.system, asked)
         history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
-        said, told, thoughts = "", True, _Thoughts()
-        try:
-            with signals.orderly(ends=False):
-                for delta in deltas(prompt.stream()):
+        told = True
+        said = await _answered(prompt, bridge, config.limits)
+        history.keep(prompt.said, prompt.fitted)
+        history.agent(said, "")
+
+
+async def _answered(prompt: Prompt, bridge: Bridge, limits: LimitsConfig) -> str:
+    """Print the answer while it is written, and what went wrong with it; all of it that was printed."""
+    said, thoughts = "", _Thoughts()
+    try:
+        with stoppable() as pressed:  # Ctrl-C stops the answer, as talking over it does
+            written = bridge.stream("llm", lambda: deltas(prompt.stream()), limits.first_token, limits.token)
+            async with written as stream:
+                async for delta in stream:
                     said = "" if delta.anew else said + delta.text
                     thoughts.show(delta.thought)
                     if delta.text:
                         thoughts.end()
                         click.echo(delta.text, nl=False)
-        except KeyboardInterrupt:  # stops the answer, as talking over it does
-            click.echo(" [stopped]", nl=False)
-        except BackchatError as error:
-            click.echo(f"backchat: {cleaned(str(error))}", err=True)
+        click.echo(" [stopped]" if pressed.cancelled_caught else "")
+    except BackchatError as error:
+        click.echo(f"backchat: {cleaned(str(error))}", err=True)
         click.echo()
-        if prompt.refused is not None:
-            click.echo(f"backchat: {prompt.refused}", err=True)
-        history.keep(prompt.said, prompt.fitted)
-        history.agent(said, "")
+    if prompt.refused is not None:
+        click.echo(f"backchat: {prompt.refused}", err=True)
+    return said
 
 
 def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None = None) -> None:

@@ -42,6 +42,19 @@ def render(text: str, voice: Synthesizer) -> Samples:
     return np.concatenate([speech.samples for speech in speak(text, voice)])
 
 
+def render_in_time(text: str, voice: Synthesizer, config: Config) -> Samples:
+    """As `render`, for a program that does nothing else: whatever the voice raises is EngineFault.
+
+    Raises EngineStalled where it gives nothing for `limits.speech` seconds.
+    """
+    return run_real(_render, text, voice, config.limits.speech)
+
+
+async def _render(text: str, voice: Synthesizer, limit: float) -> Samples:
+    async with Bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+        return np.concatenate([speech.samples async for speech in parts])
+
+
 def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
     """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`."""
     run_real(_play, text, voice, config, device)

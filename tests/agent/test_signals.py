@@ -97,9 +97,10 @@ def test_an_exception_that_is_swallowed_does_not_keep_the_program():
 
 def test_ctrl_c_that_means_a_block_leaves_the_program_alone_and_sigterm_does_not():
     program = (
+        "def stop():\n raise KeyboardInterrupt\n"
         "for _ in range(2):\n"
         " try:\n"
-        "  with signals.orderly(ends=False):\n   " + READY + "   time.sleep(9)\n"
+        "  with signals.orderly(stop, ends=False):\n   " + READY + "   time.sleep(9)\n"
         " except KeyboardInterrupt:\n  print('stopped', signals.received(), flush=True)\n"
     )
     command = [sys.executable, "-c", HEEDING + program]
