@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 import anyio
+import anyio.lowlevel
 import numpy as np
 
 from agent.runner import Bridge
@@ -14,6 +15,8 @@ from audio.resampler import PromptResampler
 
 BLOCK = 0.02
 """Seconds of one frame."""
+PART = 0.1
+"""Seconds that are converted at a time."""
 GAP = 0.3
 """Seconds without audio after which a client is taken to have fallen silent: the rest is filled in."""
 QUIET = 10 ** (-50 / 20)
@@ -48,12 +51,26 @@ class Intake:
         return self._count / HEARING_RATE
 
     async def put(self, samples: Samples, rate: int) -> None:
-        """Take in sound, float32 (n,) at `rate` Hz; waits while more than the backlog is waiting."""
+        """Take in sound, float32 (n,) at `rate` Hz; waits while more than the backlog is waiting.
+
+        However much comes at once, little of it is converted at a time: that takes ten times its memory, and
+        others wait for it.
+        """
         if self._resampler is None or self._resampler.source != rate:
             self._resampler = PromptResampler(rate, HEARING_RATE)
-        ready = self._resampler.feed(samples)
-        self._waiting.append(ready)
-        self._count += len(ready)
+        size, ready = round(PART * rate), list[Samples]()
+        for start in range(0, len(samples), size):
+            ready.append(self._resampler.feed(samples[start : start + size]))
+            await anyio.lowlevel.checkpoint()
+            if sum(map(len, ready)) >= self._backlog * HEARING_RATE:
+                await self._add(ready)
+                ready = []
+        await self._add(ready)
+
+    async def _add(self, ready: list[Samples]) -> None:
+        """Let this be heard, all of it from the same moment on; wait while it is too much."""
+        self._waiting.extend(ready)
+        self._count += sum(map(len, ready))
         self._latest = self._bridge.now()
         self._arrived.set()
         while self.waiting > self._backlog and not self._closed:

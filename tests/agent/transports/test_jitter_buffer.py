@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from collections.abc import Callable
 
 import anyio
@@ -147,3 +148,19 @@ def test_who_falls_silent_and_speaks_again_keeps_the_pauses() -> None:
     sound = np.concatenate([f.samples for f in heard(twice, 3.5)])
     gaps = np.diff(np.flatnonzero(sound)) / HEARING_RATE
     assert sum(gap > 0.25 for gap in gaps) == 3
+
+
+def test_a_large_message_is_converted_little_by_little() -> None:
+    """Converting takes many times the memory of the sound, and holds up whatever else is going on."""
+    peak = 0
+
+    async def put(intake: Intake) -> None:
+        nonlocal peak
+        tracemalloc.start()
+        await intake.put(np.ones(60 * 24_000, np.float32), 24_000)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    frames = heard(put, 60.0, backlog=2.0)
+    assert len(frames) >= 2999, "it is all heard"
+    assert peak < 20_000_000, f"{peak / 1e6:.0f} MB"
