@@ -25,7 +25,7 @@ from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
 from agent.settings import Costs
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts", "turn", "eye", "camera"]
+Engine = Literal["stt", "llm", "tts", "turn", "eye", "camera", "decoder"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""

@@ -301,6 +301,12 @@ class ServerConfig(Section):
     """Requests without the token that one address may make in a minute; the right token is always let in."""
     body: int = Field(default=25_000_000, ge=1000)
     """Most bytes of a request."""
+    max_audio: float = Field(default=3600.0, gt=0.0)
+    """Most seconds of sound in a file or a committed buffer."""
+    max_pictures: int = Field(default=8, ge=1)
+    """Most pictures in a request."""
+    max_pixels: int = Field(default=25_000_000, ge=1)
+    """Most pixels of a picture; a telephone's photo has 12 to 24 million."""
     message: int = Field(default=2_000_000, ge=1000)
     """Most bytes of a WebSocket message."""
     grace: float = Field(default=30.0, ge=0.0)

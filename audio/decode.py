@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import tempfile
@@ -17,13 +18,20 @@ import numpy.typing as npt
 import soundfile
 
 from audio import media
-from audio.errors import AudioFileError, AudioFileWarning, MissingExtra
+from audio.errors import AudioFileError, AudioFileWarning, AudioTooLong, MissingExtra
 from audio.extras import how_to_install
 from audio.headers import Part, read_header
 from audio.resampler import Resampler
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000
 """Sample rates, in Hz, between which a file is accepted."""
+
+DENSEST = 384_000
+"""Samples in a second, over all channels, up to which the limit of a file's length holds as it is.
+
+What is denser may be as much shorter: decoding takes its time by the sample, and eight silent channels at
+384 kHz fit into few bytes.
+"""
 
 BLOCK = 1 << 16
 """Sample frames read or written at a time: the memory that a long file costs."""
@@ -94,9 +102,13 @@ class Sound:
         """The samples, shape (up to BLOCK, channels), to the end of what is there, checked as they come.
 
         Warns (AudioFileWarning, once) when the header gives another length, and when what follows is
-        damaged. longest: seconds after which the file is refused. Raises AudioFileError for that, for NaN
-        or infinity, and when there are no samples at all.
+        damaged. longest: seconds above which the file is refused, before anything is decoded where its header
+        says so, else as soon as they are counted (see DENSEST). Raises AudioTooLong for that, AudioFileError
+        for NaN or infinity, and when there are no samples at all.
         """
+        most = math.inf if longest is None else longest * min(1.0, DENSEST / (self.rate * self.channels))
+        if self._claimed() > most:
+            raise self._too_long(most)
         count, damage = 0, ""
         given = self._decoder.blocks()
         while True:
@@ -108,8 +120,8 @@ class Sound:
                 block, damage = None, str(error)
             if block is None:
                 break
-            if longest is not None and count + len(block) > longest * self.rate:
-                raise AudioFileError(f"{self._name}: longer than {longest:g} s; cut it into shorter files")
+            if count + len(block) > most * self.rate:
+                raise self._too_long(most)
             if not np.isfinite(block).all():
                 first = (count + int(np.argmin(np.isfinite(block).all(axis=1)))) / self.rate
                 raise AudioFileError(
@@ -126,6 +138,17 @@ class Sound:
         """Seconds of sound, from the header where it can be believed, else counted."""
         frames = self._decoder.frames
         return (sum(map(len, self.blocks())) if frames is None else frames) / self.rate
+
+    def _claimed(self) -> float:
+        """Seconds that there are at least, if the header is right; 0 where it does not say."""
+        header, decoder = self._header, self._decoder
+        frames = header.frames - header.slack if header.frames is not None else decoder.frames
+        return (decoder.said or 0.0) - media.SLACK if frames is None else frames / self.rate
+
+    def _too_long(self, most: float) -> AudioTooLong:
+        dense = f" at {self.rate} Hz in {self.channels} channels"
+        shape = dense if self.rate * self.channels > DENSEST else ""
+        return AudioTooLong(f"{self._name}: longer than {most:g} s{shape}; cut it into shorter files")
 
     def _tell(self, count: int, damage: str) -> None:
         """Say once where the header lied."""
@@ -202,6 +225,10 @@ class _Sndfile:
             with self._part(part) as file:
                 blocks = self._read(file)
                 if (file.samplerate, file.channels) != (self.rate, self.channels):
+                    if file.samplerate * file.channels > max(DENSEST, self.rate * self.channels):
+                        raise AudioFileError(
+                            f"{file.samplerate} Hz in {file.channels} channels follow; export it again as WAV"
+                        )
                     blocks = conformed(blocks, file.samplerate, self.rate, self.channels)
                 yield from blocks
 

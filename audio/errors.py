@@ -6,11 +6,13 @@ kind of error that does not say otherwise: a new kind is private.
 
 BackchatError            every error that a user is meant to read; its text says what to do
 ├── AudioFileError       a file that is not the audio it should be, or cannot be written
+│   └── AudioTooLong     a file with more sound than is taken
 ├── DeviceError          no PortAudio, no microphone, no speaker, or one that vanished
 ├── MissingExtra         a library that an optional engine needs is not installed
 ├── ModelError           weights missing, unreachable, corrupt, or the cache not writable
 │   └── ContextExceeded  a conversation is longer than the model's context
 ├── ImageError           a picture that is not one, is damaged or too large
+│   └── ImageTooLarge    a picture with more bytes or pixels than are taken
 ├── ConfigError          an unknown key, a wrong type, a bad value
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
 │   ├── EngineStalled    an engine gave nothing for longer than its time limit
@@ -34,6 +36,7 @@ PARTS = {
     "turn": "the end-of-turn model",
     "eye": "the eye",
     "camera": "the camera",
+    "decoder": "the decoder of sound",
 }
 """What an engine is called in words."""
 
@@ -66,6 +69,10 @@ class AudioFileError(BackchatError):
     exit_code = 2
 
 
+class AudioTooLong(AudioFileError):
+    """A file has more sound than is taken."""
+
+
 class AudioFileWarning(UserWarning):
     """A file that was read is not what its header says. One clear line, as an error has it.
 
@@ -96,6 +103,10 @@ class ImageError(BackchatError):
     def code(self) -> str:
         """One word for all of them."""
         return "invalid_image"
+
+
+class ImageTooLarge(ImageError):
+    """A picture has more bytes or pixels than are taken."""
 
 
 class DeviceError(BackchatError):

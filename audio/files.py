@@ -19,19 +19,22 @@ from audio.decode import Sound, opened
 from audio.encode import ENDINGS, wav_header, whole
 from audio.errors import AudioFileError
 from audio.frame import Frame, Samples
-from audio.mix import weights
+from audio.mix import Mixing
 from audio.private import create, replacing
 from audio.resampler import Resampler
 
 _SAME_RUN = 0.002
 """Seconds that a frame may miss the end of the last one by and still be its continuation."""
 
+_STEP = 1 << 20
+"""Samples, over all channels, that are decoded for one block of a stream: some 10 ms of work."""
+
 _LARGEST_WAV = 0xFFFF_FFFF - 64
 """Bytes of samples that fit a WAV: its header counts in 32 bits."""
 
 
 def read_audio(path: Path, longest: float | None = None) -> Frame:
-    """The whole file as one mono frame at its own rate; channels are mixed as `mix.weights` says.
+    """The whole file as one mono frame at its own rate; channels are mixed as `mix.Mixing` says.
 
     Anything that libsndfile reads (WAV, FLAC, Ogg, MP3, AIFF, CAF) and, with PyAV, what phones and browsers
     record, at 4 to 384 kHz, to the end of what is there; AudioFileWarning where the header says otherwise.
@@ -46,6 +49,47 @@ def read_audio(path: Path, longest: float | None = None) -> Frame:
 def read_bytes(data: bytes, name: str, longest: float | None = None) -> Frame:
     """As `read_audio`, of a file's bytes; `name`: what errors and warnings call it."""
     return _mono(Sound(io.BytesIO(data), name), longest)
+
+
+def stream_bytes(data: bytes, name: str, rate: int, longest: float | None = None) -> Iterator[Samples]:
+    """As `read_bytes`, at `rate` Hz and in blocks of which no length makes more memory necessary.
+
+    All of it is decoded twice: the first time to judge it, so that nobody works on the beginning of a file
+    that is refused further on. Empty blocks are given meanwhile, so that who asks may let others in between.
+    """
+    sound = Sound(io.BytesIO(data), name)
+    mixing = Mixing(sound.channels)
+    yield from _in_steps(_judged(sound, mixing, longest))
+    yield from _in_steps(_resampled(sound, mixing.weights(), rate))
+
+
+def _judged(sound: Sound, mixing: Mixing, longest: float | None) -> Iterator[tuple[int, Samples]]:
+    """How many samples were decoded, and none of them."""
+    nothing = np.zeros(0, np.float32)
+    for block in sound.blocks(longest):
+        mixing.add(block)
+        yield block.size, nothing
+
+
+def _resampled(sound: Sound, mix: Samples, rate: int) -> Iterator[tuple[int, Samples]]:
+    """How many samples were decoded, and what became of them."""
+    resampler = Resampler(sound.rate, rate)
+    for block in sound.blocks():
+        yield block.size, resampler.feed(block @ mix)
+    yield 0, resampler.finish()
+
+
+def _in_steps(parts: Iterator[tuple[int, Samples]]) -> Iterator[Samples]:
+    """The samples, joined to blocks for each of which `_STEP` were decoded."""
+    held, count = list[Samples](), 0
+    for decoded, samples in parts:
+        held.append(samples)
+        count += decoded
+        if count >= _STEP:
+            yield np.concatenate(held)
+            held, count = [], 0
+    if held:
+        yield np.concatenate(held)
 
 
 def read_channels(path: Path) -> tuple[Frame, ...]:
@@ -67,7 +111,11 @@ def _mono(sound: Sound, longest: float | None = None) -> Frame:
 
 def _mixed(sound: Sound, longest: float | None = None) -> Iterator[Samples]:
     """The blocks of one channel. Several channels are read twice: their weights need all of them."""
-    mix = np.ones(1, np.float32) if sound.channels == 1 else weights(sound.blocks(longest))
+    mixing = Mixing(sound.channels)
+    if sound.channels > 1:
+        for block in sound.blocks(longest):
+            mixing.add(block)
+    mix = mixing.weights()
     for block in sound.blocks(longest):
         yield block @ mix
 

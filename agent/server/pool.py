@@ -162,7 +162,7 @@ class Pool:
         views = cast(Shareable, llm).views() if hasattr(llm, "views") else [llm]
         eye = Desk()
         shared: list[dict[Engine, Desk]] = [
-            {"stt": Desk(), "tts": Desk(), "turn": Desk(), "eye": eye} for _ in copies
+            {"stt": Desk(), "tts": Desk(), "turn": Desk(), "decoder": Desk(), "eye": eye} for _ in copies
         ]
         return [
             Seat(

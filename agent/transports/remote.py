@@ -19,11 +19,11 @@ from agent.errors import RequestError
 from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config
-from agent.text.cleaning import cleaned
 from agent.transports.disclosure import failure, said
 from agent.transports.jitter_buffer import Intake
 from agent.transports.playout import BLOCK, RATE, Outlet, Reply, Voice
 from agent.transports.slot import Seat
+from agent.transports.transcription import spoken
 from audio.frame import Frame, Samples
 
 STEP = BLOCK / RATE
@@ -155,9 +155,7 @@ class Line:
 
     async def transcribe(self, audio: Frame) -> str:
         """The words in a whole utterance. Raises EngineFault."""
-        stt, limit = self._seat.engines.stt, self._config.limits.stt
-        heard = await self.bridge.call("stt", lambda: stt.transcribe(audio, final=True), limit)
-        return cleaned(heard.text)
+        return await spoken(self._seat, self.bridge, self._config, audio)
 
     def sent(self, turn: int) -> int:
         """Samples (24 kHz) of that reply's sound that the client was sent."""

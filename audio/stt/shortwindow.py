@@ -165,14 +165,32 @@ def audible(samples: Samples) -> bool:
     return level_dbfs(blocks[int(np.argmax(np.square(blocks).sum(axis=1)))]) > QUIET_DBFS
 
 
+class Cutter:
+    """Cuts 16 kHz sound into pieces that fit one window, each at the quietest 0.2 s of its last 10 s."""
+
+    def __init__(self) -> None:
+        self._held: Samples = np.zeros(0, np.float32)
+
+    def feed(self, samples: Samples) -> Iterator[Samples]:
+        """Take the next samples, shape (n,), and give the pieces that are certain; to be read to its end."""
+        longest, step, span = int((FULL - ROOM) * HEARING_RATE), HEARING_RATE // 20, 4
+        self._held = np.concatenate([self._held, samples]) if len(self._held) else samples
+        while len(self._held) > longest:
+            start = longest - 10 * HEARING_RATE
+            blocks = np.square(self._held[start:longest]).reshape(-1, step).sum(axis=1)
+            quietest = int(np.argmin(np.convolve(blocks, np.ones(span), "valid")))
+            cut = start + (quietest + span // 2) * step
+            piece, self._held = self._held[:cut], self._held[cut:]
+            yield piece
+
+    def rest(self) -> Samples:
+        """The last piece, when no more comes."""
+        rest, self._held = self._held, np.zeros(0, np.float32)
+        return rest
+
+
 def pieces(samples: Samples) -> Iterator[Samples]:
-    """16 kHz `samples` cut into pieces that fit one window, each at the quietest 0.2 s of its last 10 s."""
-    longest, step, span = int((FULL - ROOM) * HEARING_RATE), HEARING_RATE // 20, 4
-    while len(samples) > longest:
-        start = longest - 10 * HEARING_RATE
-        blocks = np.square(samples[start:longest]).reshape(-1, step).sum(axis=1)
-        quietest = int(np.argmin(np.convolve(blocks, np.ones(span), "valid")))
-        cut = start + (quietest + span // 2) * step
-        yield samples[:cut]
-        samples = samples[cut:]
-    yield samples
+    """The same of sound that is there as a whole."""
+    cutter = Cutter()
+    yield from cutter.feed(samples)
+    yield cutter.rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import subprocess
@@ -17,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio import files
-from audio.errors import AudioFileError
-from audio.files import Recorder, duration, read_audio, read_channels, write_wav
+from audio.errors import AudioFileError, AudioTooLong
+from audio.files import Recorder, duration, read_audio, read_bytes, read_channels, stream_bytes, write_wav
 from audio.frame import Frame
 
 
@@ -316,3 +317,94 @@ def test_full_disk_is_one_clear_line(tmp_path: Path):
     assert "talk.wav: cannot be written (File too large)" in done.stdout
     assert not done.stderr
     assert 0.5 < duration(tmp_path / "talk.wav") < 1.1  # what was written until then is kept
+
+
+def sound(samples: np.ndarray, rate: int, kind: str = "FLAC", subtype: str = "PCM_16") -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, subtype, format=kind)
+    return out.getvalue()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from([8000, 16_000, 44_100, 48_000]),
+    st.integers(1, 3),
+    st.integers(1, 20_000),
+    st.sampled_from([1, 3000, 1 << 20]),
+)
+def test_a_stream_is_what_the_whole_is(rate: int, channels: int, frames: int, step: int):
+    noise = np.random.default_rng(frames).uniform(-0.5, 0.5, (frames, channels))
+    data = sound(noise, rate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_STEP", step)
+        streamed = np.concatenate(list(stream_bytes(data, "it", 16_000)))
+    expected = read_bytes(data, "it").at_rate(16_000).samples
+    assert abs(len(streamed) - len(expected)) <= 1
+    shared = min(len(streamed), len(expected))
+    assert np.abs(streamed[:shared] - expected[:shared]).max(initial=0.0) < 1e-3
+
+
+def test_of_a_long_file_little_is_held(monkeypatch: pytest.MonkeyPatch):
+    """However long it is, and however much its channels and its rate make of it."""
+    monkeypatch.setattr(files, "_STEP", 1 << 16)
+    for rate, channels in ((16_000, 1), (48_000, 2), (192_000, 2)):
+        blocks = stream_bytes(sound(np.zeros((30 * rate, channels)), rate), "it", 16_000)
+        sizes = [len(block) for block in blocks]
+        assert sum(sizes) == 30 * 16_000
+        assert max(sizes) <= 2 * (1 << 16)
+
+
+def test_a_file_is_judged_before_any_of_it_is_given():
+    ends_in_nan = np.zeros(200_000, np.float32)
+    ends_in_nan[-1] = np.nan
+    for data, error, longest in (
+        (sound(ends_in_nan, 16_000, "WAV", "FLOAT"), AudioFileError, None),
+        (sound(np.zeros(200_000), 16_000), AudioTooLong, 12.0),
+    ):
+        blocks = stream_bytes(data, "it", 16_000, longest)
+        with pytest.raises(error):
+            next(block for block in blocks if len(block))
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 16_000 * 3600, (1 << 36) - 1])
+@pytest.mark.parametrize("seconds", [1.0, 3.0])
+def test_a_header_that_says_too_much_or_lies_about_it_is_refused(claimed: int, seconds: float):
+    """Two seconds are allowed. A FLAC's header counts sample frames in 36 bits; 0 is not known."""
+    data = bytearray(sound(tone(16_000, seconds), 16_000))
+    data[21:26] = ((data[21] >> 4 << 36) | claimed).to_bytes(5, "big")
+    if seconds < 2.0 and claimed < 2 * 16_000:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert read_bytes(bytes(data), "it", 2.0).duration == 1.0
+        return
+    with pytest.raises(AudioTooLong, match=r"it: longer than 2 s; cut it into shorter files"):
+        read_bytes(bytes(data), "it", 2.0)
+
+
+def test_a_header_that_says_too_much_is_believed_before_anything_is_decoded():
+    data = bytearray(sound(tone(16_000, 1.0), 16_000))
+    data[21:26] = ((data[21] >> 4 << 36) | 16_000 * 3600).to_bytes(5, "big")
+    with pytest.raises(AudioTooLong):
+        read_bytes(bytes(data[:200]), "it", 2.0)  # of the sound itself nothing is there
+
+
+def test_what_has_many_samples_in_a_second_may_be_as_much_shorter():
+    """Eight channels at 192 kHz are four times what the limit of time is for."""
+    for seconds, taken in ((0.45, True), (0.55, False)):
+        data = sound(np.zeros((round(192_000 * seconds), 8)), 192_000, "WAV")
+        if taken:
+            assert read_bytes(data, "it", 2.0).duration == seconds
+        else:
+            with pytest.raises(AudioTooLong, match=r"longer than 0\.5 s at 192000 Hz in 8 channels"):
+                read_bytes(data, "it", 2.0)
+
+
+def test_a_stream_that_becomes_much_denser_is_not_followed():
+    """An Ogg file of two streams: the second would make much work of a little time."""
+    slow, dense = (
+        sound(np.zeros((rate // 2, channels)), rate, "OGG", "VORBIS")
+        for rate, channels in ((8000, 1), (192_000, 8))
+    )
+    with pytest.warns(UserWarning, match="192000 Hz in 8 channels follow"):
+        frame = read_bytes(slow + dense, "it")
+    assert frame.duration == pytest.approx(0.5, abs=0.1)

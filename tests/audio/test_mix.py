@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from audio.mix import weights
+from audio.mix import Mixing
 
 RATE = 16_000
 RANDOM = np.random.default_rng(0)
@@ -21,7 +21,10 @@ TALK = np.resize(OTHER, len(WORD))
 
 def of(*channels: np.ndarray, block: int = 5000) -> list[float]:
     samples = np.stack(channels, axis=1)
-    return weights(samples[start : start + block] for start in range(0, len(samples), block)).tolist()
+    mixing = Mixing(len(channels))
+    for start in range(0, len(samples), block):
+        mixing.add(samples[start : start + block])
+    return mixing.weights().tolist()
 
 
 @pytest.mark.parametrize(

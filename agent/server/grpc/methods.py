@@ -14,12 +14,13 @@ from agent.messages import Message
 from agent.server import log as journal
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.http.speech import say, words
+from agent.server.http.speech import say
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.settings import Config
 from agent.transports.playout import RATE
 from agent.transports.remote import Line, Sound
+from agent.transports.transcription import words
 from audio.encode import from_pcm16, pcm16
 
 SLOWEST, FASTEST = 8_000, 192_000

@@ -12,11 +12,11 @@ from agent.errors import RequestError
 from agent.server import log as journal
 from agent.server.admission.guard import address
 from agent.server.http.responses import Streamed, Write
-from agent.server.http.speech import words
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.transports.playout import RATE
 from agent.transports.remote import Line, Sound
+from agent.transports.transcription import words
 from audio.encode import Encoder, pcm16
 
 if TYPE_CHECKING:

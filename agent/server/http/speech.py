@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from agent.conversation.speak import speak
-from agent.errors import AudioFileError, MissingExtra, RequestError
+from agent.errors import RequestError
 from agent.server.fields import Fields
 from agent.server.http.forms import form_of
 from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
 from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool
 from agent.settings import Config
-from agent.text.cleaning import cleaned
 from agent.transports.slot import Seat
+from agent.transports.transcription import words
 from audio.encode import MEDIA, Encoder, Format
-from audio.files import read_bytes
-from audio.frame import HEARING_RATE, Frame
-from audio.stt.shortwindow import pieces
 from audio.tts import Speech
 
 if TYPE_CHECKING:
@@ -115,27 +112,3 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
         await send(f"{text}\n".encode() if kind == "text" else line({"text": text}))
 
     return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.patience)
-
-
-async def words(seat: Seat, config: Config, data: bytes) -> str:
-    """The words in a sound file. Raises RequestError, EngineFault.
-
-    A long one is understood piece by piece: between two of them it is others' turn.
-    """
-    bridge, stt, limit = seat.bridge(), seat.engines.stt, config.limits.stt
-    sound = (await bridge.wait_for(lambda: decoded(data))).at_rate(HEARING_RATE)
-    heard = [
-        await bridge.call("stt", lambda part=part: stt.transcribe(Frame(part, HEARING_RATE)), limit)
-        for part in pieces(sound.samples)
-    ]
-    return cleaned(" ".join(part.text for part in heard if part.text))
-
-
-def decoded(data: bytes) -> Frame:
-    """A sound file's bytes, of any format that `audio.files` reads, as mono sound. Raises RequestError."""
-    try:
-        return read_bytes(data, "the sound")
-    except AudioFileError as error:
-        raise RequestError(str(error)) from error  # the file is the client's own, and has no name here
-    except MissingExtra as error:
-        raise RequestError("this kind of sound cannot be read here; send a WAV or FLAC file") from error

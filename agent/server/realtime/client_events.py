@@ -119,6 +119,12 @@ class Wishes:
         if instructions is not None:
             await self._seat.check(self._pool.config, instructions)
 
+    def _check_length(self, size: int) -> None:
+        """Raise RequestError where so many bytes are more sound than one utterance may have."""
+        if size / 2 / RATE > (longest := self._pool.config.server.max_audio):
+            text = f"audio: longer than {longest:g} s (server.max_audio); commit it in parts"
+            raise RequestError(text, 413, "too_large")
+
     # What a client may ask for, one method each.
 
     async def _update(self, event: dict[str, Any]) -> None:
@@ -142,6 +148,7 @@ class Wishes:
                 self._settle_pending(line)
             await line.hear(from_pcm16(data), RATE)
             return
+        self._check_length(len(self._buffer) + len(data))
         if len(self._buffer) + len(data) > self._pool.config.server.body:
             raise RequestError("the audio buffer is full; commit or clear it", code="buffer_full")
         self._buffer += data
@@ -193,6 +200,7 @@ class Wishes:
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
             data = b"".join(_sound(part.audio) for part in sounds)
+            self._check_length(len(data))
             await self._said(name, Frame(from_pcm16(data), RATE), after)
             return
         content = [

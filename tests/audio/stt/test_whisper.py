@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
 from audio.stt.mel import filters, log_mel
-from audio.stt.shortwindow import Decoded, audible, loops, pieces, token_cap, unloop
+from audio.stt.shortwindow import Cutter, Decoded, audible, loops, pieces, token_cap, unloop
 from audio.stt.tokens import detokenise, prompt
 from audio.stt.whisper import Whisper, physical_cores
 
@@ -165,6 +165,18 @@ def test_pieces_lose_nothing_and_fit_the_window(length: int, seed: int):
     cut = list(pieces(x))
     assert np.array_equal(np.concatenate(cut), x)
     assert max(map(len, cut)) <= 29.4 * 16000
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 40 * 16000), min_size=1, max_size=8), st.integers(0, 9))
+def test_sound_that_comes_in_parts_is_cut_where_the_whole_is(parts: list[int], seed: int):
+    x = np.random.default_rng(seed).normal(0, 0.1, sum(parts)).astype(np.float32)
+    cutter, cut = Cutter(), []
+    for part in np.split(x, np.cumsum(parts)[:-1]):
+        cut.extend(cutter.feed(part))
+    cut.append(cutter.rest())
+    assert list(map(len, cut)) == list(map(len, pieces(x)))
+    assert np.array_equal(np.concatenate(cut), x)
 
 
 def test_pieces_are_cut_in_the_gap():
