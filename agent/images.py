@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.errors import ImageError, MissingExtra
+from agent.errors import ImageError, ImageTooLarge, MissingExtra
 
 Pixels: TypeAlias = NDArray[np.uint8]
 """Height x width x 3: red, green, blue."""
-Source: TypeAlias = "str | Path | bytes | Picture"
-"""A path, a data URL, the bytes of a file, or a picture that is decoded already."""
+Source: TypeAlias = "str | Path | bytes | Picture | Upload"
+"""A path, a data URL, the bytes of a file, a picture that is decoded already, or what a stranger sent."""
 
 LARGEST_FILE = 20_000_000
 """Most bytes of a picture's file."""
@@ -28,8 +28,21 @@ MOST_PIXELS = 60_000_000
 LONGEST_SIDE = 1280
 """Pixels of the longer side that a picture is brought down to: enough for print in a photo."""
 
+MOST_SCANS = 100
+"""Passes over a JPEG that its file may ask for: each takes its time, and encoders make a dozen."""
+
 ORIENTATION = 0x0112
 """EXIF's number for how the camera was held; from 5 on the picture lies on its side."""
+UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What turns it back, by Pillow's names."""
 
 CURE = "give a PNG, JPEG or WebP"
 DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w.+=-]+)*),", re.IGNORECASE)
@@ -43,6 +56,17 @@ OTHERS = {
     b"MM\x00*": "a TIFF",
 }
 """What is often given instead, by its first bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upload:
+    """A picture that a client of the server sent: a data URL, or bytes; nothing else is opened.
+
+    most: pixels that it may have, as `server.max_pixels` says.
+    """
+
+    data: str | bytes
+    most: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +96,8 @@ def open_image(source: Source, name: str = "") -> Picture:
     """The picture in `source`, upright, on white, its first frame, brought down to `LONGEST_SIDE`.
 
     Size, type and number of pixels are checked before anything is decoded. A web address is never fetched.
-    name: what errors call it; otherwise the path, or "the picture". Raises ImageError.
+    name: what errors call it; otherwise the path, or "the picture". Raises ImageError; ImageTooLarge for too
+    many bytes, pixels or passes.
     """
     if isinstance(source, Picture):
         return source
@@ -80,21 +105,22 @@ def open_image(source: Source, name: str = "") -> Picture:
     data = _bytes(source, name)
     kind = _kind(data, name)
     library = _pillow()
+    most, limit = (source.most, " (server.max_pixels)") if isinstance(source, Upload) else (MOST_PIXELS, "")
+    if kind == "WEBP":
+        _checked_size(_webp_size(data), most, limit, name)
+    # No byte of a JPEG but a marker is followed by this one: a pass begins here, or one of a thumbnail.
+    if kind == "JPEG" and (scans := data.count(b"\xff\xda")) > MOST_SCANS:
+        raise ImageTooLarge(f"{name}: a JPEG in {scans} passes, more than {MOST_SCANS}; save it anew")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the pixels' number, which is checked here
             opened = library.open(io.BytesIO(data), formats=[kind])
-            width, height = opened.size
-            if width * height > MOST_PIXELS:
-                raise ImageError(
-                    f"{name}: {width} x {height} pixels are more than {MOST_PIXELS // 1_000_000} million; "
-                    "make it smaller"
-                )
+            _checked_size(opened.size, most, limit, name)
             return _decoded(opened, kind)
     except ImageError:
         raise
     except library.DecompressionBombError as error:
-        raise ImageError(
+        raise ImageTooLarge(
             f"{name}: it says that it has hundreds of millions of pixels; {CURE} that is smaller"
         ) from error
     except Exception as error:  # decoders raise whatever a damaged file leads them to
@@ -104,45 +130,80 @@ def open_image(source: Source, name: str = "") -> Picture:
 def picture_of(pixels: Pixels, kind: str) -> Picture:
     """A frame of a camera or a screen as a picture. pixels: uint8, height x width x 3, red first."""
     height, width = pixels.shape[:2]
-    return Picture(_smaller(_pillow().fromarray(pixels)), width, height, kind)
+    return Picture(_pixels(_smaller(_pillow().fromarray(pixels))), width, height, kind)
+
+
+def _checked_size(size: tuple[int, int], most: int, limit: str, name: str) -> None:
+    if size[0] * size[1] > most:
+        raise ImageTooLarge(
+            f"{name}: {size[0]} x {size[1]} pixels are more than {most:,}{limit}; make it smaller"
+        )
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height in the header of a WebP (RFC 9649, sections 2.5 to 2.7).
+
+    Pillow's decoder takes the memory for a whole picture, twice, when it is opened: that is too late.
+    """
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return width, height
 
 
 def _decoded(opened: Any, kind: str) -> Picture:
-    from PIL import ImageOps
-
+    """The picture in an opened file. It is made smaller before anything else: that is where the memory is."""
     size = opened.size
     if kind == "JPEG":  # decodes at a half, a quarter or an eighth where that is enough
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
     opened.load()
-    turned = opened.getexif().get(ORIENTATION, 1) in range(5, 9)
-    upright = ImageOps.exif_transpose(opened)
-    if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        layer = upright.convert("RGBA")
-        white = _pillow().new("RGBA", layer.size, "white")
-        upright = _pillow().alpha_composite(white, layer)
-    if upright.mode in ("I;16", "I", "F"):
-        grey = np.asarray(upright, np.float32)
-        upright = _pillow().fromarray((grey / max(256.0, grey.max() / 255)).clip(0, 255).astype(np.uint8))
-    width, height = size[::-1] if turned else size
-    return Picture(_smaller(upright.convert("RGB")), width, height, kind)
+    held = opened.getexif().get(ORIENTATION, 1)
+    if opened.mode in ("I;16", "I", "F"):
+        grey = np.asarray(opened)
+        brightest = max(256.0, float(grey.max()) / 255)
+        image = _pillow().fromarray(
+            np.divide(grey, brightest, dtype=np.float32).clip(0, 255).astype(np.uint8)
+        )
+    elif opened.mode in ("1", "P", "PA") or "transparency" in opened.info:  # of indices there is no mean
+        image = opened.convert("RGBA" if opened.mode == "PA" or "transparency" in opened.info else "RGB")
+    else:
+        image = opened
+    image = _smaller(image)
+    if held in UPRIGHT:
+        image = image.transpose(_pillow().Transpose[UPRIGHT[held]])
+    if image.mode in ("RGBA", "LA", "La", "RGBa"):
+        layer = image.convert("RGBA")
+        image = _pillow().alpha_composite(_pillow().new("RGBA", layer.size, "white"), layer)
+    width, height = size[::-1] if held in range(5, 9) else size
+    return Picture(_pixels(image), width, height, kind)
 
 
-def _smaller(image: Any) -> Pixels:
+def _smaller(image: Any) -> Any:
+    """The picture, `LONGEST_SIDE` long at most."""
     scale = LONGEST_SIDE / max(image.size)
-    if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in image.size)
-        image = image.resize(size, _pillow().Resampling.BICUBIC, reducing_gap=2.0)
-    return np.ascontiguousarray(np.asarray(image, np.uint8))
+    if scale >= 1:
+        return image
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return image.resize(size, _pillow().Resampling.BICUBIC, reducing_gap=2.0)
 
 
-def _name(source: str | Path | bytes) -> str:
-    if isinstance(source, bytes) or (isinstance(source, str) and source[:5].lower() == "data:"):
+def _pixels(image: Any) -> Pixels:
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"), np.uint8))
+
+
+def _name(source: str | Path | bytes | Upload) -> str:
+    if isinstance(source, bytes | Upload) or (isinstance(source, str) and source[:5].lower() == "data:"):
         return "the picture"
     return str(source)[:200]
 
 
-def _bytes(source: str | Path | bytes, name: str) -> bytes:
-    if isinstance(source, bytes):
+def _bytes(source: str | Path | bytes | Upload, name: str) -> bytes:
+    if isinstance(source, Upload):
+        data = source.data if isinstance(source.data, bytes) else _from_url(source.data, name)
+    elif isinstance(source, bytes):
         data = source
     elif isinstance(source, str) and source[:5].lower() == "data:":
         data = _from_url(source, name)
@@ -181,8 +242,8 @@ def _from_url(url: str, name: str) -> bytes:
         raise ImageError(f"{name}: its base64 is broken ({error}); send it anew") from error
 
 
-def _too_large(name: str, size: int) -> ImageError:
-    return ImageError(
+def _too_large(name: str, size: int) -> ImageTooLarge:
+    return ImageTooLarge(
         f"{name}: {size / 1e6:.0f} MB are more than {LARGEST_FILE // 1_000_000} MB; make it smaller"
     )
 

@@ -92,7 +92,8 @@ class Answerer:
         """
         try:
             async with turn:
-                await self._begin(turn)
+                with self._view.taken() as look:
+                    await self._begin(turn, look)
         except* BackchatError as group:
             self._failed(turn, group)
         if (turn.question or turn.notice or turn.audio is None) and turn.gate.is_set():
@@ -121,8 +122,7 @@ class Answerer:
         """The conversation, and the question, for the language model."""
         return self._window.prompt(self._history.system, self._history.said(question))
 
-    async def _begin(self, turn: Turn) -> None:
-        look = self._view.take()
+    async def _begin(self, turn: Turn, look: Look | None) -> None:
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
             if not (turn.question or turn.notice):

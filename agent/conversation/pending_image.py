@@ -6,6 +6,8 @@ frame when speech begins and again when it pauses, and only if the frame shows s
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,12 +48,17 @@ class Camera(Protocol):
 
 @dataclass(eq=False)
 class Look:
-    """One picture that is, or will be, looked at. once: for one turn. live: a frame of a camera."""
+    """One picture that is, or will be, looked at. once: for one turn. live: a frame of a camera.
+
+    turns: how many have taken it. scope: of the eye's work on it.
+    """
 
     source: Source
     once: bool = False
     live: bool = False
     begun: bool = False
+    turns: int = 0
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     took: float = 0.0
     sight: Sight | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -90,7 +97,8 @@ class View:
 
     def show(self, source: Source | None, *, once: bool = False, live: bool = False) -> None:
         """This is what the person shows from now on; nothing with None. See `Session.show`."""
-        self._look = None if source is None else Look(source, once, live)
+        old, self._look = self._look, None if source is None else Look(source, once, live)
+        self._forget(old)
         if self._look is not None and not live:
             self._begin(self._look)
 
@@ -115,11 +123,20 @@ class View:
             case _:
                 pass
 
-    def take(self) -> Look | None:
-        """What is shown now, for a turn that pauses here; the eye is at work on it."""
-        if self._look is not None:
-            self._begin(self._look)
-        return self._look
+    @contextmanager
+    def taken(self) -> Generator[Look | None]:
+        """What is shown now, for a turn that pauses here; the eye is at work on it within the block."""
+        look = self._look
+        if look is None:
+            yield None
+            return
+        look.turns += 1
+        self._begin(look)
+        try:
+            yield look
+        finally:
+            look.turns -= 1
+            self._forget(look)
 
     async def looked(self, look: Look, turn: int) -> None:
         """Wait until the eye has looked."""
@@ -146,6 +163,11 @@ class View:
         """Words that are not all said yet, as `asked` will have them if nothing else is shown."""
         return self.asked(self._look if self._look and self._look.done.is_set() else None, question)
 
+    def _forget(self, look: Look | None) -> None:
+        """Do not look at what is not shown any more and no turn asks for; camera frames may be alike."""
+        if look is not None and look is not self._look and not look.turns and not look.live:
+            look.scope.cancel()
+
     def _begin(self, look: Look) -> None:
         if not look.begun and self._tasks is not None:
             look.begun = True
@@ -153,11 +175,12 @@ class View:
 
     async def _work(self, look: Look) -> None:
         began = self._bridge.now()
-        try:
-            look.sight = await self._bridge.call("eye", lambda: self._see(look), self._limit)
-        except BackchatError as error:
-            look.sight = BLIND
-            self._emit(ev.failure(self._bridge.now(), "eye", error))
+        with look.scope:
+            try:
+                look.sight = await self._bridge.call("eye", lambda: self._see(look), self._limit)
+            except BackchatError as error:
+                look.sight = BLIND
+                self._emit(ev.failure(self._bridge.now(), "eye", error))
         look.took = self._bridge.now() - began
         look.done.set()
 

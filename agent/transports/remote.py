@@ -16,6 +16,7 @@ from agent import events as ev
 from agent.conversation.history import History, Part
 from agent.conversation.session import Session
 from agent.errors import RequestError
+from agent.images import Upload
 from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config
@@ -143,7 +144,8 @@ class Line:
         """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
         if isinstance(image, str) and not image.startswith("data:"):
             raise RequestError("image: a data URL, data:image/png;base64,...; nothing else is opened")
-        self._session.show(image, once=once, live=live)
+        upload = None if image is None else Upload(image, self._limits.max_pixels)
+        self._session.show(upload, once=once, live=live)
 
     def cancel(self) -> None:
         """End the reply that is being made or said."""

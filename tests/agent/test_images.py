@@ -11,8 +11,8 @@ from PIL import Image
 
 import pictures
 from agent import images as image
-from agent.errors import ImageError
-from agent.images import open_image, picture_of
+from agent.errors import ImageError, ImageTooLarge
+from agent.images import Upload, open_image, picture_of
 
 
 @pytest.mark.parametrize("kind", pictures.BAD)
@@ -114,7 +114,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest
     monkeypatch.setattr(image, "_decoded", decoded)
     with pytest.raises(ImageError, match="pixels"):
         open_image(pictures.bomb())
-    with pytest.raises(ImageError, match="9000 x 9000 pixels are more than 60 million"):
+    with pytest.raises(ImageError, match="9000 x 9000 pixels are more than 60,000,000"):
         open_image(pictures.encoded(Image.new("1", (9000, 9000))))
 
 
@@ -123,3 +123,72 @@ def test_a_data_url_of_a_picture_is_that_picture():
     again = open_image(picture.data_url())
     assert again.kind == "JPEG"
     assert np.abs(again.pixels.astype(int) - picture.pixels).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "RGB", {}),
+        ("JPEG", "RGB", {}),
+        ("WEBP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("WEBP", "RGBA", {}),
+        ("WEBP", "RGB", {"save_all": True, "append_images": [Image.new("RGB", (300, 200), "red")]}),
+    ],
+)
+def test_an_upload_has_the_server_s_limit_of_pixels(kind: str, mode: str, options: dict):
+    made = Image.new(mode, (300, 200), "blue")
+    if mode == "RGBA":
+        made.putalpha(Image.linear_gradient("L").resize((300, 200)))
+    data = pictures.encoded(made, kind, **options)
+    assert open_image(Upload(data, 60_000)).width == 300
+    with pytest.raises(ImageTooLarge, match=r"300 x 200 pixels are more than 59,999 \(server.max_pixels\)"):
+        open_image(Upload(data, 59_999))
+
+
+def test_a_large_webp_is_refused_before_its_decoder_takes_memory(monkeypatch: pytest.MonkeyPatch):
+    files = [
+        pictures.encoded(Image.new("RGB", (300, 200)), "WEBP"),
+        pictures.encoded(Image.new("RGB", (300, 200)), "WEBP", lossless=True),
+        pictures.encoded(Image.new("RGB", (300, 200)), "WEBP", exif=Image.Exif(), icc_profile=b"x"),
+    ]
+    assert {data[12:16] for data in files} == {b"VP8 ", b"VP8L", b"VP8X"}
+    monkeypatch.setattr(Image, "open", None)
+    for data in files:
+        with pytest.raises(ImageTooLarge, match="300 x 200"):
+            open_image(Upload(data, 1000))
+
+
+@pytest.mark.parametrize("given", ["/etc/hostname", "a.png", "http://localhost/a.png", ""])
+def test_an_upload_opens_nothing_else(given: str):
+    with pytest.raises(ImageError, match="no data URL"):
+        open_image(Upload(given, 1000))
+
+
+def test_a_jpeg_that_asks_for_many_passes_is_refused():
+    data = pictures.encoded(pictures.noise(16, 16), "JPEG", progressive=True)
+    assert open_image(data).width == 16
+    last = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageTooLarge, match=r"a JPEG in \d+ passes"):
+        open_image(data[:-2] + 100 * last + data[-2:])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_large_picture_of_any_kind_is_what_it_is_when_small(mode: str):
+    """Brought down before it is turned upright and put on white, it is the same picture."""
+    ramp = Image.linear_gradient("L").resize((300, 150))
+    clear = Image.merge("LA", (ramp, ramp.transpose(Image.Transpose.ROTATE_180)))
+    made = clear.convert("RGBA") if mode in ("RGBA", "LA") else ramp.convert("RGB")
+    if mode == "I;16":
+        made = Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257)
+    made = made if made.mode == mode else made.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    small, large = (
+        open_image(pictures.encoded(made.resize((300 * by, 150 * by), Image.Resampling.NEAREST), exif=exif))
+        for by in (4, 12)
+    )
+    assert small.pixels.shape == (1200, 600, 3)
+    assert large.pixels.shape == (1280, 640, 3)
+    one, other = (np.asarray(picture.image().resize((60, 120)), int) for picture in (small, large))
+    assert np.abs(one - other).mean() < 2

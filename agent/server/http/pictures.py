@@ -4,50 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.errors import ImageError, RequestError
-from agent.images import Picture, open_image
+from agent.errors import ImageError, ImageTooLarge, RequestError
+from agent.images import Upload, open_image
 from agent.messages import Message, joined
-from agent.runner import Bridge
+from agent.protocols import Eye, Sight
 from agent.settings import Config
 from agent.transports.slot import Seat
 
-MOST = 8
-"""Pictures that one request may hold."""
 
-
-async def opened(urls: Sequence[Sequence[str]], config: Config) -> list[list[Picture]]:
-    """The pictures of each message, decoded in a worker. Raises RequestError for one that is no good."""
-    if sum(map(len, urls)) > MOST:
-        raise RequestError(f"messages: more than {MOST} pictures")
-    bridge = Bridge()
-    found: list[list[Picture]] = []
-    for some in urls:
-        found.append([])
-        for url in some:
-            if not url.startswith("data:"):
-                raise RequestError("image_url: a data URL, data:image/png;base64,...; nothing is fetched")
-            try:
-                picture = await bridge.call("eye", lambda url=url: open_image(url), config.limits.eye)
-            except ImageError as error:
-                raise RequestError(f"image_url: {error}") from error
-            found[-1].append(picture)
-    return found
+def check(urls: Sequence[Sequence[str]], config: Config) -> None:
+    """Raise RequestError where there are too many pictures, or one that is no data URL."""
+    if sum(map(len, urls)) > (most := config.server.max_pictures):
+        raise RequestError(f"messages: more than {most} pictures (server.max_pictures)")
+    if not all(url.startswith("data:") for some in urls for url in some):
+        raise RequestError("image_url: a data URL, data:image/png;base64,...; nothing is fetched")
 
 
 async def looked(
-    seat: Seat, config: Config, messages: Sequence[Message], pictures: Sequence[Sequence[Picture]]
+    seat: Seat, config: Config, messages: Sequence[Message], urls: Sequence[Sequence[str]]
 ) -> list[Message]:
     """The conversation with what is seen in the pictures of each message before its words.
 
-    Raises RequestError where there is no eye, EngineFault when it fails.
+    A picture is decoded when it is its turn to be looked at, so that there is one of them at a time. Raises
+    RequestError for one that is no good and where there is no eye, EngineFault when it fails.
     """
+    bridge, eye = seat.bridge(), seat.engines.eye
     whole: list[Message] = []
-    for message, shown in zip(messages, pictures, strict=True):
-        for picture in shown:
-            eye = seat.engines.eye
+    for message, shown in zip(messages, urls, strict=True):
+        for url in shown:
             if eye is None:
                 raise RequestError("messages: no eye is loaded here, so no pictures")
-            sight = await seat.bridge().call("eye", lambda p=picture, e=eye: e.look(p), config.limits.eye)
+            upload = Upload(url, config.server.max_pixels)
+            sight = await bridge.call("eye", lambda e=eye, u=upload: _seen(e, u), config.limits.eye)
             whole = joined(whole, sight.asked(""))
         whole = joined(whole, [message]) if shown else [*whole, message]
     return whole
+
+
+def _seen(eye: Eye, upload: Upload) -> Sight:
+    try:
+        return eye.look(open_image(upload))
+    except ImageTooLarge as error:
+        raise RequestError(f"image_url: {error}", 413, "too_large") from error
+    except ImageError as error:
+        raise RequestError(f"image_url: {error}") from error

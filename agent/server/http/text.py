@@ -17,7 +17,7 @@ from agent.messages import Message
 from agent.protocols import Delta
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
-from agent.server.http.pictures import looked, opened
+from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.pool import Pool
 from agent.text.cleaning import cleaned_data, json_text
@@ -217,7 +217,8 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     pool.check("llm", body.model)
     config = pool.config
     said = [message.message() for message in body.messages]
-    pictures = await opened([message.images for message in body.messages], config)
+    pictures = [message.images for message in body.messages]
+    check(pictures, config)
     sampling = body.sampling(body.max_completion_tokens)
     head = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",

@@ -193,10 +193,14 @@ class Wishes:
                 "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
             )
         await self._check(given.text if given.role == "system" else None)
+        shown = [part for part in given.content if part.type == "input_image"]
+        if len(shown) > 1:
+            raise RequestError(
+                "item.content: one picture; the last that is shown counts", param="item.content"
+            )
         line = await self._settle()
-        for part in given.content:
-            if part.type == "input_image":
-                line.show(part.image_url, once=True)
+        for part in shown:
+            line.show(part.image_url, once=True)
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
             data = b"".join(_sound(part.audio) for part in sounds)
