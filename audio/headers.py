@@ -18,6 +18,9 @@ _STREAMED = 0x7FFF_0000
 _STREAMED_64 = 1 << 60
 """The same where sizes have 64 bits."""
 
+_MOST = 10_000
+"""Chunks or tags that are looked at: files have a dozen, and a million empty ones would take seconds."""
+
 _FOR_EVER = 0x7FFF_FFFF
 """A number of MP3 frames that none has; the decoder then reads to the end."""
 
@@ -65,7 +68,7 @@ def read_header(file: IO[bytes]) -> Header:
         return Header(tuple(_links(file, size)))
     if magic[:4] == b"fLaC":
         return _flac(file, size)
-    if (start := _first_mpeg_frame(file, size)) is not None:
+    if (start := _first_mpeg_frame(file)) is not None:
         return _mp3(file, start, size)
     return Header((Part(0, size),))
 
@@ -127,8 +130,8 @@ class _Chunk:
 
 
 def _chunks(file: IO[bytes], at: int, layout: _Layout) -> Iterator[_Chunk]:
-    """The chunks from `at` on, each where the one before says that it ends."""
-    while True:
+    """The chunks from `at` on, each where the one before says that it ends; `_MOST` of them at most."""
+    for _ in range(_MOST):
         file.seek(at)
         header = file.read(layout.header)
         if len(header) < layout.header:
@@ -245,10 +248,10 @@ _SIDE = {(3, False): 32, (3, True): 17, (2, False): 17, (2, True): 9, (0, False)
 """Bytes of side information in an MP3 frame, by the version's two bits and whether it is mono."""
 
 
-def _first_mpeg_frame(file: IO[bytes], size: int) -> int | None:
+def _first_mpeg_frame(file: IO[bytes]) -> int | None:
     """Where the first frame of MPEG layer III begins, behind an ID3v2 tag; None when there is none."""
-    at = 0
-    while at < size:
+    at, head = 0, b""
+    for _ in range(_MOST):
         file.seek(at)
         head = file.read(10)
         if head[:3] != b"ID3" or len(head) < 10:

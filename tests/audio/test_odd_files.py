@@ -469,3 +469,25 @@ def test_ffmpeg_is_never_left_to_guess():
         assert media.recognized(io.BytesIO(text.encode() * 9)) is None
         with pytest.raises(AudioFileError, match="not sound that can be read"):
             read_bytes(text.encode() * 9, "it")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"RIFF\xff\xff\xff\x7fWAVE" + b"junk\0\0\0\0" * 50_000,
+        b"FORM\x7f\xff\xff\xffAIFF" + b"junk\0\0\0\0" * 50_000,
+        b"ID3\4\0\0\0\0\0\0" * 50_000,
+    ],
+    ids=["wav", "aiff", "mp3"],
+)
+def test_a_header_of_many_parts_is_not_read_for_ever(data: bytes):
+    reads = 0
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal reads
+            reads += 1
+            return super().read(size)
+
+    read_header(Counted(data))
+    assert reads < 11_000
