@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.protocols import Delta
+from agent.runner import Bridge
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.http.pictures import check, looked
@@ -153,8 +154,9 @@ class Chat(_Sampled):
 
 
 async def read_body(request: Request, model: type[B]) -> B:
-    """The JSON body of a request. Raises RequestError."""
-    return parse(model, await request.body())
+    """The JSON body of a request, read in a worker: pictures make it large. Raises RequestError."""
+    body = await request.body()
+    return await Bridge().wait_for(lambda: parse(model, body))
 
 
 def parse(model: type[B], body: bytes | str) -> B:
