@@ -60,7 +60,7 @@ YEARS_AFTER = re.compile(r"\A(?:(?:,? (?:and|or) |, ?)(?:1\d{3}|20\d\d)\b){1,9}"
 DATE_ENDS = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.?(?:,? \d{{4}})?$")
 LIST_CUE = re.compile(r"\b(?:in|between|since|until|till|from|before|after|during|circa) $", re.I)
 COUNT_OF_YEARS = re.compile(
-    r"\b(?:years|decades|elections|seasons|editions|vintages|summers|winters)[:,]? $", re.I
+    r"\b(?:years|decades|elections|seasons|editions|vintages|summers|winters)(?: of|[:,])? $", re.I
 )
 DATE_CUE = re.compile(
     r"\b(?:(?:week|night|evening|morning|as) of|on|by|since|until|till|before|after|from|due|dated?|"
@@ -129,6 +129,11 @@ def _month_and_year(found: Found) -> Said:
     if found["month"] in LOWER_WORDS and counts(found):
         return None
     return f"{MONTH_NAMES[found['month']]} {numbers.year(found['year'])}"
+
+
+def _numbered_month(found: Found) -> Said:
+    """`05/2019`."""
+    return f"{MONTHS[int(found[1]) - 1]} {numbers.year(found[2])}"
 
 
 def _bare_date(found: Found) -> Said:
@@ -254,6 +259,8 @@ def _is_year(found: Found, lead: str) -> bool:
         return False
     if determined(found) and _recent(found[1]) and not found[1].endswith("00"):
         return True
+    if COUNT_OF_YEARS.search(lead):
+        return not counts(found)
     if SURE_CUE.search(lead):
         if re.search(r"\bin[ -]$", lead, re.I):
             return not COUNTED_IN.match(next_word(found))
@@ -307,6 +314,7 @@ DATES = [
         rf"\s?[–—]\s?(?={DAY}(?: of)? (?:{any_of(MONTH_NAMES)})\b)",
         lambda found: " to " if DATE_ENDS.search(before(found)) else None,
     ),
+    rule(START + r"(0[1-9]|1[0-2])/((?:19|20)\d\d)(?![\w/-]|\.\d)", _numbered_month),
     rule(rf"(?<![\w-]){MONTH}-{DAY}(?:-{YEAR})?(?P<end>)(?P<nth>)(?![\w-]|\.\d)", _month_and_day),
     rule(rf"(?<![\w-])(?P<begin>){DAY}-{MONTH}-{YEAR}(?![\w-]|\.\d)", _day_and_month),
     rule(

@@ -232,6 +232,10 @@ def fraction(top: str, bottom: str) -> str:
 
 
 PRODUCTS = [
+    rule(
+        rf"(?<=\d)( ?(?:°[CFK]|{UNIT}))(?:\s?[–—]\s?|-)(?=[-−]?\d+(?:[.,]\d+)? ?(?:°|{UNIT}))",
+        lambda found: f"{found[1]} to ",
+    ),
     rule(START + r"(\d{1,4}(?:\.\d{1,3})?)[\"″] ?[x×] ?(\d{1,4}(?:\.\d{1,3})?)[\"″](?!\w)", _inches_by),
     rule(rf"(?<=\d)( ?(?:{LENGTH}))\s?[x×]\s?(?=\d)", lambda found: f"{found[1]} by "),
     rule(r"(?<=\d)\s?[x×✕✖]\s?(?=[$€£]?\d)", _by),
@@ -286,7 +290,7 @@ MEASURES = [
         START + RANGE + rf"(?P<gap>[ -]?)(?:(?P<scale>{SCALE_WORDS}) )?(?P<units>(?P<unit>{UNIT}){TO}"
         rf"(?:{TIMES}(?:{UNIT}){TO}|[ ·⋅∙*](?:{UNIT})\^-[123](?!\d)){{0,3}}"
         rf"(?:/(?:{BELOW}){TO}|/\((?:{UNIT}){TO}(?:{TIMES}(?:{UNIT}){TO}){{1,2}}\)){{0,2}})"
-        r"(?!['’]?[^\W_]|[/^&·⋅])"
+        r"(?!['’]?[^\W_]|[/^&·⋅](?!\d))"
         r"(?:\.(?= [a-z]))?",
         _unit,
     ),

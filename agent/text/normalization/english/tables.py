@@ -128,6 +128,7 @@ mAh: milliamp hour, milliamp hours
 kΩ kΩ: kiloohm, kiloohms
 MΩ MΩ: megaohm, megaohms
 dB: decibel, decibels
+dB(A) dBA: decibel eh, decibels eh
 Pa: pascal, pascals
 hPa: hectopascal, hectopascals
 kPa: kilopascal, kilopascals
