@@ -289,6 +289,8 @@ class ServerConfig(Section):
     """Seconds of audio that may wait to be heard, or to be read by a client; then it is held back, or cut."""
     patience: float = Field(default=20.0, gt=0.0)
     """Seconds that a client may take to read or to send one thing."""
+    first_event: float = Field(default=60.0, gt=0.0)
+    """Seconds in which the client of a new session must have sent something."""
     longest: float = Field(default=3600.0, gt=0.0)
     """Seconds after which any session is closed."""
     idle: float = Field(default=600.0, gt=0.0)
@@ -307,6 +309,12 @@ class ServerConfig(Section):
     """Most pictures in a request."""
     max_pixels: int = Field(default=25_000_000, ge=1)
     """Most pixels of a picture; a telephone's photo has 12 to 24 million."""
+    body_time: float = Field(default=120.0, gt=0.0)
+    """Seconds in which a request must have come whole."""
+    bodies: int = Field(default=100_000_000, ge=1000)
+    """Most bytes of all requests that are in work, beyond the first 65536 of each."""
+    connections: int = Field(default=256, ge=4)
+    """Connections at once, gRPC's apart; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)
     """Most bytes of a WebSocket message."""
     grace: float = Field(default=30.0, ge=0.0)

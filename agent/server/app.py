@@ -77,16 +77,36 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/metrics", figures),
         route("/openapi.json", described),
         route("/v1/models", known),
-        route("/generate", partial(generate, pool=pool), "POST"),
-        route("/converse", partial(converse, pool=pool, metrics=metrics), "POST"),
-        route("/v1/chat/completions", partial(chat, pool=pool), "POST"),
-        route("/v1/audio/speech", partial(speech, pool=pool), "POST"),
-        route("/v1/audio/transcriptions", partial(transcription, pool=pool), "POST"),
+        route("/generate", _seated(pool, partial(generate, pool=pool)), "POST"),
+        route("/converse", _seated(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
+        route("/v1/chat/completions", _seated(pool, partial(chat, pool=pool)), "POST"),
+        route("/v1/audio/speech", _half_seated(pool, partial(speech, pool=pool)), "POST"),
+        route("/v1/audio/transcriptions", _half_seated(pool, partial(transcription, pool=pool)), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
     ]
     handlers: Any = {RequestError: wrong, HTTPException: _unknown}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
     return Guard(app, pool.config.server, admission)
+
+
+def _seated(pool: Pool, handler: Handler) -> Handler:
+    """`handler`, which is not asked, nor any body read, where there is no seat."""
+
+    async def answered(request: Request) -> Streamed | Answer:
+        await pool.expect_seat()
+        return await handler(request)
+
+    return answered
+
+
+def _half_seated(pool: Pool, handler: Handler) -> Handler:
+    """The same for half a seat."""
+
+    async def answered(request: Request) -> Streamed | Answer:
+        pool.expect_half_seat()
+        return await handler(request)
+
+    return answered
 
 
 async def _unknown(request: Request, error: Exception) -> Any:

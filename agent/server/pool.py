@@ -82,6 +82,22 @@ class Pool:
     @asynccontextmanager
     async def seat(self, hang_up: Callable[[], None] = lambda: None) -> AsyncGenerator[Seat]:
         """A seat for oneself; `hang_up` is called when the server closes. Raises Busy."""
+        seat = await self._next()
+        self._free.remove(seat)
+        self._taken[seat] = hang_up
+        try:
+            yield seat
+        finally:
+            del self._taken[seat]
+            self._free.append(seat)
+            self.left += 1
+
+    async def expect_seat(self) -> None:
+        """Wait until there is a seat, without taking it: before a body is read for nothing. Raises Busy."""
+        await self._next()
+
+    async def _next(self) -> Seat:
+        """A free seat. Raises Busy."""
         self._admit()
         seat = self._found()
         # An engine comes to the end of its item before it is free of a client that went. Only as many wait
@@ -91,14 +107,7 @@ class Pool:
             self._admit()
         if seat is None:
             raise Busy(f"all {self.size} places are taken; try again in a few seconds")
-        self._free.remove(seat)
-        self._taken[seat] = hang_up
-        try:
-            yield seat
-        finally:
-            del self._taken[seat]
-            self._free.append(seat)
-            self.left += 1
+        return seat
 
     def _found(self) -> Seat | None:
         return next((seat for seat in self._free if not seat.hangs), None)
@@ -118,15 +127,19 @@ class Pool:
     @contextmanager
     def half_seat(self) -> Generator[Seat]:
         """A seat to transcribe and to speak from, where requests wait for each other. Raises Busy."""
-        self._admit()
-        if self._halved >= HALVES_A_SEAT * self.size:
-            raise Busy(f"{self._halved} requests for speech wait already; try again in a few seconds")
+        self.expect_half_seat()
         self._halved += 1
         self._turns += 1
         try:
             yield self._halves[self._turns % len(self._halves)]
         finally:
             self._halved -= 1
+
+    def expect_half_seat(self) -> None:
+        """Raise Busy where `half_seat` would: before a body is read for nothing."""
+        self._admit()
+        if self._halved >= HALVES_A_SEAT * self.size:
+            raise Busy(f"{self._halved} requests for speech wait already; try again in a few seconds")
 
     def _admit(self) -> None:
         if self.closing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,19 @@ import anyio
 
 from agent.errors import ConfigError, MissingExtra
 from agent.server.admission.auth import Admission
-from agent.server.admission.guard import check_exposure
+from agent.server.admission.connections import Connections
+from agent.server.admission.guard import CONNECTION, Guard, check_exposure
 from agent.server.app import application
 from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces
-from agent.settings import Config
+from agent.settings import Config, ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import trace
 
+BACKLOG = 128
+"""Connections that the system keeps until they are taken."""
 LOOK = 0.1
 """Seconds between two looks at whether the last reply has ended."""
 
@@ -87,7 +92,8 @@ async def run_server(
     settings = pool.config.server
     metrics = Metrics(pool, traces)
     admission = Admission(settings, token)
-    server = _server(pool, admission, metrics, certificate, key)
+    connections = Connections(settings.connections, settings.patience)
+    server = _server(application(pool, admission, metrics), settings, connections, certificate, key)
     socket = _bound(settings.host, settings.port)
     scheme = "https" if certificate else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -121,6 +127,7 @@ async def run_server(
             addresses.append(f"grpc://{grpc.address}")
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
+        tasks.start_soon(connections.watch)
         data = {"address": addresses, "seats": pool.size, "token": bool(token)}
 
         def accepting() -> None:
@@ -149,7 +156,7 @@ async def _tidy(pool: Pool) -> None:
 
 
 def _server(
-    pool: Pool, admission: Admission, metrics: Metrics, certificate: Path | None, key: Path | None
+    app: Guard, settings: ServerConfig, connections: Connections, certificate: Path | None, key: Path | None
 ) -> Any:
     """uvicorn around the application. Raises MissingExtra, ConfigError."""
     try:
@@ -163,25 +170,36 @@ def _server(
         accepting: Callable[[], None]
 
         async def startup(self, sockets: list[Any] | None = None) -> None:
-            await super().startup(sockets)
+            # As uvicorn does it, which would wait a minute for a client that does not begin to speak TLS.
+            loop, patience = asyncio.get_running_loop(), settings.patience if config.ssl else None
+            made = partial(http, config=config, server_state=self.server_state, app_state={}, _loop=loop)
+            self.servers = list[asyncio.Server]()
+            for each in sockets or []:
+                listening = loop.create_server(
+                    made, sock=each, ssl=config.ssl, backlog=BACKLOG, ssl_handshake_timeout=patience
+                )
+                self.servers.append(await listening)
+            self.started = True
             self.accepting()
 
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None]:
             yield
 
+    http, websocket = _protocols(connections)
     config = uvicorn.Config(
-        application(pool, admission, metrics),
-        http=_impatient(pool.config.server.patience),
+        app,
+        http=http,
+        ws=websocket,
         log_config=None,
         access_log=False,
         proxy_headers=False,
         lifespan="off",
         server_header=False,
-        ws_max_size=pool.config.server.message,
+        ws_max_size=settings.message,
         ws_per_message_deflate=False,  # sound does not shrink, and it would cost time and memory
         ws_ping_interval=20.0,
-        ws_ping_timeout=pool.config.server.patience,
+        ws_ping_timeout=settings.patience,
         timeout_graceful_shutdown=1,
         ssl_certfile=str(certificate) if certificate else None,
         ssl_keyfile=str(key) if key else None,
@@ -194,28 +212,41 @@ def _server(
     return Server(config)
 
 
-def _impatient(patience: float) -> Any:
-    """uvicorn's HTTP, which itself waits for ever for the first request of a connection, and for its end."""
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+def _protocols(connections: Connections) -> tuple[Any, Any]:
+    """uvicorn's HTTP and WebSocket, which say of each connection that it is there and that it is gone.
 
-    http: Any = AutoHTTPProtocol
+    uvicorn itself waits for ever for the first request of a connection, and for its end.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
-    class Impatient(http):
-        """Closes a connection on which no request has been begun for `patience` seconds."""
+    http: Any = H11Protocol
+    websocket: Any = AutoWebSocketsProtocol
+
+    class Counted(http):
+        """A connection from its beginning, until it ends or becomes a WebSocket's."""
+
+        app_state: dict[str, Any]
 
         def connection_made(self, transport: Any) -> None:
             http.connection_made(self, transport)
-            self.loop.call_later(patience, self._look, self.cycle)
+            opened = connections.opened(self.client[0] if self.client else "", transport.abort)
+            self.app_state = {**self.app_state, CONNECTION: opened}
 
-        def _look(self, last: Any) -> None:
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                return  # gone, or a WebSocket by now
-            if self.cycle is last and (last is None or last.response_complete):
-                self.transport.close()
-            else:
-                self.loop.call_later(patience, self._look, self.cycle)
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.closed(self.app_state[CONNECTION])
+            http.connection_lost(self, exc)
 
-    return Impatient
+    class CountedSocket(websocket):
+        """The same connection from its upgrade on."""
+
+        app_state: dict[str, Any]
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.closed(self.app_state[CONNECTION])
+            websocket.connection_lost(self, exc)
+
+    return Counted, CountedSocket
 
 
 def _bound(host: str, port: int) -> Any:
@@ -223,12 +254,16 @@ def _bound(host: str, port: int) -> Any:
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        made = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"server.port: {host}:{port} cannot be opened ({error.strerror}); take another with "
             f"--set server.port={port + 1}"
         ) from error
+    # Of a socket that it did not open itself asyncio does not know that it is TCP, so that what is written
+    # in two parts would wait 40 ms for the other side's acknowledgement of the first.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 class _Json(logging.Formatter):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from agent.errors import RequestError
 from agent.server.admission import forwarded
+from agent.server.admission.bodies import Bodies
 from agent.server.admission.forwarded import Client
 from agent.server.admission.ratelimit import RateLimit
 from agent.settings import ServerConfig
@@ -25,6 +26,8 @@ class Admission:
         # Apart, so that who has no token cannot use up the requests of who has, behind one address.
         self._admitted = RateLimit(config.rate, "requests", "server.rate")
         self._refused = RateLimit(config.refusals, "requests without the token", "server.refusals")
+        self.bodies = Bodies(config.bodies)
+        """What those who were let in have sent and is still in work."""
 
     @property
     def open(self) -> bool:

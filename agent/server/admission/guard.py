@@ -10,6 +10,7 @@ import anyio
 
 from agent.errors import ConfigError, RequestError
 from agent.server.admission.auth import Admission
+from agent.server.admission.connections import Connection
 from agent.server.admission.forwarded import Client, joined
 from agent.server.http import cors
 from agent.server.http.responses import Receive, Scope, Send, error_answer
@@ -21,6 +22,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = ("/healthz", "/readyz", *FILES)
 """Paths that tell nothing, and are for whoever asks."""
+CONNECTION = "connection"
+"""Where in a scope's state its `Connection` is."""
 IN_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket: they name the token as one of its protocols, after this."""
 
@@ -54,6 +57,8 @@ class Guard:
             if (permission := cors.preflight(scope, headers, self._config.origins)) is not None:
                 await permission(scope, receive, send)
                 return
+        connection: Connection = scope.get("state", {}).get(CONNECTION) or Connection()
+        connection.asked()
         client = self._admission.client(address(scope), scope["scheme"], headers)
         scope = {**scope, "client": (client.address, 0)}
         try:
@@ -62,9 +67,14 @@ class Guard:
             self._refusals.note(client.address, error.code, scope["type"])
             await refuse(error, scope, receive, send)
             return
-        if scope["type"] == "http":
-            receive = self._bounded(receive)
-        await self._app(scope, receive, send)
+        if scope["path"] in OPEN:  # who asks for no more keeps no connection from others
+            await self._app(scope, receive, send)
+            return
+        body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        with self._admission.bodies.holding() as hold, connection.request(body=body):
+            if scope["type"] == "http":
+                receive = self._bounded(receive, hold, connection.whole)
+            await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
         self._admission.check_way(client)
@@ -77,8 +87,13 @@ class Guard:
         self._admission.check(client, _shown(scope, headers))
         self._admission.count(client)
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._config.body:
-            raise RequestError(f"more than {self._config.body} bytes", 413, "too_large")
+        if length.isdigit():
+            self._check_size(int(length))
+            self._admission.bodies.check(int(length))
+
+    def _check_size(self, size: int) -> None:
+        if size > self._config.body:
+            raise RequestError(f"more than {self._config.body} bytes (server.body)", 413, "too_large")
 
     def _check_page(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
         """Refuse what a page of another host has a browser send, before it counts as anybody's request."""
@@ -104,23 +119,32 @@ class Guard:
                 "another host's page asked for this, and may not; see server.origins", 403, "forbidden_origin"
             )
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """`receive`, which gives up on a body that is too large or does not come."""
-        left, done = self._config.body, False
+    def _bounded(self, receive: Receive, hold: Callable[[int], None], whole: Callable[[], None]) -> Receive:
+        """`receive`, which gives up on a body that is too large, does not come or does not come to its end.
+
+        hold: is told the bytes of each part. whole: is called once nothing more is to come.
+        """
+        size, done, end = 0, False, anyio.current_time() + self._config.body_time
 
         async def bounded() -> MutableMapping[str, Any]:
-            nonlocal left, done
+            nonlocal size, done
             if done:  # after the body there is only the client's going, which takes as long as it takes
                 return await receive()
+            rest = end - anyio.current_time()
             try:
-                with anyio.fail_after(self._config.patience):
+                with anyio.fail_after(min(self._config.patience, rest)):
                     message = await receive()
             except TimeoutError as error:
-                raise RequestError("the request did not come to its end in time", 408, "timeout") from error
-            left -= len(message.get("body", b""))
+                limit = "body_time" if rest < self._config.patience else "patience"
+                seconds = f"{getattr(self._config, limit):g} s (server.{limit})"
+                raise RequestError(f"the request did not come within {seconds}", 408, "timeout") from error
+            part = len(message.get("body", b""))
+            size += part
+            self._check_size(size)
+            hold(part)
             done = message["type"] != "http.request" or not message.get("more_body", False)
-            if left < 0:
-                raise RequestError(f"more than {self._config.body} bytes", 413, "too_large")
+            if done:
+                whole()
             return message
 
         return bounded

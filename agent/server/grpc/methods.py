@@ -40,6 +40,10 @@ class Caller(Protocol):
         """The next message, None when there will be no more."""
         ...
 
+    def hold(self, count: int) -> None:
+        """So many more bytes of what it sent are kept until the call ends. Raises RequestError: no room."""
+        ...
+
     async def write(self, message: Any) -> None:
         """Send one message; waits while the other side does not read. Raises RequestError after too long."""
         ...
@@ -106,11 +110,17 @@ async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
 
 async def transcribe(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     """`Transcribe`: a sound file in, its words out. Raises RequestError, Busy, EngineFault."""
-    data, limit = bytearray(), pool.config.server.body
-    while (part := await _soon(caller, pool)) is not None:
-        data += part.data
-        if len(data) > limit:
-            raise RequestError(f"more than {limit} bytes", 413, "too_large")
+    pool.expect_half_seat()
+    data, settings = bytearray(), pool.config.server
+    with anyio.move_on_after(settings.body_time) as late:
+        while (part := await _soon(caller, pool)) is not None:
+            if len(data) + len(part.data) > settings.body:
+                raise RequestError(f"more than {settings.body} bytes (server.body)", 413, "too_large")
+            caller.hold(len(part.data))
+            data += part.data
+    if late.cancelled_caught:
+        limit = f"{settings.body_time:g} s (server.body_time)"
+        raise RequestError(f"the request did not come within {limit}", 408, "timeout")
     with pool.half_seat() as seat:
         text = await words(seat, pool.config, bytes(data))
     await caller.write(pb.TranscribeReply(text=text))
@@ -130,7 +140,8 @@ async def _soon(caller: Caller, pool: Pool) -> Any:
         with anyio.fail_after(pool.config.server.patience):
             return await caller.read()
     except TimeoutError as error:
-        raise RequestError("nothing came for too long", 408, "timeout") from error
+        limit = f"{pool.config.server.patience:g} s (server.patience)"
+        raise RequestError(f"the request did not come within {limit}", 408, "timeout") from error
 
 
 async def _only(caller: Caller, pool: Pool) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,12 @@ async def answering(
 
     # The libraries are not typed, as far as they are used here.
     door = _Door(admission or Admission(pool.config.server, token), metrics)
-    server: Any = grpc.aio.server(interceptors=[_checking(door)], options=_options(pool))
+    settings = pool.config.server
+    server: Any = grpc.aio.server(
+        interceptors=[_checking(door)],
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.connections,
+    )
     server.add_generic_rpc_handlers([_handlers(pool, metrics, door)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
@@ -86,7 +91,7 @@ async def answering(
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    address = _opened(server, pool.config.server, certificate, key)
+    address = _opened(server, settings, certificate, key)
     await server.start()
     try:
         yield Answering(address, checks)
@@ -112,14 +117,17 @@ def _opened(server: Any, settings: ServerConfig, certificate: Path | None, key: 
     return f"{host}:{port}"
 
 
-def _options(pool: Pool) -> list[tuple[str, int]]:
-    settings = pool.config.server
+def _options(settings: ServerConfig) -> list[tuple[str, int]]:
+    patience = round(settings.patience * 1000)
     return [
         ("grpc.max_receive_message_length", settings.message),
         ("grpc.max_metadata_size", 16_384),
         ("grpc.max_concurrent_streams", 100),
+        ("grpc.max_allowed_incoming_connections", settings.connections),
+        ("grpc.server_handshake_timeout_ms", patience),
+        ("grpc.max_connection_idle_ms", patience),  # without a call; clients come again by themselves
         ("grpc.keepalive_time_ms", round(PING * 1000)),
-        ("grpc.keepalive_timeout_ms", round(settings.patience * 1000)),
+        ("grpc.keepalive_timeout_ms", patience),
         ("grpc.so_reuseport", 0),
     ]
 
@@ -208,13 +216,13 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
     async def handler(requests: Any, context: Any) -> None:
         failed: RequestError | None = None
         client = door.client(context)
-        caller = _Caller(context, pool.config.server.patience, client.address)
         try:
             # A client that goes cancels this task as asyncio does it: once, and through every shield. The
             # group makes our own kind of it, which lets an engine come to the end of its item.
-            with told("this call"):
+            with told("this call"), door.admission.bodies.holding() as hold:
                 async with anyio.create_task_group() as tasks:
                     door.admission.count(client)
+                    caller = _Caller(context, pool.config.server.patience, client.address, hold)
                     tasks.start_soon(method, caller, pool, metrics)
         except RequestError as error:
             failed = error
@@ -244,9 +252,13 @@ def _address(context: Any) -> str:
 class _Caller:
     """The other side of one call, as `calls.Caller`."""
 
-    def __init__(self, context: Any, patience: float, address: str) -> None:
+    def __init__(self, context: Any, patience: float, address: str, hold: Callable[[int], None]) -> None:
         self._context, self._patience = context, patience
+        self._hold = hold
         self.address = address
+
+    def hold(self, count: int) -> None:
+        self._hold(count)
 
     async def read(self) -> Any:
         import grpc

@@ -108,13 +108,18 @@ class Realtime:
         all_over.cancel()
 
     async def _listen(self) -> None:
-        """Take in what the client sends until it goes."""
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                self._gone = True
-                return
+        """Take in what the client sends until it goes. Raises RequestError for one who never begins."""
+        limit = self._pool.config.server.first_event
+        try:
+            with anyio.fail_after(limit):
+                message = await self._socket.receive()
+        except TimeoutError as error:  # from its first word on it is `idle` that looks at the clock
+            told = f"nothing came for {limit:g} s (server.first_event)"
+            raise RequestError(told, 408, "session_expired") from error
+        while message["type"] != "websocket.disconnect":
             await self._take(message.get("text") or message.get("bytes") or "")
+            message = await self._socket.receive()
+        self._gone = True
 
     async def _take(self, raw: str | bytes) -> None:
         """One client event; what is wrong with it is told, and the session goes on."""
