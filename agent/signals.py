@@ -63,12 +63,12 @@ def heeded(files: tuple[int, ...] = (0, 1, 2)) -> Generator[None]:
     """
     found = tuple(each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN)
     _now.heeded, _now.received = found, None
-    _at_once()
+    at_once()
     _now.terminal = tuple(number for number in files if os.isatty(number))
     try:
         yield
     finally:
-        _at_once()
+        at_once()
         _now.heeded, _now.received = (), None
 
 
@@ -103,7 +103,7 @@ def orderly(stop: Stop = obey, *, ends: bool = True) -> Generator[None]:
         if not _now.open:
             _deadline(0.0)
             if _now.received is None:
-                _at_once()
+                at_once()
 
 
 def _python_told() -> bool:
@@ -139,8 +139,11 @@ def _without_terminal() -> None:
         os.dup2(nowhere, number)
 
 
-def _at_once() -> None:
-    """Each signal ends the program by its own action, which needs no interpreter: 130 to a shell."""
+def at_once() -> None:
+    """From now on each signal ends the program by its own action, which needs no interpreter: 130 to a shell.
+
+    Nothing where the program does not heed them.
+    """
     for each in _now.heeded:
         signal.signal(each, signal.SIG_DFL)
 

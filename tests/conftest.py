@@ -128,6 +128,13 @@ def sound_card() -> Iterator[SoundCard]:
     missing = [tool for tool in ("pulseaudio", "pactl", "paplay", "parec") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"no {', '.join(missing)}: run `scripts/setup dev --sound`")
+    with virtual_card() as card:
+        yield card
+
+
+@contextmanager
+def virtual_card() -> Iterator[SoundCard]:
+    """The card and its server, which ends with the block."""
     # A unix socket's path may have 107 characters at most: not below pytest's own long folders.
     with tempfile.TemporaryDirectory(prefix="backchat-card-") as folder:
         home = Path(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.weights.catalogue import cache_dir, resolve
-from pressing import press
+from pressing import answering, press
 
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-c", "from agent.cli import main; main()")
@@ -25,3 +25,20 @@ def test_it_ends_at_once_whatever_is_being_loaded(words: tuple[str, ...], moment
         resolve(model)
     env = os.environ | {"PYTHONPATH": str(ROOT), "BACKCHAT_CACHE": str(cache_dir()), "TERM": "xterm-256color"}
     assert press([*COMMAND, *words, "--llm", "smollm2"], env, moment).fault == ""
+
+
+SLOW_SERVER = (
+    "import sys; sys.path[:0] = {paths!r}\n"
+    "import serving, agent.server.pool as pool\n"
+    "pool.load_pool = lambda config, *_: serving.pool([''], ['A word ' * 50], config=config, token=4.0)\n"
+    "from agent.cli import main; main()"
+)
+
+
+def test_a_second_one_ends_a_server_that_still_answers():
+    """At once, though its model computes for 4 s without a pause."""
+    program = SLOW_SERVER.format(paths=[str(ROOT), str(ROOT / "tests")])
+    command = [sys.executable, "-c", program, "serve", "--port", "0"]
+    told = press(command, os.environ | {"TERM": "xterm"}, 0.1, after="http://", then=answering, twice=1.1)
+    assert not told.over  # the first one is heeded in order: the answer is to be finished
+    assert told.fault == ""

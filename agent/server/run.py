@@ -19,6 +19,7 @@ from typing import Any
 
 import anyio
 
+from agent import signals
 from agent.errors import ConfigError, MissingExtra
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connections
@@ -66,6 +67,8 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; then admit nobody, let replies end, and close.
 
+    In `backchat` a second one, more than `signals.AGAIN` later, ends the program at once.
+
     certificate, key: PEM files, for TLS. started: is told the addresses once they are open.
     traces: where turns are told as spans; closed at the end. Raises
     ConfigError where a port or the files cannot be used.
@@ -102,16 +105,17 @@ async def run_server(
     grpc: Answering | None = None
 
     async def until_told() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                if pool.closing:  # told twice: at once
-                    break
+        try:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as told:
+                await anext(told)
                 log.info("stopping", extra={"data": {"taken": pool.taken}})
                 pool.close()
                 if grpc is not None:
                     await grpc.closing()
                 tasks.start_soon(when_empty)
-        server.should_exit = True
+                await anyio.sleep(signals.AGAIN)
+        finally:
+            signals.at_once()  # asyncio would leave Ctrl-C to Python, which waits for threads that compute
 
     async def when_empty() -> None:
         with anyio.move_on_after(settings.grace):

@@ -3,59 +3,127 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from conftest import SoundCard, virtual_card
+
+from agent.models import catalogue, resolve
 from benchmarks.results import Results
-from pressing import press
+from pressing import answering, press
 
 ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "configs" / "demo"
 MOMENTS = 20
 FIRST, LAST = 0.05, 4.0
 """Seconds after the start of the first moment, and of the last one unless the command is over before."""
+PULLED = "piper-joe"
+"""The model that is fetched, from a hub of our own, which takes about `LAST` seconds for it."""
+SHORT = ("--set", "llm.max_tokens=24")
+BACKCHAT = (sys.executable, "-c", "from agent.cli import main; main()")
 
 
-def commands(out: Path) -> dict[str, list[str]]:
-    """What is run of each; without a sound card `talk` and `say` end early by themselves."""
-    demo = ROOT / "configs" / "demo"
-    question = str(demo / "question.wav")
+@dataclass(frozen=True)
+class Case:
+    """What is run, and from when on it is interrupted. The fields are those of `press`.
+
+    fresh: the variable whose folder is a new one each time. check: the fault of what is left at the end.
+    """
+
+    words: list[str]
+    after: str = ""
+    then: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext()
+    twice: float = 0.0
+    meant: Callable[[str], int] = lambda _: 130
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    fresh: str = ""
+    check: Callable[[Mapping[str, str]], str] = lambda _: ""
+
+
+def cases(out: Path, card: SoundCard, hub: str) -> dict[str, Case]:
+    """What is run of each."""
+    question = str(DEMO / "question.wav")
+    scenario = str(ROOT / "configs/scenarios/cough.toml")
+    pulling = {"HF_ENDPOINT": hub, "PIP_NO_INDEX": "1"}
+
+    @contextmanager
+    def asked(_: str) -> Iterator[None]:
+        """The person asks; the answer is heard, thought about and said meanwhile."""
+        with card.play(DEMO / "question.wav") as player:
+            yield
+            player.terminate()
+
     return {
-        "talk": ["talk"],
-        "chat": ["chat"],
-        "run": ["run", question, question, "-o", str(out / "run")],
-        "simulate": ["simulate", str(ROOT / "configs/scenarios/cough.toml"), "-o", str(out / "simulate")],
-        "say": ["say", "Hello there. " * 200, "-o", str(out / "a.wav")],
-        "serve": ["serve", "--port", "0"],
-        "doctor": ["doctor"],
-        "engines": ["engines"],
-        "devices": ["devices"],
-        "models verify": ["models", "verify"],
-        "config": ["config"],
+        "talk": Case(["talk"], env=card.env),
+        "talk, asked": Case(["talk"], after="listening", then=asked, env=card.env),
+        "chat": Case(["chat"]),
+        "chat --aloud": Case(["chat", "--aloud"], env=card.env),
+        "run": Case(["run", question, question, "-o", str(out / "run")]),
+        "simulate": Case(["simulate", scenario, "-o", str(out / "simulate")]),
+        "replay": Case(["replay", str(out / "kept"), "-o", str(out / "replay")]),
+        "say": Case(["say", "Hello there. " * 200, "-o", str(out / "a.wav")]),
+        "say, aloud": Case(["say", "Hello there. " * 200], env=card.env),
+        "serve": Case(["serve", "--port", "0"], meant=lambda printed: 0 if "http://" in printed else 130),
+        "serve, listening": Case(["serve", "--port", "0"], after="http://", meant=lambda _: 0),
+        "serve, answering, twice": Case(["serve", "--port", "0"], after="http://", then=answering, twice=1.1),
+        "models pull": Case(["models", "pull", PULLED], env=pulling, fresh="BACKCHAT_CACHE", check=pulled),
+        "models verify": Case(["models", "verify"]),
+        "doctor": Case(["doctor"]),
+        "engines": Case(["engines"]),
+        "devices": Case(["devices"], env=card.env),
+        "config": Case(["config"]),
     }
 
 
 def run() -> Results:
     """The table, one row a command; the target is that every one is good."""
     results = Results("ctrlc")
-    with tempfile.TemporaryDirectory() as out:
-        for name, words in commands(Path(out)).items():
-            results.rows.append(row(name, words))
+    with tempfile.TemporaryDirectory() as out, virtual_card() as card, slow_hub() as hub:
+        subprocess.run(
+            [*BACKCHAT, "run", str(DEMO / "question.wav"), "-o", f"{out}/kept", *SHORT],
+            check=True,
+            capture_output=True,
+            env=environment(),
+        )
+        for name, case in cases(Path(out), card, hub).items():
+            results.rows.append(row(name, case))
     pressed, good = (sum(each[key] for each in results.rows) for key in ("pressed", "good"))
     results.target("share of Ctrl-C that ended the command as it should", good / pressed, ">=", 1.0)
     return results
 
 
-def row(name: str, words: list[str], tree: Path = ROOT) -> dict[str, Any]:
+def environment(tree: Path = ROOT) -> dict[str, str]:
+    """Where commands run."""
+    return os.environ | {"PYTHONPATH": str(tree), "TERM": "xterm-256color"}
+
+
+def row(name: str, case: Case, tree: Path = ROOT) -> dict[str, Any]:
     """Press Ctrl-C at moments that are spread evenly over the time that the command takes."""
-    command = [sys.executable, "-c", "from agent.cli import main; main()", *words]
-    env = os.environ | {"PYTHONPATH": str(tree), "TERM": "xterm-256color"}
-    whole = press(command, env, LAST)
-    last = min(LAST, whole.ended) - 0.02
-    every = [FIRST + (last - FIRST) * number / (MOMENTS - 1) for number in range(MOMENTS)]
-    seen = [found for moment in every if not (found := press(command, env, moment)).over]
-    wrong = [f"{each.moment:.2f} s: {each.fault}" for each in seen if each.fault]
+    command = [*BACKCHAT, *case.words]
+    seen, wrong = [], []
+    last = LAST
+    for number in range(-1, MOMENTS):  # the first one only finds out how long it takes
+        moment = LAST if number < 0 else FIRST + (last - FIRST) * number / (MOMENTS - 1)
+        with tempfile.TemporaryDirectory() as folder:
+            env = environment(tree) | case.env | ({case.fresh: folder} if case.fresh else {})
+            found = press(
+                command, env, moment, after=case.after, then=case.then, twice=case.twice, meant=case.meant
+            )
+            if number < 0:
+                last = min(LAST, found.ended) - 0.02
+            elif not found.over:
+                seen.append(found)
+                if fault := found.fault or case.check(env):
+                    wrong.append(f"{moment:.2f} s: {fault}")
     return {
         "command": name,
         "pressed": len(seen),
@@ -63,3 +131,50 @@ def row(name: str, words: list[str], tree: Path = ROOT) -> dict[str, Any]:
         "slowest": max((each.took for each in seen), default=0.0),
         "not good": "; ".join(wrong),
     }
+
+
+def pulled(env: Mapping[str, str]) -> str:
+    """Whether what is left can be fetched to its end and is whole then."""
+    done = subprocess.run(
+        [*BACKCHAT, "models", "pull", PULLED],
+        env=dict(env) | {"HF_ENDPOINT": env["HF_ENDPOINT"].replace("slow", "fast")},
+        capture_output=True,
+        text=True,
+    )
+    return "" if done.returncode == 0 else f"cannot be fetched afterwards: {done.stderr[-100:]}"
+
+
+@contextmanager
+def slow_hub() -> Generator[str]:
+    """Address of a hub that has `PULLED`; below `/fast` it takes no time."""
+    model = catalogue()[PULLED]
+    home = resolve(PULLED)
+    home = home if home.is_dir() else home.parent
+    files = {f"/{f.hub.repo}/resolve/{f.hub.revision}/{f.hub.file}": home / f.name for f in model.files}
+    block = 1 << 18
+    pause = LAST * block / model.size
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            _, kind, path = self.path.split("/", 2)
+            start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+            body = files[f"/{path}"].read_bytes()
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Length", str(len(body) - start))
+            self.end_headers()
+            try:
+                for at in range(start, len(body), block):
+                    self.wfile.write(body[at : at + block])
+                    time.sleep(pause if kind == "slow" else 0.0)
+            except ConnectionError:
+                pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/slow"
+        server.shutdown()
