@@ -17,7 +17,7 @@ from typing import Any
 
 from conftest import SoundCard, virtual_card
 
-from agent.models import catalogue, resolve
+from agent.weights.catalogue import catalogue, resolve
 from benchmarks.results import Results
 from pressing import answering, press
 
