@@ -91,6 +91,50 @@ def test_chat_aloud_asks_again_below_what_was_heard(sound_card):
 
 
 @pytest.mark.device
+def test_letters_typed_over_an_answer_stay_and_are_kept(sound_card):
+    """Also those of a line that is longer than the screen is wide, and what Backspace takes away is gone."""
+    long = "and tell me of the house on the hill where it hung, and of who rang it, and why they came"
+    with with_scripted_engines(
+        ["Once upon a time there was a bell.", "Good."], "chat", "--aloud", **sound_card.env
+    ) as screen:
+        screen.wait(lambda lines: lines[-1:] == ["you>"])
+        screen.type("Tell me a story.\n")
+        screen.wait(lambda lines: lines[-1:] == ["you> Tell me a story."])
+        screen.type(f"{long}xy")
+        seen = screen.wait(lambda lines: lines[-1].endswith(f"you> {long}xy"))
+        assert seen[-3:] == ["you> Tell me a story.", "Once upon a time there was a bell.", f"you> {long}xy"]
+        screen.press("BSpace")
+        screen.press("BSpace")
+        screen.wait(lambda lines: lines[-1] == f"you> {long}")
+        screen.press("Enter")
+        seen = screen.wait(lambda lines: lines[-1] == "you>")
+        assert seen[-4:] == ["Once upon a time there was a bell.", f"you> {long}", "Good.", "you>"]
+        screen.press("C-c")
+        screen.wait_for("ended 130")
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.model
+def test_what_is_typed_while_an_answer_is_printed_is_asked_next():
+    resolve("smollm2")
+    with at_a_terminal("chat", *SMALL) as screen:
+        screen.wait_for("you>")
+        screen.type("Say hello.\nSay no.\nSay")
+        seen = screen.wait(lambda lines: lines[-1] == "you> Say")
+        assert [line for line in seen if line.startswith("you>")] == [
+            "you> Say hello.",
+            "you> Say no.",
+            "you> Say",
+        ]
+        screen.type(" yes.\n")
+        seen = screen.wait(lambda lines: lines[-1] == "you>")
+        assert "you> Say yes." in seen
+        screen.press("C-d")
+        screen.wait_for("ended 0")
+        assert is_as_it_was(screen)
+
+
+@pytest.mark.device
 def test_talk_at_a_terminal_draws_one_picture_and_gives_the_terminal_back(sound_card):
     with with_scripted_engines(["Hello."], "talk", **sound_card.env) as screen:
         seen = screen.wait_for("listening")

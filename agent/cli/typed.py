@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager, nullcontext
 
 import click
 
 from agent import events as ev
+from agent.cli.keyboard import Keyboard
 from agent.conversation.history import History
 from agent.conversation.session import Session
 from agent.engines.registry import load_eye
@@ -21,6 +23,9 @@ from agent.settings import Config, LimitsConfig
 from agent.text.cleaning import cleaned
 from audio.frame import Frame
 from audio.playback import Playback
+
+MARK = "you> "
+"""What asks for a line."""
 
 
 def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = None) -> None:
@@ -38,15 +43,15 @@ async def _in_print(config: Config, llm: LanguageModel, image: Picture | None) -
     if image is not None:
         eye = load_eye(config, llm)
         sight = await bridge.call("eye", lambda: eye.look(image), config.limits.eye)
-    mark = _greet()
-    while (line := await bridge.wait_for(lambda: _line(mark, by_hand=bool(mark)))) is not None:
-        asked = history.said(line if sight is None else sight.asked(line))
-        prompt = window.prompt(history.system, asked)
-        history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
-        told = True
-        said = await _answered(prompt, bridge, config.limits)
-        history.keep(prompt.said, prompt.fitted)
-        history.agent(said, "")
+    with _keyboard() as keyboard:
+        while line := await _asked(keyboard, bridge):
+            asked = history.said(line if sight is None else sight.asked(line))
+            prompt = window.prompt(history.system, asked)
+            history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
+            told = True
+            said = await _answered(prompt, bridge, config.limits)
+            history.keep(prompt.said, prompt.fitted)
+            history.agent(said, "")
 
 
 async def _answered(prompt: Prompt, bridge: Bridge, limits: LimitsConfig) -> str:
@@ -79,38 +84,41 @@ def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Pic
 async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:
     from audio.devices.live import Speaker
 
-    bridge, playback, screen = Bridge(), Playback(), _Screen(_greet())
-    session = Session(engines, config, bridge, playback, [screen.watch])
-    session.show(image)
+    bridge, playback = Bridge(), Playback()
+    with _keyboard() as keyboard:
+        screen = _Screen(keyboard)
+        session = Session(engines, config, bridge, playback, [screen.watch])
+        session.show(image)
 
-    async def keyboard() -> AsyncIterator[Frame]:
-        """No frame ever: what is typed goes to the session as words."""
-        by_hand = bool(screen.mark)
-        screen.ask()
-        while (line := await bridge.wait_for(lambda: _line("", by_hand=by_hand))) is not None:
-            session.typed(line)
-        screen.mark = ""
-        for frame in tuple[Frame, ...]():
-            yield frame
+        async def words() -> AsyncIterator[Frame]:
+            """No frame ever: what is typed goes to the session as words."""
+            screen.ask()
+            while line := await _line(keyboard, bridge):
+                session.typed(line)
+            screen.over = True
+            for frame in tuple[Frame, ...]():
+                yield frame
 
-    async with Speaker(speaker, playback.read, playback.rate, bridge.now):
-        await session.run(keyboard())
+        async with Speaker(speaker, playback.read, playback.rate, bridge.now):
+            await session.run(words())
 
 
 class _Screen:
     """What stands on the screen of a conversation aloud: a line asked, what was heard of its answer.
 
-    mark: what asks for a line, when no answer is being said. A line may be typed at any moment.
+    A line is asked for when no answer is being said, and may be typed at any moment. over: no more is asked.
     """
 
-    def __init__(self, mark: str) -> None:
-        self.mark = mark
+    def __init__(self, keyboard: Keyboard | None) -> None:
+        self.over = False
+        self._keyboard = keyboard
         self._open: set[int] = set()
-        self._thoughts = _Thoughts()
+        self._thought = ""
 
     def ask(self) -> None:
-        """Ask for a line."""
-        click.echo(self.mark, nl=False)
+        """Ask for a line, if somebody types."""
+        if self._keyboard is not None:
+            self._keyboard.ask(MARK)
 
     def watch(self, event: ev.Event) -> None:
         """Print what a reader would want to read."""
@@ -118,20 +126,30 @@ class _Screen:
             case ev.TurnOpened(turn=turn):
                 self._open.add(turn)
             case ev.Thought(text=text):
-                self._thoughts.show(text)
+                self._think(text)
             case ev.Token() | ev.TurnDropped():
-                self._thoughts.end()
+                self._think("\n" if self._thought else "")
             case ev.TurnEnded(turn=turn):
-                self._thoughts.end()
+                self._think("\n" if self._thought else "")
                 self._open.discard(turn)
                 cut = " [cut]" if event.reason == "interrupted" else ""
-                click.echo(f"{event.heard.strip()}{cut}")
-                if not self._open:
+                self._print(f"{event.heard.strip()}{cut}")
+                if not self._open and not self.over:
                     self.ask()
             case ev.Error():
-                click.echo(f"backchat: {event.message}", err=True)
+                self._print(f"backchat: {event.message}", err=True)
             case _:
                 pass
+
+    def _print(self, line: str, *, err: bool = False) -> None:
+        with nullcontext() if self._keyboard is None else self._keyboard.aside():
+            click.echo(line, err=err)
+
+    def _think(self, thought: str) -> None:
+        """Show a thought in whole lines: what is typed stands below them."""
+        *lines, self._thought = (self._thought + thought).split("\n")
+        for line in lines if sys.stdout.isatty() else []:
+            self._print(click.style(line, dim=True))
 
 
 class _Thoughts:
@@ -154,19 +172,41 @@ class _Thoughts:
         self._open = False
 
 
-def _greet() -> str:
-    if not sys.stdin.isatty():
-        return ""
-    click.echo("Type and press Enter; an empty line ends.", err=True)
-    return "you> "
+@contextmanager
+def _keyboard() -> Generator[Keyboard | None]:
+    """The keyboard, with a word of greeting; None where nobody types at a terminal that is ours."""
+    if sys.stdin.isatty():
+        click.echo("Type and press Enter; an empty line ends.", err=True)
+    if Keyboard.usable():
+        with Keyboard() as keyboard:
+            yield keyboard
+    else:
+        yield None
 
 
-def _line(mark: str, *, by_hand: bool) -> str | None:
-    """The next line that says something; None at the end of the input, or at an empty line typed by hand."""
+async def _asked(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
+    """As `_line`, after asking for it."""
+    if keyboard is not None:
+        keyboard.ask(MARK)
+    return await _line(keyboard, bridge)
+
+
+async def _line(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
+    """The next line that says something; nothing at the end of the input, or at an empty one typed by hand."""
+    return await bridge.wait_for(_piped) if keyboard is None else _said(await keyboard.line())
+
+
+def _piped() -> str | None:
+    """The next line of standard input that says something; None at its end, or an empty one typed by hand."""
+    by_hand = sys.stdin.isatty()
     while True:
         try:
-            line = cleaned(input(mark)).strip()
+            line = _said(input(MARK if by_hand else ""))
         except EOFError:
             return None
         if line or by_hand:
             return line or None
+
+
+def _said(line: str) -> str:
+    return cleaned(line).strip()
