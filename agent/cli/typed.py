@@ -192,7 +192,7 @@ async def _asked(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
 
 
 async def _line(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
-    """The next line that says something; nothing at the end of the input, or at an empty one typed by hand."""
+    """The next line that says something; nothing at the end of the input, or at an empty one by hand."""
     return await bridge.wait_for(_piped) if keyboard is None else _said(await keyboard.line())
 
 
