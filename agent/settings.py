@@ -281,6 +281,13 @@ class ServerConfig(Section):
     """How often the transcriber and the voice are loaded; 0: once for each two cores."""
     token_env: str = "BACKCHAT_TOKEN"
     """The environment variable that holds the token; without one, only this machine may connect."""
+    token_file: str = ""
+    """The file that holds the token instead, which nobody else may read; its path may also be in the
+    environment, as BACKCHAT_TOKEN_FILE."""
+    certificate: str = ""
+    """TLS certificate chain, a PEM file; without one what is said goes over the network in clear text."""
+    key: str = ""
+    """Its private key, a PEM file that nobody else may read; "": it is in the same file."""
     origins: tuple[Origin, ...] = ()
     """Web pages of other hosts that may connect, as "https://example.org"."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)

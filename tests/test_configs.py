@@ -130,8 +130,12 @@ SERVE = "from agent.cli import main\nsys.argv = ['backchat', 'serve', *{words!r}
 def test_serving_takes_the_extra_server_alone_or_says_which_is_missing(
     tmp_path: Path, extras: set[str], words: list[str], code: int, said: str
 ):
-    away = {"BACKCHAT_CACHE": str(tmp_path), "BACKCHAT_OFFLINE": "1", "BACKCHAT_TOKEN": "t" * 32}
+    away = {"BACKCHAT_CACHE": str(tmp_path), "BACKCHAT_OFFLINE": "1", "BACKCHAT_TOKEN": ""}
     words = ["--config", str(CONFIGS / "serve.toml"), *words]
+    for option, name in (("--token-file", "token"), ("--certificate", "chain.pem"), ("--key", "key.pem")):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text("t" * 32)
+        words += [option, str(tmp_path / name)]
     done = with_only(extras, SERVE.format(words=words), **away)
     assert done.returncode == code, done.stderr
     assert said in done.stderr

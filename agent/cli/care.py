@@ -179,6 +179,7 @@ def doctor(**options: Any) -> None:
             good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
     for extra in health.extras():
         _optional(extra)
+    good.append(_server(chosen))
     _threads(chosen)
     if all(loadable):
         good.append(_speed(chosen))
@@ -221,6 +222,24 @@ def _optional(extra: Extra) -> None:
     click.echo(
         f"{'-   ' if extra.lacking else 'ok  '} {'extra ' + extra.name:18} {text if extra.lacking else there}"
     )
+
+
+def _server(chosen: Config) -> bool:
+    """Whether `serve` would begin with these settings; says so where others could overhear it."""
+    from agent.errors import ConfigError
+    from agent.server.exposure import checked_tls, checked_token, clear_text
+
+    server = chosen.server
+    try:
+        chain, _ = checked_tls(server)
+        token = checked_token(chosen)
+    except ConfigError as error:
+        return _line(False, "server", str(error))
+    if why := clear_text(server, chain is not None):
+        click.echo(f"-    {'server':18} {why}")
+        return True
+    ways = f"{server.host}, {'TLS' if chain else 'no TLS'}, {'a token' if token else 'no token'}"
+    return _line(True, "server", ways)
 
 
 def _threads(chosen: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,45 +18,80 @@ if TYPE_CHECKING:
 @click.option("--host", help="Address to listen on; others than 127.0.0.1 need a token.")
 @click.option("--port", type=int, help="Port; 0 takes any free one.")
 @click.option("--grpc-port", type=int, help="Also a gRPC service, at this port.")
-@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate chain, PEM.")
-@click.option("--key", type=click.Path(path_type=Path), help="Its private key, PEM.")
+@click.option("--token-file", metavar="FILE", help="The token that clients must show, in a file.")
+@click.option("--certificate", metavar="FILE", help="TLS certificate chain, PEM.")
+@click.option("--key", metavar="FILE", help="Its private key, PEM.")
+@click.option(
+    "--qr",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Draw the page's address, with the token, as a code to scan; NAME is what others call this machine.",
+)
 @settings
 def serve(
     host: str | None,
     port: int | None,
     grpc_port: int | None,
-    certificate: Path | None,
-    key: Path | None,
+    token_file: str | None,
+    certificate: str | None,
+    key: str | None,
+    qr: str | None,
     **options: Any,
 ) -> None:
     """Serve the agent over HTTP, the OpenAI Realtime WebSocket, gRPC, and a page to talk to; Ctrl-C ends.
 
-    The token that clients must show is read from the environment variable BACKCHAT_TOKEN.
+    The token that clients must show is read from --token-file, which nobody else may be able to read, or
+    from the environment: BACKCHAT_TOKEN_FILE names such a file, BACKCHAT_TOKEN holds the token itself.
     """
+    from agent.cli import link
     from agent.cli.loading import loading
-    from agent.errors import ConfigError
+    from agent.server.exposure import checked_tls, checked_token, clear_text
     from agent.server.pool import load_pool
-    from agent.server.run import checked_token, start_log
     from agent.server.run import serve as run
+    from agent.server.run import start_log
     from agent.server.traces import traces_for
 
-    here = {"server.host": json.dumps(host), "server.port": port, "server.grpc_port": grpc_port}
+    here = {
+        "server.host": host,
+        "server.port": port,
+        "server.grpc_port": grpc_port,
+        "server.token_file": token_file,
+        "server.certificate": certificate,
+        "server.key": key,
+    }
     options["pairs"] += tuple(
-        f"{name}={value}" for name, value in here.items() if value not in (None, "null")
+        f"{name}={json.dumps(value)}" for name, value in here.items() if value is not None
     )
     config = configured(**options)
-    for path in (certificate, key):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"{path}: no such file; give a PEM file")
-    if key is not None and certificate is None:
-        raise ConfigError("--key: give the --certificate too")
+    chain, secret = checked_tls(config.server)
     token = checked_token(config)
     _check_extras(config)
+    if qr is not None:
+        link.check_drawing()
+    if why := clear_text(config.server, chain is not None):
+        click.echo(f"backchat: {why}", err=True)
+
+    def started(addresses: list[str]) -> None:
+        click.echo("\n".join(addresses), err=True)
+        if qr is not None:
+            _draw(link.link(addresses[0], qr, token))
+
     traces = traces_for(config)
     with loading() as (progress, tell):
         pool = load_pool(config, progress, tell)
     start_log()
-    run(pool, token, certificate, key, lambda addresses: click.echo("\n".join(addresses), err=True), traces)
+    run(pool, token, chain, secret, started, traces)
+
+
+def _draw(page: str) -> None:
+    """Show the page's address to who sits here; the token is in it, so it goes into no file and no log."""
+    from agent.cli import link
+
+    if sys.stderr.isatty():
+        click.echo(f"\n{link.code(page)}\n{page}\n", err=True)
+    else:
+        click.echo("backchat: --qr draws its code at a terminal only, since the token is in it", err=True)
 
 
 def _check_extras(config: Config) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import gc
 import logging
-import os
 import signal
 import sys
 import time
@@ -23,13 +22,14 @@ from agent import signals
 from agent.errors import ConfigError, MissingExtra
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connections
-from agent.server.admission.guard import CONNECTION, Guard, check_exposure
+from agent.server.admission.guard import CONNECTION, Guard
 from agent.server.app import application
+from agent.server.exposure import clear_text
 from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces
-from agent.settings import Config, ServerConfig
+from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import trace
 
@@ -46,15 +46,6 @@ its own few objects and not the 2.6 MB of a voice detector behind them.
 """
 
 log = logging.getLogger("backchat")
-
-
-def checked_token(config: Config) -> str | None:
-    """The token that clients must show, from the environment. Raises ConfigError where one is missing."""
-    token = os.environ.get(config.server.token_env) or None
-    if token is not None and len(token) < 16:
-        raise ConfigError(f"{config.server.token_env}: 16 characters at least: openssl rand -hex 24")
-    check_exposure(config.server, token)
-    return token
 
 
 def serve(
@@ -136,6 +127,8 @@ async def run_server(
 
         def accepting() -> None:
             log.info("listening", extra={"data": data})
+            if why := clear_text(settings, certificate is not None):
+                log.warning("clear text", extra={"data": {"why": why}})
             started(addresses)
 
         server.accepting = accepting

@@ -16,9 +16,9 @@ from websockets.exceptions import InvalidStatus
 import scripted
 from agent.config import load
 from agent.errors import ConfigError
-from agent.server.admission.guard import OPEN, check_exposure
+from agent.server.exposure import check_exposure, checked_token
+from agent.server.admission.guard import OPEN
 from agent.server.log import Refusals
-from agent.server.run import checked_token
 from agent.settings import Config, ServerConfig
 
 pytestmark = pytest.mark.net
@@ -150,7 +150,7 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_others_may_only_reach_a_server_that_has_a_token(host: str) -> None:
-    with pytest.raises(ConfigError, match="a token is needed: export BACKCHAT_TOKEN"):
+    with pytest.raises(ConfigError, match=r"a token is needed: .* --token-file token"):
         check_exposure(ServerConfig(host=host), None)
     check_exposure(ServerConfig(host=host), TOKEN)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from agent.errors import ConfigError, RequestError
+from agent.errors import RequestError
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connection
 from agent.server.admission.forwarded import Client, joined
@@ -26,15 +26,6 @@ CONNECTION = "connection"
 """Where in a scope's state its `Connection` is."""
 IN_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket: they name the token as one of its protocols, after this."""
-
-
-def check_exposure(config: ServerConfig, token: str | None) -> None:
-    """Raises ConfigError where strangers could reach a server without a token."""
-    if not token and not _loopback(config.host):
-        raise ConfigError(
-            f"server.host: {config.host} can be reached by others, so a token is needed: "
-            f"export {config.token_env}=$(openssl rand -hex 24), or take server.host=127.0.0.1"
-        )
 
 
 class Guard:
@@ -82,7 +73,7 @@ class Guard:
         if scope["path"] in OPEN:
             return
         host = headers.get("host", "")
-        if self._admission.open and not _loopback(_name(host)):
+        if self._admission.open and not is_loopback(_name(host)):
             raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
         self._admission.check(client, _shown(scope, headers))
         self._admission.count(client)
@@ -195,7 +186,8 @@ def _canonical(origin: str) -> str:
     return origin.removesuffix(usual) if usual else origin
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is reached by this name or address."""
     name = host.strip("[]").lower()
     if name == "localhost":
         return True
