@@ -21,7 +21,7 @@ from agent.cli import care, link
 from agent.cli.serve import _draw, serve
 from agent.errors import ConfigError, ModelError
 from agent.server import exposure
-from agent.server.service import run_server
+from agent.server.run import run_server
 from agent.settings import Config, ServerConfig
 
 TOKEN = "0123456789abcdef0123"
