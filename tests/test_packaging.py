@@ -6,6 +6,8 @@ import re
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import agent
@@ -26,6 +28,27 @@ def pins() -> dict[str, str]:
 def test_everything_that_dev_needs_is_pinned():
     unpinned = needed("backchat", {"dev"}) - set(pins()) - {"backchat"}
     assert not unpinned
+
+
+@pytest.mark.parametrize("name", ["server", "build"])
+def test_the_image_installs_the_pinned_versions_and_checks_each_file(name: str):
+    text = (ROOT / "configs" / f"requirements-{name}.txt").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    found: dict[str, str] = {}
+    for line in lines:
+        pin, *hashes = line.split("--hash=")
+        assert hashes, pin
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", each) for each in hashes), pin
+        requirement = Requirement(pin)
+        found[canonicalize_name(requirement.name)] = str(requirement.specifier)
+    known = pins()
+    stale = {name for name, version in found.items() if name in known and version != f"=={known[name]}"}
+    assert not stale, "constraints.txt has changed: scripts/lock"
+    if name == "server":
+        wanted = needed("backchat", {"server", "grpc"}) - {"backchat"}
+        assert wanted <= set(found) <= set(known), "what the server needs has changed: scripts/lock"
+    else:
+        assert "hatchling" in found
 
 
 def test_command_version_and_licence():
