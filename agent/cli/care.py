@@ -227,7 +227,7 @@ def _optional(extra: Extra) -> None:
 def _server(chosen: Config) -> bool:
     """Whether `serve` would begin with these settings; says so where others could overhear it."""
     from agent.errors import ConfigError
-    from agent.server.exposure import checked_tls, checked_token, clear_text
+    from agent.server.admission.exposure import checked_tls, checked_token, clear_text
 
     server = chosen.server
     try:

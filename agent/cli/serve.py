@@ -46,7 +46,7 @@ def serve(
     """
     from agent.cli import link
     from agent.cli.loading import loading
-    from agent.server.exposure import checked_tls, checked_token, clear_text
+    from agent.server.admission.exposure import checked_tls, checked_token, clear_text
     from agent.server.pool import load_pool
     from agent.server.run import serve as run
     from agent.server.run import start_log

@@ -22,9 +22,9 @@ from agent import signals
 from agent.errors import ConfigError, MissingExtra
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connections
+from agent.server.admission.exposure import clear_text
 from agent.server.admission.guard import CONNECTION, Guard
 from agent.server.app import application
-from agent.server.exposure import clear_text
 from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from agent.cli import care, link
 from agent.cli.serve import _draw, serve
 from agent.errors import ConfigError, ModelError
-from agent.server import exposure
+from agent.server.admission import exposure
 from agent.server.run import run_server
 from agent.settings import Config, ServerConfig
 

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 import scripted
 from agent.config import load
 from agent.errors import ConfigError
-from agent.server.exposure import check_exposure, checked_token
+from agent.server.admission.exposure import check_exposure, checked_token
 from agent.server.admission.guard import OPEN
 from agent.server.log import Refusals
 from agent.settings import Config, ServerConfig
