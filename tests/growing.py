@@ -95,7 +95,7 @@ class Real(LlamaCpp):
     def __init__(self, weights: Path) -> None:
         self.read, self.ahead = list[int](), list[int]()
         self._first = False
-        super().__init__(weights, context=CONTEXT, max_tokens=REPLY)
+        super().__init__(weights, context=CONTEXT, max_tokens=REPLY, threads=1)
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         self._first = True
