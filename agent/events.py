@@ -297,6 +297,22 @@ class EchoGone:
     time: float
 
 
+Lossy: TypeAlias = Literal["microphone", "speaker"]
+"""A device that may lose sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLost:
+    """A device lost sound `gaps` times, in a burst that is over or goes on: the machine was too busy for it.
+
+    Of the microphone that is 20 ms each time that came too late to be read, and whatever it lost itself.
+    """
+
+    time: float
+    device: Lossy
+    gaps: int
+
+
 @dataclass(frozen=True, slots=True)
 class Error:
     """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session.
@@ -349,6 +365,7 @@ Event: TypeAlias = (
     | TurnEnded
     | EchoHeard
     | EchoGone
+    | SoundLost
     | Error
 )
 

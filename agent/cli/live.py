@@ -70,6 +70,7 @@ def talk(
         loaded = engines.load(config, progress, tell)
     view = PlainView() if plain or not sys.stdout.isatty() else LiveView()
     with contextlib.ExitStack() as stack:
+        afterwards = stack.enter_context(contextlib.ExitStack())  # left when the view has been
         tape = None
         if record is not None:
             stack.enter_context(Afterwards(lambda: write_all(record, tape.seen) if tape else None))
@@ -78,7 +79,7 @@ def talk(
         stack.enter_context(quiet())
         stack.enter_context(view)
         stack.enter_context(shows)
-        run_real(_talk, loaded, config, microphone, speaker, view, tape, shows)
+        run_real(_talk, loaded, config, microphone, speaker, view, tape, shows, afterwards)
 
 
 async def _talk(
@@ -89,7 +90,9 @@ async def _talk(
     view: View,
     tape: Tape | None,
     shows: Shows,
+    afterwards: contextlib.ExitStack,
 ) -> None:
+    from agent.cli.sound import SoundWatch
     from agent.conversation.session import Session
     from agent.runner import Bridge
     from audio.devices.live import Microphone, Speaker
@@ -109,10 +112,12 @@ async def _talk(
     session = Session(loaded, config, bridge, playback, watchers)
     shows.to(session)
     async with (
-        Speaker(speaker, playback.read, playback.rate, bridge.now),
+        Speaker(speaker, playback.read, playback.rate, bridge.now) as speaking,
         Microphone(microphone, bridge.now) as frames,
     ):
-        heard = view.listening(frames)
+        sound = SoundWatch(frames, speaking, watchers)
+        afterwards.callback(lambda: click.echo(sound.summary, err=True))
+        heard = view.listening(sound.counting(frames))
         recorded = tape.recording(heard) if tape else heard
         await session.run(_cleaned(recorded, ears, watchers) if ears else recorded)
 

@@ -31,6 +31,12 @@ LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
 GONE = "the microphone does not hear the speaker any more"
 
 
+def lost(event: ev.SoundLost) -> str:
+    """The news of sound that was lost, and what helps."""
+    times = "once" if event.gaps == 1 else f"{event.gaps} times"
+    return f"the {event.device} lost sound {times}: this machine is too busy; close other programs"
+
+
 class Conversation:
     """The words and the state, followed from events; both views draw from it."""
 
@@ -101,6 +107,8 @@ class Conversation:
                 self.reply = ""
             case ev.EchoHeard() | ev.EchoGone():
                 self.leaks = isinstance(event, ev.EchoHeard)
+            case ev.SoundLost():
+                self.error = lost(event)
             case ev.Error(message=message):
                 self.error = message
             case _:
@@ -227,6 +235,8 @@ def print_line(event: ev.Event) -> None:
             click.echo(f"{event.time:7.2f} s  {GONE}", err=True)
         case ev.EchoHeard():
             click.echo(f"{event.time:7.2f} s  {LEAK}", err=True)
+        case ev.SoundLost():
+            click.echo(f"{event.time:7.2f} s  {lost(event)}", err=True)
         case ev.Error():
             click.echo(f"{event.time:7.2f} s  error   {event.message}", err=True)
         case _:

@@ -62,7 +62,8 @@ class Microphone:
 
     device: number, name or None for the default. clock: the session's, in seconds; it runs in real time
     and any thread may ask it. A frame's time is when its first sample sounded, as far as the device
-    tells. `dropped` counts the frames that a late reader lost: the newest 5 s are kept.
+    tells. `dropped` counts the frames that a late reader lost: the newest 5 s are kept; `overflows` the
+    blocks before which the device had lost some.
 
     Runs on trio and asyncio. Raises DeviceError on entry (none, unknown, busy), and from the iterator
     when the device stops giving sound.
@@ -77,7 +78,7 @@ class Microphone:
         self._sent = self._taken = 0
         self._waking = self._ended = False
         self._patience = _STARTING
-        self.dropped = 0
+        self.dropped = self.overflows = 0
 
     async def __aenter__(self) -> Microphone:
         self._device = find_device(self._wanted, "input")
@@ -121,6 +122,7 @@ class Microphone:
 
     def _heard(self, data: Any, count: int, times: Any, status: Any) -> None:
         """PortAudio's callback, from its own thread: `count` samples, shape (count, channels)."""
+        self.overflows += bool(status.input_overflow)
         seconds = count / self._steady.rate
         age = min(max(times.currentTime - times.inputBufferAdcTime, seconds), 1.0)
         begin = self._steady.place(count, self._clock() - age)

@@ -64,11 +64,11 @@ class FakeStream:
         self.closed = True
         self.finished_callback()
 
-    def feed(self, samples: np.ndarray, age: float = 0.0, now: float = 0.0):
+    def feed(self, samples: np.ndarray, age: float = 0.0, now: float = 0.0, lost: bool = False):
         """One block from the device, `age` seconds after its first sample."""
         data = np.repeat(samples.astype(np.float32)[:, np.newaxis], self.channels, axis=1)
         times = SimpleNamespace(currentTime=now, inputBufferAdcTime=now - age)
-        self.callback(data, len(data), times, SimpleNamespace(input_overflow=False))
+        self.callback(data, len(data), times, SimpleNamespace(input_overflow=lost))
 
     def pull(self, blocks: int, lead: float = 0.05, underflow: bool = False):
         """That many blocks for the device, one after the other; what was played, or None if it ended."""
@@ -314,6 +314,17 @@ def test_late_reader_loses_the_oldest_frames_and_they_are_counted(sound: FakeSou
 
     first, last, dropped = anyio.run(main, backend=backend)
     assert (first.samples[0], last.samples[0], dropped) == (150, 399, 150)
+
+
+@BOTH
+def test_what_the_device_itself_loses_is_counted(sound: FakeSound, backend: str):
+    async def main():
+        async with Microphone(None, time.monotonic) as microphone:
+            for number in range(6):
+                in_thread(sound.streams[0].feed, np.zeros(320), 0.0, 0.0, number in (2, 5))
+            return microphone.overflows
+
+    assert anyio.run(main, backend=backend) == 2
 
 
 @BOTH
