@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.events import Lossy, SoundLost, Watcher
-from audio.devices.live.bursts import Bursts
+from audio.devices.bursts import Bursts
 
 if TYPE_CHECKING:
     from audio.devices.live import Microphone, Speaker

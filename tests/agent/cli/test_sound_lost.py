@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent import events as ev
 from agent.cli.sound import SoundWatch
 from agent.cli.view import Conversation, print_line
-from audio.devices.live.bursts import LONGEST, QUIET, Bursts
+from audio.devices.bursts import LONGEST, QUIET, Bursts
 from audio.frame import HEARING_RATE, Frame, silence
 
 
