@@ -92,9 +92,9 @@ async def _talk(
     shows: Shows,
     afterwards: contextlib.ExitStack,
 ) -> None:
-    from agent.cli.sound import SoundWatch
     from agent.conversation.session import Session
     from agent.runner import Bridge
+    from agent.transports.sound_watch import SoundWatch
     from audio.devices.live import Microphone, Speaker
     from audio.echo.front_end import FrontEnd
     from audio.playback import Playback

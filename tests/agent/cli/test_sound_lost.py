@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import events as ev
-from agent.cli.sound import SoundWatch
 from agent.cli.view import Conversation, print_line
+from agent.transports.sound_watch import SoundWatch
 from audio.devices.bursts import LONGEST, QUIET, Bursts
 from audio.frame import HEARING_RATE, Frame, silence
 
