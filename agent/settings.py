@@ -324,6 +324,14 @@ class ServerConfig(Section):
     """Connections at once, gRPC's apart; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)
     """Most bytes of a WebSocket message."""
+    characters: int = Field(default=200_000, ge=100)
+    """Most characters of the texts of one request or event together: a prompt, a conversation's messages, an
+    item, instructions, what is to be said."""
+    entries: int = Field(default=1000, ge=10)
+    """Most entries of a list in a request, as messages of a conversation."""
+    memory: int = Field(default=25_000_000, ge=1000)
+    """Most bytes that a session keeps: texts, pictures, and sound that is not committed. The oldest items are
+    let go for newer ones."""
     grace: float = Field(default=30.0, ge=0.0)
     """Seconds that running replies are given when the server is told to stop."""
     traces: bool = False

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from agent.messages import Message, joined
 from agent.text.sentences import sentences
+from agent.text.tokens import LONGEST_TOKEN
 
 
 @dataclass(slots=True, eq=False)
@@ -24,10 +25,12 @@ class History:
     side are joined, so that a person whose first half was answered too early is read as one sentence.
     `unheard` keeps the rest of the last reply that was cut.
 
-    system: the first message.
+    system: the first message. context: tokens of the model that reads it, where they are known: what is put
+    in lets go of what is too old to be read by it, whatever its tokenizer.
     """
 
-    def __init__(self, system: str) -> None:
+    def __init__(self, system: str, context: int | None = None) -> None:
+        self._context = context
         self._system = system
         self._parts: list[Part] = []
         self._reply: Part | None = None
@@ -77,7 +80,24 @@ class History:
         """
         part = Part(message)
         self._parts.insert(self._parts.index(after) + 1 if after in self._parts else 0, part)
+        self._let_go()
         return part
+
+    def _let_go(self) -> None:
+        """What is said has a token, and a token no more than so many characters."""
+        if self._context is None:
+            return
+        tokens = 0
+        for age, part in enumerate(reversed(self._parts)):
+            if tokens > self._context:
+                del self._parts[: len(self._parts) - age]
+                return
+            tokens += bool(part.message.content) + len(part.message.content) // LONGEST_TOKEN
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All of it, the oldest first."""
+        return self._parts
 
     def add(self, message: Message) -> Part:
         """Put in, at the end, what was not said here."""

@@ -13,6 +13,7 @@ from agent.conversation.history import History
 from agent.conversation.pending_image import Camera
 from agent.errors import SessionError
 from agent.images import Source
+from agent.llm.context import known_context
 from agent.protocols import Engines
 from agent.runner import Bridge
 from agent.settings import Config, TurnsConfig, VADConfig
@@ -42,7 +43,7 @@ class Session:
         playback: Playback,
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
-        self.history = History(config.session.system)
+        self.history = History(config.session.system, known_context(engines.llm) or config.llm.context)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
         self._bridge = bridge
@@ -90,9 +91,8 @@ class Session:
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The person shows this from now on, or in one turn (`once`); None: nothing any more.
 
-        image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded. It is checked, and looked at, in a
-        worker; one that is no good is told in an Error event. The answer to the turn that ends next has it.
-        live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
+        image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded; one that is no good is told in an
+        Error event. live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
         """
         self._check("show", "new", "listening")
         self._floor.view.show(image, once=once, live=live)

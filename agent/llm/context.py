@@ -14,6 +14,7 @@ from functools import cached_property
 from agent.errors import ContextExceeded
 from agent.messages import Message, joined
 from agent.protocols import CountsTokens, Delta, LanguageModel
+from agent.text.tokens import least_tokens
 
 TOO_LONG = "That is more than I can take in at once. Please say it in fewer words."
 """What the agent says to a message that alone is too long for its model."""
@@ -47,7 +48,7 @@ class ContextWindow:
     def __init__(self, llm: LanguageModel, context: int, reply: int) -> None:
         self._llm = llm
         self._counter = llm if isinstance(llm, CountsTokens) else None
-        self._context = self._counter.context if self._counter is not None else context
+        self._context = known_context(llm) or context
         self._reply = reply
         self._scale = 1.0
         """Tokens of the model for each that is counted here, as its refusals have shown."""
@@ -111,8 +112,10 @@ class ContextWindow:
     def _check(self, prompt: Prompt) -> None:
         """Raise ContextExceeded where a prompt, counted, leaves no room for an answer."""
         room = self._context - min(self._reply, self._context * LEAST)
-        if self._counter is not None and self._length(prompt) > room:
-            tokens = self._counter.count(joined([prompt.system], prompt.fitted))
+        if self._counter is not None and (tokens := self._length(prompt)) > room:
+            whole = joined([prompt.system], prompt.fitted)
+            if all(least_tokens(message.content) <= self._context for message in whole):
+                tokens = self._counter.count(whole)
             if tokens > room:
                 raise ContextExceeded.of(tokens, self._context)
 
@@ -129,6 +132,8 @@ class ContextWindow:
     def _count(self, message: Message) -> int:
         if self._counter is None:
             return estimate(message)
+        if (least := least_tokens(message.content)) > self._context:
+            return least  # far too long: how far is worth no seconds of work
         alone = Message("user", message.content or " ", message.images)
         return self._counter.count([alone]) - self._empty + 1 + self._marks
 
@@ -148,6 +153,11 @@ class ContextWindow:
             return MARKS
         three = [Message("user", "a"), Message("assistant", "a"), Message("user", "a")]
         return max(1, (self._counter.count(three) - self._empty - 1) // 2)
+
+
+def known_context(llm: LanguageModel) -> int | None:
+    """Tokens that prompt and answer may fill together, where the engine knows."""
+    return llm.context if isinstance(llm, CountsTokens) else None
 
 
 class Prompt:

@@ -12,6 +12,7 @@ import anyio
 
 from agent.engines.registry import Tell, load, load_one
 from agent.errors import Busy, RequestError
+from agent.llm.context import known_context
 from agent.protocols import Engines, LanguageModel
 from agent.runner import Desk, Engine
 from agent.settings import Config
@@ -63,6 +64,8 @@ class Pool:
         told["tts"] = " ".join(filter(None, (config.tts.engine, _short(config.tts.model), self.voice)))
         self._free = self._seats([replace(each, names=told) for each in copies])
         self.size = len(self._free)
+        self.context = known_context(self._free[0].engines.llm)
+        """Tokens of the language model's context, where it knows them."""
         self._taken: dict[Seat, Callable[[], None]] = {}
         self._halved = self._turns = self._waiting = 0
         self.left = 0

@@ -22,6 +22,7 @@ from agent.runner import Bridge
 from agent.settings import Config
 from agent.transports.disclosure import failure, said
 from agent.transports.jitter_buffer import Intake
+from agent.transports.memory import room, weight
 from agent.transports.playout import BLOCK, RATE, Outlet, Reply, Voice
 from agent.transports.slot import Seat
 from agent.transports.transcription import spoken
@@ -87,6 +88,11 @@ class Line:
         return self._session.history
 
     @property
+    def kept(self) -> int:
+        """Bytes that it keeps of what was said and shown."""
+        return sum(weight(part.message) for part in self.history.parts)
+
+    @property
     def turn(self) -> int:
         """The number of the reply that is being said or about to be; 0 between replies."""
         return self._turn
@@ -144,6 +150,8 @@ class Line:
         """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
         if isinstance(image, str) and not image.startswith("data:"):
             raise RequestError("image: a data URL, data:image/png;base64,...; nothing else is opened")
+        if image is not None:
+            room(self.kept, len(image), self._limits)
         upload = None if image is None else Upload(image, self._limits.max_pixels)
         self._session.show(upload, once=once, live=live)
 

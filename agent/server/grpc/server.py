@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import anyio
 
 from agent.errors import ConfigError, MissingExtra, RequestError
+from agent.server import budget
 from agent.server.admission.auth import Admission
 from agent.server.admission.forwarded import Client, joined
 from agent.server.log import Refusals
@@ -201,17 +202,21 @@ def _handlers(pool: Pool, metrics: Metrics, door: _Door) -> Any:
     handlers = dict[str, Any]()
     for method in pb.DESCRIPTOR.services_by_name["Backchat"].methods:
         request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
+        reads = pool.context if method.name == "Generate" else None
         # All of them as streams: on the wire a single message is a stream of one.
         handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-            _guarded(METHODS[method.name], pool, metrics, door),
+            _guarded(METHODS[method.name], pool, metrics, door, reads),
             request_deserializer=request.FromString,
             response_serializer=reply.SerializeToString,
         )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
-    """A method of ours as gRPC wants it: what goes wrong in it becomes a status."""
+def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door, reads: int | None) -> Any:
+    """A method of ours as gRPC wants it: what goes wrong in it becomes a status.
+
+    reads: tokens of the language model that reads the request at once, where one does and they are known.
+    """
 
     async def handler(requests: Any, context: Any) -> None:
         failed: RequestError | None = None
@@ -222,7 +227,7 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door) -> Any:
             with told("this call"), door.admission.bodies.holding() as hold:
                 async with anyio.create_task_group() as tasks:
                     door.admission.count(client)
-                    caller = _Caller(context, pool.config.server.patience, client.address, hold)
+                    caller = _Caller(context, pool.config.server, client.address, reads, hold)
                     tasks.start_soon(method, caller, pool, metrics)
         except RequestError as error:
             failed = error
@@ -252,8 +257,15 @@ def _address(context: Any) -> str:
 class _Caller:
     """The other side of one call, as `calls.Caller`."""
 
-    def __init__(self, context: Any, patience: float, address: str, hold: Callable[[int], None]) -> None:
-        self._context, self._patience = context, patience
+    def __init__(
+        self,
+        context: Any,
+        limits: ServerConfig,
+        address: str,
+        reads: int | None,
+        hold: Callable[[int], None],
+    ) -> None:
+        self._context, self._limits, self._reads = context, limits, reads
         self._hold = hold
         self.address = address
 
@@ -268,14 +280,17 @@ class _Caller:
             message = await self._context.read()
         except DecodeError as error:
             raise RequestError("a message that cannot be read; see backchat.proto") from error
-        return None if message is cast(Any, grpc).aio.EOF else message
+        if message is cast(Any, grpc).aio.EOF:
+            return None
+        budget.check(message, self._limits, self._reads)
+        return message
 
     async def write(self, message: Any) -> None:
         import grpc
 
         try:
             # Shielded, since gRPC cannot take a write back: a call with one on its way cannot be refused.
-            with anyio.CancelScope(shield=True), anyio.fail_after(self._patience):
+            with anyio.CancelScope(shield=True), anyio.fail_after(self._limits.patience):
                 await self._context.write(message)
         except TimeoutError as error:
             raise RequestError("nothing was read for too long", 408, "timeout") from error

@@ -35,7 +35,7 @@ class Speak(Fields):
     ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,), "stream_format": ("audio",)}
 
     model: str | None = None
-    input: str = Field(min_length=1, max_length=20_000)
+    input: str = Field(min_length=1)
     voice: str | _VoiceID | None = None
     response_format: Format = "mp3"
 
@@ -76,7 +76,7 @@ async def say(seat: Seat, config: Config, text: str) -> AsyncGenerator[AsyncIter
 
 async def speech(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/speech`: text in, audio out while it is made."""
-    body = await read_body(request, Speak)
+    body = await read_body(request, Speak, pool.config.server)
     pool.check("tts", body.model)
     pool.check_voice(body.voice_name)
 
@@ -100,7 +100,7 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
                 "file: send the sound as a form's file, `curl -F file=@question.wav`", param="file"
             )
         given = {name.removesuffix("[]"): value for name, value in form.multi_items() if name != "file"}
-        body = checked(Transcribe, given)
+        body = checked(Transcribe, given, pool.config.server)
         data = await upload.read()
     pool.check("stt", body.model)
     pool.check_language(body.language)

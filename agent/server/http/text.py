@@ -16,11 +16,13 @@ from agent.errors import RequestError
 from agent.messages import Message
 from agent.protocols import Delta
 from agent.runner import Bridge
+from agent.server import budget
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.pool import Pool
+from agent.settings import ServerConfig
 from agent.text.cleaning import cleaned_data, json_text
 
 if TYPE_CHECKING:
@@ -153,24 +155,30 @@ class Chat(_Sampled):
         return self
 
 
-async def read_body(request: Request, model: type[B]) -> B:
-    """The JSON body of a request, read in a worker: pictures make it large. Raises RequestError."""
+async def read_body(request: Request, model: type[B], limits: ServerConfig, context: int | None = None) -> B:
+    """The JSON body of a request, within its limits, read in a worker: pictures make it large.
+
+    context: see `budget.check`. Raises RequestError.
+    """
     body = await request.body()
-    return await Bridge().wait_for(lambda: parse(model, body))
+    return await Bridge().wait_for(lambda: parse(model, body, limits, context))
 
 
-def parse(model: type[B], body: bytes | str) -> B:
+def parse(model: type[B], body: bytes | str, limits: ServerConfig, context: int | None = None) -> B:
     """JSON as `model`, each text in it cleaned. Raises RequestError, naming the field."""
     with suppress(ValueError, RecursionError):  # the model itself says what is wrong with it
-        body = json_text(cleaned_data(json.loads(body)))
+        given = json.loads(body)
+        budget.check(given, limits, context)
+        body = json_text(cleaned_data(given))
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise refusal(error) from error
 
 
-def checked(model: type[B], fields: dict[str, Any]) -> B:
+def checked(model: type[B], fields: dict[str, Any], limits: ServerConfig) -> B:
     """Fields as `model`. Raises RequestError, naming the first that is wrong."""
+    budget.check(fields, limits)
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -179,7 +187,7 @@ def checked(model: type[B], fields: dict[str, Any]) -> B:
 
 async def generate(request: Request, pool: Pool) -> Streamed:
     """`POST /generate`: a prompt in, its answer out while it is written; `Accept` chooses the form."""
-    body = await read_body(request, Generate)
+    body = await read_body(request, Generate, pool.config.server, pool.context)
     config = pool.config
     messages = [Message("system", body.system or config.session.system), Message("user", body.prompt)]
     accepts = request.headers.get("accept", "")
@@ -215,7 +223,7 @@ _FORMS: dict[
 
 async def chat(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/chat/completions`, streamed and not."""
-    body = await read_body(request, Chat)
+    body = await read_body(request, Chat, pool.config.server, pool.context)
     pool.check("llm", body.model)
     config = pool.config
     said = [message.message() for message in body.messages]

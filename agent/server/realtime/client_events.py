@@ -21,6 +21,7 @@ from agent.server.fields import Fields
 from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
 from agent.server.realtime.session_config import TOOLS, Choices, Modality, Output, Update
+from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import Line
 from agent.transports.slot import Seat
@@ -73,7 +74,7 @@ class _Wanted(Fields):
     }
 
     audio: _Audio = Field(default_factory=_Audio)
-    instructions: str | None = Field(default=None, max_length=20_000)
+    instructions: str | None = None
     output_modalities: list[Modality] = Field(default_factory=list[Modality], max_length=1)
     metadata: dict[str, str] | None = None
 
@@ -84,6 +85,7 @@ class Wishes:
     def __init__(self, seat: Seat, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str) -> None:
         self._seat, self._pool, self._watchers, self._send = seat, pool, watchers, send
         self.choices = Choices(pool, name)
+        self._limits = pool.config.server
         self.narrator = items.Narrator()
         self.line: Line | None = None
         self.settled = anyio.Event()
@@ -125,6 +127,16 @@ class Wishes:
             text = f"audio: longer than {longest:g} s (server.max_audio); commit it in parts"
             raise RequestError(text, 413, "too_large")
 
+    def _room(self, more: int) -> None:
+        """Let go of the oldest items for so many bytes more. Raises RequestError where that is not enough.
+
+        The history keeps what the model still reads, whatever is let go here.
+        """
+        kept = len(self._buffer) + (self.line.kept if self.line is not None else 0)
+        room(kept, more, self._limits)
+        self.narrator.let_go(kept + self.narrator.kept + more - self._limits.memory)
+        self._parts = {name: part for name, part in self._parts.items() if name in self.narrator.items}
+
     # What a client may ask for, one method each.
 
     async def _update(self, event: dict[str, Any]) -> None:
@@ -149,8 +161,7 @@ class Wishes:
             await line.hear(from_pcm16(data), RATE)
             return
         self._check_length(len(self._buffer) + len(data))
-        if len(self._buffer) + len(data) > self._pool.config.server.body:
-            raise RequestError("the audio buffer is full; commit or clear it", code="buffer_full")
+        self._room(len(data))
         self._buffer += data
 
     async def _clear(self, event: dict[str, Any]) -> None:
@@ -192,6 +203,7 @@ class Wishes:
             raise RequestError(
                 "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
             )
+        self._room(weight(event["item"]))
         await self._check(given.text if given.role == "system" else None)
         shown = [part for part in given.content if part.type == "input_image"]
         if len(shown) > 1:

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.server import budget
 from agent.server.fields import refusal
 from agent.server.log import Entry
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
 from agent.server.realtime.client_events import Wishes
+from agent.settings import ServerConfig
 from agent.text.cleaning import cleaned_data, json_text
 from agent.transports.disclosure import told
 from agent.transports.remote import Line
@@ -125,7 +127,7 @@ class Realtime:
         """One client event; what is wrong with it is told, and the session goes on."""
         cause: str | None = None
         try:
-            fields = _event(raw)
+            fields = _event(raw, self._pool.config.server)
             cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
             with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
                 await self._wishes.take(fields)
@@ -145,10 +147,12 @@ class Realtime:
                     await self._socket.send_text(json_text(message))
 
 
-def _event(raw: str | bytes) -> dict[str, Any]:
+def _event(raw: str | bytes, limits: ServerConfig) -> dict[str, Any]:
     """A client's event. Raises RequestError."""
     try:
-        event: Any = cleaned_data(json.loads(raw))
+        given = json.loads(raw)
+        budget.check(given, limits)
+        event: Any = cleaned_data(given)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"not a JSON event: {str(error)[:100]}", code="invalid_json") from error
     if not isinstance(event, dict):

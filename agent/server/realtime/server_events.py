@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import events as ev
 from agent.server.realtime.session_config import Modality
+from agent.transports.memory import weight
 from agent.transports.remote import Item, Sound
 from audio.encode import pcm16
 
@@ -82,6 +83,18 @@ class Narrator:
         """The item is no part of the conversation any more."""
         for known in (self.items, self.turns, self.questions):
             known.pop(name, None)
+
+    @property
+    def kept(self) -> int:
+        """Bytes of the items."""
+        return sum(map(weight, self.items.values()))
+
+    def let_go(self, size: int) -> None:
+        """Of the oldest, so many bytes; the newest stays."""
+        while size > 0 and len(self.items) > 1:
+            name = next(iter(self.items))
+            size -= weight(self.items[name])
+            self.remove(name)
 
     def tell(self, item: Item) -> list[Message]:
         """What to send for one thing that the line gave."""

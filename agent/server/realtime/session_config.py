@@ -123,7 +123,7 @@ class Update(Fields):
 
     type: Literal["realtime"]
     model: str | None = None
-    instructions: str | None = Field(default=None, max_length=20_000)
+    instructions: str | None = None
     output_modalities: list[Modality] | None = Field(default=None, min_length=1, max_length=1)
     audio: _Audio = Field(default_factory=_Audio)
     max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
