@@ -38,6 +38,8 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     except ImportError as error:
         raise MissingExtra("the server's libraries are missing", "server") from error
 
+    refusals = journal.Refusals()
+
     async def health(request: Request) -> Answer:
         return answer({"status": "ok"})
 
@@ -56,12 +58,16 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         return answer(description())
 
     async def realtime(socket: WebSocket) -> None:
-        await _realtime(socket, pool, metrics)
+        await _realtime(socket, pool, metrics, refusals)
 
     async def wrong(request: Request, error: Exception) -> Any:
         assert isinstance(error, RequestError)
         metrics.refused.labels(error.code).inc()
+        refusals.note(address(request.scope), error, "http")
         return error_answer(error)
+
+    async def gone(request: Request, error: Exception) -> Any:
+        return error_answer(RequestError("the client has gone", journal.GONE, "gone"))
 
     def route(path: str, handler: Handler, method: str = "GET") -> Route:
         async def answered(request: Request) -> Any:
@@ -84,9 +90,9 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/v1/audio/transcriptions", _half_seated(pool, partial(transcription, pool=pool)), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
     ]
-    handlers: Any = {RequestError: wrong, HTTPException: _unknown}
+    handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: gone}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
-    return Guard(app, pool.config.server, admission)
+    return Guard(app, pool.config.server, admission, refusals)
 
 
 def _seated(pool: Pool, handler: Handler) -> Handler:
@@ -116,7 +122,7 @@ async def _unknown(request: Request, error: Exception) -> Any:
     return error_answer(RequestError(f"{where}: {what}", status), getattr(error, "headers", None))
 
 
-async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics) -> None:
+async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics, refusals: journal.Refusals) -> None:
     """Admit a WebSocket, or refuse it before the handshake."""
     from starlette.websockets import WebSocketDisconnect
 
@@ -134,6 +140,9 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics) -> None:
             with journal.session("realtime", address(socket.scope)) as entry:
                 session.append(Realtime(socket, seat, pool, metrics, WebSocketDisconnect, entry))
                 await session[0].run()
+    except WebSocketDisconnect:
+        return  # it has gone before the session began
     except RequestError as error:
         metrics.refused.labels(error.code).inc()
+        refusals.note(address(socket.scope), error, "websocket")
         await refuse(error, socket.scope, socket.receive, socket.send)

@@ -12,9 +12,12 @@ from typing import Literal, TypeAlias
 
 from agent import events as ev
 from agent.errors import RequestError, leaves
+from agent.server.forwarded import subscriber
 
 log = logging.getLogger("backchat")
 
+GONE = 499
+"""The status of who has gone before there was an answer."""
 MINUTE = 60.0
 ADDRESSES = 10_000
 """Addresses of which it is known when they were last told; beyond that the oldest is forgotten."""
@@ -49,8 +52,9 @@ def session(wire: str, address: str) -> Generator[Entry]:
     try:
         yield entry
     except Exception as error:
-        refused = [leaf.code for leaf in leaves(error) if isinstance(leaf, RequestError)]
-        entry.why = refused[0] if refused else "failed"
+        refused = [leaf for leaf in leaves(error) if isinstance(leaf, RequestError)]
+        if not (refused and refused[0].status == GONE):
+            entry.why = refused[0].code if refused else "failed"
         raise
     finally:
         figures = {"seconds": round(time.monotonic() - began, 1), "turns": entry.turns, "why": entry.why}
@@ -58,18 +62,23 @@ def session(wire: str, address: str) -> Generator[Entry]:
 
 
 class Refusals:
-    """Who was refused, at most one line a minute for each address and reason."""
+    """Who was refused on any wire: at most one line a minute for each address and reason.
+
+    Neither who has gone meanwhile, nor a fault of ours: that has a line of its own.
+    """
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def note(self, address: str, code: str, wire: str) -> None:
-        """One more was refused, for that reason; those of the last minute that got no line are counted."""
-        key, now = (address, code), time.monotonic()
+    def note(self, address: str, error: RequestError, wire: str) -> None:
+        """One more was refused; those of the last minute that got no line are counted."""
+        if error.status in (GONE, 500):
+            return
+        key, now = (subscriber(address), error.code), time.monotonic()
         last, untold = self._told.pop(key, (-MINUTE, 0))
         if quiet := now - last >= MINUTE:
-            data = {"address": address, "why": code, "wire": wire}
-            log.warning("refused", extra={"data": data | ({"before": untold} if untold else {})})
+            data = {"address": address, "why": error.code, "wire": wire}
+            log.info("refused", extra={"data": data | ({"before": untold} if untold else {})})
         self._told[key] = (now, 0) if quiet else (last, untold + 1)
         if len(self._told) > ADDRESSES:
             del self._told[next(iter(self._told))]

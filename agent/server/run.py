@@ -284,5 +284,8 @@ def start_log() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("uvicorn", "uvicorn.error", "httpx", "websockets"):
+    for noisy in ("httpx", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It complains of what clients do, one line each: no HTTP, a body that ends early, a refused handshake.
+    # Whom we refuse we log ourselves, and faults of ours never get that far.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

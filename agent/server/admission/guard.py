@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,6 +18,7 @@ from agent.server.http.responses import Receive, Scope, Send, error_answer
 from agent.server.log import Refusals
 from agent.server.page import FILES
 from agent.settings import ServerConfig
+from agent.transports.disclosure import told
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -33,12 +35,17 @@ class Guard:
     before it sees anything.
     """
 
-    def __init__(self, app: App, config: ServerConfig, admission: Admission) -> None:
+    def __init__(self, app: App, config: ServerConfig, admission: Admission, refusals: Refusals) -> None:
         self._app, self._config, self._admission = app, config, admission
-        self._refusals = Refusals()
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
+        """Refuse, or pass on. A fault of ours that gets here is in the log, and the connection is cut."""
+        # Whoever sends to a client that has gone gets an OSError, as ASGI has it: that is nobody's fault.
+        with suppress(OSError, RequestError), told("a request", OSError):
+            await self._admit(scope, receive, send)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -55,7 +62,7 @@ class Guard:
         try:
             self._check(scope, headers, client)
         except RequestError as error:
-            self._refusals.note(client.address, error.code, scope["type"])
+            self._refusals.note(client.address, error, scope["type"])
             await refuse(error, scope, receive, send)
             return
         if scope["path"] in OPEN:  # who asks for no more keeps no connection from others

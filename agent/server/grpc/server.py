@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 SERVICE = "backchat.v1.Backchat"
 OPEN = ("/grpc.health.v1.Health/Check",)
 """What tells nothing, and is for whoever asks. Not Watch, which a stranger could hold for ever."""
-AT_THE_DOOR = ("invalid_api_key", "forbidden_proxy", "rate_limit_exceeded")
-"""Refusals of who comes, and not of what is asked for."""
 PING = 20.0
 """Seconds after which a silent connection is asked whether it is still there."""
 
@@ -70,6 +69,8 @@ async def answering(
 
     admission: that of the other wires, where there are some. Needs asyncio. Raises MissingExtra, ConfigError.
     """
+    # Its C core writes a line for each scanner that comes, past Python's log, unless it is told not to.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         import grpc
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -146,9 +147,8 @@ class _Door:
         return self.admission.client(_address(context), "http", _headers(context.invocation_metadata()))
 
     async def refuse(self, context: Any, client: Client, error: RequestError) -> None:
-        """End the call with the error's status; in the log, if it was refused before anything was done."""
-        if error.code in AT_THE_DOOR:
-            self.refusals.note(client.address, error.code, "grpc")
+        """End the call with the error's status, and note who was refused."""
+        self.refusals.note(client.address, error, "grpc")
         await _refuse(context, error, self.metrics)
 
 

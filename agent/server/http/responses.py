@@ -60,7 +60,7 @@ def error_answer(error: RequestError, more: Mapping[str, str] | None = None) -> 
 class Streamed:
     """An answer in pieces: an ASGI application around `produce`, which is given a `write`.
 
-    An error before the first piece is an ordinary error answer; after it, `failed` writes it in the
+    What is refused before the first piece is raised, as RequestError; after it, `failed` writes it in the
     stream's own manner, or the connection is cut where there is none. A client that goes ends the work.
     patience: seconds that it may take to read one piece.
     """
@@ -90,25 +90,23 @@ class Streamed:
             if data:
                 await push({"type": "http.response.body", "body": data, "more_body": True})
 
+        refused: RequestError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_gone, receive, tasks)
             try:
                 with told("this request", TimeoutError):
                     await self._produce(write)
             except RequestError as error:
-                if not self._begun:
-                    await error_answer(error)(scope, receive, send)
-                    tasks.cancel_scope.cancel()
-                    return
-                if self._failed is None:
-                    raise
-                await write(self._failed(error))
+                refused = error
             except TimeoutError:  # who does not read is let go: the server closes the connection
                 tasks.cancel_scope.cancel()
                 return
-            await write(b"")
-            await push({"type": "http.response.body", "body": b""})
+            if refused is None or (self._begun and self._failed is not None):
+                await write(self._failed(refused) if refused and self._failed else b"")
+                await push({"type": "http.response.body", "body": b""})
             tasks.cancel_scope.cancel()
+        if refused is not None and not self._begun:
+            raise refused
 
 
 async def _until_gone(receive: Receive, tasks: TaskGroup) -> None:

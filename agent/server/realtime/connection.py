@@ -61,10 +61,10 @@ class Realtime:
 
     async def run(self) -> None:
         """Talk with the client until it goes, the line ends or the server closes."""
-        await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
         code, reason = 1000, ""
         try:
             with told("this session", TimeoutError, self._vanished):
+                await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._talk, tasks.cancel_scope)
                     await self._listen()
