@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from agent import events as ev
 from agent.errors import RequestError, leaves
-from agent.server.forwarded import subscriber
+from agent.server.admission.forwarded import subscriber
 
 log = logging.getLogger("backchat")
 

@@ -151,7 +151,7 @@ def test_a_client_that_goes_leaves_no_trace_but_its_session(abort: bool, log: Lo
 
     served(main, token=0.002)
     assert log.other == []
-    assert {line["why"] for line in log.said("session ends")} == {"the client left"}
+    assert {line["why"] for line in log.said("session ends")} == {"client_left"}
 
 
 def test_so_does_one_of_grpc(log: Log) -> None:
@@ -176,7 +176,7 @@ def test_so_does_one_of_grpc(log: Log) -> None:
 
     served(main, token=0.002)
     assert log.other == []
-    assert [line["why"] for line in log.said("session ends")] == ["the client left"] * 2
+    assert [line["why"] for line in log.said("session ends")] == ["client_left"] * 2
 
 
 def test_a_session_begins_and_ends_in_the_log_without_words(log: Log) -> None:
@@ -194,7 +194,7 @@ def test_a_session_begins_and_ends_in_the_log_without_words(log: Log) -> None:
     assert (begin["session"], begin["wire"], begin["address"]) == (names[0], "realtime", "127.0.0.1")
     assert (end["session"], end["wire"], end["turns"]) == (names[0], "realtime", 1)
     assert 0.0 <= end["seconds"] < 60.0
-    assert end["why"] == "the client left"
+    assert end["why"] == "client_left"
     assert "three" not in log.stream.getvalue()
 
 
