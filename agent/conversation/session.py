@@ -92,7 +92,7 @@ class Session:
         """The person shows this from now on, or in one turn (`once`); None: nothing any more.
 
         image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded; one that is no good is told in an
-        Error event. live: a frame of a camera, looked at only if speech begins or pauses while it is the newest.
+        Error event. live: a frame of a camera, looked at if speech begins or pauses while it is the newest.
         """
         self._check("show", "new", "listening")
         self._floor.view.show(image, once=once, live=live)
