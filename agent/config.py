@@ -14,6 +14,19 @@ from agent.errors import ConfigError
 from agent.settings import Config, Section
 from agent.text.cleaning import cleaned_data
 
+RENAMED = {
+    "turns.mumbled": "turns.min_confidence",
+    "turns.unintelligible": "turns.false_interruption_timeout",
+    "reply.first_piece": "reply.first_chunk",
+    "reply.longest_piece": "reply.longest_chunk",
+    "costs.eye": "costs.vision",
+    "limits.eye": "limits.vision",
+    "server.patience": "server.client_timeout",
+    "server.grace": "server.drain_timeout",
+    "server.backlog": "server.max_buffer",
+}
+"""Settings that had another name before; a file that has it is refused with the new one."""
+
 
 def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
     """The configuration from a TOML file (or the defaults), then `section.key=value` settings over it.
@@ -59,6 +72,8 @@ def _validate(data: dict[str, Any], source: str) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
+            if new := RENAMED.get(key):
+                raise ConfigError(f"{source}: {key} is called {new} now") from None
             raise ConfigError(f"{source}: unknown key {key!r}{_nearest(first['loc'])}") from None
         raise ConfigError(f"{source}: {key}: {first['msg']}, not {first['input']!r}") from None
 

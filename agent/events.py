@@ -1,8 +1,8 @@
 """What a watcher sees of a session: one typed union. Knows nothing of who watches.
 
 Times are seconds on the session's clock. `turn` counts the replies that were begun, from 1; one that
-was begun on a pause and dropped because the person went on uses a number too. Character ranges are
-half-open and count in the reply's text: what the language model wrote for the person.
+was begun on a pause and dropped because the user went on uses a number too. Character ranges are
+half-open and count in the reply's text: what the language model wrote for the user.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """The person has been silent for the pause length; `at`: the end of the last speech."""
+    """The user has been silent for the pause length; `at`: the end of the last speech."""
 
     time: float
     at: float
@@ -69,14 +69,14 @@ class SpeechPaused:
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed:
-    """The person went on after a pause."""
+    """The user went on after a pause."""
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What was understood so far, while the person still speaks; its first `stable` characters stay."""
+    """What was understood so far, while the user still speaks; its first `stable` characters stay."""
 
     time: float
     text: str
@@ -103,7 +103,7 @@ class TurnOpened:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The person's words, final for this turn; `took`: seconds of STT."""
+    """The user's words, final for this turn; `took`: seconds of STT."""
 
     time: float
     turn: int
@@ -113,7 +113,7 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The eye has looked at what is shown in this turn; `text`: what the history keeps of it."""
+    """The vision engine has looked at what is shown in this turn; `text`: what the history keeps of it."""
 
     time: float
     turn: int
@@ -127,7 +127,7 @@ Misheard: TypeAlias = Literal["no_words", "low_confidence"]
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """The answer of this turn says that the person was not understood, and nothing else."""
+    """The answer of this turn says that the user was not understood, and nothing else."""
 
     time: float
     turn: int
@@ -136,7 +136,7 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class TurnReleased:
-    """The person's turn is judged over: the gate is open and `text` is in the history."""
+    """The user's turn is judged over: the gate is open and `text` is in the history."""
 
     time: float
     turn: int
@@ -146,7 +146,7 @@ class TurnReleased:
 DropReason: TypeAlias = Literal[
     "went_on", "unintelligible", "echo", "silence_wanted", "backchannel", "typed", "cancelled", "failed"
 ]
-"""Why nothing was replied: the person went on, said nothing intelligible, was our own echo, asked for
+"""Why nothing was replied: the user went on, said nothing intelligible, was our own echo, asked for
 silence, only acknowledged what had just been said, typed instead, or cancelled; or an engine failed before
 their words were known."""
 
@@ -167,7 +167,7 @@ class TurnDropped:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The language model wrote one token's text for the person."""
+    """The language model wrote one token's text for the user."""
 
     time: float
     turn: int
@@ -265,7 +265,7 @@ class Overheard:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The person spoke over the reply and it was cut; `onset`: where they began."""
+    """The user spoke over the reply and it was cut; `onset`: where they began."""
 
     time: float
     turn: int
@@ -315,7 +315,7 @@ class SoundLost:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed; the session goes on. `where`: reply, stt, turn, llm, eye, camera, device, session.
+    """Something failed; the session goes on. `where`: reply, stt, turn, llm, vision, camera, device, session.
 
     message: for whoever runs the program. code: the kind of it in one word. public, theirs: what a stranger
     may read of it, and whether that is all, as the error itself says; they are in no file, and on the server

@@ -1,4 +1,4 @@
-"""Pictures from a path, a data URL or bytes, checked before they are decoded. Knows no eye and no session."""
+"""Pictures from a path, a data URL or bytes, checked before they are decoded. Knows no engine, no session."""
 
 from __future__ import annotations
 

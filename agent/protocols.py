@@ -23,7 +23,7 @@ from audio.vad import VAD
 class Delta:
     """What one step of a model adds to its answer.
 
-    text: for the person. thought: what the model says to itself. tokens: how many this step took, as far as
+    text: for the user. thought: what the model says to itself. tokens: how many this step took, as far as
     its engine tells them apart; 0 for a step of waiting. anew: what was given as text until here was a
     thought as well, as only its end has shown; the answer begins after this.
     """
@@ -66,7 +66,7 @@ class LanguageModel(Protocol):
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the assistant's answer to `messages`, one token's text at a time, as it is decoded.
 
-        As the model writes it: what is not for the person `agent.llm.deltas` takes apart, by the marks around
+        As the model writes it: what is not for the user `agent.llm.deltas` takes apart, by the marks around
         it. What the prompt has opened, such as a thought, comes first. A thought that the engine knows to be
         one comes as a `Delta`. The last item is a `Last`, which says how the answer ended; of an engine that
         gives none that is guessed.
@@ -101,12 +101,12 @@ class CountsTokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Description:
     """What a picture becomes for the language model: for the turn that it belongs to, and for later ones.
 
-    note: what the person has shown, in their words. says: what is seen, as if the model had just said so; ""
+    note: what the user has shown, in their words. says: what is seen, as if the model had just said so; ""
     for nothing. A model of half a billion weights answers about what it said itself, and hardly about a note
-    in the person's words. short: what the history keeps. picture: the pixels, for a model that sees.
+    in the user's words. short: what the history keeps. picture: the pixels, for a model that sees.
     """
 
     note: str
@@ -119,13 +119,13 @@ class Sight:
             object.__setattr__(self, name, cleaned(getattr(self, name)))
 
     def asked(self, question: str) -> list[Message]:
-        """The person's words as the language model gets them in this turn."""
+        """The user's words as the language model gets them in this turn."""
         if self.picture is not None:
             return [Message("user", f"{self.note}\n{question}".strip(), (self.picture,))]
         return [Message("user", self.note), Message("assistant", self.says), Message("user", question)]
 
     def kept(self, question: str, keep: str) -> list[Message]:
-        """The same as the history keeps it, all in the person's words: of the agent's it has what was heard.
+        """The same as the history keeps it, all in the user's words: of the agent's it has what was heard.
 
         keep: as the setting `vision.keep`.
         """
@@ -135,10 +135,10 @@ class Sight:
         return [Message("user", f"{told}\n{question}".strip(), shown)]
 
 
-class Eye(Protocol):
+class VisionEngine(Protocol):
     """Says in words what is in a picture. A plain blocking object; one picture at a time."""
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         """What is seen in `picture`. Raises MissingExtra without its library, EngineFault when it fails."""
         ...
 
@@ -147,7 +147,7 @@ class Eye(Protocol):
 class Engines:
     """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
 
-    eye: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
+    vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
     turn-taking policy from its settings. vad: makes its voice detector from `vad.aggressiveness`; None:
     webrtcvad and Silero, one after the other.
     """
@@ -156,7 +156,7 @@ class Engines:
     llm: LanguageModel
     tts: Synthesizer
     turn: EndOfTurn | None = None
-    eye: Eye | None = None
+    vision: VisionEngine | None = None
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[int], VAD] | None = None

@@ -25,7 +25,7 @@ from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
 from agent.settings import Costs
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts", "turn", "eye", "camera", "decoder"]
+Engine = Literal["stt", "llm", "tts", "turn", "vision", "camera", "decoder"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
@@ -101,7 +101,7 @@ class _End:
 
 
 @dataclass(slots=True)
-class _Door:
+class _Slot:
     """What lets one caller at a time into an engine.
 
     left: set whenever no thread is inside. unclosed: closes the stream of a caller that gave up waiting.
@@ -115,7 +115,7 @@ class _Door:
         self.left.set()
 
 
-class Desk:
+class SharedLock:
     """Where the bridges of several sessions meet over one engine: one item of one of them at a time."""
 
     def __init__(self) -> None:
@@ -148,16 +148,16 @@ class Desk:
             self._lock.release()
 
 
-class Bridge:
+class Runner:
     """Runs engines on the real clock, each step in a worker thread.
 
     desks: where the engines are shared with other sessions; none is needed for an engine of one's own.
     """
 
-    def __init__(self, desks: Mapping[Engine, Desk] | None = None) -> None:
+    def __init__(self, locks: Mapping[Engine, SharedLock] | None = None) -> None:
         self._zero = time.perf_counter()
-        self._desks = desks or {}
-        self._doors: dict[Engine, _Door] = {name: _Door() for name in get_args(Engine)}
+        self._locks = locks or {}
+        self._slots: dict[Engine, _Slot] = {name: _Slot() for name in get_args(Engine)}
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
@@ -168,7 +168,7 @@ class Bridge:
         await anyio.sleep(max(0.0, moment - self.now()))
 
     async def wait_for(self, work: Callable[[], T]) -> T:
-        """The result of something that may block for ever, such as a person at a keyboard.
+        """The result of something that may block for ever, such as a user at a keyboard.
 
         When the task is cancelled the thread is left behind.
         """
@@ -220,9 +220,9 @@ class Bridge:
                         await self._run(engine, finish, limit)
 
     @asynccontextmanager
-    async def _entered(self, engine: Engine, limit: float) -> AsyncGenerator[_Door]:
+    async def _entered(self, engine: Engine, limit: float) -> AsyncGenerator[_Slot]:
         """The engine for oneself, free of what an earlier caller gave up; EngineStalled if it is not."""
-        door = self._doors[engine]
+        door = self._slots[engine]
         async with door.lock:
             with anyio.move_on_after(limit):
                 while not door.left.is_set():
@@ -244,7 +244,7 @@ class Bridge:
         The shield lets work that was cancelled end by itself, since an engine must not be entered
         twice; only what exceeds its limit is left behind in its thread, and all when the program ends.
         """
-        if (desk := self._desks.get(engine)) is None:
+        if (desk := self._locks.get(engine)) is None:
             return await self._in_thread(engine, work, limit, threading.Event())
         left = threading.Event()
         async with desk.taken(engine, left, limit):
@@ -254,7 +254,7 @@ class Bridge:
         self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event
     ) -> T:
         done: list[T] = []
-        self._doors[engine].left = left
+        self._slots[engine].left = left
         claim = threading.Lock()  # taken by the work as it begins, or by who gives it up before that
 
         def inside() -> T:
@@ -276,7 +276,7 @@ class Bridge:
         return done[0]
 
 
-class VirtualBridge(Bridge):
+class VirtualRunner(Runner):
     """Runs engines in line on a virtual clock, and charges each step to it.
 
     Needs trio with a MockClock that jumps (`agent.simulation.virtual.run_virtual` sets one up).
@@ -305,7 +305,12 @@ class VirtualBridge(Bridge):
             cost = self._costs.first_token if first else self._costs.token
         else:
             declared = self._costs
-            costs = {"stt": declared.stt, "tts": declared.speech, "turn": declared.turn, "eye": declared.eye}
+            costs = {
+                "stt": declared.stt,
+                "tts": declared.speech,
+                "turn": declared.turn,
+                "vision": declared.vision,
+            }
             cost = costs.get(engine, 0.0)
         await anyio.sleep(cost)
         return result

@@ -158,8 +158,8 @@ class TurnsConfig(Section):
     as the one before it, so that who raises one raises those that it passes.
     """
 
-    policy: str = "ladder"
-    """`ladder` ducks, pauses, and yields to words; `switch` yields to any speech and answers after `end`."""
+    policy: str = "semantic"
+    """`semantic` ducks, pauses, and yields to words; `vad` yields to any speech and answers after `end`."""
     meaning: Literal["off", "words", "audio", "both"] = "both"
     """What tells the end of a turn: its words, its sound (the Smart Turn model), both, or only `end`."""
     model: str = "smart-turn-v3.2"
@@ -181,13 +181,13 @@ class TurnsConfig(Section):
     end: float = Field(default=0.3, gt=0.0)
     """Silence after which a turn is over when no meaning is asked for."""
     interrupt: bool = True
-    """Whether the person may talk over the agent; if not, it does not listen while it speaks."""
+    """Whether the user may talk over the agent; if not, it does not listen while it speaks."""
     interrupting_words: int = Field(default=3, ge=1)
-    """Words that end a reply before the person has paused; fewer may yet be a back-channel."""
-    mumbled: float = Field(default=-0.95, le=0.0)
+    """Words that end a reply before the user has paused; fewer may yet be a back-channel."""
+    min_confidence: float = Field(default=-0.95, le=0.0)
     """The transcriber's confidence (mean log-probability) below which up to three words over a reply count
     as a sound: Whisper tiny.en gives laughs and hums -1.0 to -2.3, short words -0.1 to -0.9."""
-    unintelligible: float = Field(default=3.0, gt=0.0)
+    false_interruption_timeout: float = Field(default=3.0, gt=0.0)
     """How long somebody may speak over a reply without a word understood before it goes on."""
     max_utterance: float = Field(default=28.0, gt=1.0, le=29.0)
     """Length of one unbroken utterance after which it is answered as it stands."""
@@ -195,7 +195,7 @@ class TurnsConfig(Section):
     @property
     def latest(self) -> float:
         """Silence after which any turn is over: `longest`, or the longer `end` where that alone counts."""
-        by_end_alone = self.meaning == "off" or self.policy == "switch"
+        by_end_alone = self.meaning == "off" or self.policy == "vad"
         return max(self.longest, self.end) if by_end_alone else self.longest
 
     def paced(self, factor: float) -> TurnsConfig:
@@ -221,21 +221,21 @@ class ReplyConfig(Section):
 
     ahead: float = Field(default=10.0, gt=0.0)
     """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
-    first_piece: int = Field(default=8, ge=1)
+    first_chunk: int = Field(default=8, ge=1)
     """Characters from which a phrase is long enough to open a reply with."""
-    longest_piece: int = Field(default=240, ge=40)
+    longest_chunk: int = Field(default=240, ge=40)
     """Characters after which a piece is cut at the best place there is."""
 
 
 class VisionConfig(Section):
-    """What becomes of pictures that the person shows."""
+    """What becomes of pictures that the user shows."""
 
-    engine: str = "reading"
-    """`reading` reads the text in them aloud to any language model; `model` gives them to one that sees."""
+    engine: str = "ocr"
+    """`ocr` reads the text in them aloud to any language model; `passthrough` gives them to one that sees."""
     keep: Literal["short", "whole", "nothing"] = "short"
     """What the history keeps once the turn is over: a short description, all that was seen, or nothing."""
     threads: int = Field(default=0, ge=0)
-    """Threads of the reading eye; 0: half of the cores."""
+    """Threads of the OCR engine; 0: half of the cores."""
 
 
 class Costs(Section):
@@ -253,7 +253,7 @@ class Costs(Section):
     token: float = Field(default=0.03, ge=0.0)
     speech: float = Field(default=0.02, ge=0.0)
     """Seconds for one part of speech."""
-    eye: float = Field(default=0.8, ge=0.0)
+    vision: float = Field(default=0.8, ge=0.0)
     """Seconds for one picture."""
 
 
@@ -264,7 +264,7 @@ class LimitsConfig(Section):
     token: float = Field(default=20.0, gt=0.0)
     speech: float = Field(default=30.0, gt=0.0)
     stt: float = Field(default=30.0, gt=0.0)
-    eye: float = Field(default=30.0, gt=0.0)
+    vision: float = Field(default=30.0, gt=0.0)
 
 
 class ServerConfig(Section):
@@ -292,9 +292,9 @@ class ServerConfig(Section):
     """Web pages of other hosts that may connect, as "https://example.org"."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)
     """Seconds of speech that a client is sent before they should sound, against gaps on the way."""
-    backlog: float = Field(default=20.0, ge=1.0)
+    max_buffer: float = Field(default=20.0, ge=1.0)
     """Seconds of audio that may wait to be heard, or to be read by a client; then it is held back, or cut."""
-    patience: float = Field(default=20.0, gt=0.0)
+    client_timeout: float = Field(default=20.0, gt=0.0)
     """Seconds that a client may take to read or to send one thing."""
     first_event: float = Field(default=60.0, gt=0.0)
     """Seconds in which the client of a new session must have sent something."""
@@ -332,7 +332,7 @@ class ServerConfig(Section):
     memory: int = Field(default=25_000_000, ge=1000)
     """Most bytes that a session keeps: texts, pictures, and sound that is not committed. The oldest items are
     let go for newer ones."""
-    grace: float = Field(default=30.0, ge=0.0)
+    drain_timeout: float = Field(default=30.0, ge=0.0)
     """Seconds that running replies are given when the server is told to stop."""
     traces: bool = False
     """Each turn as an OpenTelemetry span, sent where the environment's OTEL_EXPORTER_OTLP_ENDPOINT says."""

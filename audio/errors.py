@@ -16,7 +16,7 @@ BackchatError            every error that a user is meant to read; its text says
 ├── ConfigError          an unknown key, a wrong type, a bad value
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
 │   ├── EngineStalled    an engine gave nothing for longer than its time limit
-│   └── NoAnswer         a language model wrote no words for the person
+│   └── NoAnswer         a language model wrote no words for the user
 ├── SessionError         a session is used before it listens, after it has ended, or twice
 ├── ScriptError          a conversation script (file, time, trigger) that makes no sense
 └── RequestError         what a client of the server asked for is wrong, or not to be had
@@ -34,7 +34,7 @@ PARTS = {
     "llm": "the language model",
     "tts": "the voice",
     "turn": "the end-of-turn model",
-    "eye": "the eye",
+    "vision": "the eye",
     "camera": "the camera",
     "decoder": "the decoder of sound",
 }
@@ -187,7 +187,7 @@ class EngineStalled(EngineFault):
 
 
 class NoAnswer(EngineFault):
-    """A language model wrote no words for the person: only thoughts, calls of tools, or nothing."""
+    """A language model wrote no words for the user: only thoughts, calls of tools, or nothing."""
 
     happened = "wrote no words that can be said"
 

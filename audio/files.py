@@ -155,7 +155,7 @@ def write_sound(path: Path, samples: Samples, rate: int) -> None:
 
 
 class Recorder:
-    """Records a conversation as a stereo 16-bit WAV: left the person, right the agent.
+    """Records a conversation as a stereo 16-bit WAV: left the user, right the agent.
 
     Frames carry their time; second 0 of the session is the first sample, gaps are silence, and where
     frames of one channel overlap the later call wins. Frames within 2 ms of each other's end are joined
@@ -176,8 +176,8 @@ class Recorder:
         self._left = _Channel(rate, functools.partial(self._put, 0))
         self._right = _Channel(rate, functools.partial(self._put, 1))
 
-    def person(self, frame: Frame) -> None:
-        """Record what the person said, at any sample rate. ValueError for NaN or infinity."""
+    def user(self, frame: Frame) -> None:
+        """Record what the user said, at any sample rate. ValueError for NaN or infinity."""
         with _writing(self._path):
             self._left.add(frame)
 

@@ -105,12 +105,12 @@ class Segmenter:
 
     @property
     def speaking(self) -> bool:
-        """Whether the person is speaking just now."""
+        """Whether the user is speaking just now."""
         return self._state == "speaking"
 
     @property
     def hearing(self) -> bool:
-        """Whether the person speaks or may be speaking: more is to be told of it."""
+        """Whether the user speaks or may be speaking: more is to be told of it."""
         return self._state in ("onset", "speaking") or (self._state == "paused" and self._doubt)
 
     @property

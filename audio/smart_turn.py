@@ -1,7 +1,7 @@
 """Smart Turn v3.2: does this voice sound finished? Knows the sound only: no words, no turns, no thresholds.
 
 The network (Daily's smart-turn, BSD-2) is Whisper tiny's encoder with a classifier on top; intonation,
-rhythm and hesitation tell it whether a person has ended or only paused. Its input, as it was trained:
+rhythm and hesitation tell it whether a user has ended or only paused. Its input, as it was trained:
 the last 8 s at 16 kHz with zeros before a shorter utterance, not after it; mean 0 and variance 1 over
 all of that; then Whisper's features with 80 mel bins.
 """
@@ -62,7 +62,7 @@ class SmartTurn:
         self.complete(Frame(np.zeros(HEARING_RATE, np.float32), HEARING_RATE))
 
     def complete(self, audio: Frame) -> float:
-        """Probability, 0 to 1, that the person has finished, at the end of `audio`.
+        """Probability, 0 to 1, that the user has finished, at the end of `audio`.
 
         audio: the utterance so far, mono, any rate and length. How much silence follows its last sound
         makes no difference (see `TAIL`). Raises EngineFault when the network fails.

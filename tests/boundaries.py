@@ -17,7 +17,7 @@ from agent import events as ev
 from agent.config import load
 from agent.conversation.session import Session
 from agent.protocols import Engines
-from agent.runner import VirtualBridge
+from agent.runner import VirtualRunner
 from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.playback import Playback, Track
@@ -125,11 +125,11 @@ async def _hold(plan: Plan, config) -> Told:
     llm = scripted.ScriptedLLM([REPLY])
     llm.fail_at = {1: 1} if plan.fails == "llm" else {}
     engines = Engines(stt, llm, Voice(plan.reply, plan.fails == "tts"))
-    bridge, playback = VirtualBridge(config.costs), Playback(8000)
+    runner, playback = VirtualRunner(config.costs), Playback(8000)
     opened = playback.open
     playback.open = lambda: told.tracks.append(opened()) or told.tracks[-1]
-    session = Session(engines, config, bridge, playback, [told.events.append])
-    bridge.now()
+    session = Session(engines, config, runner, playback, [told.events.append])
+    runner.now()
 
     def audible() -> float | None:
         return next((e.time for e in told.events if isinstance(e, ev.AudioStarted)), None)
@@ -142,7 +142,7 @@ async def _hold(plan: Plan, config) -> Told:
                 said.setdefault(plan.words, (begun + plan.second, begun + plan.second + plan.length))
             late = max(plan.reply, plan.second + plan.length, plan.at) + 1
             settled = time > (15.0 if begun is None else begun + late)
-            if settled and (plan.deed == "end" or not session._floor.busy):
+            if settled and (plan.deed == "end" or not session._controller.busy):
                 return
             if plan.deed == "end" and begun is not None and time > begun + plan.at:
                 return
@@ -150,21 +150,21 @@ async def _hold(plan: Plan, config) -> Told:
             sound = np.zeros(len(moments), np.float32)
             for begin, end in said.values():
                 sound[(moments >= begin) & (moments < end)] = 0.3
-            await bridge.sleep_until(time + BLOCK)
+            await runner.sleep_until(time + BLOCK)
             yield Frame(sound, HEARING_RATE, time)
             count += 1
 
     async def speaker() -> None:
         count = 0
         while True:
-            await bridge.sleep_until(max(0.0, count * BLOCK - plan.lead))
+            await runner.sleep_until(max(0.0, count * BLOCK - plan.lead))
             told.played.append(playback.read(round(BLOCK * playback.rate), count * BLOCK))
             count += 1
 
     async def deed() -> None:
         while (begun := audible()) is None:
             await anyio.sleep(BLOCK)
-        await bridge.sleep_until(begun + plan.at)
+        await runner.sleep_until(begun + plan.at)
         if plan.deed == "cancel":
             session.cancel()
         elif plan.deed in ("typed", "twice", "asked"):
@@ -218,7 +218,7 @@ def faults(plan: Plan, told: Told) -> list[str]:
 
 
 def _lost(plan: Plan, told: Told) -> list[str]:
-    """Words of the person that are neither in the history nor given up for a reason."""
+    """Words of the user that are neither in the history nor given up for a reason."""
     text = " ".join(content for role, content in told.history if role == "user")
     reasons = [e.reason for e in told.of(ev.TurnDropped) if e.reason not in ("went_on", "typed")]
     reasons += [e.kind for e in told.of(ev.Overheard) if e.kind != "words"]

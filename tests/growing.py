@@ -24,7 +24,7 @@ from agent.llm.kvcache import shared
 from agent.llm.llamacpp import LlamaCpp
 from agent.messages import Message
 from agent.protocols import Delta, Engines
-from agent.runner import VirtualBridge
+from agent.runner import VirtualRunner
 from agent.simulation.virtual import run_virtual
 from audio.frame import Frame
 from audio.playback import Playback
@@ -151,7 +151,7 @@ def _grown(grown: Grown, turns: int, pasted: int) -> Grown:
 
 
 async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
-    bridge, playback, ended = VirtualBridge(config.costs), Playback(), list[ev.TurnEnded]()
+    runner, playback, ended = VirtualRunner(config.costs), Playback(), list[ev.TurnEnded]()
     scripted_too = isinstance(grown.model, Scripted)
 
     def watch(event: ev.Event) -> None:
@@ -160,7 +160,7 @@ async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
         grown.refused += isinstance(event, ev.Error)
 
     engines = Engines(scripted.ScriptedSTT([""]), grown.model, Quick())
-    session = Session(engines, config, bridge, playback, [watch])
+    session = Session(engines, config, runner, playback, [watch])
 
     async def keyboard() -> AsyncIterator[Frame]:
         for turn in range(turns):
@@ -183,7 +183,7 @@ async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
 
     async def speaker() -> None:
         while True:
-            playback.read(round(0.02 * playback.rate), bridge.now())
+            playback.read(round(0.02 * playback.rate), runner.now())
             await anyio.sleep(0.02)
 
     tracemalloc.start()

@@ -17,7 +17,7 @@ from agent.server.run import run_server
 from agent.settings import Config
 from audio.encode import Encoder, from_pcm16, pcm16
 
-SETTINGS = ("stt.partials=0", "turns.meaning=off", "server.rate=100000", "server.patience=5")
+SETTINGS = ("stt.partials=0", "turns.meaning=off", "server.rate=100000", "server.client_timeout=5")
 
 
 class Scripted(Pool):

@@ -49,17 +49,17 @@ class Terminal:
         """Press a key by tmux's name for it: "C-c", "Enter"."""
         self._tmux("send-keys", key)
 
-    def wait(self, seen: Callable[[list[str]], bool], patience: float = PATIENCE) -> list[str]:
+    def wait(self, seen: Callable[[list[str]], bool], client_timeout: float = PATIENCE) -> list[str]:
         """The screen once `seen` holds of it."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + client_timeout
         while not seen(lines := self.screen()):
             assert time.monotonic() < deadline, "the screen is\n" + "\n".join(lines)
             time.sleep(0.05)
         return lines
 
-    def wait_for(self, words: str, patience: float = PATIENCE) -> list[str]:
+    def wait_for(self, words: str, client_timeout: float = PATIENCE) -> list[str]:
         """The screen once `words` stand in a line of it."""
-        return self.wait(lambda lines: any(words in line for line in lines), patience)
+        return self.wait(lambda lines: any(words in line for line in lines), client_timeout)
 
     @property
     def cursor_shown(self) -> bool:

@@ -133,7 +133,7 @@ MAKES_FILES = {
     "audio/private.py": "whatever may hold what somebody said",
     "audio/tts/coqui.py": "a voice, converted",
 }
-"""Files that make files or folders, and what these hold: none but audio/private.py any person's words."""
+"""Files that make files or folders, and what these hold: none but audio/private.py any user's words."""
 
 FREE_TASKS = {"create_task", "ensure_future"}
 

@@ -23,14 +23,14 @@ from helpers_wer import edits, normalise, wer
 pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).parents[1]
-PERSON_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
+USER_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
 """dBFS from which a sample counts as audible, in the definitions of the project's claims."""
 
 
 def script() -> list[str]:
     """The audio arguments of `scripts/demo`, with their times."""
     text = (ROOT / "scripts" / "demo").read_text(encoding="utf-8")
-    return [f"configs/demo/{name}" for name in re.findall(r'"\$person/([^"]+)"', text)]
+    return [f"configs/demo/{name}" for name in re.findall(r'"\$user/([^"]+)"', text)]
 
 
 def words() -> list[str]:
@@ -64,7 +64,7 @@ def replies(events: list[ev.Event]) -> list[report.TurnReport]:
 
 @pytest.fixture(scope="module")
 def sound(demo: Path) -> tuple[Frame, ...]:
-    """The person's channel and the agent's."""
+    """The user's channel and the agent's."""
     return read_channels(demo / "conversation.wav")
 
 
@@ -92,9 +92,9 @@ def last_token(events: list[ev.Event], turn: int) -> float:
 
 
 def barge_in(sound: tuple[Frame, ...]) -> tuple[float, float, float]:
-    """From the recording alone: when the person cut in, and when that speech and the cut reply ended (s)."""
-    person, agent = sound
-    onset, over = stretches(person, PERSON_AUDIBLE, gap=0.6)[-1]
+    """From the recording alone: when the user cut in, and when that speech and the cut reply ended (s)."""
+    user, agent = sound
+    onset, over = stretches(user, USER_AUDIBLE, gap=0.6)[-1]
     before = np.abs(agent.samples[: round(over * agent.rate)]) > 10 ** (AGENT_AUDIBLE / 20)
     return onset, over, float(np.flatnonzero(before)[-1]) / agent.rate
 
@@ -158,12 +158,12 @@ def test_history_keeps_what_was_heard_before_the_cut(
 
 
 def test_never_two_at_once_but_for_the_barge_in(sound: tuple[Frame, ...]):
-    person = stretches(sound[0], PERSON_AUDIBLE, gap=0.6)
+    user = stretches(sound[0], USER_AUDIBLE, gap=0.6)
     agent = stretches(sound[1], AGENT_AUDIBLE, gap=1.0)
-    assert (len(person), len(agent)) == (3, 3)
-    spans = sorted([*person, *agent])
+    assert (len(user), len(agent)) == (3, 3)
+    spans = sorted([*user, *agent])
     overlaps = [(a, b) for a, b in pairwise(spans) if b[0] < a[1]]
-    assert overlaps == [(agent[1], person[2])]
+    assert overlaps == [(agent[1], user[2])]
 
 
 def test_declared_costs_repeat_to_the_byte(demo: Path):

@@ -1,4 +1,4 @@
-"""A live conversation whose microphone hears the speaker: no self-interruption, and a person is heard."""
+"""A live conversation whose microphone hears the speaker: no self-interruption, and a user is heard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALONE = 20.0
 """Seconds for which the agent is left alone with its own voice."""
 
 ANSWERED = 5.0
-"""Seconds after which the answer to the person sounds, also on a busy machine."""
+"""Seconds after which the answer to the user sounds, also on a busy machine."""
 
 
 @contextmanager
@@ -46,10 +46,10 @@ def test_its_own_voice_does_not_interrupt_it_and_a_person_does(sound_card, tmp_p
         talk.wait_for("listening")
         time.sleep(2.0)
         sound_card.play(DEMO / "story.wav").wait()
-        talk.wait_for("person")
+        talk.wait_for("user")
         time.sleep(ALONE)
         sound_card.play(DEMO / "interrupt.wav").wait()
-        talk.wait_for("person")
+        talk.wait_for("user")
         time.sleep(ANSWERED)
         talk.process.send_signal(signal.SIGINT)
         assert talk.process.wait(timeout=PATIENCE) == 130
@@ -57,8 +57,8 @@ def test_its_own_voice_does_not_interrupt_it_and_a_person_does(sound_card, tmp_p
     begun = min(event["time"] for event in named(found, "audio_started"))
     cuts = [event["time"] for event in named(found, "interrupted")]
     kept, rate = soundfile.read(folder / "conversation.wav", dtype="float32")
-    # The person's channel holds the echo as well, so it is the agent's that tells: held, then given up.
-    assert cuts, "the person was not heard"
+    # The user's channel holds the echo as well, so it is the agent's that tells: held, then given up.
+    assert cuts, "the user was not heard"
     assert [at for at in cuts if begun + 1 < at < begun + ALONE - 5] == []
     held = max(event["time"] for event in named(found, "audio_held") if event["time"] < cuts[-1])
     answered = max(event["time"] for event in named(found, "audio_started"))

@@ -107,7 +107,7 @@ def test_a_model_that_counts_and_one_that_does_not_go_on_when_the_context_is_ful
         for turn in range(50):
             prompt = window.prompt(history.system, history.said(f"Say {turn}."))
             assert "".join(prompt.stream()) == f"You said: Say {turn}."
-            history.person(f"Say {turn}.")
+            history.user(f"Say {turn}.")
             history.keep(prompt.said, prompt.fitted)
             history.agent(f"You said: Say {turn}.", "")
         assert (len(history.said()) < 20) == (name == "lettered")

@@ -83,8 +83,8 @@ def test_no_engine_and_no_voice_opens_a_connection(tmp_path: Path):
     assert loaded == {
         "tts.engine=hibari",
         "tts.engine=hibari tts.voice=heart",
-        "vision.engine=reading",
-        "vision.engine=model",
+        "vision.engine=ocr",
+        "vision.engine=passthrough",
     }
     told = ("BACKCHAT_OFFLINE", "name the path", "projector", "no server at http://127.0.0.1:8080")
     for case, (came, _) in came_of_it.items():
@@ -94,7 +94,7 @@ def test_no_engine_and_no_voice_opens_a_connection(tmp_path: Path):
 
 def test_what_the_settings_need_is_one_list():
     assert needed(Config()) == {"qwen2.5-0.5b": "llm", "whisper-tiny.en": "stt", "smart-turn-v3.2": "turns"}
-    chosen = ["llm.engine=openai", "tts.voice=fenrir", "turns.policy=switch", "stt.model=whisper-base"]
+    chosen = ["llm.engine=openai", "tts.voice=fenrir", "turns.policy=vad", "stt.model=whisper-base"]
     assert needed(load(None, chosen)) == {"whisper-base": "stt", "hibari-fenrir": "tts"}
 
 

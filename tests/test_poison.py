@@ -13,7 +13,7 @@ import pytest
 from agent import events as ev
 from agent.config import load
 from agent.messages import Message
-from agent.protocols import Sight
+from agent.protocols import Description
 from agent.reports.event_log import read_events, write_events
 from agent.simulation.scenario import read
 
@@ -49,7 +49,7 @@ def test_chat_goes_on_after_bytes_that_are_no_text(encoding: str, tmp_path: Path
 
 def test_what_models_are_asked_can_be_encoded():
     assert Message("user", "caf\udce9 \ud83d\ude00 \x00\u202e").content == "caf\ufffd 😀 "
-    assert Sight("a\x00", "\ud83d", "\x1b[2J").asked("x")[1].content == "\ufffd"
+    assert Description("a\x00", "\ud83d", "\x1b[2J").asked("x")[1].content == "\ufffd"
 
 
 def test_settings_and_scenarios_are_clean(tmp_path: Path):
@@ -63,7 +63,7 @@ def test_settings_and_scenarios_are_clean(tmp_path: Path):
 
 def test_the_event_log_takes_and_gives_whatever_there_is(tmp_path: Path):
     file = tmp_path / "events.jsonl"
-    write_events(file, [ev.Token(1.0, 1, "half \ud83d"), ev.Error(1.0, "eye", "caf\udce9.png: \x1b[2J")])
+    write_events(file, [ev.Token(1.0, 1, "half \ud83d"), ev.Error(1.0, "vision", "caf\udce9.png: \x1b[2J")])
     assert json.loads(file.read_text().splitlines()[0])["text"] == "half \ud83d"
     token, error = read_events(file)
     assert isinstance(token, ev.Token)

@@ -1,4 +1,4 @@
-"""What holds a person's words is its owner's alone from the first byte on, whatever the umask allows."""
+"""What holds a user's words is its owner's alone from the first byte on, whatever the umask allows."""
 
 from __future__ import annotations
 

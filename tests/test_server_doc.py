@@ -16,7 +16,7 @@ NOT_LIMITS = {
     "origins",
     "proxies",
     "lead",
-    "grace",
+    "drain_timeout",
     "traces",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "server.md"

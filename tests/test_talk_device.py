@@ -35,15 +35,15 @@ def test_a_live_conversation(sound_card, tmp_path: Path):
         talk.wait_for("listening")
         time.sleep(2.0)
         sound_card.play(DEMO / "question.wav").wait()
-        asked = talk.wait_for("person")
+        asked = talk.wait_for("user")
         talk.wait_for("agent")
         sound_card.play(DEMO / "story.wav").wait()
-        talk.wait_for("person")
+        talk.wait_for("user")
         until_it_speaks(speaker)
         time.sleep(1.5)
         sound_card.play(DEMO / "interrupt.wav").wait()
         talk.wait_for("agent")
-        talk.wait_for("person")
+        talk.wait_for("user")
         talk.wait_for("agent")
         talk.process.send_signal(signal.SIGINT)
         assert talk.process.wait(timeout=PATIENCE) == 130
@@ -56,8 +56,8 @@ def test_a_live_conversation(sound_card, tmp_path: Path):
     (cut,) = named(found, "interrupted")
     audible = {event["turn"]: event["time"] for event in named(found, "audio_started")}
     kept, rate = soundfile.read(folder / "conversation.wav", dtype="float32")
-    person, agent = kept[:, 0], kept[:, 1]
-    assert loudest(person, rate, 0, cut["time"]) > -40
+    user, agent = kept[:, 0], kept[:, 1]
+    assert loudest(user, rate, 0, cut["time"]) > -40
     for at in audible.values():
         assert loudest(agent, rate, at, at + 1.5) > -40
     assert loudest(agent, rate, 0, min(audible.values()) - 0.3) < -50
@@ -92,10 +92,10 @@ def test_a_conversation_that_is_ended_from_outside_is_kept(sound_card, tmp_path:
         talk.process.send_signal(number)
         code = talk.process.wait(timeout=PATIENCE)
     assert code == (-number if how == "SIGKILL" else 128 + number)
-    person, agent = read_channels(folder / "conversation.wav")
-    assert person.duration > 2.0
-    assert len(agent.samples) == len(person.samples)
-    assert loudest(person.samples, person.rate, 0, person.duration) > -40
+    user, agent = read_channels(folder / "conversation.wav")
+    assert user.duration > 2.0
+    assert len(agent.samples) == len(user.samples)
+    assert loudest(user.samples, user.rate, 0, user.duration) > -40
     kinds = {type(event).__name__ for event in read_events(folder / "events.jsonl")}
     assert {"SessionStarted", "SpeechStarted"} <= kinds
     left = {path.name for path in folder.iterdir()} - {"timeline.png"}

@@ -168,7 +168,7 @@ def test_run_at_a_terminal_prints_whole_lines(tmp_path: Path):
     ) as screen:
         seen = screen.wait_for("ended 0")
     assert [line for line in seen if "loading" in line or "Traceback" in line] == []
-    assert sum(line.endswith("s  person  Why?") for line in seen) == 1
+    assert sum(line.endswith("s  user  Why?") for line in seen) == 1
     assert sum(line.endswith("s  agent   A bell.") for line in seen) == 1
     assert any(line.startswith("written to out: conversation.wav") for line in seen)
 

@@ -71,9 +71,9 @@ def save_vision_model(folder: Path, kind: str, template: str = TEMPLATE) -> Path
     text = library.LlamaConfig(vocab_size=len(tokenizer), **_TEXT)
     torch.manual_seed(0)
     if kind == "Llava":
-        eye = library.CLIPVisionConfig(**_EYE, image_size=32, projection_dim=32)
+        vision = library.CLIPVisionConfig(**_EYE, image_size=32, projection_dim=32)
         config = library.LlavaConfig(
-            vision_config=eye, text_config=text, image_token_index=image, image_seq_length=16
+            vision_config=vision, text_config=text, image_token_index=image, image_seq_length=16
         )
         looks = library.CLIPImageProcessorPil(
             size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
@@ -87,9 +87,9 @@ def save_vision_model(folder: Path, kind: str, template: str = TEMPLATE) -> Path
             chat_template=template,
         )
     else:
-        eye = {**_EYE, "image_size": 32, "model_type": "idefics3_vision"}
+        vision = {**_EYE, "image_size": 32, "model_type": "idefics3_vision"}
         config = library.Idefics3Config(
-            vision_config=eye, text_config=text, image_token_id=image, scale_factor=2, pad_token_id=0
+            vision_config=vision, text_config=text, image_token_id=image, scale_factor=2, pad_token_id=0
         )
         looks = library.Idefics3ImageProcessorPil(
             size={"longest_edge": 32}, max_image_size={"longest_edge": 32}, do_image_splitting=False

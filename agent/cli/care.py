@@ -285,19 +285,19 @@ async def _paces(loaded: Engines, limits: LimitsConfig) -> tuple[float, float]:
     import time
 
     from agent.messages import Message
-    from agent.runner import Bridge
+    from agent.runner import Runner
 
-    said, bridge = "This is how fast I can speak.", Bridge()
+    said, runner = "This is how fast I can speak.", Runner()
     asked = [Message("user", "Count from one to twenty in words.")]
     stamps, spoken = list[float](), 0.0
-    written = bridge.stream("llm", lambda: loaded.llm.stream(asked), limits.first_token, limits.token)
+    written = runner.stream("llm", lambda: loaded.llm.stream(asked), limits.first_token, limits.token)
     async with written as tokens:
         async for _ in tokens:
             stamps.append(time.perf_counter())
             if len(stamps) == 24:
                 break
     began = time.perf_counter()
-    speech = bridge.stream("tts", lambda: loaded.tts.stream(said), limits.speech, limits.speech)
+    speech = runner.stream("tts", lambda: loaded.tts.stream(said), limits.speech, limits.speech)
     async with speech as parts:
         async for part in parts:
             spoken += part.duration

@@ -93,7 +93,7 @@ class Keyboard:
 
     @staticmethod
     def usable() -> bool:
-        """Whether a person types here, and reads here what is typed; not on Windows, which has no termios."""
+        """Whether a user types here, and reads here what is typed; not on Windows, which has no termios."""
         return sys.platform != "win32" and sys.stdin.isatty() and sys.stdout.isatty()
 
     def __enter__(self) -> Self:
@@ -115,11 +115,11 @@ class Keyboard:
 
     def ask(self, mark: str) -> None:
         """Put `mark` before what is typed."""
-        with self.aside():
+        with self.overlap():
             self.mark = mark
 
     @contextmanager
-    def aside(self) -> Generator[None]:
+    def overlap(self) -> Generator[None]:
         """Within, print whole lines: what is typed stands below them afterwards."""
         up = rows(self.mark + self._typed.text, shutil.get_terminal_size().columns)
         click.echo(f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J", nl=False)
@@ -127,7 +127,7 @@ class Keyboard:
         click.echo(self.mark + self._typed.text, nl=False)
 
     def _next(self) -> str | None:
-        with self.aside():
+        with self.overlap():
             line = self._typed.entered()
             if line is not None:
                 click.echo(self.mark + line)
@@ -145,7 +145,7 @@ class Keyboard:
 
     def _suspend(self) -> None:
         """Stop, as Ctrl-Z does, with the terminal as the shell wants it meanwhile."""
-        with self.aside():
+        with self.overlap():
             self._as_before()
             os.kill(0, signal.SIGTSTP)
             self._letter_by_letter()

@@ -1,4 +1,4 @@
-"""Commands that talk with a person who is here: `talk` by voice, `chat` by keyboard. Know only options."""
+"""Commands that talk with a user who is here: `talk` by voice, `chat` by keyboard. Know only options."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def talk(
         if record is not None:
             stack.enter_context(Afterwards(lambda: write_all(record, tape.seen) if tape else None))
             recorder = stack.enter_context(Recorder(record / "conversation.wav"))
-            tape = Tape(recorder, stack.enter_context(Journal(record / "events.jsonl")))
+            tape = LiveRecorder(recorder, stack.enter_context(Journal(record / "events.jsonl")))
         stack.enter_context(quiet())
         stack.enter_context(view)
         stack.enter_context(shows)
@@ -88,18 +88,18 @@ async def _talk(
     microphone: str | None,
     speaker: str | None,
     view: View,
-    tape: Tape | None,
+    tape: LiveRecorder | None,
     shows: Shows,
     afterwards: contextlib.ExitStack,
 ) -> None:
     from agent.conversation.session import Session
-    from agent.runner import Bridge
+    from agent.runner import Runner
     from agent.transports.sound_watch import SoundWatch
     from audio.devices.live import Microphone, Speaker
     from audio.echo.front_end import FrontEnd
     from audio.playback import Playback
 
-    bridge = Bridge()
+    runner = Runner()
     ears = FrontEnd(noise_suppression=config.echo.noise_suppression) if config.echo.cancel else None
 
     def played(frame: Frame) -> None:
@@ -109,11 +109,11 @@ async def _talk(
 
     watchers = [view.watch, *([tape.watch] if tape else [])]
     playback = Playback(tap=played)
-    session = Session(loaded, config, bridge, playback, watchers)
+    session = Session(loaded, config, runner, playback, watchers)
     shows.to(session)
     async with (
-        Speaker(speaker, playback.read, playback.rate, bridge.now) as speaking,
-        Microphone(microphone, bridge.now) as frames,
+        Speaker(speaker, playback.read, playback.rate, runner.now) as speaking,
+        Microphone(microphone, runner.now) as frames,
     ):
         sound = SoundWatch(frames, speaking, watchers)
         afterwards.callback(lambda: click.echo(sound.summary, err=True))
@@ -137,7 +137,7 @@ async def _cleaned(
                 watch((EchoHeard if told else EchoGone)(frame.end))
 
 
-class Tape:
+class LiveRecorder:
     """Keeps a live conversation while it goes on: both voices in one file, and the events in another."""
 
     def __init__(self, recorder: Recorder, journal: Journal) -> None:
@@ -154,7 +154,7 @@ class Tape:
     async def recording(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while they and what was played meanwhile are written down."""
         async for frame in frames:
-            self._recorder.person(frame)
+            self._recorder.user(frame)
             while self.played:
                 self._recorder.agent(self.played.popleft())
             yield frame

@@ -18,10 +18,10 @@ from agent.cli.commands import configured, settings
     "-o", "--out", type=click.Path(path_type=Path), default="out/run", show_default=True, metavar="DIR"
 )
 @click.option("--realtime", is_flag=True, help="Pace the conversation by the real clock.")
-@click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP that the person shows meanwhile.")
+@click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP that the user shows meanwhile.")
 @settings
 def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **options: Any) -> None:
-    """Hold a conversation in which the person's part is read from AUDIO files.
+    """Hold a conversation in which the user's part is read from AUDIO files.
 
     WAV, FLAC, Ogg, MP3 and their kin; with the extra `media` what phones and browsers record; `-` is a pipe.
 
@@ -32,7 +32,7 @@ def run(audio: tuple[str, ...], out: Path, realtime: bool, image: str | None, **
       @over:2.5    when the answer has been audible for 2.5 s (talk over it)
       @at:12       12 s after the start
 
-    Writes into DIR: conversation.wav (left the person, right the agent), transcript.md, events.jsonl and,
+    Writes into DIR: conversation.wav (left the user, right the agent), transcript.md, events.jsonl and,
     with matplotlib installed, timeline.png. The clock is virtual: it takes as long as the models compute.
     """
     from agent import events as ev

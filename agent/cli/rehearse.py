@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Hold the conversations that SCENARIO files script, and check what they expect.
 
-    A scenario says when a person speaks, what, how loud and in which room, and what must be true
+    A scenario says when a user speaks, what, how loud and in which room, and what must be true
     afterwards; `configs/scenarios` has examples. Its own settings go over --config and below --set.
 
-    Writes into DIR/NAME of each: conversation.wav (left the person, right the agent), microphone.wav
+    Writes into DIR/NAME of each: conversation.wav (left the user, right the agent), microphone.wav
     (what the agent heard), transcript.md, events.jsonl and, with matplotlib installed, timeline.png.
     Exits with 1 when an expectation fails.
     """
@@ -118,9 +118,9 @@ def _table(checks: Sequence[tuple[str, Check]]) -> str:
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @settings
 def replay(folder: Path, **options: Any) -> None:
-    """Let the agent hear a recorded session's person again, with other settings.
+    """Let the agent hear a recorded session's user again, with other settings.
 
-    DIR is what `run`, `simulate` or `talk --record` wrote. The person's channel is heard at its own
+    DIR is what `run`, `simulate` or `talk --record` wrote. The user's channel is heard at its own
     times, whatever the agent does now. The models are those of the recording unless you name others; all
     other settings are the usual ones, with yours over them: `--set turns.end=0.2` shows what would have
     happened with a pause of 0.2 s.
@@ -136,13 +136,13 @@ def replay(folder: Path, **options: Any) -> None:
     from audio.frame import HEARING_RATE
 
     was = eventlog.read_events(folder / "events.jsonl")
-    person = read_channels(folder / "conversation.wav")[0].at_rate(HEARING_RATE)
+    user = read_channels(folder / "conversation.wav")[0].at_rate(HEARING_RATE)
     config = configured(**_as_recorded(was, options))
     loaded = _load(config)
     number = next(n for n in range(1, 1_000_000) if not (folder / f"replay-{n}").exists())
     out = folder / f"replay-{number}"
     now: list[Event] = []
-    converse(loaded, config, [Line(person, "at", 0.0)], out / "conversation.wav", watchers=[now.append])
+    converse(loaded, config, [Line(user, "at", 0.0)], out / "conversation.wav", watchers=[now.append])
     write_files(out, now)
     click.echo(compare.latencies([("recorded", was), ("replayed", now)]))
     chosen = ", ".join(options["pairs"]) or "the usual settings"

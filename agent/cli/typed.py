@@ -12,13 +12,13 @@ from agent import events as ev
 from agent.cli.keyboard import Keyboard
 from agent.conversation.history import History
 from agent.conversation.session import Session
-from agent.engines.registry import load_eye
+from agent.engines.registry import load_vision
 from agent.errors import BackchatError
 from agent.images import Picture
 from agent.llm.context import ContextWindow, Prompt
 from agent.llm.deltas import deltas
 from agent.protocols import Engines, LanguageModel
-from agent.runner import Bridge, run_real, stoppable
+from agent.runner import Runner, run_real, stoppable
 from agent.settings import Config, LimitsConfig
 from agent.text.cleaning import cleaned
 from audio.frame import Frame
@@ -37,29 +37,29 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
 
 
 async def _in_print(config: Config, llm: LanguageModel, image: Picture | None) -> None:
-    history, bridge = History(config.session.system), Bridge()
+    history, runner = History(config.session.system), Runner()
     window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
     sight, told = None, False
     if image is not None:
-        eye = load_eye(config, llm)
-        sight = await bridge.call("eye", lambda: eye.look(image), config.limits.eye)
+        vision = load_vision(config, llm)
+        sight = await runner.call("vision", lambda: vision.look(image), config.limits.vision)
     with _keyboard() as keyboard:
-        while line := await _asked(keyboard, bridge):
+        while line := await _asked(keyboard, runner):
             asked = history.said(line if sight is None else sight.asked(line))
             prompt = window.prompt(history.system, asked)
-            history.person(line if sight is None or told else sight.kept(line, config.vision.keep))
+            history.user(line if sight is None or told else sight.kept(line, config.vision.keep))
             told = True
-            said = await _answered(prompt, bridge, config.limits)
+            said = await _answered(prompt, runner, config.limits)
             history.keep(prompt.said, prompt.fitted)
             history.agent(said, "")
 
 
-async def _answered(prompt: Prompt, bridge: Bridge, limits: LimitsConfig) -> str:
+async def _answered(prompt: Prompt, runner: Runner, limits: LimitsConfig) -> str:
     """Print the answer while it is written, and what went wrong with it; all of it that was printed."""
     said, thoughts = "", _Thoughts()
     try:
         with stoppable() as pressed:  # Ctrl-C stops the answer, as talking over it does
-            written = bridge.stream("llm", lambda: deltas(prompt.stream()), limits.first_token, limits.token)
+            written = runner.stream("llm", lambda: deltas(prompt.stream()), limits.first_token, limits.token)
             async with written as stream:
                 async for delta in stream:
                     said = "" if delta.anew else said + delta.text
@@ -84,22 +84,22 @@ def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Pic
 async def _aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None) -> None:
     from audio.devices.live import Speaker
 
-    bridge, playback = Bridge(), Playback()
+    runner, playback = Runner(), Playback()
     with _keyboard() as keyboard:
         screen = _Screen(keyboard)
-        session = Session(engines, config, bridge, playback, [screen.watch])
+        session = Session(engines, config, runner, playback, [screen.watch])
         session.show(image)
 
         async def words() -> AsyncIterator[Frame]:
             """No frame ever: what is typed goes to the session as words."""
             screen.ask()
-            while line := await _line(keyboard, bridge):
+            while line := await _line(keyboard, runner):
                 session.typed(line)
             screen.over = True
             for frame in tuple[Frame, ...]():
                 yield frame
 
-        async with Speaker(speaker, playback.read, playback.rate, bridge.now):
+        async with Speaker(speaker, playback.read, playback.rate, runner.now):
             await session.run(words())
 
 
@@ -142,7 +142,7 @@ class _Screen:
                 pass
 
     def _print(self, line: str, *, err: bool = False) -> None:
-        with nullcontext() if self._keyboard is None else self._keyboard.aside():
+        with nullcontext() if self._keyboard is None else self._keyboard.overlap():
             click.echo(line, err=err)
 
     def _think(self, thought: str) -> None:
@@ -184,16 +184,16 @@ def _keyboard() -> Generator[Keyboard | None]:
         yield None
 
 
-async def _asked(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
+async def _asked(keyboard: Keyboard | None, runner: Runner) -> str | None:
     """As `_line`, after asking for it."""
     if keyboard is not None:
         keyboard.ask(MARK)
-    return await _line(keyboard, bridge)
+    return await _line(keyboard, runner)
 
 
-async def _line(keyboard: Keyboard | None, bridge: Bridge) -> str | None:
+async def _line(keyboard: Keyboard | None, runner: Runner) -> str | None:
     """The next line that says something; nothing at the end of the input, or at an empty one by hand."""
-    return await bridge.wait_for(_piped) if keyboard is None else _said(await keyboard.line())
+    return await runner.wait_for(_piped) if keyboard is None else _said(await keyboard.line())
 
 
 def _piped() -> str | None:

@@ -227,7 +227,7 @@ def print_line(event: ev.Event) -> None:
     """Print the events that a listener would want to read, one line each."""
     match event:
         case ev.TurnReleased():
-            click.echo(f"{event.time:7.2f} s  person  {event.text}")
+            click.echo(f"{event.time:7.2f} s  user  {event.text}")
         case ev.TurnEnded():
             cut = "  [cut]" if event.reason == "interrupted" else ""
             click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")

@@ -7,63 +7,74 @@ from collections.abc import Sequence
 from anyio.abc import TaskGroup
 
 from agent import events as ev
-from agent.conversation.generation import Answerer
+from agent.conversation.generation import Generation
 from agent.conversation.history import History
-from agent.conversation.interim import Captions
-from agent.conversation.pending_image import View
+from agent.conversation.image_input import ImageInput
+from agent.conversation.interim import InterimTranscript
 from agent.conversation.pipeline import Pipeline
-from agent.conversation.recognition import Understanding
-from agent.conversation.reply import Turn
-from agent.conversation.utterances import Ears
+from agent.conversation.recognition import Recognition
+from agent.conversation.reply import Reply
+from agent.conversation.utterances import UtteranceDetector
 from agent.protocols import Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config, TurnsConfig, VADConfig
-from agent.turns.endpointing import Verdict
-from agent.turns.policy import Action, Drop, Duck, Hold, Kind, Listen, Prepare, Release, Resume, Yield
+from agent.turns.endpointing import EndpointingDecision
+from agent.turns.policy import (
+    Action,
+    Commit,
+    Discard,
+    Duck,
+    Generate,
+    Interrupt,
+    Kind,
+    Pause,
+    Resume,
+    TranscribeOverlap,
+)
 from audio.frame import Frame
 from audio.playback import Playback
 from audio.stt import Transcript
 
 
-class Floor:
-    """Hears the person, asks the policy, and does to the current turn what it says."""
+class TurnController:
+    """Hears the user, asks the policy, and does to the current turn what it says."""
 
     def __init__(
         self,
         engines: Engines,
         config: Config,
-        bridge: Bridge,
+        runner: Runner,
         playback: Playback,
         history: History,
         emit: ev.Watcher,
     ) -> None:
-        self._bridge = bridge
+        self._runner = runner
         self._playback = playback
         self._watch = emit
-        self.view = View(engines.eye, config, bridge, emit)
-        """What the person shows."""
-        self._ears = Ears(engines, config, bridge, self._heard)
-        self._understanding = Understanding(engines, config, bridge, emit)
-        pipeline = Pipeline(engines.tts, bridge, playback, config, self._emit)
-        self._answerer = Answerer(
+        self.view = ImageInput(engines.vision, config, runner, emit)
+        """What the user shows."""
+        self._utterances = UtteranceDetector(engines, config, runner, self._heard)
+        self._recognition = Recognition(engines, config, runner, emit)
+        pipeline = Pipeline(engines.tts, runner, playback, config, self._emit)
+        self._generation = Generation(
             engines,
             config,
-            self._understanding,
+            self._recognition,
             pipeline,
-            bridge,
+            runner,
             history,
             self._emit,
             self._judge,
             self.view,
         )
-        self._turn: Turn | None = None
+        self._turn: Reply | None = None
         """The turn that turn-taking decides about; None from its end, or from the moment it is given up."""
-        self._latest: Turn | None = None
+        self._latest: Reply | None = None
         self._turns = 0
-        self._captions = Captions()
+        self._interim = InterimTranscript()
         self._reading = False
         """A partial transcript is being made: a slow machine must not fall behind with them."""
-        self._aside: Kind = "nothing"
+        self._overlap: Kind = "nothing"
         """What the words said over the reply are, by what has been understood of them."""
         self._overheard: Transcript | None = None
         """What came out of what was said over the reply last."""
@@ -79,47 +90,47 @@ class Floor:
     @property
     def busy(self) -> bool:
         """Whether something was said, or is being said, that is not settled yet."""
-        return self._turn is not None or self._ears.hearing
+        return self._turn is not None or self._utterances.hearing
 
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks
         self.view.enter(tasks)
-        tasks.start_soon(self._answerer.prefill)
+        tasks.start_soon(self._generation.prefill)
 
     def hear(self, frame: Frame) -> None:
-        """Take in one frame of the person (16 kHz)."""
-        self._do(self._ears.feed(frame))
-        if not self._reading and (audio := self._ears.half_said(frame.end)) is not None:
+        """Take in one frame of the user (16 kHz)."""
+        self._do(self._utterances.feed(frame))
+        if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
 
     def typed(self, text: str) -> None:
-        """The person typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
+        """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
         unread = self._turn is not None and self._turn.unread
         self._stop("typed")
-        self._open(None, self._bridge.now(), text).gate.set()
-        self._do(self._ears.policy.replying(said=unread))
+        self._open(None, self._runner.now(), text).gate.set()
+        self._do(self._utterances.policy.replying(said=unread))
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
-        self._ears.tune(turns, vad)
-        self._understanding.turns = turns
+        self._utterances.tune(turns, vad)
+        self._recognition.turns = turns
 
     def deafen(self) -> None:
-        """Forget what the person has begun to say; an answer to it is not said, a reply goes on."""
+        """Forget what the user has begun to say; an answer to it is not said, a reply goes on."""
         if self._turn is not None and not self._turn.gate.is_set():
             self.cancel()
-        self._ears.reset()
+        self._utterances.reset()
         if self._turn is not None and self._turn.gate.is_set():
-            self._ears.policy.replying()
+            self._utterances.policy.replying()
             self._change(self._turn, Resume("nobody listens any more"))
 
     def cancel(self) -> None:
         """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
         if self._turn is not None:
             self._stop("cancelled")
-            self._do(self._ears.policy.reply_over())
+            self._do(self._utterances.policy.reply_over())
 
     def _stop(self, why: ev.DropReason) -> None:
         """End the current turn, whatever turn-taking thinks."""
@@ -127,131 +138,131 @@ class Floor:
             return
         turn.dropped = why
         if turn.gate.is_set():
-            self._interrupted(turn, self._bridge.now())
+            self._interrupted(turn, self._runner.now())
         else:
             self._give_up(turn)
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
-            self._emit(ev.Decision(self._bridge.now(), type(action).__name__.lower(), action.why))
-            if isinstance(action, Prepare):
-                turn = self._open(self._ears.utterance(), action.speech_end, action.text)
+            self._emit(ev.Decision(self._runner.now(), type(action).__name__.lower(), action.why))
+            if isinstance(action, Generate):
+                turn = self._open(self._utterances.utterance(), action.speech_end, action.text)
                 turn.transcript = self._overheard if action.text is not None else None
-            elif isinstance(action, Listen):
-                self._last = self._ears.utterance()
+            elif isinstance(action, TranscribeOverlap):
+                self._last = self._utterances.utterance()
                 self._tasks.start_soon(self._overhear, self._last, True)
             elif self._turn is not None:
                 self._change(self._turn, action)
 
-    def _change(self, turn: Turn, action: Action) -> None:
-        now = self._bridge.now()
+    def _change(self, turn: Reply, action: Action) -> None:
+        now = self._runner.now()
         match action:
-            case Release():
-                self._ears.cut()
+            case Commit():
+                self._utterances.cut()
                 turn.gate.set()
-            case Drop():
+            case Discard():
                 turn.dropped = "went_on"
                 self._give_up(turn)
             case Duck():
                 turn.duck()
-            case Hold():
-                self._aside = "nothing"
+            case Pause():
+                self._overlap = "nothing"
                 if turn.hold():
-                    self._understanding.guard.held(now, self._onset)
+                    self._recognition.guard.held(now, self._onset)
                     self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
             case Resume(why, again):
                 self._resume(turn, why, again)
-            case Yield(onset, _, hush):
+            case Interrupt(onset, _, no_response):
                 self._interrupted(turn, onset)
-                if hush:
-                    self._ears.cut()
+                if no_response:
+                    self._utterances.cut()
             case _:
                 pass
 
-    def _resume(self, turn: Turn, why: str, again: bool) -> None:
-        now, held, point = self._bridge.now(), turn.held, turn.resume_point(again=again)
+    def _resume(self, turn: Reply, why: str, again: bool) -> None:
+        now, held, point = self._runner.now(), turn.held, turn.resume_point(again=again)
         turn.resume(point if held or again else None)
-        if not self._ears.speaking:  # else it is not known yet what they say
-            self._ears.cut()
+        if not self._utterances.speaking:  # else it is not known yet what they say
+            self._utterances.cut()
         if held:
-            self._understanding.guard.resumed(now, suspected=self._aside in ("nothing", "echo"))
+            self._recognition.guard.resumed(now, suspected=self._overlap in ("nothing", "echo"))
             self._emit(ev.AudioResumed(now, turn.number, point, why))
 
-    def _interrupted(self, turn: Turn, onset: float) -> None:
+    def _interrupted(self, turn: Reply, onset: float) -> None:
         """The reply is given up, unless all of it has been played."""
         if turn.question is None and turn.audio is not None:
-            self._ears.keep(turn.audio)
+            self._utterances.keep(turn.audio)
         if turn.spoken:
             self._turn = None
             return
         turn.interrupted = onset
         self._give_up(turn)
-        self._emit(ev.Interrupted(self._bridge.now(), turn.number, onset))
+        self._emit(ev.Interrupted(self._runner.now(), turn.number, onset))
 
-    def _give_up(self, turn: Turn) -> None:
+    def _give_up(self, turn: Reply) -> None:
         """No more is decided about it, from this moment on; what works on it ends as soon as it can."""
         turn.cancel()
         self._turn = None
 
-    def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Turn:
+    def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Reply:
         self._turns += 1
-        turn = Turn(self._turns, audio, speech_end, self._playback, self._latest)
+        turn = Reply(self._turns, audio, speech_end, self._playback, self._latest)
         turn.question = text
-        turn.onset, turn.voiced = self._onset, self._ears.voiced
+        turn.onset, turn.voiced = self._onset, self._utterances.voiced
         self._turn = self._latest = turn
-        self._emit(ev.TurnOpened(self._bridge.now(), turn.number, speech_end))
+        self._emit(ev.TurnOpened(self._runner.now(), turn.number, speech_end))
         self._tasks.start_soon(self._reply, turn)
         return turn
 
-    async def _reply(self, turn: Turn) -> None:
-        kept = await self._answerer.answer(turn)
+    async def _reply(self, turn: Reply) -> None:
+        kept = await self._generation.answer(turn)
         turn.closed.set()
         if turn is self._turn:  # it came to its end by itself
             self._turn = None
             if not kept and not turn.gate.is_set():
-                self._ears.cut()
-            self._do(self._ears.policy.reply_over())
+                self._utterances.cut()
+            self._do(self._utterances.policy.reply_over())
         if self._turn is None:
-            await self._answerer.prefill()
+            await self._generation.prefill()
 
-    def _judge(self, turn: Turn, verdict: Verdict) -> None:
+    def _judge(self, turn: Reply, decision: EndpointingDecision) -> None:
         if turn is self._turn:
-            self._do(self._ears.policy.understood(verdict.wait, verdict.why))
+            self._do(self._utterances.policy.understood(decision.wait, decision.why))
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
-        said = await self._understanding.caption(audio, final=final)
+        said = await self._recognition.caption(audio, final=final)
         self._reading = self._reading and final
         final = final and audio is self._last  # they have said more since, and paused again
         text = said.text
-        now = self._bridge.now()
+        now = self._runner.now()
         if not final:
-            self._emit(ev.Partial(now, *self._captions.show(text)))
+            self._emit(ev.Partial(now, *self._interim.show(text)))
         turn = self._turn
         if turn is not None and turn.gate.is_set():
             heard = turn.heard(now)
-            asked = self._understanding.asked(heard, "speaking", turn.text[len(heard) :])
-            self._aside = kind = self._understanding.aside(said, asked, (self._onset, audio.end))
+            asked = self._recognition.asked(heard, "speaking", turn.text[len(heard) :])
+            self._overlap = kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
             self._emit(ev.Overheard(now, turn.number, text, kind))
             self._overheard = said
-            self._do(self._ears.policy.words(text, kind, final))
+            self._do(self._utterances.policy.words(text, kind, final))
         elif turn is None and text:
-            await self._answerer.prefill(text)
+            await self._generation.prefill(text)
 
     def _heard(self, event: ev.Event) -> None:
         self.view.watch(event)
         if isinstance(event, ev.SpeechStarted):
-            self._captions.begin()
+            self._interim.begin()
             self._onset = event.at
         self._watch(event)
 
     def _emit(self, event: ev.Event) -> None:
         if isinstance(event, ev.WordHeard) and self._turn is not None:
             word = self._turn.text[event.start : event.end]
-            self._understanding.guard.said(word, event.time - WORD, event.time)
+            self._recognition.guard.said(word, event.time - WORD, event.time)
         self._watch(event)
         if isinstance(event, ev.Synthesized | ev.Error) and self._turn and event.turn == self._turn.number:
-            self._do(self._ears.policy.ready())  # an answer, or the news that there is none
+            self._do(self._utterances.policy.ready())  # an answer, or the news that there is none
 
 
 WORD = 0.4

@@ -1,4 +1,4 @@
-"""One turn from the person's words to what the history keeps of the reply. Knows not when to speak.
+"""One turn from the user's words to what the history keeps of the reply. Knows not when to speak.
 
 The gate of the turn says that: until it opens, all of this is made unheard and leaves no trace.
 """
@@ -14,20 +14,20 @@ import anyio
 
 from agent import events as ev
 from agent.conversation.history import History
-from agent.conversation.pending_image import Look, View
+from agent.conversation.image_input import ImageInput, PendingImage
 from agent.conversation.pipeline import Pipeline
-from agent.conversation.recognition import Understanding
-from agent.conversation.reply import Turn
+from agent.conversation.recognition import Recognition
+from agent.conversation.reply import Reply
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
 from agent.llm.deltas import deltas
 from agent.messages import Message
 from agent.protocols import Delta, Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config
 from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
-from agent.turns.endpointing import Verdict
+from agent.turns.endpointing import EndpointingDecision
 from agent.turns.policy import Kind
 from audio.frame import Frame
 from audio.stt import Transcript
@@ -40,7 +40,7 @@ NO_TURN: dict[Kind, ev.DropReason] = {
 }
 """What asks for no answer, and the reason to tell."""
 WHY: dict[ev.DropReason, str] = {
-    "went_on": "the person went on",
+    "went_on": "the user went on",
     "unintelligible": "nothing intelligible was said",
     "echo": "it was our own echo",
     "silence_wanted": "silence was asked for",
@@ -53,30 +53,30 @@ BELONGS = 1.0
 """Seconds after a reply in which "okay" still belongs to it, and asks for no answer."""
 
 
-Judge: TypeAlias = Callable[[Turn, Verdict], None]
+Judge: TypeAlias = Callable[[Reply, EndpointingDecision], None]
 """Is told, for a turn, how long to wait before it is over."""
 
 
-class Answerer:
+class Generation:
     """Understands, has the pipeline reply, and writes down what was heard."""
 
     def __init__(
         self,
         engines: Engines,
         config: Config,
-        understanding: Understanding,
+        recognition: Recognition,
         pipeline: Pipeline,
-        bridge: Bridge,
+        runner: Runner,
         history: History,
         emit: ev.Watcher,
         judge: Judge,
-        view: View,
+        view: ImageInput,
     ) -> None:
         self._window = ContextWindow(engines.llm, config.llm.context, config.llm.max_tokens)
         self._limits = config.limits
-        self._understanding = understanding
+        self._recognition = recognition
         self._pipeline = pipeline
-        self._bridge = bridge
+        self._runner = runner
         self._history = history
         self._emit = emit
         self._judge = judge
@@ -84,10 +84,10 @@ class Answerer:
         self._comprehension = Comprehension()
         self._last_said = -60.0
 
-    async def answer(self, turn: Turn) -> bool:
+    async def answer(self, turn: Reply) -> bool:
         """Work on `turn` until its reply was heard or given up; False when it left no trace.
 
-        An engine that fails ends the reply with an Error event, and nothing is raised; the person's words
+        An engine that fails ends the reply with an Error event, and nothing is raised; the user's words
         are kept when their turn is over, as always.
         """
         try:
@@ -105,16 +105,16 @@ class Answerer:
             self._comprehension.heard(turn.misheard, turn.understood)
         cut: ev.DropReason = "went_on" if turn.interrupted is not None else "unintelligible"
         reason = turn.dropped or ("failed" if turn.failed else cut)
-        self._emit(ev.TurnDropped(self._bridge.now(), turn.number, reason, WHY[reason], turn.tokens))
+        self._emit(ev.TurnDropped(self._runner.now(), turn.number, reason, WHY[reason], turn.tokens))
         return False
 
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits."""
         prompt = self._prompt(self._view.so_far(question) if question else [])
         try:
-            await self._bridge.call("llm", prompt.prefill, self._limits.first_token)
+            await self._runner.call("llm", prompt.prefill, self._limits.first_token)
         except BackchatError as error:
-            self._emit(ev.failure(self._bridge.now(), "llm", error))
+            self._emit(ev.failure(self._runner.now(), "llm", error))
         else:
             self._history.keep(prompt.said, prompt.fitted)
 
@@ -122,7 +122,7 @@ class Answerer:
         """The conversation, and the question, for the language model."""
         return self._window.prompt(self._history.system, self._history.said(question))
 
-    async def _begin(self, turn: Turn, look: Look | None) -> None:
+    async def _begin(self, turn: Reply, look: PendingImage | None) -> None:
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
             if not (turn.question or turn.notice):
@@ -132,7 +132,7 @@ class Answerer:
         if look is not None:
             await self._view.looked(look, turn.number)
         asked = self._view.asked(look, question)
-        kind = self._understanding.kind(Transcript(question), self._asked(turn.onset), None)
+        kind = self._recognition.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         words = re.findall(r"\s*\S+", turn.notice or again)
         prompt = self._prompt(asked)
@@ -144,79 +144,79 @@ class Answerer:
         finally:
             self._history.keep(prompt.said, prompt.fitted)
             if prompt.refused is not None and turn.gate.is_set():
-                self._emit(ev.failure(self._bridge.now(), "llm", prompt.refused, turn.number))
+                self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, turn.number))
 
-    async def _say(self, turn: Turn, write: Callable[[], Iterator[str | Delta]]) -> None:
+    async def _say(self, turn: Reply, write: Callable[[], Iterator[str | Delta]]) -> None:
         """Say what `write` writes; and once more from where it shows that all before was a thought."""
         limits = self._limits
         async with AsyncExitStack() as llm:
-            written = self._bridge.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+            written = self._runner.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
             stream = await llm.enter_async_context(written)
             while await self._pipeline.run(turn, stream, llm):
                 turn.anew()
 
-    async def _release(self, turn: Turn, look: Look | None) -> None:
-        """Note the person's words when their turn is over, whatever has become of the reply by then."""
+    async def _release(self, turn: Reply, look: PendingImage | None) -> None:
+        """Note the user's words when their turn is over, whatever has become of the reply by then."""
         await turn.gate.wait()
         self._note(turn, look)
 
-    def _note(self, turn: Turn, look: Look | None) -> None:
-        """The person's words enter the history, once."""
+    def _note(self, turn: Reply, look: PendingImage | None) -> None:
+        """The user's words enter the history, once."""
         if turn.noted:
             return
         turn.noted = True
         question = turn.question or ""
-        self._history.person(self._view.kept(look, question))
+        self._history.user(self._view.kept(look, question))
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:
-            self._emit(ev.NotUnderstood(self._bridge.now(), turn.number, turn.misheard))
-        self._emit(ev.TurnReleased(self._bridge.now(), turn.number, question))
+            self._emit(ev.NotUnderstood(self._runner.now(), turn.number, turn.misheard))
+        self._emit(ev.TurnReleased(self._runner.now(), turn.number, question))
 
-    def _failed(self, turn: Turn, group: BaseExceptionGroup) -> None:
+    def _failed(self, turn: Reply, group: BaseExceptionGroup) -> None:
         turn.failed = True
         for error in leaves(group):
             if isinstance(error, BackchatError):
-                self._emit(ev.failure(self._bridge.now(), "reply", error, turn.number))
+                self._emit(ev.failure(self._runner.now(), "reply", error, turn.number))
 
     def _asked(self, onset: float) -> Elicitation:
         """What the agent had asked for when the user began to speak, at `onset` (s)."""
         silent = onset - self._last_said >= BELONGS
-        return self._understanding.asked(self._history.heard, "silent" if silent else "just_silent")
+        return self._recognition.asked(self._history.heard, "silent" if silent else "just_silent")
 
-    async def _understand(self, turn: Turn, audio: Frame) -> None:
-        """The words, and from them and the sound whether the person has finished: each on its own core."""
-        began, worded = self._bridge.now(), anyio.Event()
+    async def _understand(self, turn: Reply, audio: Frame) -> None:
+        """The words, and from them and the sound whether the user has finished: each on its own core."""
+        began, worded = self._runner.now(), anyio.Event()
         asked = self._asked(turn.onset)
         turn.tasks.start_soon(self._judge_end, turn, audio, worded, asked)
         if turn.question is None:
-            said = await self._understanding.transcribe(audio, final=True)
-            kind = self._understanding.kind(said, asked, (turn.onset, audio.end))
+            said = await self._recognition.transcribe(audio, final=True)
+            kind = self._recognition.kind(said, asked, (turn.onset, audio.end))
             self._weigh(turn, said, kind)
-            now = self._bridge.now()
+            now = self._runner.now()
             self._emit(ev.Transcribed(now, turn.number, said.text, now - began))
         elif turn.transcript is not None:
             self._weigh(turn, turn.transcript, "words")
         worded.set()
 
-    def _weigh(self, turn: Turn, said: Transcript, kind: Kind) -> None:
+    def _weigh(self, turn: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
         turn.transcript = said
         turn.misheard = misheard(kind, said.confidence, turn.voiced)
         turn.understood = understood(kind, said.confidence)
         if self._comprehension.tells(turn.misheard):
-            turn.notice = self._understanding.apology
+            turn.notice = self._recognition.apology
         else:
             turn.dropped = NO_TURN.get(kind)
         turn.question = "" if turn.dropped or turn.notice else said.text
 
-    async def _judge_end(self, turn: Turn, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
-        complete = await self._understanding.complete(audio)
+    async def _judge_end(self, turn: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
+        complete = await self._recognition.complete(audio)
         await worded.wait()
         if turn.question or turn.notice:
             text = turn.transcript.text if turn.transcript is not None else turn.question or ""
-            self._judge(turn, self._understanding.verdict(text, complete, asked))
+            self._judge(turn, self._recognition.decision(text, complete, asked))
 
-    def _keep(self, turn: Turn) -> None:
+    def _keep(self, turn: Reply) -> None:
         """Only what was heard enters the history, and all of it."""
         cut = turn.failed or turn.interrupted is not None
         heard = turn.heard(float("inf")) if cut else turn.text
@@ -224,6 +224,6 @@ class Answerer:
         self._history.agent(heard, unheard)
         if turn.notice and heard:
             self._comprehension.told()
-        self._last_said = self._bridge.now()
+        self._last_said = self._runner.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
-        self._emit(ev.TurnEnded(self._bridge.now(), turn.number, reason, heard, unheard))
+        self._emit(ev.TurnEnded(self._runner.now(), turn.number, reason, heard, unheard))

@@ -22,7 +22,7 @@ class History:
     """The conversation as the language model should see it.
 
     Only heard words enter it. Each part is kept as it was said; where it is read, consecutive messages of one
-    side are joined, so that a person whose first half was answered too early is read as one sentence.
+    side are joined, so that a user whose first half was answered too early is read as one sentence.
     `unheard` keeps the rest of the last reply that was cut.
 
     system: the first message. context: tokens of the model that reads it, where they are known: what is put
@@ -35,7 +35,7 @@ class History:
         self._parts: list[Part] = []
         self._reply: Part | None = None
         self.newest: list[Part] = []
-        """What the person said in the newest turn, and then its reply."""
+        """What the user said in the newest turn, and then its reply."""
         self.unheard = ""
 
     @property
@@ -45,7 +45,7 @@ class History:
 
     @property
     def heard(self) -> str:
-        """What was last heard of the agent; empty before it has spoken, or since the person has."""
+        """What was last heard of the agent; empty before it has spoken, or since the user has."""
         last = takewhile(lambda message: message.role == "assistant", reversed(self.said()))
         return " ".join(reversed([message.content for message in last]))
 
@@ -55,8 +55,8 @@ class History:
         said = [m.content for m in self.said() if m.role == "assistant"]
         return "".join(sentence.text for sentence in sentences(said[-1])[-1:]) if said else ""
 
-    def person(self, said: str | Sequence[Message]) -> None:
-        """The person said this; nothing, where the agent is to speak unasked.
+    def user(self, said: str | Sequence[Message]) -> None:
+        """The user said this; nothing, where the agent is to speak unasked.
 
         As messages it may have what they showed before their words, or pictures. The reply comes behind it,
         whatever else is put into the conversation until it has been heard.
@@ -123,7 +123,7 @@ class History:
         part.message = Message("assistant", (part.message.content.removesuffix(heard) + kept).strip())
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
-        """The whole conversation, and `question` as if the person had said it."""
+        """The whole conversation, and `question` as if the user had said it."""
         return joined([Message("system", self._system)], self.said(question))
 
     def said(self, question: str | Sequence[Message] = "") -> list[Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 
-class Captions:
+class InterimTranscript:
     """A word that two transcripts in a row have in the same place is stable, and stays as it is.
 
     The rule is LocalAgreement-2 (Liu et al. 2020, "Low-Latency Sequence-to-Sequence Speech Recognition and

@@ -14,12 +14,12 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
-from agent.conversation.reply import Turn
+from agent.conversation.reply import Reply
 from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
 from agent.llm.deltas import Deltas, unspeakable
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config
-from agent.text.chunker import Chunker, TextPiece
+from agent.text.chunker import Chunker, TextChunk
 from agent.text.spoken_form import Speakable
 from audio.playback import Playback, Track
 from audio.tts import Speech, Synthesizer
@@ -32,14 +32,14 @@ class Pipeline:
     """Turns a conversation into a reply that is heard while it is written."""
 
     def __init__(
-        self, tts: Synthesizer, bridge: Bridge, playback: Playback, config: Config, emit: Watcher
+        self, tts: Synthesizer, runner: Runner, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self._tts, self._bridge, self._playback = tts, bridge, playback
+        self._tts, self._runner, self._playback = tts, runner, playback
         self._config, self._emit = config, emit
 
-    async def run(self, turn: Turn, stream: Deltas, llm: Stack) -> bool:
+    async def run(self, turn: Reply, stream: Deltas, llm: Stack) -> bool:
         """Say `stream`, and let go of `llm`. True: say the rest anew. Raises what fails, as a group."""
-        to_voice, pieces = anyio.create_memory_object_stream[TextPiece](1)
+        to_voice, pieces = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
         async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
             tasks.start_soon(self._voice, turn, pieces, to_speaker)
@@ -49,11 +49,11 @@ class Pipeline:
                     tasks.cancel_scope.cancel()
         return tasks.cancel_scope.cancel_called
 
-    async def _think(self, turn: Turn, stream: Deltas, pieces: Send[TextPiece], llm: Stack) -> bool:
+    async def _think(self, turn: Reply, stream: Deltas, pieces: Send[TextChunk], llm: Stack) -> bool:
         """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
-        chunker = Chunker(self._config.reply.first_piece, self._config.reply.longest_piece)
+        chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
-            turn.tokens, now = turn.tokens + delta.tokens, self._bridge.now()
+            turn.tokens, now = turn.tokens + delta.tokens, self._runner.now()
             if delta.thought:
                 self._emit(Thought(now, turn.number, delta.thought))
             if delta.anew:
@@ -66,38 +66,38 @@ class Pipeline:
                 turn.sent = piece.end
                 await pieces.send(piece)
         await llm.aclose()  # others need it while this is said
-        self._emit(GenerationEnded(self._bridge.now(), turn.number, turn.tokens))
+        self._emit(GenerationEnded(self._runner.now(), turn.number, turn.tokens))
         for piece in chunker.flush():
             await pieces.send(piece)
         return False
 
-    async def _voice(self, turn: Turn, pieces: Receive[TextPiece], speaker: Send[Speech]) -> None:
+    async def _voice(self, turn: Reply, pieces: Receive[TextChunk], speaker: Send[Speech]) -> None:
         """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
         speakable, limit, mute = Speakable(self._tts.language), self._config.limits.speech, True
         async with speaker:
             async for piece in pieces:
                 spoken = speakable.say(piece.text)
-                now = self._bridge.now()
+                now = self._runner.now()
                 self._emit(Piece(now, turn.number, piece.start, piece.end, piece.text, spoken.text))
-                while turn.ahead(self._bridge.now()) > self._config.reply.ahead:
+                while turn.ahead(self._runner.now()) > self._config.reply.ahead:
                     await anyio.sleep(TICK)
-                began = self._bridge.now()
-                voice = self._bridge.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
+                began = self._runner.now()
+                voice = self._runner.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
                 async with voice as parts:
                     async for part in parts:
-                        now, mute = self._bridge.now(), False
+                        now, mute = self._runner.now(), False
                         start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
                         turn.say(part, [(piece.start + a, piece.start + b) for a, b in words], now - began)
                         await speaker.send(part)
-                        began = self._bridge.now()
+                        began = self._runner.now()
                 turn.voiced = piece.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute:
                 raise unspeakable(turn.text)
 
-    async def _play(self, turn: Turn, speech: Receive[Speech], tasks: TaskGroup) -> None:
+    async def _play(self, turn: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the gate is open."""
         await turn.gate.wait()
         tasks.start_soon(self._follow, turn, track := turn.release())
@@ -105,11 +105,11 @@ class Pipeline:
             self._playback.play(track, part.samples, part.rate)
         self._playback.finish(track)
 
-    async def _follow(self, turn: Turn, track: Track) -> None:
+    async def _follow(self, turn: Reply, track: Track) -> None:
         """Report when the reply begins to sound, and each word when it was heard."""
         told, started = 0, False
-        while not (track.finished is not None and track.finished <= self._bridge.now() - TICK):
-            now = self._bridge.now()
+        while not (track.finished is not None and track.finished <= self._runner.now() - TICK):
+            now = self._runner.now()
             if not started and track.started is not None and track.started <= now:
                 started = True
                 self._emit(AudioStarted(track.started, turn.number))

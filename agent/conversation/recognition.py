@@ -1,4 +1,4 @@
-"""What the person's audio means: words, their kind, whether the turn is over. Knows no reply and no task."""
+"""What the user's audio means: words, their kind, whether the turn is over. Knows no reply and no task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import anyio
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.protocols import Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
-from agent.turns.endpointing import Verdict, Waits, verdict
+from agent.turns.endpointing import Delays, EndpointingDecision, decision
 from agent.turns.phrases import heard_language
 from agent.turns.policy import Kind
-from agent.turns.self_echo import EchoGuard
+from agent.turns.self_echo import SelfEchoFilter
 from audio.frame import Frame
 from audio.stt import Transcript
 
@@ -26,7 +26,7 @@ FEW = 3
 NO_SPEECH, MADE_UP = 0.6, -2.0
 """The transcriber's `no_speech` above which, its confidence below which, words may be made up for a noise.
 Measured with Whisper tiny.en: the noises that pass for a voice (12 slammed doors of 80 noises) have
-`no_speech` 0.87 to 0.92; 78 short words of three voices, and 49 letters, digits and names that a person
+`no_speech` 0.87 to 0.92; 78 short words of three voices, and 49 letters, digits and names that a user
 spelled, 0.02 to 0.47, with a confidence of -0.1 to -1.9 for those that are also made up for noises."""
 
 
@@ -40,22 +40,22 @@ class _Draft:
     said: Transcript | None = None
 
 
-class Understanding:
+class Recognition:
     """Speech-to-text, the end-of-turn model, the word lists and the guard against our own echo."""
 
-    def __init__(self, engines: Engines, config: Config, bridge: Bridge, emit: Watcher) -> None:
+    def __init__(self, engines: Engines, config: Config, runner: Runner, emit: Watcher) -> None:
         self._emit = emit
         self._engines = engines
         self._config = config
         self.turns = config.turns
         """How turns are found; may change."""
-        self._bridge = bridge
+        self._runner = runner
         self._language = heard_language(config.stt.language)
         self._draft: _Draft | None = None
         known = None if config.stt.language == "auto" else self._language.name
         self.apology = self._language.apology(known)
         """What to say where nothing is understood."""
-        self.guard = EchoGuard(lambda text: self._language.kind(text) == "stop")
+        self.guard = SelfEchoFilter(lambda text: self._language.kind(text) == "stop")
 
     async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`. Raises EngineFault.
@@ -72,7 +72,7 @@ class Understanding:
             self._draft = draft
         stt, limit = self._engines.stt, self._config.limits.stt
         try:
-            said = await self._bridge.call("stt", lambda: stt.transcribe(audio, final=final), limit)
+            said = await self._runner.call("stt", lambda: stt.transcribe(audio, final=final), limit)
             draft.said = replace(said, text=cleaned(said.text))
         finally:
             draft.made.set()
@@ -87,11 +87,11 @@ class Understanding:
         try:
             return await self.transcribe(audio, final=final)
         except BackchatError as error:
-            self._emit(Error(self._bridge.now(), "stt", str(error)))
+            self._emit(Error(self._runner.now(), "stt", str(error)))
             return Transcript("")
 
     async def complete(self, audio: Frame) -> float | None:
-        """The end-of-turn model's probability that the person has finished; None without the model.
+        """The end-of-turn model's probability that the user has finished; None without the model.
 
         Nor with one that fails: an Error event says so, and the words alone decide.
         """
@@ -99,9 +99,9 @@ class Understanding:
         if model is None:
             return None
         try:
-            return await self._bridge.call("turn", lambda: model.complete(audio), limit)
+            return await self._runner.call("turn", lambda: model.complete(audio), limit)
         except BackchatError as error:
-            self._emit(Error(self._bridge.now(), "turn", str(error)))
+            self._emit(Error(self._runner.now(), "turn", str(error)))
             return None
 
     def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:
@@ -117,7 +117,7 @@ class Understanding:
             return "echo"
         return asked.kind(said.text, self._language, doubtful=_no_voice(said))
 
-    def aside(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
+    def overlap(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
         """What these words are that were said over a reply which asks for that.
 
         A sound that is no word is transcribed all the same, as a few words that the engine is not sure of, or
@@ -126,17 +126,17 @@ class Understanding:
         kind = self.kind(said, asked, heard)
         if kind != "words" or asked.answered(said.text, self._language):
             return kind
-        mumbled = said.confidence < self.turns.mumbled and len(said.text.split()) <= FEW
-        return "nothing" if mumbled else self._language.kind(said.text, doubtful=True)
+        min_confidence = said.confidence < self.turns.min_confidence and len(said.text.split()) <= FEW
+        return "nothing" if min_confidence else self._language.kind(said.text, doubtful=True)
 
-    def verdict(self, text: str, complete: float | None, asked: Elicitation) -> Verdict:
+    def decision(self, text: str, complete: float | None, asked: Elicitation) -> EndpointingDecision:
         """How long to wait in silence before an answer to `text`."""
         turns = self.turns
         if turns.meaning == "off":
-            return Verdict(turns.end, "the pause is over")
+            return EndpointingDecision(turns.end, "the pause is over")
         words = text if turns.meaning != "audio" else ""
-        waits = Waits(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
-        return verdict(words, complete, waits, self._language, asked)
+        waits = Delays(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
+        return decision(words, complete, waits, self._language, asked)
 
 
 def _no_voice(said: Transcript) -> bool:

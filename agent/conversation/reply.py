@@ -24,8 +24,8 @@ ENOUGH = 0.6
 """Share of a word that must have sounded for it to count as heard: a listener fills in the rest."""
 
 
-class Turn:
-    """One reply, from the person's pause to its last heard word; an async context manager.
+class Reply:
+    """One reply, from the user's pause to its last heard word; an async context manager.
 
     It owns the task group of everything that works on the reply. `cancel` is the whole of
     interruption: the speaker falls silent and the group, with all that works in it, is gone.
@@ -41,13 +41,13 @@ class Turn:
         audio: Frame | None,
         speech_end: float,
         playback: Playback,
-        previous: Turn | None = None,
+        previous: Reply | None = None,
     ) -> None:
         self.number = number
         self.audio = audio
         self.speech_end = speech_end
         self.question: str | None = None
-        """The person's words; None until they are transcribed."""
+        """The user's words; None until they are transcribed."""
         self.transcript: Transcript | None = None
         """What came out of `audio`; None until then, and where it was typed."""
         self.voiced = 0.0
@@ -62,7 +62,7 @@ class Turn:
         """The reply as far as the language model has written it."""
         self.tokens = 0
         self.gate = anyio.Event()
-        """Set when the person's turn is judged over: only then may the reply sound."""
+        """Set when the user's turn is judged over: only then may the reply sound."""
         self.closed = anyio.Event()
         """Set when the history has what was heard of it."""
         self.follows = previous.closed if previous is not None else anyio.Event()
@@ -76,11 +76,11 @@ class Turn:
         """Characters of the reply that were handed to the voice; `voiced` of them are made into speech."""
         self.voiced = 0
         self.noted = False
-        """Whether the person's words are in the history."""
+        """Whether the user's words are in the history."""
         self.interrupted: float | None = None
-        """When the person began to speak over it (s)."""
+        """When the user began to speak over it (s)."""
         self.onset = speech_end
-        """When the person began to say what is answered (s)."""
+        """When the user began to say what is answered (s)."""
         self.dropped: DropReason | None = None
         """Why the reply was given up before it was released."""
         self.failed = False
@@ -117,7 +117,7 @@ class Turn:
             self._playback.flush(self.track)
 
     def anew(self) -> None:
-        """What was written so far was not for the person: silence it, and begin the reply once more."""
+        """What was written so far was not for the user: silence it, and begin the reply once more."""
         self._waits = self.held
         self.silence()
         self.track, self.text, self._words = None, "", []
@@ -132,7 +132,7 @@ class Turn:
 
     @property
     def unread(self) -> bool:
-        """Whether what the person said would be lost with it: not understood yet, or their turn not over."""
+        """Whether what the user said would be lost with it: not understood yet, or their turn not over."""
         return self.audio is not None and (self.question is None or not self.gate.is_set())
 
     @property

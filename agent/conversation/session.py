@@ -8,14 +8,14 @@ from typing import Literal
 import anyio
 
 from agent import events as ev
-from agent.conversation.controller import Floor
+from agent.conversation.controller import TurnController
 from agent.conversation.history import History
-from agent.conversation.pending_image import Camera
+from agent.conversation.image_input import Camera
 from agent.errors import SessionError
 from agent.images import Source
 from agent.llm.context import known_context
 from agent.protocols import Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
 from audio.frame import HEARING_RATE, Frame, silence
@@ -39,16 +39,16 @@ class Session:
         self,
         engines: Engines,
         config: Config,
-        bridge: Bridge,
+        runner: Runner,
         playback: Playback,
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
         self.history = History(config.session.system, known_context(engines.llm) or config.llm.context)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
-        self._bridge = bridge
+        self._runner = runner
         self._watchers = watchers
-        self._floor = Floor(engines, config, bridge, playback, self.history, self._emit)
+        self._controller = TurnController(engines, config, runner, playback, self.history, self._emit)
         self._state: State = "new"
 
     async def run(self, microphone: AsyncIterable[Frame]) -> None:
@@ -56,29 +56,29 @@ class Session:
         self._check("run", "new")
         try:
             async with anyio.create_task_group() as tasks:
-                self._floor.enter(tasks)
+                self._controller.enter(tasks)
                 self._state = "listening"
-                self._emit(ev.SessionStarted(self._bridge.now(), *self._names))
-                ended = self._bridge.now()
+                self._emit(ev.SessionStarted(self._runner.now(), *self._names))
+                ended = self._runner.now()
                 async for frame in microphone:
                     self._hear(frame)
                     ended = frame.end
-                self._floor.view.leave()
-                while self._floor.busy:  # where no microphone is, there is silence
+                self._controller.view.leave()
+                while self._controller.busy:  # where no microphone is, there is silence
                     await anyio.sleep(BLOCK)
                     self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
                     ended += BLOCK
         finally:
             self._state = "ended"
-        self._emit(ev.SessionEnded(self._bridge.now()))
+        self._emit(ev.SessionEnded(self._runner.now()))
 
     def _check(self, what: str, *states: State) -> None:
         if self._state not in states:
             raise SessionError(f"{what}: this session {WRONG[self._state]}")
 
     def _hear(self, frame: Frame) -> None:
-        if self._interrupt or not self._floor.sounding:
-            self._floor.hear(frame)
+        if self._interrupt or not self._controller.sounding:
+            self._controller.hear(frame)
 
     def typed(self, text: str) -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.
@@ -86,34 +86,34 @@ class Session:
         Without words, speak unasked: on what the history holds.
         """
         self._check("typed", "listening")
-        self._floor.typed(cleaned(text))
+        self._controller.typed(cleaned(text))
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
-        """The person shows this from now on, or in one turn (`once`); None: nothing any more.
+        """The user shows this from now on, or in one turn (`once`); None: nothing any more.
 
         image: PNG, JPEG or WebP, as a path, a data URL, bytes, or decoded; one that is no good is told in an
         Error event. live: a frame of a camera, looked at if speech begins or pauses while it is the newest.
         """
         self._check("show", "new", "listening")
-        self._floor.view.show(image, once=once, live=live)
+        self._controller.view.show(image, once=once, live=live)
 
     def follow(self, camera: Camera) -> None:
         """Show what this camera gives from now on, or from when `run` begins."""
         self._check("follow", "new", "listening")
-        self._floor.view.follow(camera)
+        self._controller.view.follow(camera)
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
         self._interrupt = turns.interrupt
-        self._floor.tune(turns, vad)
+        self._controller.tune(turns, vad)
 
     def deafen(self) -> None:
-        """What the person has begun to say is not listened to any more, and not answered."""
-        self._floor.deafen()
+        """What the user has begun to say is not listened to any more, and not answered."""
+        self._controller.deafen()
 
     def cancel(self) -> None:
         """End the reply that is being made or said, without another one."""
-        self._floor.cancel()
+        self._controller.cancel()
 
     def _emit(self, event: ev.Event) -> None:
         for watch in self._watchers:

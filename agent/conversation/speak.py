@@ -8,7 +8,7 @@ import anyio
 import numpy as np
 
 from agent.errors import RequestError
-from agent.runner import Bridge, run_real
+from agent.runner import Runner, run_real
 from agent.settings import Config
 from agent.text.chunker import Chunker
 from agent.text.cleaning import cleaned
@@ -51,7 +51,7 @@ def render_in_time(text: str, voice: Synthesizer, config: Config) -> Samples:
 
 
 async def _render(text: str, voice: Synthesizer, limit: float) -> Samples:
-    async with Bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+    async with Runner().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
         return np.concatenate([speech.samples async for speech in parts])
 
 
@@ -63,14 +63,14 @@ def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> N
 async def _play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
     from audio.devices.live import Speaker
 
-    bridge, playback, limit = Bridge(), Playback(), config.limits.speech
+    runner, playback, limit = Runner(), Playback(), config.limits.speech
     track = playback.open()
-    async with Speaker(device, playback.read, playback.rate, bridge.now):
-        async with bridge.stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+    async with Speaker(device, playback.read, playback.rate, runner.now):
+        async with runner.stream("tts", lambda: speak(text, voice), limit, limit) as parts:
             async for speech in parts:
                 playback.play(track, speech.samples, speech.rate)
                 while track.queued > config.reply.ahead:
                     await anyio.sleep(0.05)
         playback.finish(track)
-        while track.finished is None or bridge.now() < track.finished:
+        while track.finished is None or runner.now() < track.finished:
             await anyio.sleep(0.02)

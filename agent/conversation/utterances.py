@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent import events as ev
 from agent.protocols import Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turns.policy import Action, Policy
 from audio import segment as seg
@@ -15,11 +15,11 @@ HUSH = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
 
 
-class Ears:
+class UtteranceDetector:
     """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
 
-    def __init__(self, engines: Engines, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
-        self._engines, self._bridge = engines, bridge
+    def __init__(self, engines: Engines, config: Config, runner: Runner, emit: ev.Watcher) -> None:
+        self._engines, self._runner = engines, runner
         self._emit = emit
         self._partials = config.stt.partials
         self._last_partial = 0.0
@@ -47,7 +47,7 @@ class Ears:
 
     @property
     def voiced(self) -> float:
-        """Seconds of sure speech in what the person is saying, or has said last."""
+        """Seconds of sure speech in what the user is saying, or has said last."""
         return self._segmenter.voiced
 
     def feed(self, frame: Frame) -> list[Action]:
@@ -68,7 +68,7 @@ class Ears:
         return self._segmenter.speaking
 
     def utterance(self) -> Frame:
-        """What the person said up to the last pause, with what `keep` put before it."""
+        """What the user said up to the last pause, with what `keep` put before it."""
         return Frame.join([*self._unread, *self._utterance])
 
     def cut(self) -> None:
@@ -100,7 +100,7 @@ class Ears:
         return ear.audio()
 
     def _understand(self, found: seg.Segment) -> list[Action]:
-        now = self._bridge.now()
+        now = self._runner.now()
         match found:
             case seg.Onset(at):
                 self._emit(ev.Onset(now, at))

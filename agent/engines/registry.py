@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.llm.context import ContextWindow
-from agent.protocols import Engines, Eye, LanguageModel
+from agent.protocols import Engines, LanguageModel, VisionEngine
 from agent.settings import Config, Section, TurnsConfig
 from agent.text.normalization import language
 from agent.turns.phrases import heard_language
@@ -51,9 +51,17 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "kokoro": "audio.tts.kokoro:Kokoro",
     },
     "turns": {name: f"{made.__module__}:{made.__name__}" for name, made in POLICIES.items()},
-    "vision": {"reading": "agent.vision.ocr:Reading", "model": "agent.vision.passthrough:Through"},
+    "vision": {"ocr": "agent.vision.ocr:OCR", "passthrough": "agent.vision.passthrough:Passthrough"},
 }
 
+
+RENAMED: dict[tuple[Kind, str], str] = {
+    ("turns", "ladder"): "semantic",
+    ("turns", "switch"): "vad",
+    ("vision", "reading"): "ocr",
+    ("vision", "model"): "passthrough",
+}
+"""Names of engines that were others before; who still uses the old one is told."""
 
 OFFERED: dict[Kind, tuple[str, ...]] = {
     "stt": ("transcribe",),
@@ -66,7 +74,7 @@ OFFERED: dict[Kind, tuple[str, ...]] = {
 
 
 Tell = Callable[[str], None]
-"""Is told what is loaded next, in words for a person."""
+"""Is told what is loaded next, in words for a user."""
 
 _KINDS: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
 _TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model", "tts": "the voice"}
@@ -100,7 +108,7 @@ def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody)
         tell(f"the end-of-turn model {name}")
         turn = SmartTurn(resolve(name, progress))
         turn.warm()
-    return Engines(stt, llm, tts, turn, load_eye(config, llm), names, policy)
+    return Engines(stt, llm, tts, turn, load_vision(config, llm), names, policy)
 
 
 def policy(turns: TurnsConfig) -> Policy:
@@ -129,15 +137,15 @@ def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nob
     return llm
 
 
-def load_eye(config: Config, llm: LanguageModel) -> Eye:
-    """The eye; its libraries are loaded with the first picture. Raises ConfigError where `llm` takes none."""
-    eye = load_one("vision", config)
-    if getattr(eye, "hands_over", False) and not getattr(llm, "sees", False):
+def load_vision(config: Config, llm: LanguageModel) -> VisionEngine:
+    """The vision engine; a picture loads its libraries. Raises ConfigError where `llm` takes none."""
+    vision = load_one("vision", config)
+    if getattr(vision, "hands_over", False) and not getattr(llm, "sees", False):
         raise ConfigError(
             f"vision.engine: llm.engine {config.llm.engine!r} with this model takes no pictures; "
-            "choose --set vision.engine=reading"
+            "choose --set vision.engine=ocr"
         )
-    return eye
+    return vision
 
 
 def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
@@ -204,7 +212,7 @@ def weights_of(kind: Kind, config: Config) -> str:
 
 def end_of_turn_model(config: Config) -> str:
     """The name or path of the end-of-turn model; "" where the settings want none."""
-    wanted = config.turns.policy != "switch" and config.turns.meaning in ("audio", "both")
+    wanted = config.turns.policy != "vad" and config.turns.meaning in ("audio", "both")
     return config.turns.model if wanted else ""
 
 
@@ -230,6 +238,8 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
     places = dict(BUILT_IN[kind])
     places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
     if name not in places:
+        if new := RENAMED.get((kind, name)):
+            raise ConfigError(f"{_setting(kind)}: {name!r} is called {new!r} now")
         known = ", ".join(sorted(places))
         what = "policy" if kind == "turns" else "engine"
         raise ConfigError(f"{_setting(kind)}: no {what} is called {name!r}; known: {known}")

@@ -65,12 +65,12 @@ KNOWN: dict[Kind, dict[str, About]] = {
         "kokoro": About("the Kokoro voices, 24 kHz", "MIT", "kokoro"),
     },
     "turns": {
-        "ladder": About("answers by meaning, yields by degrees: the default", "Apache-2.0"),
-        "switch": About("the plain timer; any speech ends a reply", "Apache-2.0"),
+        "semantic": About("answers by meaning, yields by degrees: the default", "Apache-2.0"),
+        "vad": About("the plain timer; any speech ends a reply", "Apache-2.0"),
     },
     "vision": {
-        "reading": About("reads the text in pictures, for any language model", "Apache-2.0", "vision"),
-        "model": About("gives pictures to a language model that sees", "Apache-2.0", "vision"),
+        "ocr": About("reads the text in pictures, for any language model", "Apache-2.0", "vision"),
+        "passthrough": About("gives pictures to a language model that sees", "Apache-2.0", "vision"),
     },
 }
 

@@ -1,4 +1,4 @@
-"""What a model's stream is to whoever reads it: clean words for the person, thoughts apart. Knows no engine.
+"""What a model's stream is to whoever reads it: clean words for the user, thoughts apart. Knows no engine.
 
 Everything that a language model writes passes here, once, before anything is done with it.
 """

@@ -36,7 +36,7 @@ class LlamaCpp:
     weights: the GGUF file. context: tokens that prompt and answer may fill together. threads: 0 is one for
     each core. max_tokens: the longest answer. temperature 0 is greedy. stop: strings that end the answer
     and are not part of it. seed: a fixed one gives the same answer to the same messages; None is random.
-    The repeat penalty sees the answer so far and nothing else: it punishes neither the person's own
+    The repeat penalty sees the answer so far and nothing else: it punishes neither the user's own
     words nor the end-of-turn marks of the prompt. slots: conversations that may be answered at the same
     time, each with a context and a prefix cache of its own; see `views`. thinking: whether the model may
     think first, for templates that ask.

@@ -229,7 +229,7 @@ class Transformers:
         try:
             return self._apply(said, answer)
         except TemplateError:
-            # Some know no system role, or insist that person and model take turns.
+            # Some know no system role, or insist that user and model take turns.
             try:
                 return self._apply(alternating(said), answer)
             except TemplateError as error:

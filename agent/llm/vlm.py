@@ -176,7 +176,7 @@ class VisionLanguage:
         said = [(message.role, self._parts(message)) for message in messages]
         try:
             return self._processed(said)
-        except TemplateError:  # some know no system role, or insist that person and model take turns
+        except TemplateError:  # some know no system role, or insist that user and model take turns
             merged: list[tuple[str, list[dict[str, Any]]]] = []
             for role, parts in said:
                 role = "user" if role == "system" else role

@@ -78,7 +78,7 @@ _checker = functools.cache(TypeAdapter[Any])
 def read_events(path: Path) -> list[Event]:
     """The events of a file that `write_events` wrote. Raises ScriptError naming the first bad line."""
     try:
-        # Not splitlines(): a person's words may hold other marks that it takes for line ends.
+        # Not splitlines(): a user's words may hold other marks that it takes for line ends.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"

@@ -13,7 +13,7 @@ import numpy as np
 from agent import events as ev
 from agent.errors import BackchatError, MissingExtra
 from agent.events import Event
-from agent.reports.waits import EYE, PARTS, THOUGHT, TurnReport, clock, shorten, turns
+from agent.reports.waits import PARTS, THOUGHT, VISION, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
 from audio.private import replacing
@@ -30,7 +30,7 @@ LONGEST_STRIP, MOST_STRIPS, LONGEST_WAVEFORM = 60.0, 10, 1200.0
 """Seconds of a stretch while there are few, how many there are, and seconds of sound held in memory."""
 TURN, MOST_TURNS = 1.75, 12
 """Height of one turn's waterfall, and how many are drawn."""
-PERSON, AGENT, LANE = 2.05, 0.85, 0.62
+USER, AGENT, LANE = 2.05, 0.85, 0.62
 """Lower edge of each lane in a strip, and a lane's height; its words stand below it."""
 LINE, GLYPH = 0.22, 0.105
 """Height of a line of words and mean width of a character, at the font size BODY."""
@@ -40,14 +40,14 @@ HEADING, BODY, SMALL = 17, 13, 12
 # Okabe and Ito's palette (2008), which stays distinct under the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#222222", "#767676"
 PART_COLOURS = ("#999999", "#56B4E9", GREEN, "#F0E442", "#CC79A7", ORANGE, BLUE)
-COLOUR_OF = dict(zip((*PARTS, EYE, THOUGHT), (*PART_COLOURS, RED, GREY), strict=True))
+COLOUR_OF = dict(zip((*PARTS, VISION, THOUGHT), (*PART_COLOURS, RED, GREY), strict=True))
 
 
 def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: float = 1.0) -> None:
     """Draw a conversation into the PNG file `out`, 1600 pixels wide, higher for longer ones.
 
     It shows what was said, so it is its owner's alone.
-    recording: the conversation as stereo audio (left: person, right: agent) from time 0 of the events;
+    recording: the conversation as stereo audio (left: user, right: agent) from time 0 of the events;
     without it, or beyond LONGEST_WAVEFORM, the lanes are plain. shortest: the least length of the
     time axis in seconds. Raises MissingExtra without matplotlib, AudioFileError for a bad recording,
     BackchatError when `out` cannot be written.
@@ -113,11 +113,11 @@ def _legend(figure: Figure, height: float) -> None:
 
     _write(figure, LEFT, height - 0.4, "Who spoke when", HEADING, INK, weight="bold")
     keys = [
-        Patch(color=BLUE, alpha=0.6, label="person"),
+        Patch(color=BLUE, alpha=0.6, label="user"),
         Patch(color=ORANGE, alpha=0.8, label="agent"),
-        Line2D([], [], color=GREY, linewidth=3, label="the person waits"),
+        Line2D([], [], color=GREY, linewidth=3, label="the user waits"),
         Patch(facecolor="white", edgecolor=GREY, hatch="////", label="begun on a pause, dropped"),
-        Line2D([], [], color=RED, linestyle="--", linewidth=2, label="the person cuts in"),
+        Line2D([], [], color=RED, linestyle="--", linewidth=2, label="the user cuts in"),
     ]
     corner = (1 - RIGHT / WIDTH, 1 - 0.1 / height)
     look = {"frameon": False, "fontsize": BODY, "handlelength": 1.4, "columnspacing": 1.3}
@@ -127,7 +127,7 @@ def _legend(figure: Figure, height: float) -> None:
 def _blocks(
     events: Sequence[Event], reports: Sequence[TurnReport], total: float
 ) -> Iterator[tuple[str, float, float]]:
-    """All that fills the lanes: person, pause, agent, wait or dropped; from when to when (s)."""
+    """All that fills the lanes: user, pause, agent, wait or dropped; from when to when (s)."""
     begin, paused = None, 0.0
     for event in events:
         if isinstance(event, ev.SpeechStarted):
@@ -136,10 +136,10 @@ def _blocks(
             begin = event.time
             yield "pause", paused, begin
         elif isinstance(event, ev.SpeechPaused) and begin is not None:
-            yield "person", begin, event.at
+            yield "user", begin, event.at
             begin, paused = None, event.at
     if begin is not None:
-        yield "person", begin, total
+        yield "user", begin, total
     for report in reports:
         over = total if report.ended is None else report.ended
         if report.reason == "dropped":
@@ -160,18 +160,18 @@ def _strip(
     axes.set_xlim(*span)
     axes.set_ylim(0, STRIP)
     axes.xaxis.set_major_formatter(_tick)
-    for lane, name in ((PERSON, "person  "), (AGENT, "agent  ")):
+    for lane, name in ((USER, "user  "), (AGENT, "agent  ")):
         axes.axhline(lane + LANE / 2, color="#DDDDDD", linewidth=1, zorder=0)
         axes.text(span[0], lane + LANE / 2, name, ha="right", va="center", fontsize=BODY + 1, color=INK)
     for kind, begin, end in blocks:
         if begin < span[1] and end > span[0]:
             _fill(axes, kind, begin, end, 0.22 if channels else 0.6)
-    for frame, lane, colour in zip(channels, (PERSON, AGENT), (BLUE, ORANGE), strict=False):
+    for frame, lane, colour in zip(channels, (USER, AGENT), (BLUE, ORANGE), strict=False):
         at, level = _envelope(frame, span)
         middle, reach = lane + LANE / 2, level * LANE / 2
         axes.fill_between(at, middle - reach, middle + reach, color=colour, linewidth=0)
     spoken = [report for report in reports if report.reason != "dropped"]
-    _words(axes, PERSON, [(r.speech_start, f"{r.turn}: {r.user}", "") for r in spoken], span)
+    _words(axes, USER, [(r.speech_start, f"{r.turn}: {r.user}", "") for r in spoken], span)
     _words(axes, AGENT, [(r.audio_started or -1.0, r.heard, r.unheard) for r in spoken], span)
     free, width = span[0], _seconds(span, 1.7)
     for onset in (r.onset for r in spoken if r.onset is not None and span[0] <= r.onset < span[1]):
@@ -193,7 +193,7 @@ def _seconds(span: tuple[float, float], inches: float) -> float:
 
 def _fill(axes: Axes, kind: str, begin: float, end: float, alpha: float) -> None:
     """One block of a lane; `alpha` is low where a waveform goes over it."""
-    lane = PERSON if kind in ("person", "pause") else AGENT
+    lane = USER if kind in ("user", "pause") else AGENT
     box = ([(begin, end - begin)], (lane, LANE))
     if kind == "wait":
         middle = lane + LANE / 2
@@ -201,7 +201,7 @@ def _fill(axes: Axes, kind: str, begin: float, end: float, alpha: float) -> None
     elif kind == "dropped":
         axes.broken_barh(*box, facecolor="white", edgecolor=GREY, hatch="////")
     else:
-        colour = BLUE if lane == PERSON else ORANGE
+        colour = BLUE if lane == USER else ORANGE
         axes.broken_barh(*box, facecolor=colour, alpha=0.1 if kind == "pause" else alpha, linewidth=0)
 
 
@@ -222,7 +222,7 @@ def _words(
     """What was said (when, heard, unheard) below a lane, as much as fits before the next; unheard in grey."""
     inside = [words for words in said if span[0] <= words[0] < span[1]]
     ends = [*(begin for begin, *_ in inside[1:]), span[1]][: len(inside)]
-    lines = 2 if lane == PERSON else 3
+    lines = 2 if lane == USER else 3
     for (begin, heard, unheard), end in zip(inside, ends, strict=True):
         width = int((end - begin) / _seconds(span, GLYPH)) - 2
         if width < 10:
@@ -257,7 +257,7 @@ def _waterfalls(figure: Figure, shown: Sequence[TurnReport], top: float) -> None
         for axes, unit in ((wait, "ms"), (reply, "s")):
             axes.tick_params(labelbottom=report is shown[-1])
             if report is shown[-1]:
-                axes.set_xlabel(f"{unit} after the person's last sound", fontsize=SMALL, color=INK)
+                axes.set_xlabel(f"{unit} after the user's last sound", fontsize=SMALL, color=INK)
         top -= TURN
 
 

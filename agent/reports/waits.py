@@ -13,8 +13,8 @@ from agent.events import Event
 PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
 """What a wait is made of, in order: silence until work began, transcription, the language model's
 first token, the first speakable piece, its speech, the turn judged over, the speaker's start."""
-EYE = "eye"
-"""One more, behind STT, where something was shown: the eye's look at it, as far as it was waited for."""
+VISION = "vision"
+"""One more, behind STT, where something was shown: the look at it, as far as it was waited for."""
 THOUGHT = "thought"
 """One more, before the first token, where the model thought before it answered."""
 
@@ -23,12 +23,12 @@ THOUGHT = "thought"
 class TurnReport:
     """One turn, as its events tell it. Times are seconds on the session's clock, None where never reached.
 
-    speech_start, speech_end: the last stretch of the person's speech that the turn answers.
+    speech_start, speech_end: the last stretch of the user's speech that the turn answers.
     transcribed: when the words were there; `stt_took`: seconds that the transcription itself took.
-    seen: when the eye had looked, where something was shown. thought: when the model had thought, if it did.
+    seen: when what was shown had been looked at. thought: when the model had thought, if it did.
     first_speech: when the first part of the reply had become speech.
-    released: when the person's turn was judged over.
-    onset: where the person began to speak over the reply; `cut`: when it was cut for that.
+    released: when the user's turn was judged over.
+    onset: where the user began to speak over the reply; `cut`: when it was cut for that.
     ended: the reply's end, or when it was dropped; `reason`: finished, interrupted, error, dropped,
         or "" when the events stop before the turn does. `why` is set for a dropped turn only.
     reply: everything generated; `heard` + `unheard` is the same, split at the last word that sounded.
@@ -41,7 +41,7 @@ class TurnReport:
     transcribed: float | None = None
     stt_took: float | None = None
     first_token: float | None = None
-    first_piece: float | None = None
+    first_chunk: float | None = None
     first_speech: float | None = None
     released: float | None = None
     audio_started: float | None = None
@@ -61,7 +61,7 @@ class TurnReport:
 
     @property
     def voice_to_voice(self) -> float | None:
-        """Seconds from the person's last speech to the reply's first sample, at least 0; None: no sound."""
+        """Seconds from the user's last speech to the reply's first sample, at least 0; None: no sound."""
         return None if self.audio_started is None else max(0.0, self.audio_started - self.speech_end)
 
     @property
@@ -73,10 +73,10 @@ class TurnReport:
         """
         if self.audio_started is None:
             return []
-        made = (self.first_token, self.first_piece, self.first_speech, self.released, self.audio_started)
+        made = (self.first_token, self.first_chunk, self.first_speech, self.released, self.audio_started)
         reached = list(zip(PARTS, (self.opened, self.transcribed, *made), strict=True))
         if self.seen is not None:
-            reached.insert(PARTS.index("STT") + 1, (EYE, self.seen))
+            reached.insert(PARTS.index("STT") + 1, (VISION, self.seen))
         if self.thought is not None:
             reached.insert([label for label, _ in reached].index("first token"), (THOUGHT, self.thought))
         waits: list[tuple[str, float]] = []
@@ -123,8 +123,8 @@ def _note_wait(report: TurnReport, event: Event) -> None:
             report.reply += event.text
             if report.first_token is None:
                 report.first_token = event.time
-        case ev.Piece() if report.first_piece is None:
-            report.first_piece = event.time
+        case ev.Piece() if report.first_chunk is None:
+            report.first_chunk = event.time
         case ev.Synthesized() if report.first_speech is None:
             report.first_speech = event.time
         case ev.AudioStarted():
@@ -177,14 +177,14 @@ def transcript_markdown(events: Sequence[Event]) -> str:
     answered = [r for r in reports if r.reason != "dropped" and (r.user or r.reply)]
     lines: list[tuple[float, str]] = []
     for report in answered:
-        lines.append((report.speech_start, f"**Person** ({clock(report.speech_start)}): {_md(report.user)}"))
+        lines.append((report.speech_start, f"**User** ({clock(report.speech_start)}): {_md(report.user)}"))
         begin = report.ended if report.audio_started is None else report.audio_started
         if begin is not None:
             lines.append((begin, f"**Agent** ({clock(begin)}): {_agent_markdown(report)}"))
     for report in reports:
         taken_up = any(r.speech_start <= report.speech_end <= r.speech_end for r in answered)
         if report.reason == "dropped" and report.user and not taken_up:
-            said = f"**Person** ({clock(report.speech_start)}): {_md(report.user)}"
+            said = f"**User** ({clock(report.speech_start)}): {_md(report.user)}"
             lines.append((report.speech_start, f"{said} *(no reply: {_md(report.why)})*"))
     for event in events:
         if isinstance(event, ev.Error):
@@ -208,7 +208,7 @@ def _agent_markdown(report: TurnReport) -> str:
         text += f"{' ' if apart else ''}~~{unheard}~~"
     if report.cut is not None and report.onset is not None:
         after = report.cut - report.onset
-        text += f" *(cut at {report.cut:.1f} s, {after:.2f} s after the person began)*"
+        text += f" *(cut at {report.cut:.1f} s, {after:.2f} s after the user began)*"
     elif report.reason != "finished":
         text += " *(ended by an error)*" if report.reason == "error" else " *(the events end here)*"
     return text.strip() or "*(nothing was said)*"
@@ -223,7 +223,7 @@ def columns(reports: Iterable[TurnReport]) -> list[str]:
     """What a table of waits tells: the parts, the rarer ones only where a turn has them, and the whole."""
     names = list(PARTS)
     if any(report.seen is not None for report in reports):
-        names.insert(PARTS.index("STT") + 1, EYE)
+        names.insert(PARTS.index("STT") + 1, VISION)
     if any(report.thought is not None for report in reports):
         names.insert(names.index("first token"), THOUGHT)
     return [*names, "voice to voice"]

@@ -134,11 +134,11 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics, refusals: j
 
     try:
         pool.check("llm", socket.query_params.get("model"))
-        async with pool.seat(hang_up) as seat:
+        async with pool.slot(hang_up) as slot:
             offered = socket.scope.get("subprotocols", [])
             await socket.accept("realtime" if "realtime" in offered else None)
             with journal.session("realtime", address(socket.scope)) as entry:
-                session.append(Realtime(socket, seat, pool, metrics, WebSocketDisconnect, entry))
+                session.append(Realtime(socket, slot, pool, metrics, WebSocketDisconnect, entry))
                 await session[0].run()
     except WebSocketDisconnect:
         return  # it has gone before the session began

@@ -13,7 +13,7 @@ from agent.messages import Message
 from agent.protocols import Delta, End, LanguageModel, Last
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
-from agent.transports.slot import Seat
+from agent.transports.slot import SessionSlot
 
 Grain = Literal["token", "chunk", "sentence"]
 
@@ -71,7 +71,7 @@ class Written:
 
 @asynccontextmanager
 async def write(
-    seat: Seat, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
+    slot: SessionSlot, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
 ) -> AsyncGenerator[AsyncIterator[Delta]]:
     """The answer to `messages`, a token at a time, pulled; leaving the block stops the model.
 
@@ -80,7 +80,7 @@ async def write(
     Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
     EngineFault when it fails.
     """
-    llm: Any = _tuned(seat.engines.llm, config, sampling)
+    llm: Any = _tuned(slot.engines.llm, config, sampling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
@@ -105,7 +105,7 @@ async def write(
             yield delta
 
     try:
-        async with seat.bridge().stream(
+        async with slot.runner().stream(
             "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
         ) as stream:
             yield kept(stream)

@@ -30,8 +30,8 @@ class Metrics:
 
         sessions = prometheus.Gauge("backchat_sessions", "Seats in use.", registry=registry)
         sessions.set_function(lambda: pool.taken)
-        seats = prometheus.Gauge("backchat_seats", "Seats there are.", registry=registry)
-        seats.set(pool.size)
+        slots = prometheus.Gauge("backchat_seats", "Seats there are.", registry=registry)
+        slots.set(pool.size)
         self.begun = prometheus.Counter("backchat_sessions_begun", "Sessions, ever.", registry=registry)
         self.refused = prometheus.Counter(
             "backchat_refused", "Requests refused, by cause.", ["cause"], registry=registry
@@ -48,7 +48,7 @@ class Metrics:
         self.first_token = timed("backchat_first_token_seconds", "From a reply's begin to its first token.")
         self.first_audio = timed("backchat_first_audio_seconds", "From a turn's release to its first sound.")
         self.voice_to_voice = timed(
-            "backchat_voice_to_voice_seconds", "From the person's last speech to the first sound."
+            "backchat_voice_to_voice_seconds", "From the user's last speech to the first sound."
         )
         self.stt = timed("backchat_stt_seconds", "One transcription.")
         self.tts = timed("backchat_tts_factor", "Seconds of work for one second of speech.", FACTORS)

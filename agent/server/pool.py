@@ -14,16 +14,16 @@ from agent.engines.registry import Tell, load, load_one
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
 from agent.protocols import Engines, LanguageModel
-from agent.runner import Desk, Engine
+from agent.runner import Engine, SharedLock
 from agent.settings import Config
-from agent.transports.slot import Seat
+from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
 
-CORES_A_COPY = 2
+CORES_PER_COPY = 2
 """Cores for each copy of the transcriber and the voice, unless the settings say how many copies."""
 
 
-HALVES_A_SEAT = 4
+SHARED_PER_SLOT = 4
 """Requests for speech or a transcript, for each seat, that may be in work or wait."""
 
 
@@ -62,15 +62,15 @@ class Pool:
         self.closing = False
         told = {kind: f"{getattr(config, kind).engine} {name}" for kind, name in self.names.items()}
         told["tts"] = " ".join(filter(None, (config.tts.engine, _short(config.tts.model), self.voice)))
-        self._free = self._seats([replace(each, names=told) for each in copies])
+        self._free = self._slots([replace(each, names=told) for each in copies])
         self.size = len(self._free)
         self.context = known_context(self._free[0].engines.llm)
         """Tokens of the language model's context, where it knows them."""
-        self._taken: dict[Seat, Callable[[], None]] = {}
+        self._taken: dict[SessionSlot, Callable[[], None]] = {}
         self._halved = self._turns = self._waiting = 0
         self.left = 0
         """How many seats were ever given back."""
-        self._halves = [replace(seat) for seat in self._free[: len(copies)]]
+        self._halves = [replace(slot) for slot in self._free[: len(copies)]]
 
     @property
     def taken(self) -> int:
@@ -83,52 +83,52 @@ class Pool:
         return not self._taken and not self._halved
 
     @asynccontextmanager
-    async def seat(self, hang_up: Callable[[], None] = lambda: None) -> AsyncGenerator[Seat]:
+    async def slot(self, hang_up: Callable[[], None] = lambda: None) -> AsyncGenerator[SessionSlot]:
         """A seat for oneself; `hang_up` is called when the server closes. Raises Busy."""
-        seat = await self._next()
-        self._free.remove(seat)
-        self._taken[seat] = hang_up
+        slot = await self._next()
+        self._free.remove(slot)
+        self._taken[slot] = hang_up
         try:
-            yield seat
+            yield slot
         finally:
-            del self._taken[seat]
-            self._free.append(seat)
+            del self._taken[slot]
+            self._free.append(slot)
             self.left += 1
 
     async def expect_seat(self) -> None:
         """Wait until there is a seat, without taking it: before a body is read for nothing. Raises Busy."""
         await self._next()
 
-    async def _next(self) -> Seat:
+    async def _next(self) -> SessionSlot:
         """A free seat. Raises Busy."""
         self._admit()
-        seat = self._found()
+        slot = self._found()
         # An engine comes to the end of its item before it is free of a client that went. Only as many wait
         # as may all get a seat, so that a crowd is still refused at once.
-        if seat is None and self._waiting < self.size:
-            seat = await self._freed()
+        if slot is None and self._waiting < self.size:
+            slot = await self._freed()
             self._admit()
-        if seat is None:
+        if slot is None:
             raise Busy(f"all {self.size} places are taken; try again in a few seconds")
-        return seat
+        return slot
 
-    def _found(self) -> Seat | None:
-        return next((seat for seat in self._free if not seat.hangs), None)
+    def _found(self) -> SessionSlot | None:
+        return next((slot for slot in self._free if not slot.hangs), None)
 
-    async def _freed(self) -> Seat | None:
+    async def _freed(self) -> SessionSlot | None:
         """A seat that becomes free soon."""
         self._waiting += 1
         try:
             with anyio.move_on_after(FREEING):
-                while (seat := self._found()) is None and not self.closing:
+                while (slot := self._found()) is None and not self.closing:
                     await anyio.sleep(LOOK)
-                return seat
+                return slot
             return None
         finally:
             self._waiting -= 1
 
     @contextmanager
-    def half_seat(self) -> Generator[Seat]:
+    def shared_slot(self) -> Generator[SessionSlot]:
         """A seat to transcribe and to speak from, where requests wait for each other. Raises Busy."""
         self.expect_half_seat()
         self._halved += 1
@@ -141,7 +141,7 @@ class Pool:
     def expect_half_seat(self) -> None:
         """Raise Busy where `half_seat` would: before a body is read for nothing."""
         self._admit()
-        if self._halved >= HALVES_A_SEAT * self.size:
+        if self._halved >= SHARED_PER_SLOT * self.size:
             raise Busy(f"{self._halved} requests for speech wait already; try again in a few seconds")
 
     def _admit(self) -> None:
@@ -173,17 +173,24 @@ class Pool:
             what = "it is found out" if heard == "auto" else f"{heard!r} is what is understood"
             raise RequestError(f"language: {what} here; leave it out", param="language")
 
-    def _seats(self, copies: Sequence[Engines]) -> list[Seat]:
+    def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm
         views = cast(Shareable, llm).views() if hasattr(llm, "views") else [llm]
-        eye = Desk()
-        shared: list[dict[Engine, Desk]] = [
-            {"stt": Desk(), "tts": Desk(), "turn": Desk(), "decoder": Desk(), "eye": eye} for _ in copies
+        vision = SharedLock()
+        shared: list[dict[Engine, SharedLock]] = [
+            {
+                "stt": SharedLock(),
+                "tts": SharedLock(),
+                "turn": SharedLock(),
+                "decoder": SharedLock(),
+                "vision": vision,
+            }
+            for _ in copies
         ]
         return [
-            Seat(
+            SessionSlot(
                 replace(copies[number % len(copies)], llm=view),
-                {"llm": Desk(), **shared[number % len(copies)]},
+                {"llm": SharedLock(), **shared[number % len(copies)]},
             )
             for number, view in enumerate(views[: self.config.server.sessions])
         ]
@@ -195,7 +202,7 @@ def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lam
         update={"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
     )
     first = load(config, progress, tell)
-    count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_A_COPY)
+    count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_PER_COPY)
     count = min(count, config.server.sessions)
     others = [
         replace(first, stt=load_one("stt", config, progress), tts=load_one("tts", config, progress))

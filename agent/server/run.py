@@ -86,7 +86,7 @@ async def run_server(
     settings = pool.config.server
     metrics = Metrics(pool, traces)
     admission = Admission(settings, token)
-    connections = Connections(settings.connections, settings.patience)
+    connections = Connections(settings.connections, settings.client_timeout)
     server = _server(application(pool, admission, metrics), settings, connections, certificate, key)
     socket = _bound(settings.host, settings.port)
     scheme = "https" if certificate else "http"
@@ -109,7 +109,7 @@ async def run_server(
             signals.at_once()  # asyncio would leave Ctrl-C to Python, which waits for threads that compute
 
     async def when_empty() -> None:
-        with anyio.move_on_after(settings.grace):
+        with anyio.move_on_after(settings.drain_timeout):
             while not pool.idle:
                 await anyio.sleep(LOOK)
         server.should_exit = True
@@ -168,12 +168,12 @@ def _server(
 
         async def startup(self, sockets: list[Any] | None = None) -> None:
             # As uvicorn does it, which would wait a minute for a client that does not begin to speak TLS.
-            loop, patience = asyncio.get_running_loop(), settings.patience if config.ssl else None
+            loop, client_timeout = asyncio.get_running_loop(), settings.client_timeout if config.ssl else None
             made = partial(http, config=config, server_state=self.server_state, app_state={}, _loop=loop)
             self.servers = list[asyncio.Server]()
             for each in sockets or []:
                 listening = loop.create_server(
-                    made, sock=each, ssl=config.ssl, backlog=BACKLOG, ssl_handshake_timeout=patience
+                    made, sock=each, ssl=config.ssl, backlog=BACKLOG, ssl_handshake_timeout=client_timeout
                 )
                 self.servers.append(await listening)
             self.started = True
@@ -196,7 +196,7 @@ def _server(
         ws_max_size=settings.message,
         ws_per_message_deflate=False,  # sound does not shrink, and it would cost time and memory
         ws_ping_interval=20.0,
-        ws_ping_timeout=settings.patience,
+        ws_ping_timeout=settings.client_timeout,
         timeout_graceful_shutdown=1,
         ssl_certfile=str(certificate) if certificate else None,
         ssl_keyfile=str(key) if key else None,

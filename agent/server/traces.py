@@ -1,6 +1,6 @@
 """Each turn as an OpenTelemetry span. Knows events and times; sends no word of what is said, and no engine.
 
-A span `turn` lasts from the person's last speech to the end of the reply. Below it is one span for each part
+A span `turn` lasts from the user's last speech to the end of the reply. Below it is one span for each part
 of the wait, as `agent.reports.waits` cuts it, and one, `speaking`, for the reply as it sounds.
 """
 

@@ -1,7 +1,7 @@
 """What came of a scenario, measured on its recording and events. Knows no engine and no session.
 
-Times by issue: a stop is the agent's last sample above -50 dBFS after the person's first above -40 dBFS;
-a response is the agent's first sample above -50 dBFS after the person's last above -40 dBFS.
+Times by issue: a stop is the agent's last sample above -50 dBFS after the user's first above -40 dBFS;
+a response is the agent's first sample above -50 dBFS after the user's last above -40 dBFS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agent.simulation.scenario import Expectation, Scenario
 from audio.files import read_channels
 from audio.frame import Frame
 
-AGENT_AUDIBLE, PERSON_AUDIBLE = 10 ** (-50 / 20), 10 ** (-40 / 20)
+AGENT_AUDIBLE, USER_AUDIBLE = 10 ** (-50 / 20), 10 ** (-40 / 20)
 """Levels (1 is full scale) from which a sample of either voice counts as heard."""
 EARLY = 0.05
 """Seconds before the event that announces it from which a reply's first sample is looked for."""
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One line of the person: when it was begun, when the next one was, its first and last sound (s)."""
+    """One line of the user: when it was begun, when the next one was, its first and last sound (s)."""
 
     begin: float
     next: float
@@ -52,7 +52,7 @@ def check(
 ) -> list[Check]:
     """Every expectation of a scenario, checked; and an error of the session, if there was one.
 
-    spoken: when each line of the person began and ended (s). recording: stereo, left the person.
+    spoken: when each line of the user began and ended (s). recording: stereo, left the user.
     """
     outcome = Outcome(events, spoken, recording)
     found = [
@@ -70,13 +70,13 @@ class Outcome:
     def __init__(
         self, events: Sequence[Event], spoken: Sequence[tuple[float, float]], recording: Path
     ) -> None:
-        person, self._agent = read_channels(recording)[:2]
+        user, self._agent = read_channels(recording)[:2]
         everything = turns(events)
         self._dropped = [r for r in everything if r.reason == "dropped"]
         self.replies = [r for r in everything if r.reason != "dropped" and r.released is not None]
         ends = [*(begin for begin, _ in spoken[1:]), self._agent.end]
         self.lines = [
-            Said(begin, after, *_span(person, begin, end, PERSON_AUDIBLE))
+            Said(begin, after, *_span(user, begin, end, USER_AUDIBLE))
             for (begin, end), after in zip(spoken, ends, strict=False)
         ]
 

@@ -24,20 +24,20 @@ Decibel = Field(default=0.0, ge=-80.0, le=40.0)
 Pace = Field(default=1.0, ge=0.7, le=1.4)
 
 
-class Person(Section):
+class User(Section):
     """Whose voice says the lines that are given as text."""
 
     engine: str = "hibari"
     voice: str = "heart"
     speed: float = Pace
     pitch: float = Field(default=0.88, ge=0.7, le=1.4)
-    """Below 1 is lower. The default makes another person of the voice that the agent has."""
+    """Below 1 is lower. The default makes another user of the voice that the agent has."""
     gain_db: float = Decibel
     """Added to the level of every line."""
 
 
 class Surroundings(Section):
-    """What the microphone hears besides the person."""
+    """What the microphone hears besides the user."""
 
     echo_db: float | None = Field(default=None, ge=-80.0, le=20.0)
     """Level of the agent's own voice at the microphone against the one it is played with."""
@@ -58,7 +58,7 @@ class Surroundings(Section):
 
 
 class SpokenLine(Section):
-    """One thing the person says: `say` or `file`; and when: one of the four times, else 0.6 s `after`."""
+    """One thing the user says: `say` or `file`; and when: one of the four times, else 0.6 s `after`."""
 
     say: str | None = Field(default=None, min_length=1)
     file: str | None = Field(default=None, min_length=1)
@@ -69,10 +69,10 @@ class SpokenLine(Section):
     over: float | None = Field(default=None, ge=0.0)
     """Seconds for which that reply has been audible: the line is said over it."""
     pause: float | None = Field(default=None, ge=0.0)
-    """Seconds after the person's own line before, whatever the agent does."""
+    """Seconds after the user's own line before, whatever the agent does."""
     gain_db: float = Decibel
     voice: str | None = None
-    """With `speed` and `pitch`: another voice than the person's, for this line."""
+    """With `speed` and `pitch`: another voice than the user's, for this line."""
     speed: float | None = Field(default=None, ge=0.7, le=1.4)
     pitch: float | None = Field(default=None, ge=0.7, le=1.4)
 
@@ -88,7 +88,7 @@ class SpokenLine(Section):
 class Expectation(Section):
     """What must be true afterwards, of a line or of a turn; `turns` is of the whole conversation.
 
-    line: of the person's lines, from 1. interrupted, stop_within and resumed are about the reply that it
+    line: of the user's lines, from 1. interrupted, stop_within and resumed are about the reply that it
     was said over, the others about the reply to it. turn: of the replies that were given, from 1.
     """
 
@@ -96,15 +96,15 @@ class Expectation(Section):
     turn: int | None = Field(default=None, ge=1)
     interrupted: bool | None = None
     stop_within: float | None = Field(default=None, gt=0.0)
-    """Seconds from the person's first sample to the agent's last one above -50 dBFS."""
+    """Seconds from the user's first sample to the agent's last one above -50 dBFS."""
     resumed: Literal[True] | None = None
     """It was not cut, and is heard again after the line."""
     heard_contains: str | None = Field(default=None, min_length=1)
     heard_is: str | None = None
     answered_within: float | None = Field(default=None, gt=0.0)
-    """Seconds from the person's last sample above -40 dBFS to the agent's first above -50 dBFS.
+    """Seconds from the user's last sample above -40 dBFS to the agent's first above -50 dBFS.
 
-    An answer that begins before the person has ended is a cut-in, and not within anything.
+    An answer that begins before the user has ended is a cut-in, and not within anything.
     """
     transcript_contains: str | None = Field(default=None, min_length=1)
     continues: Literal[True] | None = None
@@ -136,7 +136,7 @@ class Scenario(Section):
 
     about: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
-    person: Person = Person()
+    user: User = User()
     room: Surroundings | None = None
     line: tuple[SpokenLine, ...] = Field(min_length=1)
     expect: tuple[Expectation, ...] = ()
@@ -184,7 +184,7 @@ def _flat(table: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
 
 
 _TABLES: dict[str, type[Section]] = {
-    "person": Person,
+    "user": User,
     "room": Surroundings,
     "line": SpokenLine,
     "expect": Expectation,
@@ -201,6 +201,8 @@ def _explained(error: ValidationError) -> str:
         where = f"[[{table}]]{number}: " if number else f"[{table}] "
     key = str(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
+        if key == "person" and not where:
+            return "[person] is called [user] now"
         known = list((model if where and model else Scenario).model_fields)
         close = difflib.get_close_matches(key, known, 1, 0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"

@@ -9,7 +9,7 @@ import numpy as np
 from agent.engines.registry import load_one
 from agent.errors import ScriptError
 from agent.settings import Config, TTSConfig
-from agent.simulation.scenario import Person, Scenario, SpokenLine, Surroundings
+from agent.simulation.scenario import Scenario, SpokenLine, Surroundings, User
 from agent.simulation.virtual import Line
 from audio.echo.room import NOISES, Room
 from audio.files import read_audio
@@ -24,16 +24,16 @@ class Voices:
         self._engines: dict[tuple[str, str, float], Synthesizer] = {}
         self._said: dict[tuple[str, str, float, float, str], Frame] = {}
 
-    def say(self, text: str, person: Person) -> Frame:
-        """`text` as that person says it, at 16 kHz. Raises ScriptError when there is nothing to say."""
-        key = (person.engine, person.voice, person.speed, person.pitch, text)
+    def say(self, text: str, user: User) -> Frame:
+        """`text` as that user says it, at 16 kHz. Raises ScriptError when there is nothing to say."""
+        key = (user.engine, user.voice, user.speed, user.pitch, text)
         if key not in self._said:
             # Played slower by `pitch`, the voice is lower; it speaks as much faster to keep its pace.
-            engine = self._engine(person.engine, person.voice, person.speed / person.pitch)
+            engine = self._engine(user.engine, user.voice, user.speed / user.pitch)
             parts = [part.samples for part in engine.stream(text)]
             if not parts:
-                raise ScriptError(f"{text!r}: the voice {person.voice} finds nothing to say in it")
-            played = Frame(np.concatenate(parts), round(engine.rate * person.pitch))
+                raise ScriptError(f"{text!r}: the voice {user.voice} finds nothing to say in it")
+            played = Frame(np.concatenate(parts), round(engine.rate * user.pitch))
             self._said[key] = played.at_rate(HEARING_RATE)
         return self._said[key]
 
@@ -46,19 +46,19 @@ class Voices:
 
 
 def lines(scenario: Scenario, folder: Path, voices: Voices) -> list[Line]:
-    """What the person says, as sound; `folder`: where the scenario lies.
+    """What the user says, as sound; `folder`: where the scenario lies.
 
     Raises AudioFileError for a file, ScriptError or EngineFault for a text that cannot be said.
     """
     spoken: list[Line] = []
     for line in scenario.line:
         chosen = line.model_dump(include={"voice", "speed", "pitch"}, exclude_none=True)
-        person = scenario.person.model_copy(update=chosen)
+        user = scenario.user.model_copy(update=chosen)
         if line.file is not None:
             audio = read_audio(folder / line.file).at_rate(HEARING_RATE)
         else:
-            audio = voices.say(line.say or "", person)
-        gain = np.float32(10 ** ((person.gain_db + line.gain_db) / 20))
+            audio = voices.say(line.say or "", user)
+        gain = np.float32(10 ** ((user.gain_db + line.gain_db) / 20))
         audio = Frame(np.clip(audio.samples * gain, -1.0, 1.0), HEARING_RATE)
         spoken.append(_timed(line, audio))
     return spoken
@@ -95,7 +95,7 @@ class Heard:
         self._room.played(frame)
 
     def microphone(self, frame: Frame) -> Frame:
-        """What the microphone hears while the person says `frame`."""
+        """What the microphone hears while the user says `frame`."""
         heard = self._room.microphone(frame)
         if self._noise is not None:
             places = np.arange(self._at, self._at + len(heard.samples)) % len(self._noise)

@@ -1,4 +1,4 @@
-"""A whole conversation without a sound card: a scripted person, the real session, a recorder.
+"""A whole conversation without a sound card: a scripted user, the real session, a recorder.
 
 On a virtual clock it runs as fast as the engines do; on the real one it takes the time it takes.
 Knows no device and nothing of how a session works inside.
@@ -19,7 +19,7 @@ from agent.conversation.session import Session
 from agent.errors import ScriptError
 from agent.images import Source
 from agent.protocols import Engines
-from agent.runner import Bridge, VirtualBridge, run_real, until_told
+from agent.runner import Runner, VirtualRunner, run_real, until_told
 from agent.settings import Config
 from audio.echo.front_end import FrontEnd
 from audio.files import Recorder, read_audio
@@ -33,7 +33,7 @@ BLOCK = 0.02
 SPEAKER_BLOCK = 0.01
 """Seconds that the simulated speaker pulls at a time."""
 PATIENCE = 60.0
-"""Seconds after which the scripted person stops waiting for an answer that is being made."""
+"""Seconds after which the scripted user stops waiting for an answer that is being made."""
 QUIET = 1.5
 """Seconds after which they stop waiting when no answer is being made; when the reply that they talked
 over still goes on, they wait for its end instead."""
@@ -43,11 +43,11 @@ LINGER = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """One thing the scripted person says, and when it begins.
+    """One thing the scripted user says, and when it begins.
 
     at: that many seconds after the start. after: seconds after the reply to the line before ended
     (for the first line: after the start). over: when that reply has been audible for so many seconds.
-    pause: seconds after the person's own line before, whatever the agent does.
+    pause: seconds after the user's own line before, whatever the agent does.
     """
 
     audio: Frame
@@ -56,14 +56,14 @@ class Line:
 
 
 class Air(Protocol):
-    """What is between the speaker, the person and the microphone; `audio.echo.room.Room` is one."""
+    """What is between the speaker, the user and the microphone; `audio.echo.room.Room` is one."""
 
     def played(self, frame: Frame) -> None:
         """Take in what the speaker plays, at any rate."""
         ...
 
     def microphone(self, frame: Frame) -> Frame:
-        """What the microphone hears while the person says `frame` (16 kHz)."""
+        """What the microphone hears while the user says `frame` (16 kHz)."""
         ...
 
 
@@ -100,16 +100,16 @@ def read_line(argument: str) -> Line:
     return Line(audio, kind, float(match[3]))
 
 
-class Person:
+class User:
     """Says its lines at their times; the microphone and a watcher of the session at once.
 
     spoken: when each line began and ended (s), in order.
     """
 
-    def __init__(self, lines: Sequence[Line], bridge: Bridge, recorder: Recorder, air: Air | None) -> None:
+    def __init__(self, lines: Sequence[Line], runner: Runner, recorder: Recorder, air: Air | None) -> None:
         self._lines = list(lines)
         self._air = air
-        self._bridge = bridge
+        self._runner = runner
         self._recorder = recorder
         self.spoken: list[tuple[float, float]] = []
         self._began = self._said = self._closed = 0.0
@@ -159,9 +159,9 @@ class Person:
             block = padded(saying[:size], size)
             saying = saying[size:]
             count += 1
-            await self._bridge.sleep_until(count * BLOCK)
+            await self._runner.sleep_until(count * BLOCK)
             frame = Frame(block, HEARING_RATE, time)
-            self._recorder.person(frame)
+            self._recorder.user(frame)
             yield frame if self._air is None else self._air.microphone(frame)
 
     def _begin(self, time: float, seconds: float) -> None:
@@ -175,7 +175,7 @@ class Person:
         self.spoken.append((time, self._said))
 
     def _settle(self, time: float) -> None:
-        """A reply that the line did not stop is what the person waits for again."""
+        """A reply that the line did not stop is what the user waits for again."""
         if self._former and self._turn == 0 and time >= self._said + QUIET:
             self._turn, self._audible = self._former, self._former_audible
             self._over = None if self._former in self._open else self._closed
@@ -195,8 +195,8 @@ class Person:
     def _answered(self, time: float, wait: float) -> bool:
         if self._over is not None:
             return time >= max(self._over, self._said) + wait
-        patience = PATIENCE if self._open else max(QUIET, wait)
-        return self._audible is None and time >= max(self._said, self._closed) + patience
+        client_timeout = PATIENCE if self._open else max(QUIET, wait)
+        return self._audible is None and time >= max(self._said, self._closed) + client_timeout
 
 
 def padded(samples: Samples, size: int) -> Samples:
@@ -206,12 +206,12 @@ def padded(samples: Samples, size: int) -> Samples:
     return block
 
 
-async def _speaker(playback: Playback, bridge: Bridge, recorder: Recorder, air: Air | None) -> None:
+async def _speaker(playback: Playback, runner: Runner, recorder: Recorder, air: Air | None) -> None:
     """Pull what is played, as a sound card would, into the recording and the room."""
     size, count = round(SPEAKER_BLOCK * playback.rate), 0
     while True:
         at = count * SPEAKER_BLOCK
-        await bridge.sleep_until(at)
+        await runner.sleep_until(at)
         frame = Frame(playback.read(size, at), playback.rate, at)
         recorder.agent(frame)
         if air is not None:
@@ -223,24 +223,24 @@ async def _converse(
     engines: Engines,
     config: Config,
     lines: Sequence[Line],
-    bridge: Bridge,
+    runner: Runner,
     recorder: Recorder,
     watchers: Sequence[ev.Watcher],
     air: Air | None,
     image: Source | None,
 ) -> list[tuple[float, float]]:
-    bridge.now()
+    runner.now()
     if air is not None and config.echo.cancel:
         air = Cleaned(air, FrontEnd(noise_suppression=config.echo.noise_suppression))
     playback = Playback()
-    person = Person(lines, bridge, recorder, air)
-    session = Session(engines, config, bridge, playback, [*watchers, person.watch])
+    user = User(lines, runner, recorder, air)
+    session = Session(engines, config, runner, playback, [*watchers, user.watch])
     session.show(image)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_speaker, playback, bridge, recorder, air)
-        await session.run(person.frames())
+        tasks.start_soon(_speaker, playback, runner, recorder, air)
+        await session.run(user.frames())
         tasks.cancel_scope.cancel()
-    return person.spoken
+    return user.spoken
 
 
 def converse(
@@ -257,14 +257,14 @@ def converse(
     """Hold the conversation that `lines` script and write it to `recording` (stereo WAV, 24 kHz).
 
     realtime: on the real clock, engines in threads; otherwise on a virtual clock, which is charged
-    what `config.costs` says. air: the room between speaker, person and microphone; without one the
-    microphone hears the person alone. image: what the person shows all the while. The recording keeps
-    the person as they spoke, not as they were heard.
+    what `config.costs` says. air: the room between speaker, user and microphone; without one the
+    microphone hears the user alone. image: what the user shows all the while. The recording keeps
+    the user as they spoke, not as they were heard.
     Returns when each line began and ended (s). Raises AudioFileError when the recording cannot be written.
     """
     with Recorder(recording) as recorder:
-        bridge = Bridge() if realtime else VirtualBridge(config.costs)
-        script = (_converse, engines, config, lines, bridge, recorder, watchers, air, image)
+        runner = Runner() if realtime else VirtualRunner(config.costs)
+        script = (_converse, engines, config, lines, runner, recorder, watchers, air, image)
         return run_real(*script) if realtime else run_virtual(config, *script)
 
 

@@ -1,1 +1,1 @@
-"""Written language, pure: what is clean, what is meant for a person, how it is said. Knows no engine."""
+"""Written language, pure: what is clean, what is meant for a user, how it is said. Knows no engine."""

@@ -145,10 +145,10 @@ class _Scan:
                 case "line":
                     if not self.text[self.start : found.start()].strip():
                         continue
-                    verdict = self._line(found)
-                    if verdict is None:
+                    decision = self._line(found)
+                    if decision is None:
                         return
-                    if verdict:
+                    if decision:
                         yield self._cut(at, Rank.SENTENCE)
                     else:
                         yield self._cut(found.start(), Rank.SPACE)

@@ -23,7 +23,7 @@ TYPED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TextPiece:
+class TextChunk:
     """A part of the reply that can be spoken by itself.
 
     text: exactly the reply's characters `start` to `end` (half-open). final: it ends a sentence.
@@ -44,14 +44,14 @@ class Chunker:
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.
     """
 
-    def __init__(self, first_piece: int = 8, longest_piece: int = 240) -> None:
-        self._first, self._longest = first_piece, longest_piece
+    def __init__(self, first_chunk: int = 8, longest_chunk: int = 240) -> None:
+        self._first, self._longest = first_chunk, longest_chunk
         self._pending = ""
         self._offset = 0
         self._context = Context()
         self._typed = 0
 
-    def feed(self, token: str, ahead: float = 0.0) -> list[TextPiece]:
+    def feed(self, token: str, ahead: float = 0.0) -> list[TextChunk]:
         """Add `token` and return the pieces that are now safe to speak, in order.
 
         `ahead`: seconds of speech already made, or under way, that are not yet heard, less what it takes to
@@ -63,7 +63,7 @@ class Chunker:
         self._typed = self._typed + 1 if len(token) == 1 and token.isascii() else 0
         return self._pieces(ahead, typed, done=False)
 
-    def flush(self) -> list[TextPiece]:
+    def flush(self) -> list[TextChunk]:
         """Return the rest of the reply as pieces; the chunker is then as new, but for the offset."""
         pieces = self._pieces(math.inf, True, done=True)
         self._context = Context()
@@ -72,8 +72,8 @@ class Chunker:
             self._pending = ""
         return pieces
 
-    def _pieces(self, ahead: float, typed: bool, done: bool) -> list[TextPiece]:
-        pieces: list[TextPiece] = []
+    def _pieces(self, ahead: float, typed: bool, done: bool) -> list[TextChunk]:
+        pieces: list[TextChunk] = []
         begin = 0
         while begin < len(self._pending):
             cut = self._next(begin, ahead, typed, done)
@@ -86,8 +86,8 @@ class Chunker:
         self._pending = self._pending[begin:]
         return pieces
 
-    def _piece(self, text: str, final: bool) -> TextPiece:
-        piece = TextPiece(text, self._offset, self._offset + len(text), final)
+    def _piece(self, text: str, final: bool) -> TextChunk:
+        piece = TextChunk(text, self._offset, self._offset + len(text), final)
         self._offset = piece.end
         return piece
 

@@ -1,4 +1,4 @@
-"""Tells what a model writes for the person from what it writes for itself or a program. Pure, incremental.
+"""Tells what a model writes for the user from what it writes for itself or a program. Pure, incremental.
 
 Ordinary text passes in the call that brings it. Only what may be the beginning of a mark waits, until it is
 known; and however the text is split, the result is the same.
@@ -109,7 +109,7 @@ class MachineText:
         return True
 
     def _read_hidden(self, mark: Mark, done: bool) -> bool:
-        """Inside something that is not for the person, up to its end."""
+        """Inside something that is not for the user, up to its end."""
         assert mark.end is not None
         if found := mark.end.search(self._held):
             self._hide(mark.kind, self._take(found.start()))

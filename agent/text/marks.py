@@ -1,4 +1,4 @@
-"""What models write around what is not for a person: thoughts, calls of tools, whose turn it is. Data, pure.
+"""What models write around what is not for a user: thoughts, calls of tools, whose turn it is. Data, pure.
 
 The names are those of the models' own templates: DeepSeek, Qwen, Mistral, Cohere, Gemma, GLM, Granite, Kimi,
 Hermes, Llama, MiniMax, Seed, and OpenAI's harmony with its channels.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["text", "thought", "machine"]
-"""For the person; what the model says to itself; what it writes for a program, or in another's name."""
+"""For the user; what the model says to itself; what it writes for a program, or in another's name."""
 Effect = Literal["drop", "open", "channel", "role"]
 
 LAST = 16
@@ -34,7 +34,7 @@ class Mark:
 
 DROP = Mark("drop")
 OTHERS = Mark("open", "machine", re.compile(r"(?!)"))
-"""Nothing that follows is for the person."""
+"""Nothing that follows is for the user."""
 TURN = (
     r"(?=<\|(?:im_start|start_header_id|start_of_role|start|turn|im_user|im_assistant|im_system)\|?>"
     r"|<start_of_turn>|\[INST\])"
@@ -58,7 +58,7 @@ FRAMES = (
     *("answer", "final_answer", "final", "response", "s", "bos", "eos", "pad", "unk", "end_of_turn"),
     *("end_of_utterance", "end_function_call", "end_function_response", "parameter"),
 )
-"""Around what may be for the person: only the tag goes."""
+"""Around what may be for the user: only the tag goes."""
 CLOSERS = ("channel", "turn", "tool_call", "tool_response", "tool", "image", "audio")
 """What Gemma closes with `<channel|>`."""
 _NAMES = (*THOUGHTS, *CALLS, *FRAMES, *CLOSERS, "start_of_turn")

@@ -23,7 +23,7 @@ class Sentence:
 
 def sentences(text: str) -> list[Sentence]:
     """The sentences of `text` in order; all that is between them is white space."""
-    chunker = Chunker(longest_piece=max(1, len(text)))
+    chunker = Chunker(longest_chunk=max(1, len(text)))
     found: list[Sentence] = []
     begin = 0
     for piece in chunker.feed(text, math.inf) + chunker.flush():

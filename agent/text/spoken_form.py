@@ -1,6 +1,6 @@
 """What a voice should say of a piece of text, and where each character came from. Knows no voice.
 
-Markdown and HTML marks, emoji, code blocks and addresses are dropped or said as a person would. Numbers,
+Markdown and HTML marks, emoji, code blocks and addresses are dropped or said as a user would. Numbers,
 money, times, units, signs and formulas become words, by `agent.text.normalization`.
 """
 
@@ -254,7 +254,7 @@ def _entity(found: Found) -> Put:
 
 
 def _address(found: Found, rules: Language) -> Put:
-    """`https://www.example.com/a` and `me@example.com`, as a person would read them out."""
+    """`https://www.example.com/a` and `me@example.com`, as a user would read them out."""
     name = found[1] or found.group()
     return name.replace(".", rules.dot).replace("@", rules.at)
 

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import numpy as np
 
-from agent.runner import Bridge
+from agent.runner import Runner
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.resampler import PromptResampler
 
@@ -25,7 +25,7 @@ JITTER = 0.05
 """Seconds by which filled-in silence keeps behind the clock, for audio that may yet arrive."""
 
 
-class Intake:
+class JitterBuffer:
     """A client's sound as contiguous 16 kHz frames at the pace of the clock.
 
     Sound that comes late is caught up with, sound that comes early waits, and where none comes there is
@@ -33,9 +33,9 @@ class Intake:
     network delays nothing for good. backlog: seconds that may wait; then `put` holds the client back.
     """
 
-    def __init__(self, bridge: Bridge, backlog: float) -> None:
-        self._bridge = bridge
-        self._backlog = backlog
+    def __init__(self, runner: Runner, max_buffer: float) -> None:
+        self._runner = runner
+        self._backlog = max_buffer
         self._resampler: PromptResampler | None = None
         self._waiting: deque[Samples] = deque()
         self._count = 0
@@ -71,7 +71,7 @@ class Intake:
         """Let this be heard, all of it from the same moment on; wait while it is too much."""
         self._waiting.extend(ready)
         self._count += sum(map(len, ready))
-        self._latest = self._bridge.now()
+        self._latest = self._runner.now()
         self._arrived.set()
         while self.waiting > self._backlog and not self._closed:
             self._taken = anyio.Event()
@@ -94,7 +94,7 @@ class Intake:
         cursor: float | None = None
         size = round(BLOCK * HEARING_RATE)
         while not self._closed:
-            now = self._bridge.now()
+            now = self._runner.now()
             if self._count >= size:
                 block = self._take(size)
                 self._filled = min(self._filled, self.waiting)  # without a backlog nothing came late
@@ -103,7 +103,7 @@ class Intake:
                     continue
                 cursor = now - BLOCK if cursor is None else cursor
                 if cursor + BLOCK > now:
-                    await self._bridge.sleep_until(cursor + BLOCK)
+                    await self._runner.sleep_until(cursor + BLOCK)
                 yield Frame(block, HEARING_RATE, cursor)
                 cursor += BLOCK
             elif cursor is not None and now - self._latest > GAP and now - cursor > JITTER + BLOCK:

@@ -84,7 +84,7 @@ def _silent(text: str, rate: int) -> Speech:
     return Speech(silence(0.0, rate), rate, 0, len(text), words)
 
 
-class Outlet(Playback):
+class Playout(Playback):
     """A playback that knows how much speech waits for the client."""
 
     def __init__(self) -> None:

@@ -18,13 +18,13 @@ from agent.conversation.session import Session
 from agent.errors import RequestError
 from agent.images import Upload
 from agent.protocols import Engines
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config
 from agent.transports.disclosure import failure, said
-from agent.transports.jitter_buffer import Intake
+from agent.transports.jitter_buffer import JitterBuffer
 from agent.transports.memory import room, weight
-from agent.transports.playout import BLOCK, RATE, Outlet, Reply, Voice
-from agent.transports.slot import Seat
+from agent.transports.playout import BLOCK, RATE, Playout, Reply, Voice
+from agent.transports.slot import SessionSlot
 from agent.transports.transcription import spoken
 from audio.frame import Frame, Samples
 
@@ -51,30 +51,30 @@ class Sound:
 Item: TypeAlias = ev.Event | Sound
 
 
-class Line:
+class RemoteSession:
     """A session and what passes between it and its client.
 
     A transport runs `run`, sends what `items` gives, and calls the rest as its client asks. `config` is
     this session's own: what a client may choose is chosen in it before.
     """
 
-    def __init__(self, seat: Seat, config: Config, watchers: Sequence[ev.Watcher] = ()) -> None:
+    def __init__(self, slot: SessionSlot, config: Config, watchers: Sequence[ev.Watcher] = ()) -> None:
         self._watchers = watchers
         self._limits = config.server
-        self.bridge: Bridge = seat.bridge()
-        self.voice = Voice(seat.engines.tts)
-        self._outlet = Outlet()
-        self._intake = Intake(self.bridge, config.server.backlog)
+        self.runner: Runner = slot.runner()
+        self.voice = Voice(slot.engines.tts)
+        self._outlet = Playout()
+        self._intake = JitterBuffer(self.runner, config.server.max_buffer)
         self._session = Session(
-            _with_voice(seat, self.voice), config, self.bridge, self._outlet, [self._watch]
+            _with_voice(slot, self.voice), config, self.runner, self._outlet, [self._watch]
         )
-        size = round(config.server.backlog * ITEMS_A_SECOND)
+        size = round(config.server.max_buffer * ITEMS_A_SECOND)
         self._send, self._items = anyio.create_memory_object_stream[Item](size)
         self.ready = anyio.Event()
         """Set when the session listens: only then may it be asked."""
         self._scope = anyio.CancelScope()
         self._cut: str | None = None
-        self._seat, self._config = seat, config
+        self._slot, self._config = slot, config
         self._turn = self._opened = 0
         self._system: str | None = None
         self._replies: dict[int, Reply] = {}
@@ -165,14 +165,14 @@ class Line:
 
     async def transcribe(self, audio: Frame) -> str:
         """The words in a whole utterance. Raises EngineFault."""
-        return await spoken(self._seat, self.bridge, self._config, audio)
+        return await spoken(self._slot, self.runner, self._config, audio)
 
     def sent(self, turn: int) -> int:
         """Samples (24 kHz) of that reply's sound that the client was sent."""
         return self._replies[turn].sent if turn in self._replies else 0
 
     def said(self, turn: int) -> list[Part]:
-        """Where in the history is what the person said in that turn."""
+        """Where in the history is what the user said in that turn."""
         return self._parts[turn][:-1] if turn in self._parts else []
 
     def replied(self, turn: int) -> list[Part]:
@@ -253,7 +253,7 @@ class Line:
         try:
             self._send.send_nowait(item)
         except anyio.WouldBlock:
-            self._end(f"the client has not read for {self._limits.backlog:g} s")
+            self._end(f"the client has not read for {self._limits.max_buffer:g} s")
         except anyio.ClosedResourceError:
             pass  # the session's own end is told to nobody: the line is closed by then
 
@@ -263,9 +263,9 @@ class Line:
 
     async def _speak(self) -> None:
         """Read the playback as a sound card would, a little ahead; and look at the clock."""
-        self._cursor = self._active = self.bridge.now()
+        self._cursor = self._active = self.runner.now()
         while True:
-            now = self.bridge.now()
+            now = self.runner.now()
             if now - self._active > self._limits.idle and not self._turn:
                 self._end(f"nothing was said for {self._limits.idle:g} s")
             if now > self._limits.longest:
@@ -292,5 +292,5 @@ def _disclosed(event: ev.Error) -> str:
     return str(failure(event.where, event.message, event.public, event.code))
 
 
-def _with_voice(seat: Seat, voice: Voice) -> Engines:
-    return replace(seat.engines, tts=voice)
+def _with_voice(slot: SessionSlot, voice: Voice) -> Engines:
+    return replace(slot.engines, tts=voice)

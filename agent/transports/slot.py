@@ -7,30 +7,30 @@ from dataclasses import dataclass, field
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.context import ContextWindow
 from agent.protocols import Engines
-from agent.runner import Bridge, Desk, Engine
+from agent.runner import Engine, Runner, SharedLock
 from agent.settings import Config
 
 
 @dataclass(eq=False)
-class Seat:
+class SessionSlot:
     """What one session or request uses: its own view of the language model, and shared other engines."""
 
     engines: Engines
-    desks: dict[Engine, Desk] = field(default_factory=dict[Engine, Desk])
+    locks: dict[Engine, SharedLock] = field(default_factory=dict[Engine, SharedLock])
 
-    def bridge(self) -> Bridge:
+    def runner(self) -> Runner:
         """The engines on a clock that begins now."""
-        return Bridge(self.desks)
+        return Runner(self.locks)
 
     async def check(self, config: Config, system: str) -> None:
         """Raise RequestError where instructions leave no room for a conversation in the model's context."""
         window = ContextWindow(self.engines.llm, config.llm.context, config.llm.max_tokens)
         try:
-            await self.bridge().call("llm", lambda: window.check(system), config.limits.first_token)
+            await self.runner().call("llm", lambda: window.check(system), config.limits.first_token)
         except ContextExceeded as error:
             raise RequestError(error.public, code=error.code) from error
 
     @property
     def hangs(self) -> bool:
         """Whether its language model has not come back from work that was given up."""
-        return self.desks["llm"].hangs
+        return self.locks["llm"].hangs

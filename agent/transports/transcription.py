@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent.errors import AudioFileError, AudioTooLong, MissingExtra, RequestError
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.settings import Config
 from agent.text.cleaning import cleaned
-from agent.transports.slot import Seat
+from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.resampler import Resampler
@@ -18,12 +18,12 @@ STEP = 1 << 20
 """Samples of an utterance that are resampled at a time."""
 
 
-async def words(seat: Seat, config: Config, data: bytes) -> str:
+async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
     """The words in a sound file. Raises RequestError, EngineFault."""
     longest = config.server.max_audio
     try:
         return await transcribed(
-            seat, seat.bridge(), config, lambda: stream_bytes(data, "the sound", HEARING_RATE, longest)
+            slot, slot.runner(), config, lambda: stream_bytes(data, "the sound", HEARING_RATE, longest)
         )
     except AudioTooLong as error:
         raise RequestError(f"{error} (server.max_audio)", 413, "too_large") from error
@@ -33,27 +33,27 @@ async def words(seat: Seat, config: Config, data: bytes) -> str:
         raise RequestError("this kind of sound cannot be read here; send a WAV or FLAC file") from error
 
 
-async def spoken(seat: Seat, bridge: Bridge, config: Config, audio: Frame) -> str:
+async def spoken(slot: SessionSlot, runner: Runner, config: Config, audio: Frame) -> str:
     """The words in a whole utterance. Raises EngineFault."""
-    return await transcribed(seat, bridge, config, lambda: _blocks(audio))
+    return await transcribed(slot, runner, config, lambda: _blocks(audio))
 
 
 async def transcribed(
-    seat: Seat, bridge: Bridge, config: Config, blocks: Callable[[], Iterator[Samples]]
+    slot: SessionSlot, runner: Runner, config: Config, blocks: Callable[[], Iterator[Samples]]
 ) -> str:
     """The words in 16 kHz blocks, which are made in a worker. Raises EngineFault, and what they raise.
 
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    stt, limit = seat.engines.stt, config.limits.stt
+    stt, limit = slot.engines.stt, config.limits.stt
     cutter, heard = Cutter(), list[str]()
 
     async def hear(piece: Samples) -> None:
         audio = Frame(piece, HEARING_RATE)
-        heard.append((await bridge.call("stt", lambda: stt.transcribe(audio), limit)).text)
+        heard.append((await runner.call("stt", lambda: stt.transcribe(audio), limit)).text)
 
-    async with bridge.stream("decoder", blocks, limit, limit) as source:
+    async with runner.stream("decoder", blocks, limit, limit) as source:
         async for block in source:
             for piece in cutter.feed(block):
                 await hear(piece)

@@ -1,4 +1,4 @@
-"""When a person who paused has finished: words and sound to a length of silence. Pure; knows no clock."""
+"""When a user who paused has finished: words and sound to a length of silence. Pure; knows no clock."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _ENDED = re.compile(r"[.!?][\"'”’)]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class Delays:
     """Seconds of silence in all, from the last sound, after which an answer may sound.
 
-    From `complete`, when words and voice say that the person has finished, through `unsure`, when they
+    From `complete`, when words and voice say that the user has finished, through `unsure`, when they
     disagree, to `incomplete`, when there is more to come; the longest wait there is. None is shorter than the
     one before it: where settings say so, it is as long.
     """
@@ -55,28 +55,28 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EndpointingDecision:
     """How much silence in all ends the turn, and the reason to show."""
 
     wait: float
     why: str
 
 
-def verdict(
-    text: str, smart: float | None, waits: Waits, language: Language, asked: Elicitation = NOTHING_ASKED
-) -> Verdict:
-    """How long to wait in all after the last sound of what a person has said so far.
+def decision(
+    text: str, smart: float | None, waits: Delays, language: Language, asked: Elicitation = NOTHING_ASKED
+) -> EndpointingDecision:
+    """How long to wait in all after the last sound of what a user has said so far.
 
     text: the words so far, as transcribed with punctuation. smart: Smart Turn's probability that the
     voice has finished; None without it. asked: what the agent has just asked for.
     """
     wording, why = judge(text, language, asked)
     if smart is None:
-        return Verdict(getattr(waits, _ALONE[wording]), why)
+        return EndpointingDecision(getattr(waits, _ALONE[wording]), why)
     voice = heard(smart)
     manner = {"complete": "finished", "unsure": "undecided", "incomplete": "unfinished"}[voice]
     why = f"{why}; the voice sounds {manner} ({smart:.2f})"
-    return Verdict(getattr(waits, TOGETHER[wording][voice]), why)
+    return EndpointingDecision(getattr(waits, TOGETHER[wording][voice]), why)
 
 
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {

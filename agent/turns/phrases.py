@@ -76,7 +76,7 @@ class Language:
     announcing: frozenset[str]
 
     def kind(self, text: str, *, doubtful: bool = False) -> Kind:
-        """What a person's words are by themselves, whatever they follow.
+        """What a user's words are by themselves, whatever they follow.
 
         text: as transcribed. doubtful: the sound may have been no voice, so that words count as nothing which
         transcribers make up for noises. A command or a back-channel with anything else of content beside it
@@ -98,7 +98,7 @@ class Language:
         return self._tiled(said, command.phrases, command.around | self.backchannels, asks)
 
     def apology(self, understood: str | None) -> str:
-        """Says that the person was not understood, and which language would be, where only one is."""
+        """Says that the user was not understood, and which language would be, where only one is."""
         return (
             self.sorry
             if understood is None

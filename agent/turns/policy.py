@@ -1,7 +1,7 @@
 """When to answer and when to yield: pure state machines. Know no audio, no task and no clock.
 
-`Ladder` is the default: it ducks for an onset, falls silent for speech, and gives up its turn for words.
-`Switch` is what most agents do: speech ends the reply, silence ends the turn.
+`SemanticPolicy` is the default: it ducks for an onset, falls silent for speech, and yields to words.
+`VADPolicy` is what most agents do: speech ends the reply, silence ends the turn.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from agent.errors import ConfigError
 from agent.settings import TurnsConfig
 
 Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
-"""What the person's words are, as `agent.turns.phrases` tells; "echo" are the agent's own."""
+"""What the user's words are, as `agent.turns.phrases` tells; "echo" are the agent's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepare:
-    """Begin to work on an answer, unheard. `text`: the person's words where they are known already."""
+class Generate:
+    """Begin to work on an answer, unheard. `text`: the user's words where they are known already."""
 
     speech_end: float
     why: str
@@ -26,14 +26,14 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """The person's turn is over: the prepared answer may sound."""
+class Commit:
+    """The user's turn is over: the prepared answer may sound."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Discard:
     """The prepared answer came too early: forget it."""
 
     why: str
@@ -47,14 +47,14 @@ class Duck:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Pause:
     """Fall silent and keep the place: somebody speaks."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
+class TranscribeOverlap:
     """Transcribe what was said over the reply, and tell its `words`."""
 
     why: str
@@ -69,15 +69,15 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
-class Yield:
-    """Give up the turn: the person has spoken since `onset` (s). `hush`: and wants no answer."""
+class Interrupt:
+    """Give up the turn: the user has spoken since `onset` (s). `hush`: and wants no answer."""
 
     onset: float
     why: str
-    hush: bool = False
+    no_response: bool = False
 
 
-Action: TypeAlias = Prepare | Release | Drop | Duck | Hold | Listen | Resume | Yield
+Action: TypeAlias = Generate | Commit | Discard | Duck | Pause | TranscribeOverlap | Resume | Interrupt
 
 
 class Policy(Protocol):
@@ -105,7 +105,7 @@ class Policy(Protocol):
         ...
 
     def resumed(self) -> list[Action]:
-        """The person went on after a pause."""
+        """The user went on after a pause."""
         ...
 
     def too_long(self, at: float) -> list[Action]:
@@ -121,7 +121,7 @@ class Policy(Protocol):
         ...
 
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
-        """What was said over the reply; `final` once the person has paused."""
+        """What was said over the reply; `final` once the user has paused."""
         ...
 
     def tick(self, now: float) -> list[Action]:
@@ -129,7 +129,7 @@ class Policy(Protocol):
         ...
 
     def replying(self, *, said: bool = False) -> list[Action]:
-        """A reply begins that nobody's voice asked for: the person typed. `said`: and spoke just before."""
+        """A reply begins that nobody's voice asked for: the user typed. `said`: and spoke just before."""
         ...
 
     def reply_over(self) -> list[Action]:
@@ -138,11 +138,11 @@ class Policy(Protocol):
 
 
 @dataclass(slots=True)
-class Ladder:
+class SemanticPolicy:
     """Answers by meaning and yields by degrees.
 
     States: `listening`; `preparing` an answer behind a closed gate; `replying`, from the release until
-    `reply_over`. While it replies, the person may be `overlapping` since `_onset`: whoever speaks then, is,
+    `reply_over`. While it replies, the user may be `overlapping` since `_onset`: whoever speaks then, is,
     so that no word is said to nobody. `_held`: the reply is silent for it.
 
     A turn is not over before its answer can sound: until then nothing is gained by it, and who goes on
@@ -163,7 +163,7 @@ class Ladder:
     _speaking: bool = False
 
     def onset(self, at: float) -> list[Action]:
-        """Duck; and no answer begins to sound before it is known whether the person goes on."""
+        """Duck; and no answer begins to sound before it is known whether the user goes on."""
         self._doubt = True
         if self._state == "replying" and not self._overlapping:
             return [Duck("an onset")]
@@ -184,8 +184,8 @@ class Ladder:
         self._doubt = self._speaking = False
         self._speech_end = at
         if self._state == "replying":
-            return [Listen("they paused")] if self._overlapping else []
-        return self._prepare(f"silent for {self.config.pause:g} s")
+            return [TranscribeOverlap("they paused")] if self._overlapping else []
+        return self._generate(f"silent for {self.config.pause:g} s")
 
     def resumed(self) -> list[Action]:
         """What was begun was begun too early."""
@@ -193,16 +193,16 @@ class Ladder:
             return self.speech_started(self._now)
         self._doubt, self._speaking = False, True
         self._state = "listening"
-        return [Drop("the person went on")]
+        return [Discard("the user went on")]
 
     def too_long(self, at: float) -> list[Action]:
         """Answer what there is."""
         if self._state == "replying":
             return self.paused(at)
         self._speaking = False
-        actions = [] if self._state == "preparing" else self._prepare("as long as it may be")
+        actions = [] if self._state == "preparing" else self._generate("as long as it may be")
         self._speech_end = at
-        return [*actions, *self._release("the utterance is as long as it may be")]
+        return [*actions, *self._commit("the utterance is as long as it may be")]
 
     def understood(self, wait: float, why: str) -> list[Action]:
         """Wait so long, no longer than for any turn."""
@@ -220,12 +220,12 @@ class Ladder:
         if not self._overlapping or (final and self._speaking):
             return []
         if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
-            return self._yield(text, final)
+            return self._interrupt(text, final)
         if not final:
             return []
         if kind == "stop":
             self._state, self._overlapping = "listening", False
-            return [Yield(self._onset, f"{text!r} asks for silence", hush=True)]
+            return [Interrupt(self._onset, f"{text!r} asks for silence", no_response=True)]
         self._overlapping = False
         reasons = {"backchannel": f"{text!r} is a back-channel", "echo": f"{text!r} is our own echo"}
         why = reasons.get(kind, f"{text!r} asks for more" if text else "nothing intelligible was said")
@@ -238,16 +238,16 @@ class Ladder:
         """
         self._now = now
         murmurs = self._overlapping and self._held and self._speaking
-        if murmurs and now - self._onset > self.config.unintelligible:
+        if murmurs and now - self._onset > self.config.false_interruption_timeout:
             self._held = False
-            return [Resume(f"nothing intelligible for {self.config.unintelligible:g} s")]
+            return [Resume(f"nothing intelligible for {self.config.false_interruption_timeout:g} s")]
         if self._state != "preparing" or self._doubt:
             return []
         silent = now - self._speech_end + 1e-6
         if self._ready and self._wait is not None and silent >= self._wait:
-            return self._release(f"silent for {self._wait:.2g} s: {self._why}")
+            return self._commit(f"silent for {self._wait:.2g} s: {self._why}")
         if silent >= self.config.latest:
-            return self._release(f"silent for {self.config.latest:g} s")
+            return self._commit(f"silent for {self.config.latest:g} s")
         return []
 
     def replying(self, *, said: bool = False) -> list[Action]:
@@ -257,40 +257,40 @@ class Ladder:
             return []
         self._onset = self._onset if self._overlapping else self._now
         self._overlapping = self._held = True
-        hold = Hold("they are being listened to")
-        return [hold, Listen("they had paused")] if said else [hold]
+        hold = Pause("they are being listened to")
+        return [hold, TranscribeOverlap("they had paused")] if said else [hold]
 
     def reply_over(self) -> list[Action]:
         """Listen; who began to speak over the last words is heard as anybody."""
         self._state = "listening"
         overlapped, self._overlapping = self._overlapping, False
         if overlapped and not self._speaking:
-            return self._prepare("they spoke over the last words")
+            return self._generate("they spoke over the last words")
         return []
 
-    def _prepare(self, why: str, text: str | None = None) -> list[Action]:
+    def _generate(self, why: str, text: str | None = None) -> list[Action]:
         self._state, self._wait, self._ready = "preparing", None, False
-        return [Prepare(self._speech_end, why, text)]
+        return [Generate(self._speech_end, why, text)]
 
-    def _release(self, why: str) -> list[Action]:
+    def _commit(self, why: str) -> list[Action]:
         self._state = "replying"
         self._overlapping = False
-        return [Release(why)]
+        return [Commit(why)]
 
     def _spoken_over(self, at: float) -> list[Action]:
         self._overlapping, self._held, self._onset = True, True, at
-        return [Hold("somebody speaks")]
+        return [Pause("somebody speaks")]
 
-    def _yield(self, text: str, final: bool) -> list[Action]:
+    def _interrupt(self, text: str, final: bool) -> list[Action]:
         self._state, self._overlapping = "listening", False
-        given_up = Yield(self._onset, f"{text!r} are words")
+        given_up = Interrupt(self._onset, f"{text!r} are words")
         if self._speaking:
             return [given_up]
-        return [given_up, *self._prepare("they paused", text if final else None)]
+        return [given_up, *self._generate("they paused", text if final else None)]
 
 
 @dataclass(slots=True)
-class Switch(Ladder):
+class VADPolicy(SemanticPolicy):
     """Speech ends the reply, a fixed silence ends the turn: no words are weighed, no answer is waited for."""
 
     def onset(self, at: float) -> list[Action]:
@@ -309,15 +309,15 @@ class Switch(Ladder):
 
     def _spoken_over(self, at: float) -> list[Action]:
         self._state = "listening"
-        return [Yield(at, "somebody speaks")]
+        return [Interrupt(at, "somebody speaks")]
 
-    def _prepare(self, why: str, text: str | None = None) -> list[Action]:
+    def _generate(self, why: str, text: str | None = None) -> list[Action]:
         self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"
         self._ready = True
-        return [Prepare(self._speech_end, why, text)]
+        return [Generate(self._speech_end, why, text)]
 
 
-BUILT_IN: dict[str, type[Ladder]] = {"ladder": Ladder, "switch": Switch}
+BUILT_IN: dict[str, type[SemanticPolicy]] = {"semantic": SemanticPolicy, "vad": VADPolicy}
 """The policies that the setting `turns.policy` names; other packages add theirs by entry points."""
 
 

@@ -41,7 +41,7 @@ class _Said:
     finish: float
 
 
-class EchoGuard:
+class SelfEchoFilter:
     """Compares what was heard with what the agent was saying just then; needs no signal processing.
 
     is_stop: whether a text is nothing but an order to stop. Such a text is never an echo, not even where
@@ -74,7 +74,7 @@ class EchoGuard:
     def is_echo(self, words: str, begin: float, finish: float) -> bool:
         """Whether `words`, heard from `begin`, their onset, to `finish`, are what the agent was saying then.
 
-        Fuzzy: words misheard, left out, joined, split, or cut at either end still match. A person who
+        Fuzzy: words misheard, left out, joined, split, or cut at either end still match. A user who
         takes up a word of the agent's in a sentence of their own is no echo.
 
         Whatever the words, so is what twice running begins as the agent speaks on, and ends as it falls

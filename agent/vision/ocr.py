@@ -1,4 +1,4 @@
-"""An eye that reads: signs, labels, screens, print, by RapidOCR. Knows letters and colours, no objects."""
+"""Reads what is in a picture: signs, labels, screens, print, by RapidOCR. Knows letters and colours only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.errors import MissingExtra
 from agent.images import Picture, Pixels
-from agent.protocols import Sight
+from agent.protocols import Description
 
 SIDE = 960
 """Pixels of the longer side in which text is looked for."""
@@ -55,7 +55,7 @@ class Text:
         return "large" if self.height >= LARGE else "small" if self.height < SMALL else "medium"
 
 
-class Reading:
+class OCR:
     """Reads text in any picture; RapidOCR (PP-OCRv6, in its package) finds lines and reads them.
 
     threads: 0 is half of the cores, so that the voice goes on meanwhile. The library is loaded when the
@@ -66,7 +66,7 @@ class Reading:
         self._threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._reader: Any = None
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         """The text in `picture`, from top to bottom, and what else is plain to see. Raises MissingExtra."""
         if self._reader is None:
             self._reader = _load(self._threads)
@@ -113,7 +113,7 @@ def _alphabet(letter: str) -> str:
 
 
 def in_order(texts: list[str], boxes: Any, width: int, height: int) -> list[Text]:
-    """Lines as a person reads them: from top to bottom, what is level from left to right.
+    """Lines as a user reads them: from top to bottom, what is level from left to right.
 
     boxes: n x 4 x 2, corners in pixels from the top left one clockwise along the text. Rows are those of
     the text, which may be tilted: the middles are turned back by the boxes' median angle first.
@@ -140,23 +140,25 @@ def in_order(texts: list[str], boxes: Any, width: int, height: int) -> list[Text
     ]
 
 
-def told(picture: Picture, lines: list[Text], *, more: bool = False) -> Sight:
+def told(picture: Picture, lines: list[Text], *, more: bool = False) -> Description:
     """What a language model is told of a picture with that text; `more`: and with some that was not read."""
     shown = {"camera": "what my camera shows", "screen": "my screen"}.get(picture.kind, "this picture")
     facts = f"{picture.width} by {picture.height} pixels, {colour(picture.pixels)}"
     if not lines and more:
         says = f"I see it: {facts}. There seems to be text in it, but no text that I can read."
-        return Sight(f"Look at {shown}.", says, f"I showed you {shown}, with no text that you can read.")
+        return Description(
+            f"Look at {shown}.", says, f"I showed you {shown}, with no text that you can read."
+        )
     if not lines:
         says = f"I see it: {facts}. There is no text in it, and I cannot tell what else it shows."
-        return Sight(f"Look at {shown}.", says, f"I showed you {shown}, without text.")
+        return Description(f"Look at {shown}.", says, f"I showed you {shown}, without text.")
     kept = [line for at, line in enumerate(lines) if sum(len(one.text) for one in lines[:at]) < MOST]
     parts = ", ".join(f'"{line.text}" ({line.size}, {line.place})' for line in kept)
     words = ", ".join(line.text for line in kept)[:MOST]
     short = words if len(words) <= SHORT else words[: SHORT - 1].rstrip() + "…"
     rest = " There is more that I cannot read." if more else ""
     says = f'I see it: {facts}, with {parts}. It says: "{words}".{rest}'
-    return Sight(f"Look at {shown}.", says, f'I showed you {shown}. It said: "{short}".')
+    return Description(f"Look at {shown}.", says, f'I showed you {shown}. It said: "{short}".')
 
 
 def colour(pixels: Pixels) -> str:

@@ -1,20 +1,20 @@
-"""An eye that does not look itself: it hands the picture on to a language model that sees. Knows no model."""
+"""Does not look itself: hands the picture on to a language model that sees. Knows no model."""
 
 from __future__ import annotations
 
 from agent.images import Picture
-from agent.protocols import Sight
+from agent.protocols import Description
 
 
-class Through:
+class Passthrough:
     """Gives the pixels to the language model; the history keeps no more than that there was a picture."""
 
     hands_over = True
     """The language model must take pictures: its class has `sees`."""
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         """`picture` itself."""
         what = {"camera": "picture from my camera", "screen": "picture of my screen"}.get(
             picture.kind, "picture"
         )
-        return Sight("", "", f"(I showed you a {what}.)", picture)
+        return Description("", "", f"(I showed you a {what}.)", picture)

@@ -55,7 +55,7 @@ _STRETCH, _STRETCHES = 50, 6
 """Active steps that give one measurement of the room, and how many of those count: the last 3 s."""
 
 _FAINT, _CLEAR = 6.0, 7.0
-"""Decibels above the loudest possible echo from which a person is let past the canceller, and from which
+"""Decibels above the loudest possible echo from which a user is let past the canceller, and from which
 entirely. Measured with echo alone (delays of 20 to 200 ms, any reverberation): never above 5.2."""
 
 
@@ -64,7 +64,7 @@ class EchoCanceller:
 
     noise_suppression: also lowers steady background noise.
 
-    It needs about a second of the agent's voice to learn the room. AEC3 alone would mangle a person who
+    It needs about a second of the agent's voice to learn the room. AEC3 alone would mangle a user who
     talks over the agent, worst of all with headphones, where there is no echo to learn from: so everything
     passes untouched until an echo was found (see `Correlation`), and then whoever is clearly louder than it
     can be (see `_Loudness`).
@@ -155,7 +155,7 @@ class _Loudness:
     """How far what is heard exceeds the loudest echo that there can be.
 
     The room's gain is the level heard less the level played, at its loudest within half a second of the
-    agent's voice; and the least of that in 3 s of it, since a person who talks can only raise it. Once an
+    agent's voice; and the least of that in 3 s of it, since a user who talks can only raise it. Once an
     echo is suspected, everything may be one before the first measurement; one that shows that there is none,
     as with headphones, ends the suspicion.
     """

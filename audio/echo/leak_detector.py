@@ -29,7 +29,7 @@ _SAME = 3
 """A leak must be found twice running, at the same delay within so many levels."""
 
 _GONE = 20
-"""Looks without it after which a leak is over: 10 s of the agent's voice, since a person may talk over it."""
+"""Looks without it after which a leak is over: 10 s of the agent's voice, since a user may talk over it."""
 
 _FAINTEST = -70.0
 """Level in dBFS below which nothing is held to be heard: a canceller fills what was silent with noise of some

@@ -27,7 +27,7 @@ _TAIL = 0.5
 
 
 class Room:
-    """What a microphone hears: the person, the echo of what is played, and noise. The same for one seed.
+    """What a microphone hears: the user, the echo of what is played, and noise. The same for one seed.
 
     echo_db: level of the echo against what is played (dB, 300 to 3400 Hz); None for headphones.
     echo_delay: seconds from sounding to being heard, with the converters' share; at least 0.02 where
@@ -77,7 +77,7 @@ class Room:
         self._ended = frame.end
 
     def microphone(self, frame: Frame) -> Frame:
-        """What the microphone hears while the person says `frame` (16 kHz, contiguous with the last)."""
+        """What the microphone hears while the user says `frame` (16 kHz, contiguous with the last)."""
         if frame.rate != HEARING_RATE:
             raise ValueError(f"a room hears {HEARING_RATE} Hz, not {frame.rate}")
         begin = round(frame.time * HEARING_RATE)

@@ -30,7 +30,7 @@ class Transcriber(Protocol):
     def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
         """The words in `audio` (mono, any rate; engines resample to what they need).
 
-        final: False while the person still speaks; then a quick guess beats a careful one.
+        final: False while the user still speaks; then a quick guess beats a careful one.
         Raises `EngineFault` when the engine fails; silence is an empty transcript, not an error.
         """
         ...

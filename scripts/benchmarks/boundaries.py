@@ -18,7 +18,7 @@ import scripted
 from benchmarks.results import Results
 
 STEP = 0.005
-POLICIES = ("turns.policy=ladder", "turns.policy=switch")
+POLICIES = ("turns.policy=semantic", "turns.policy=vad")
 
 
 def run() -> Results:

@@ -57,7 +57,7 @@ def cases(out: Path, card: SoundCard, hub: str) -> dict[str, Case]:
 
     @contextmanager
     def asked(_: str) -> Iterator[None]:
-        """The person asks; the answer is heard, thought about and said meanwhile."""
+        """The user asks; the answer is heard, thought about and said meanwhile."""
         with card.play(DEMO / "question.wav") as player:
             yield
             player.terminate()

@@ -1,4 +1,4 @@
-"""Five minutes of the agent talking into its own microphone, in several rooms; then a person talks over it.
+"""Five minutes of the agent talking into its own microphone, in several rooms; then a user talks over it.
 
 Real detectors, canceller, speech-to-text and voice on the virtual clock; the reply is a fixed text.
 """
@@ -45,15 +45,15 @@ def run() -> Results:
         results.rows.append(row)
         what = f"{level:g} dB, {delay * 1000:g} ms"
         results.target(f"{what}: interrupted itself after {SETTLING:g} s", row["interrupted itself"], "<=", 0)
-        results.target(f"{what}: silent after a person's onset (s)", row["silent (s)"], "<=", 0.5)
-        results.target(f"{what}: yielded to the person", row["yielded"], ">=", 1)
+        results.target(f"{what}: silent after a user's onset (s)", row["silent (s)"], "<=", 0.5)
+        results.target(f"{what}: yielded to the user", row["yielded"], ">=", 1)
     return results
 
 
 def _alone(loaded, config, level: float, delay: float) -> dict:
     question = read_audio(Path("configs/demo/story.wav")).at_rate(HEARING_RATE)
-    person = read_audio(Path("configs/demo/interrupt.wav")).at_rate(HEARING_RATE)
-    lines = [Line(question, "after", 0.5), Line(person, "over", TALKING)]
+    user = read_audio(Path("configs/demo/interrupt.wav")).at_rate(HEARING_RATE)
+    lines = [Line(question, "after", 0.5), Line(user, "over", TALKING)]
     seen: list[ev.Event] = []
     room = Room(echo_db=level, echo_delay=delay, noise_db=-60.0)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Signs shown and asked about aloud: whether the spoken answer has their words, and what the eye costs.
+"""Signs shown and asked about aloud: whether the spoken answer has their words, and what looking costs.
 
 Photo-like pictures are made here: fonts, sizes, tilt to 10 degrees, perspective, light, blur, noise, JPEG.
 """
@@ -138,13 +138,13 @@ def run() -> Results:
         good = said(sign, heard)
         right += good
         row = {"sign": " / ".join(sign.lines), "font": sign.font, "tilt": sign.tilt, "right": str(good)}
-        waits = {"eye (s)": look.took, "eye waited for (s)": dict(turn.parts).get(report.EYE, 0.0)}
+        waits = {"eye (s)": look.took, "eye waited for (s)": dict(turn.parts).get(report.VISION, 0.0)}
         results.rows.append({**row, **waits, "heard": report.shorten(heard, 70)})
     results.target("share of signs whose words were in the answer", right / len(signs), ">=", RIGHT)
-    blind = dataclasses.replace(loaded, eye=None)
+    blind = dataclasses.replace(loaded, vision=None)
     waited = [_voice_to_voice(each, config, asked) for each in (loaded, blind)]
     results.target(
-        "voice to voice without a picture, with an eye less without one (s)",
+        "voice to voice without a picture, with a vision engine less without one (s)",
         waited[0] - waited[1],
         "<=",
         0.05,

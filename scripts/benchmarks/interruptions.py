@@ -76,20 +76,20 @@ def _talk(loaded, config, sounds: list[Samples], after: float) -> tuple[list[ev.
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "conversation.wav"
         converse(loaded, config, lines, recording, watchers=[seen.append])
-        person, agent = read_channels(recording)
-    return seen, (person, agent)
+        user, agent = read_channels(recording)
+    return seen, (user, agent)
 
 
 def _words(results: Results, loaded, config, judge: Whisper) -> None:
     sounds = [say(text, voice) for text in WORDS for voice in ("low", "high")]
-    seen, (person, agent) = _talk(loaded, config, sounds, 3.0)
+    seen, (user, agent) = _talk(loaded, config, sounds, 3.0)
     cut = {e.turn: e for e in seen if isinstance(e, ev.TurnEnded) and e.reason == "interrupted"}
     starts = {e.turn: e.time for e in seen if isinstance(e, ev.AudioStarted)}
     cuts = {e.turn: e for e in seen if isinstance(e, ev.Interrupted)}
     ducks = [e.time for e in seen if isinstance(e, ev.Decision) and e.action == "duck"]
     stops, ducked, off = [], [], []
     for turn, ended in cut.items():
-        onset = first_audible(person, cuts[turn].onset)
+        onset = first_audible(user, cuts[turn].onset)
         following = min((t for t in starts.values() if t > onset), default=agent.duration)
         stops.append(last_audible(agent, onset, following) - onset)
         ducked.append(min((t for t in ducks if t > onset - 0.02), default=onset + 9) + 0.01 - onset)
@@ -127,11 +127,11 @@ def _harmless(results: Results, loaded, config, kind: str, sounds: dict[str, Sam
     return len(ended)
 
 
-def first_audible(person: Frame, near: float) -> float:
-    """The person's first audible sample around `near`."""
-    begin = max(0, round((near - 0.3) * person.rate))
-    loud = np.flatnonzero(np.abs(person.samples[begin:]) > 10 ** (-40 / 20))
-    return (begin + int(loud[0])) / person.rate
+def first_audible(user: Frame, near: float) -> float:
+    """The user's first audible sample around `near`."""
+    begin = max(0, round((near - 0.3) * user.rate))
+    loud = np.flatnonzero(np.abs(user.samples[begin:]) > 10 ** (-40 / 20))
+    return (begin + int(loud[0])) / user.rate
 
 
 def last_audible(agent: Frame, onset: float, until: float) -> float:

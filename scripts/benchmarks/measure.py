@@ -9,8 +9,8 @@ import numpy as np
 from audio.files import read_channels
 from audio.frame import Frame
 
-PERSON_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
-"""dBFS from which a sample of the person, and of the agent, counts as audible."""
+USER_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
+"""dBFS from which a sample of the user, and of the agent, counts as audible."""
 
 
 def stretches(frame: Frame, dbfs: float, gap: float = 0.5) -> list[tuple[float, float]]:
@@ -24,11 +24,11 @@ def stretches(frame: Frame, dbfs: float, gap: float = 0.5) -> list[tuple[float, 
 
 
 def responses(recording: Path) -> list[float]:
-    """Seconds from each last audible sample of the person to the agent's next first one."""
-    person, agent = read_channels(recording)
+    """Seconds from each last audible sample of the user to the agent's next first one."""
+    user, agent = read_channels(recording)
     answers = _begins(agent)
     waits = []
-    for _, end in stretches(person, PERSON_AUDIBLE, gap=1.2):
+    for _, end in stretches(user, USER_AUDIBLE, gap=1.2):
         following = [start for start in answers if start > end]
         if following:
             waits.append(following[0] - end)

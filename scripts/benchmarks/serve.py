@@ -28,7 +28,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from audio.encode import from_pcm16, pcm16
 from audio.files import read_audio
-from benchmarks.measure import AGENT_AUDIBLE, PERSON_AUDIBLE
+from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE
 from benchmarks.results import Results
 
 QUESTIONS = sorted(Path("tests/data/questions").glob("*.flac"))
@@ -102,7 +102,7 @@ def server(sessions: int) -> Iterator[Served]:
 
 
 class Client:
-    """One person: a microphone that never stops, and the waits for the answers."""
+    """One user: a microphone that never stops, and the waits for the answers."""
 
     def __init__(self, served: Served, number: int) -> None:
         self._served, self._number = served, number
@@ -131,7 +131,7 @@ class Client:
     async def _ask(self, socket: ClientConnection, path: Path) -> None:
         self._loud, self._first, self._done = float("inf"), anyio.Event(), anyio.Event()
         samples = read_audio(path).at_rate(RATE).samples
-        end = int(np.flatnonzero(np.abs(samples) > 10 ** (PERSON_AUDIBLE / 20))[-1])
+        end = int(np.flatnonzero(np.abs(samples) > 10 ** (USER_AUDIBLE / 20))[-1])
         began = anyio.current_time()
         self._loud = began + end / RATE
         size, sent, over = round(BLOCK * RATE), 0, float("inf")
@@ -213,9 +213,9 @@ def row(what: str, served: Served, clients: list[Client], before: float, load: f
     }
 
 
-def measured(what: str, seats: int, count: int) -> dict[str, object]:
+def measured(what: str, slots: int, count: int) -> dict[str, object]:
     """A fresh server with `seats` seats, and `count` clients."""
-    with server(seats) as served:
+    with server(slots) as served:
         anyio.run(short, served, 2)  # warm
         before, most = served.memory, [0.0]
 
@@ -245,12 +245,12 @@ def run() -> Results:
             break
         most = count
     results.target(f"people at once with p95 voice to voice <= {BOUND} s", most, ">=", 1)
-    seats = max(most, 1)
-    found = measured(f"{2 * seats} come, {seats} seats", seats, 2 * seats)
+    slots = max(most, 1)
+    found = measured(f"{2 * slots} come, {slots} seats", slots, 2 * slots)
     results.rows.append(found)
     results.target("p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
-    results.target("refused of those too many", found["refused"], ">=", seats)
-    with server(seats) as served:
+    results.target("refused of those too many", found["refused"], ">=", slots)
+    with server(slots) as served:
         anyio.run(short, served, max(SHORT // 5, 5))  # until the allocators have what they need
         time.sleep(QUIET)
         before, began = served.memory, time.monotonic()

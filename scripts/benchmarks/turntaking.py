@@ -1,4 +1,4 @@
-"""When to answer: how often a person is cut off in mid-thought, and how long one who has finished waits.
+"""When to answer: how often a user is cut off in mid-thought, and how long one who has finished waits.
 
 The curve is worked out from each pause that the detectors found, its words and its sound. The default policy
 is then measured on recordings of the real session, by the definitions in `benchmarks.measure`.
@@ -18,14 +18,14 @@ from agent.config import load
 from agent.engines import registry as engines
 from agent.settings import Config, TurnsConfig
 from agent.simulation.virtual import Line, converse
-from agent.turns.endpointing import Waits, verdict
+from agent.turns.endpointing import Delays, verdict
 from agent.turns.phrases import language
 from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.segment import Paused, Segmenter
 from audio.vad import VoiceDetector
-from benchmarks.measure import AGENT_AUDIBLE, PERSON_AUDIBLE
+from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE
 from benchmarks.results import Results
 from benchmarks.voices import Utterance, utterances
 
@@ -64,7 +64,7 @@ def _human() -> list[Utterance]:
 def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
     around = silence(2.5, HEARING_RATE)
     samples = np.concatenate([around[:8000], said.audio.samples, around])
-    loud = np.flatnonzero(np.abs(samples) > 10 ** (PERSON_AUDIBLE / 20)) / HEARING_RATE
+    loud = np.flatnonzero(np.abs(samples) > 10 ** (USER_AUDIBLE / 20)) / HEARING_RATE
     detector, segmenter, found = VoiceDetector(), Segmenter(), []
     for start in range(0, len(samples) - 319, 320):
         frame = Frame(samples[start : start + 320], HEARING_RATE, start / HEARING_RATE)
@@ -80,7 +80,7 @@ def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
 
 def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
     words, turns = language("en"), config.turns
-    judges: dict[str, Callable[[Pause, Waits], float]] = {
+    judges: dict[str, Callable[[Pause, Delays], float]] = {
         "silence only": lambda p, w: w.unsure,
         "words": lambda p, w: verdict(p.text, None, w, words).wait,
         "sound": lambda p, w: verdict("", p.complete, w, words).wait,
@@ -88,7 +88,7 @@ def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
     }
     for name, judge in judges.items():
         for scale in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):
-            waits = Waits(turns.complete, *(w * scale for w in _longer(turns)))
+            waits = Delays(turns.complete, *(w * scale for w in _longer(turns)))
             cut = sum(any(p.left and judge(p, waits) < p.left for p in pauses) for pauses in spoken)
             last = [judge(p, waits) for pauses in spoken for p in pauses[-1:] if p.left is None]
             results.rows.append(
@@ -113,8 +113,8 @@ def _measured(results: Results, spoken: list[Utterance], loaded: engines.Engines
         with tempfile.TemporaryDirectory() as folder:
             recording = Path(folder) / "conversation.wav"
             converse(loaded, config, [Line(said.audio, "after", 0.5)], recording)
-            person, agent = read_channels(recording)
-        ended = _last(person, PERSON_AUDIBLE)
+            user, agent = read_channels(recording)
+        ended = _last(user, USER_AUDIBLE)
         first = np.flatnonzero(np.abs(agent.samples) > 10 ** (AGENT_AUDIBLE / 20))
         if len(first) == 0:
             continue

@@ -19,7 +19,7 @@ from audio.tts.hibari import Hibari
 
 TURNS = Path("tests/data/turns")
 PITCH = {"heart": 1.0, "low": 0.85, "high": 1.12}
-"""How much faster than recorded a voice is played: that moves its pitch and makes it another person."""
+"""How much faster than recorded a voice is played: that moves its pitch and makes it another user."""
 PEAK = 0.5
 
 

@@ -13,7 +13,7 @@ import pytest
 import trio.testing
 
 from agent.errors import EngineFault, EngineStalled
-from agent.runner import Bridge, Desk, VirtualBridge, run_real
+from agent.runner import Runner, SharedLock, VirtualRunner, run_real
 from agent.settings import Config, Costs
 from agent.simulation.virtual import run_virtual
 
@@ -81,9 +81,9 @@ class Counter:
 
 def test_a_call_and_a_stream_give_what_the_engine_gives(run) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter()
-        assert await bridge.call("stt", engine.work, LONG) == 1
-        async with bridge.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
+        runner, engine = Runner(), Counter()
+        assert await runner.call("stt", engine.work, LONG) == 1
+        async with runner.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
             assert [item async for item in items] == [2, 3, 4]
         assert engine.closed == 1
 
@@ -100,15 +100,15 @@ def test_a_call_and_a_stream_give_what_the_engine_gives(run) -> None:
 )
 def test_an_engine_that_raises_is_a_fault_of_one_line(run, error: Exception, text: str) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter(raises=error)
+        runner, engine = Runner(), Counter(raises=error)
         with pytest.raises(EngineFault) as called:
-            await bridge.call("llm", engine.work, LONG)
+            await runner.call("llm", engine.work, LONG)
         with pytest.raises(EngineFault) as streamed:
-            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+            async with runner.stream("llm", engine.stream, LONG, LONG) as items:
                 await anext(items)
         assert str(called.value) == str(streamed.value) == text
         engine.raises = None
-        assert await bridge.call("llm", engine.work, LONG) == 1
+        assert await runner.call("llm", engine.work, LONG) == 1
 
     run(main)
 
@@ -121,9 +121,9 @@ def test_an_engine_that_raises_before_its_first_item_is_a_fault_too(virtual: boo
         raise ValueError("no such voice")
 
     async def main() -> None:
-        bridge = VirtualBridge(Costs(mode="declared")) if virtual else Bridge()
+        runner = VirtualRunner(Costs(mode="declared")) if virtual else Runner()
         with pytest.raises(EngineFault, match="no such voice"):
-            async with bridge.stream("tts", begin, LONG, LONG) as items:
+            async with runner.stream("tts", begin, LONG, LONG) as items:
                 await anext(items)
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0) if virtual else None)
@@ -131,8 +131,8 @@ def test_an_engine_that_raises_before_its_first_item_is_a_fault_too(virtual: boo
 
 def test_nothing_is_made_before_it_is_pulled(run) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter()
-        async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+        runner, engine = Runner(), Counter()
+        async with runner.stream("llm", engine.stream, LONG, LONG) as items:
             await anyio.sleep(0.02)
             assert (engine.opened, engine.made) == (0, 0)
             for number in range(1, 4):
@@ -145,11 +145,11 @@ def test_nothing_is_made_before_it_is_pulled(run) -> None:
 
 def test_who_is_cancelled_wastes_one_item_and_leaves_the_engine_closed(run) -> None:
     async def main() -> None:
-        bridge, engine, taken = Bridge(), Counter(pause=0.05), 0
+        runner, engine, taken = Runner(), Counter(pause=0.05), 0
 
         async def consume() -> None:
             nonlocal taken
-            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+            async with runner.stream("llm", engine.stream, LONG, LONG) as items:
                 async for _ in items:
                     taken += 1
                     arrived.set()
@@ -162,17 +162,17 @@ def test_who_is_cancelled_wastes_one_item_and_leaves_the_engine_closed(run) -> N
             tasks.cancel_scope.cancel()
         assert engine.made <= taken + 1
         assert (engine.opened, engine.closed, engine.inside) == (1, 1, 0)
-        assert await bridge.call("llm", engine.work, LONG) == engine.made
+        assert await runner.call("llm", engine.work, LONG) == engine.made
 
     run(main)
 
 
 def test_who_stops_early_closes_the_engine(run) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter()
+        runner, engine = Runner(), Counter()
 
         async def stumble() -> None:
-            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+            async with runner.stream("llm", engine.stream, LONG, LONG) as items:
                 await anext(items)
                 raise KeyError
 
@@ -185,22 +185,22 @@ def test_who_stops_early_closes_the_engine(run) -> None:
 
 def test_one_engine_is_never_entered_twice_and_others_do_not_wait(run) -> None:
     async def main() -> None:
-        bridge, shared, other = Bridge(), Counter(pause=0.002), Counter()
+        runner, shared, other = Runner(), Counter(pause=0.002), Counter()
 
         async def stream() -> None:
-            async with bridge.stream("llm", lambda: shared.stream(5), LONG, LONG) as items:
+            async with runner.stream("llm", lambda: shared.stream(5), LONG, LONG) as items:
                 async for _ in items:
                     pass
 
         async with anyio.create_task_group() as tasks:
             for _ in range(4):
                 tasks.start_soon(stream)
-                tasks.start_soon(bridge.call, "llm", shared.work, LONG)
+                tasks.start_soon(runner.call, "llm", shared.work, LONG)
         assert shared.most_inside == 1
         assert shared.made == 24
-        async with bridge.stream("llm", shared.stream, LONG, LONG) as items:
+        async with runner.stream("llm", shared.stream, LONG, LONG) as items:
             await anext(items)
-            assert await bridge.call("tts", other.work, LONG) == 1
+            assert await runner.call("tts", other.work, LONG) == 1
 
     run(main)
 
@@ -208,10 +208,10 @@ def test_one_engine_is_never_entered_twice_and_others_do_not_wait(run) -> None:
 @pytest.mark.parametrize("hangs_at", [0, 2])
 def test_an_engine_that_hangs_is_given_up_and_not_entered_until_it_comes_back(run, hangs_at: int) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter(hangs_at=hangs_at)
+        runner, engine = Runner(), Counter(hangs_at=hangs_at)
 
         async def exhaust() -> None:
-            async with bridge.stream("llm", engine.stream, SHORT, SHORT) as items:
+            async with runner.stream("llm", engine.stream, SHORT, SHORT) as items:
                 async for _ in items:
                     pass
 
@@ -220,14 +220,14 @@ def test_an_engine_that_hangs_is_given_up_and_not_entered_until_it_comes_back(ru
                 await exhaust()
             for _ in range(2):
                 with pytest.raises(EngineStalled, match="still hangs"):
-                    await bridge.call("llm", engine.work, SHORT)
+                    await runner.call("llm", engine.work, SHORT)
             assert engine.most_inside == 1
             engine.hangs_at = None
         finally:
             engine.released.set()
-        assert await bridge.call("llm", engine.work, LONG) == hangs_at + 2
+        assert await runner.call("llm", engine.work, LONG) == hangs_at + 2
         assert (engine.opened, engine.closed, engine.most_inside) == (1, 1, 1)
-        async with bridge.stream("llm", lambda: engine.stream(1), LONG, LONG) as items:
+        async with runner.stream("llm", lambda: engine.stream(1), LONG, LONG) as items:
             assert [item async for item in items] == [hangs_at + 3]
 
     run(main)
@@ -235,12 +235,12 @@ def test_an_engine_that_hangs_is_given_up_and_not_entered_until_it_comes_back(ru
 
 def test_who_waits_for_a_hanging_engine_can_be_cancelled_at_once(run) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter(hangs_at=0)
+        runner, engine = Runner(), Counter(hangs_at=0)
         try:
             with pytest.raises(EngineStalled):
-                await bridge.call("stt", engine.work, SHORT)
+                await runner.call("stt", engine.work, SHORT)
             with anyio.move_on_after(SHORT) as scope:
-                await bridge.call("stt", engine.work, LONG)
+                await runner.call("stt", engine.work, LONG)
             assert scope.cancelled_caught
         finally:
             engine.released.set()
@@ -250,9 +250,9 @@ def test_who_waits_for_a_hanging_engine_can_be_cancelled_at_once(run) -> None:
 
 def test_the_next_item_has_its_own_limit(run) -> None:
     async def main() -> None:
-        bridge, engine = Bridge(), Counter(hangs_at=1)
+        runner, engine = Runner(), Counter(hangs_at=1)
         try:
-            async with bridge.stream("llm", engine.stream, LONG, SHORT) as items:
+            async with runner.stream("llm", engine.stream, LONG, SHORT) as items:
                 assert await anext(items) == 1
                 with pytest.raises(EngineStalled, match=r"0\.1 s"):
                     await anext(items)
@@ -265,40 +265,40 @@ def test_the_next_item_has_its_own_limit(run) -> None:
 def test_declared_costs_are_charged_for_each_item_and_for_nothing_else() -> None:
     async def main() -> None:
         costs = Costs(mode="declared", stt=1.5, first_token=2.0, token=0.25, speech=0.5)
-        bridge, engine = VirtualBridge(costs), Counter()
-        assert bridge.now() == 0.0
-        await bridge.call("stt", engine.work, LONG)
-        assert bridge.now() == 1.5
-        async with bridge.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
-            times = [bridge.now() async for _ in items]
+        runner, engine = VirtualRunner(costs), Counter()
+        assert runner.now() == 0.0
+        await runner.call("stt", engine.work, LONG)
+        assert runner.now() == 1.5
+        async with runner.stream("llm", lambda: engine.stream(3), LONG, LONG) as items:
+            times = [runner.now() async for _ in items]
         assert times == [3.5, 3.75, 4.0]
-        async with bridge.stream("tts", lambda: engine.stream(2), LONG, LONG) as items:
-            times = [bridge.now() async for _ in items]
+        async with runner.stream("tts", lambda: engine.stream(2), LONG, LONG) as items:
+            times = [runner.now() async for _ in items]
         assert times == [4.5, 5.0]
-        assert bridge.now() == 5.0, "that a stream is over costs nothing"
+        assert runner.now() == 5.0, "that a stream is over costs nothing"
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 def test_measured_cost_is_charged() -> None:
     async def main() -> float:
-        bridge = VirtualBridge(Costs(mode="measured"))
-        began = bridge.now()
-        await bridge.call("stt", lambda: time.sleep(0.05), LONG)
-        await bridge.sleep_until(100.0)
-        assert bridge.now() == 100.0
-        async with bridge.stream("llm", lambda: Counter(pause=0.05).stream(2), LONG, LONG) as items:
+        runner = VirtualRunner(Costs(mode="measured"))
+        began = runner.now()
+        await runner.call("stt", lambda: time.sleep(0.05), LONG)
+        await runner.sleep_until(100.0)
+        assert runner.now() == 100.0
+        async with runner.stream("llm", lambda: Counter(pause=0.05).stream(2), LONG, LONG) as items:
             assert [item async for item in items] == [1, 2]
-        return bridge.now() - began
+        return runner.now() - began
 
     assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) >= 100.1
 
 
 def test_a_virtual_stream_is_pulled_one_by_one_and_closed() -> None:
     async def main() -> None:
-        bridge, engine = VirtualBridge(Costs(mode="declared")), Counter()
+        runner, engine = VirtualRunner(Costs(mode="declared")), Counter()
         with anyio.move_on_after(0.3):
-            async with bridge.stream("llm", engine.stream, LONG, LONG) as items:
+            async with runner.stream("llm", engine.stream, LONG, LONG) as items:
                 async for _ in items:
                     assert engine.made <= 8
         assert engine.made == 8  # 0.1 s and then 0.03 s each: seven by 0.3 s, and the one that was wasted
@@ -309,12 +309,12 @@ def test_a_virtual_stream_is_pulled_one_by_one_and_closed() -> None:
 
 def test_the_real_clock_counts_from_its_beginning(run) -> None:
     async def main() -> None:
-        bridge = Bridge()
-        began = bridge.now()
+        runner = Runner()
+        began = runner.now()
         assert 0 <= began < 5
-        await bridge.sleep_until(began + 0.05)
-        assert bridge.now() >= began + 0.05
-        await bridge.sleep_until(0.0)
+        await runner.sleep_until(began + 0.05)
+        assert runner.now() >= began + 0.05
+        await runner.sleep_until(0.0)
 
     run(main)
 
@@ -323,7 +323,7 @@ def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
     """Their streams are open together; the engine is entered by one of them at a time."""
 
     async def main() -> None:
-        desk, engine = Desk(), Counter(pause=0.002)
+        desk, engine = SharedLock(), Counter(pause=0.002)
         order: list[str] = []
 
         def endless() -> Iterator[int]:
@@ -331,7 +331,7 @@ def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
                 yield engine.work()
 
         async def session(name: str) -> None:
-            async with Bridge({"tts": desk}).stream("tts", endless, LONG, LONG) as items:
+            async with Runner({"tts": desk}).stream("tts", endless, LONG, LONG) as items:
                 for _ in range(5):
                     await anext(items)
                     order.append(name)
@@ -347,8 +347,8 @@ def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
 
 def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(run) -> None:
     async def main() -> None:
-        desk, engine = Desk(), Counter(hangs_at=0)
-        one, other = Bridge({"stt": desk}), Bridge({"stt": desk})
+        desk, engine = SharedLock(), Counter(hangs_at=0)
+        one, other = Runner({"stt": desk}), Runner({"stt": desk})
         try:
             with pytest.raises(EngineStalled, match="gave nothing"):
                 await one.call("stt", engine.work, SHORT)
@@ -367,14 +367,14 @@ def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(
 
 def test_who_waits_too_long_at_a_desk_is_told_and_who_is_cancelled_there_goes(run) -> None:
     async def main() -> None:
-        desk, engine = Desk(), Counter(pause=0.5)
+        desk, engine = SharedLock(), Counter(pause=0.5)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Bridge({"stt": desk}).call, "stt", engine.work, LONG)
+            tasks.start_soon(Runner({"stt": desk}).call, "stt", engine.work, LONG)
             await anyio.sleep(0.05)
             with pytest.raises(EngineStalled, match="busy with others"):
-                await Bridge({"stt": desk}).call("stt", engine.work, SHORT)
+                await Runner({"stt": desk}).call("stt", engine.work, SHORT)
             with anyio.move_on_after(SHORT) as scope:
-                await Bridge({"stt": desk}).call("stt", engine.work, LONG)
+                await Runner({"stt": desk}).call("stt", engine.work, LONG)
             assert scope.cancelled_caught
         assert engine.made == 1
 

@@ -181,7 +181,7 @@ def test_recorder_keeps_both_channels_aligned(tmp_path: Path, left: int, right: 
     path = tmp_path / "talk.wav"
     with Recorder(path) as recorder:
         for frame in in_blocks(click(left, 1.5, 3.0), left, 0.0, jitter=jitter):
-            recorder.person(frame)
+            recorder.user(frame)
         for frame in in_blocks(click(right, 0.25, 1.0), right, 1.25, jitter=jitter):
             recorder.agent(frame)
     samples, rate = soundfile.read(path)
@@ -195,7 +195,7 @@ def test_recorder_resamples_a_tone_without_seams(tmp_path: Path):
     path = tmp_path / "talk.wav"
     with Recorder(path) as recorder:
         for frame in in_blocks(tone(16000, 4.0), 16000, 0.0):
-            recorder.person(frame)
+            recorder.user(frame)
     samples, _ = soundfile.read(path)
     middle = samples[2400:-2400, 0]
     assert np.abs(middle - tone(24000, 4.0)[2400:-2400]).max() < 1e-3
@@ -206,7 +206,7 @@ def test_recorder_gaps_are_silence_and_a_new_run_begins_on_time(tmp_path: Path):
     with Recorder(path) as recorder:
         for begin in (0.1003, 2.7771):
             for frame in in_blocks(np.full(16000, 0.5, np.float32), 16000, begin):
-                recorder.person(frame)
+                recorder.user(frame)
         recorder.agent(Frame(np.zeros(24000, np.float32), 24000, 4.0))
     loud = np.abs(soundfile.read(path)[0][:, 0]) > 0.25
     edges = np.flatnonzero(np.diff(loud.astype(int))) / 24000
@@ -217,8 +217,8 @@ def test_recorder_takes_one_channel_long_before_the_other(tmp_path: Path):
     path = tmp_path / "talk.wav"
     with Recorder(path) as recorder:
         recorder.agent(Frame(np.full(2400, 0.5, np.float32), 24000, 100.0))
-        recorder.person(Frame(np.full(2400, 0.25, np.float32), 24000, 1.0))
-        recorder.person(Frame(np.full(24, -0.25, np.float32), 24000, 1.05))
+        recorder.user(Frame(np.full(2400, 0.25, np.float32), 24000, 1.0))
+        recorder.user(Frame(np.full(24, -0.25, np.float32), 24000, 1.05))
     samples, _ = soundfile.read(path)
     assert len(samples) == 100.1 * 24000
     assert samples[24000:24010, 0] == pytest.approx(0.25, abs=1e-4)
@@ -232,7 +232,7 @@ def test_recorder_drops_what_sounded_before_the_session(tmp_path: Path):
     path = tmp_path / "talk.wav"
     with Recorder(path) as recorder:
         recorder.agent(Frame(np.arange(100, dtype=np.float32) / 200, 24000, -50 / 24000))
-        recorder.person(Frame(np.ones(10, np.float32), 24000, -1.0))
+        recorder.user(Frame(np.ones(10, np.float32), 24000, -1.0))
     samples, _ = soundfile.read(path)
     assert samples[:, 1] == pytest.approx(np.arange(50, 100) / 200, abs=1e-4)
     assert not samples[:, 0].any()
@@ -255,9 +255,9 @@ def test_recorder_keeps_what_was_recorded_when_the_session_fails(tmp_path: Path)
 def test_recorder_refuses_nan_and_goes_on(tmp_path: Path):
     path = tmp_path / "talk.wav"
     with Recorder(path) as recorder:
-        recorder.person(Frame(tone(16000, 0.5), 16000))
+        recorder.user(Frame(tone(16000, 0.5), 16000))
         with pytest.raises(ValueError, match="NaN"):
-            recorder.person(Frame(np.full(320, np.nan, np.float32), 16000, 0.5))
+            recorder.user(Frame(np.full(320, np.nan, np.float32), 16000, 0.5))
     assert duration(path) == pytest.approx(0.5)
 
 
@@ -275,7 +275,7 @@ def test_killed_recorder_leaves_what_was_said_and_it_is_read_whole(tmp_path: Pat
     script = (
         "import os, sys, numpy as np; from pathlib import Path; from audio.files import Recorder;"
         "from audio.frame import Frame; r = Recorder(Path(sys.argv[1]));"
-        "[r.person(Frame(np.full(320, 0.25, np.float32), 16000, i / 50)) for i in range(500)];"
+        "[r.user(Frame(np.full(320, 0.25, np.float32), 16000, i / 50)) for i in range(500)];"
         "[r.agent(Frame(np.full(480, 0.5, np.float32), 24000, 1 + i / 50)) for i in range(100)]; os._exit(9)"
     )
     path = tmp_path / "talk.wav"
@@ -283,9 +283,9 @@ def test_killed_recorder_leaves_what_was_said_and_it_is_read_whole(tmp_path: Pat
     assert done.returncode == 9
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        person, agent = read_channels(path)
-    assert person.duration == pytest.approx(10.0, abs=0.05)
-    assert person.samples[2400:-2400] == pytest.approx(0.25, abs=0.01)
+        user, agent = read_channels(path)
+    assert user.duration == pytest.approx(10.0, abs=0.05)
+    assert user.samples[2400:-2400] == pytest.approx(0.25, abs=0.01)
     assert agent.samples[24_000:71_000] == pytest.approx(0.5, abs=0.01)
     assert not agent.samples[73_000:].any()
 

@@ -13,7 +13,7 @@ from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
 from agent.llm.context import TOO_LONG, ContextWindow
 from agent.messages import Message
 from agent.protocols import CountsTokens, LanguageModel, Last
-from agent.runner import Bridge
+from agent.runner import Runner
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 
@@ -96,16 +96,16 @@ def test_two_sessions_at_once_get_each_its_own_answer(model) -> None:
     alone = [said(model, CAPITAL), said(model, STORY)]
     together = ["", ""]
 
-    async def ask(bridge: Bridge, who: int, messages: list[Message]) -> None:
-        async with bridge.stream("llm", lambda: model.stream(messages), 60, 60) as stream:
+    async def ask(runner: Runner, who: int, messages: list[Message]) -> None:
+        async with runner.stream("llm", lambda: model.stream(messages), 60, 60) as stream:
             async for text in stream:
                 together[who] += text
 
     async def both() -> None:
-        bridge = Bridge()
+        runner = Runner()
         async with anyio.create_task_group() as group:
-            group.start_soon(ask, bridge, 0, CAPITAL)
-            group.start_soon(ask, bridge, 1, STORY)
+            group.start_soon(ask, runner, 0, CAPITAL)
+            group.start_soon(ask, runner, 1, STORY)
 
     anyio.run(both)
     assert together == alone
@@ -191,7 +191,7 @@ def test_a_conversation_that_outgrows_the_context_goes_on(model) -> None:
         reply = "".join(prompt.stream())
         refused.append(prompt.refused is not None)
         assert (reply == TOO_LONG) == refused[-1]
-        history.person(question)
+        history.user(question)
         history.keep(prompt.said, prompt.fitted)
         history.agent(reply, "")
     assert refused == [False, True, True, False, False]

@@ -11,7 +11,7 @@ import pytest
 
 import helpers_wer
 from agent.errors import BackchatError, ModelError
-from agent.runner import Bridge
+from agent.runner import Runner
 from audio.files import read_audio
 from audio.frame import Frame
 from audio.stt import Transcriber
@@ -127,14 +127,14 @@ def test_two_sessions_at_once_get_each_its_own_words(ear, question: Frame) -> No
     alone = [ear.transcribe(question), ear.transcribe(other)]
     together = [None, None]
 
-    async def ask(bridge: Bridge, who: int, audio: Frame) -> None:
-        together[who] = await bridge.call("stt", lambda: ear.transcribe(audio), 60)
+    async def ask(runner: Runner, who: int, audio: Frame) -> None:
+        together[who] = await runner.call("stt", lambda: ear.transcribe(audio), 60)
 
     async def both() -> None:
-        bridge = Bridge()
+        runner = Runner()
         async with anyio.create_task_group() as group:
-            group.start_soon(ask, bridge, 0, question)
-            group.start_soon(ask, bridge, 1, other)
+            group.start_soon(ask, runner, 0, question)
+            group.start_soon(ask, runner, 1, other)
 
     anyio.run(both)
     assert together == alone

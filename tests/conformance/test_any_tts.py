@@ -12,7 +12,7 @@ from helpers_align import heard_words, onset_errors
 
 import helpers_wer
 from agent.errors import BackchatError
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.weights import catalogue as models
 from audio.frame import Frame, Samples
 from audio.stt.whisper import Whisper
@@ -149,16 +149,16 @@ def test_two_sessions_at_once_get_each_its_own_speech(voice) -> None:
     alone = [spoken(voice, text) for text in texts]
     together: list[list[Speech]] = [[], []]
 
-    async def say(bridge: Bridge, who: int) -> None:
-        async with bridge.stream("tts", lambda: voice.stream(texts[who]), 60, 60) as stream:
+    async def say(runner: Runner, who: int) -> None:
+        async with runner.stream("tts", lambda: voice.stream(texts[who]), 60, 60) as stream:
             async for part in stream:
                 together[who].append(part)
 
     async def both() -> None:
-        bridge = Bridge()
+        runner = Runner()
         async with anyio.create_task_group() as group:
-            group.start_soon(say, bridge, 0)
-            group.start_soon(say, bridge, 1)
+            group.start_soon(say, runner, 0)
+            group.start_soon(say, runner, 1)
 
     anyio.run(both)
     for parts, samples in zip(together, alone, strict=True):

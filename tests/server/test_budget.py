@@ -233,8 +233,8 @@ def test_a_prompt_that_no_tokenizer_could_fit_is_refused_as_such() -> None:
             raise AssertionError("it was tokenized")
 
     made = serving.pool(["x"], ["y"])
-    for seat in made._free:
-        object.__setattr__(seat.engines, "llm", Never(["y"], limit=200))
+    for slot in made._free:
+        object.__setattr__(slot.engines, "llm", Never(["y"], limit=200))
     made.context = 200
     long = "x" * 5_000_000
 

@@ -13,14 +13,15 @@ from agent.server.admission.auth import Admission
 from agent.server.admission.bodies import SMALL, Bodies
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.guard import Guard
+from agent.server.log import Refusals
 from agent.settings import ServerConfig
 
 
 class Table:
     """Connections that note who was ended."""
 
-    def __init__(self, most: int, patience: float = 20.0) -> None:
-        self.all = Connections(most, patience)
+    def __init__(self, most: int, client_timeout: float = 20.0) -> None:
+        self.all = Connections(most, client_timeout)
         self.ended: list[str] = []
 
     def open(self, name: str, address: str = "10.0.0.1") -> Connection:
@@ -112,7 +113,8 @@ async def trickled(config: ServerConfig, pause: float, part: int, length: int = 
     headers = [(b"host", b"127.0.0.1"), (b"content-length", str(length).encode())]
     scope = {"type": "http", "method": "POST", "path": "/converse", "headers": headers, "scheme": "http"}
     began = anyio.current_time()
-    await Guard(app, config, Admission(config, None))({**scope, "client": ("127.0.0.1", 1)}, receive, send)
+    guard = Guard(app, config, Admission(config, None), Refusals())
+    await guard({**scope, "client": ("127.0.0.1", 1)}, receive, send)
     return status[0], anyio.current_time() - began
 
 
@@ -126,7 +128,7 @@ async def trickled(config: ServerConfig, pause: float, part: int, length: int = 
     ],
 )
 def test_a_body_has_a_deadline_as_a_whole(pause: float, part: int, expected: tuple[int, float]) -> None:
-    config = ServerConfig(patience=20.0, body_time=60.0)
+    config = ServerConfig(client_timeout=20.0, body_time=60.0)
     assert trio.run(
         trickled, config, pause, part, clock=trio.testing.MockClock(autojump_threshold=0)
     ) == pytest.approx(expected)
@@ -136,7 +138,7 @@ def test_an_answered_connection_has_time_again() -> None:
     """From each request on; and from the end of what was served, however long that took."""
 
     async def main() -> None:
-        table = Table(9, patience=0.2)
+        table = Table(9, client_timeout=0.2)
         table.open("idle")
         served, sending = table.open("served"), table.open("sending")
         async with anyio.create_task_group() as tasks:

@@ -22,7 +22,7 @@ import scripted
 from agent import events as ev
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
 from agent.messages import Message
-from agent.runner import Bridge, Engine
+from agent.runner import Engine, Runner
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
@@ -60,8 +60,8 @@ class Failing:
 
 def pool(kind: str, error: Exception, *settings: str) -> serving.Scripted:
     made = serving.pool(["Hello there."], ["One two."], *settings)
-    for seat in [*made._free, *made._halves]:
-        seat.engines = replace(seat.engines, **{kind: Failing(error)})
+    for slot in [*made._free, *made._halves]:
+        slot.engines = replace(slot.engines, **{kind: Failing(error)})
     return made
 
 
@@ -127,7 +127,7 @@ def test_the_bridge_notes_whose_fault_it_is(engine: Engine) -> None:
     async def main() -> None:
         for each in (work, other):
             with pytest.raises(EngineFault) as caught:
-                await Bridge().call(engine, each, 1.0)
+                await Runner().call(engine, each, 1.0)
             assert caught.value.public == f"{PARTS[engine]} failed"
             assert caught.value.code == f"{engine}_failed"
 

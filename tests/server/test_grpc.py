@@ -153,7 +153,7 @@ def test_a_spoken_conversation_with_an_interruption(stub) -> None:
         talk = Talk(stub(channel))
         await talk.start()
 
-        async def person() -> None:
+        async def user() -> None:
             await talk.said(serving.tone(1.0))
             while talk.audio.get(1, 0.0) < 3.0:
                 await talk.said(serving.tone(0.1, 0.0))
@@ -163,7 +163,7 @@ def test_a_spoken_conversation_with_an_interruption(stub) -> None:
             await talk.call.done_writing()
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(person)
+            tasks.start_soon(user)
             await talk.rest()
         assert await talk.call.code() == grpc.StatusCode.OK
         first, second = [dict(e.fields) for e in talk.of("turn_ended")]
@@ -427,7 +427,9 @@ def test_garbage_and_huge_messages_do_not_hurt_others(stub) -> None:
 
 
 def test_who_says_nothing_or_reads_nothing_is_cut(stub) -> None:
-    pool = scripted_pool(["x"], [STORY * 40], "server.patience=0.5", "server.backlog=1", "server.idle=0.5")
+    pool = scripted_pool(
+        ["x"], [STORY * 40], "server.client_timeout=0.5", "server.max_buffer=1", "server.idle=0.5"
+    )
 
     async def main(channel: grpc.aio.Channel, _: Answering) -> None:
         silent = stub(channel).Converse()
@@ -506,8 +508,9 @@ def test_a_port_that_is_taken_is_said_clearly() -> None:
 
 def test_the_generated_code_is_current(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "proto", tmp_path], check=True)
+    folder = "agent/server/grpc"
     for name in ("backchat_pb2.py", "backchat_pb2.pyi"):
-        made, kept = tmp_path / "agent/server" / name, ROOT / "agent/server" / name
+        made, kept = tmp_path / folder / name, ROOT / folder / name
         assert made.read_text() == kept.read_text(), "run scripts/proto"
 
 

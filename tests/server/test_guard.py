@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 import scripted
 from agent.config import load
-from agent.errors import ConfigError
+from agent.errors import ConfigError, RequestError
 from agent.server.admission.exposure import check_exposure, checked_token
 from agent.server.admission.guard import OPEN
 from agent.server.log import Refusals
@@ -145,7 +145,7 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
             with anyio.fail_after(10):
                 assert b"408" in await stream.receive()
 
-    served(main, "server.patience=0.3", token=None)
+    served(main, "server.client_timeout=0.3", token=None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
@@ -298,10 +298,10 @@ def test_those_without_a_line_are_counted_in_the_next(
     caplog.set_level(logging.INFO)
     now = [0.0]
     monkeypatch.setattr("agent.server.log.time.monotonic", lambda: now[0])
-    refusals = Refusals()
+    refusals, wrong = Refusals(), RequestError("no", 401, "invalid_api_key")
     for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0, 200.0):
-        refusals.note("10.0.0.1", "invalid_api_key", "http")
-    refusals.note("10.0.0.2", "invalid_api_key", "http")
+        refusals.note("10.0.0.1", wrong, "http")
+    refusals.note("10.0.0.2", wrong, "http")
     lines = [(line["address"], line.get("before", 0)) for line in told(caplog, "refused")]
     assert lines == [("10.0.0.1", 0), ("10.0.0.1", 2), ("10.0.0.1", 1), ("10.0.0.2", 0)]
 

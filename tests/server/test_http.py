@@ -267,7 +267,7 @@ async def _until_cancelled(client: httpx.AsyncClient) -> None:
 
 def test_who_never_reads_is_held_back_then_cut() -> None:
     reply = " ".join(["d" * 10_000] * 4000)
-    pool = serving.pool(["x"], [reply], "server.patience=0.5", "llm.max_tokens=4000")
+    pool = serving.pool(["x"], [reply], "server.client_timeout=0.5", "llm.max_tokens=4000")
 
     async def main(address: str) -> None:
         host, port = address.removeprefix("http://").split(":")

@@ -76,7 +76,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 
 def served(main: Callable, *settings: str, tls: tuple[Path, Path] = (None, None), token: float = 0.0) -> None:
-    made = serving.pool(["x"], [STORY], "server.patience=2", "server.grpc_port=0", *settings, token=token)
+    made = serving.pool(
+        ["x"], [STORY], "server.client_timeout=2", "server.grpc_port=0", *settings, token=token
+    )
 
     async def inside() -> None:
         addresses: list[str] = []

@@ -19,7 +19,7 @@ import websockets
 
 import pictures
 from agent.images import Picture
-from agent.protocols import Sight
+from agent.protocols import Description
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
@@ -42,13 +42,13 @@ class SlowEye:
     most: int = 0
     go: threading.Event = field(default_factory=threading.Event)
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         self.inside += 1
         self.most = max(self.most, self.inside)
         self.go.wait(10.0)
         self.looked.append(picture.width)
         self.inside -= 1
-        return Sight("Look.", f"{picture.width} wide.", "I showed you something.")
+        return Description("Look.", f"{picture.width} wide.", "I showed you something.")
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Wires:
     """A server with small limits, and how its wires are spoken to."""
 
     pool: serving.Scripted
-    eye: SlowEye
+    vision: SlowEye
     http: httpx.AsyncClient
     address: str
     channel: grpc.aio.Channel
@@ -91,10 +91,10 @@ def url(data: bytes) -> str:
 def served(main: Callable, *settings: str) -> None:
     """Run `main(wires)`; what was too much must have left nothing behind."""
     limits = ("server.max_audio=2", "server.max_pixels=5000", "server.grpc_port=0", *settings)
-    pool, eye = serving.pool(["What time is it?"], ["Noon."], *limits), SlowEye()
-    seats = [*pool._free, *pool._halves]
-    for seat in seats:
-        seat.engines = replace(seat.engines, eye=eye)
+    pool, vision = serving.pool(["What time is it?"], ["Noon."], *limits), SlowEye()
+    slots = [*pool._free, *pool._halves]
+    for slot in slots:
+        slot.engines = replace(slot.engines, vision=vision)
 
     async def inside() -> None:
         with anyio.fail_after(60):
@@ -104,7 +104,7 @@ def served(main: Callable, *settings: str) -> None:
                 grpc.aio.insecure_channel(running.address) as channel,
                 httpx.AsyncClient(base_url=address, timeout=30) as http,
             ):
-                await main(Wires(pool, eye, http, address, channel))
+                await main(Wires(pool, vision, http, address, channel))
                 while not pool.idle:
                     await anyio.sleep(0.01)
 
@@ -216,7 +216,7 @@ def test_one_file_is_decoded_at_a_time_step_by_step_and_never_by_the_loop(
 
 def test_a_picture_with_too_many_pixels_is_refused_on_every_wire() -> None:
     async def main(wires: Wires) -> None:
-        wires.eye.go.set()
+        wires.vision.go.set()
         refused = await wires.chat(LARGE)
         assert refused.status_code == 413
         assert refused.json()["error"]["code"] == "too_large"
@@ -237,7 +237,7 @@ def test_a_picture_with_too_many_pixels_is_refused_on_every_wire() -> None:
         await call.done_writing()
         async for _ in call:
             pass
-        assert wires.eye.looked == [100]
+        assert wires.vision.looked == [100]
 
     served(main)
 
@@ -266,17 +266,17 @@ def test_pictures_are_decoded_in_a_seat_and_one_at_a_time(monkeypatch: pytest.Mo
             while len(answers) < 4:  # there are two seats, and two may wait for them
                 await anyio.sleep(0.01)
             assert len(opened) == 1, "one is decoded, the others wait"
-            wires.eye.go.set()
+            wires.vision.go.set()
         assert sorted(answers) == [200] * 2 + [503] * 4
         assert len(opened) == 4
         assert min(opened) >= 1, "a picture was opened without a seat"
-        assert wires.eye.most == 1
+        assert wires.vision.most == 1
 
     served(main, "server.sessions=2")
 
 
 def test_pictures_that_others_have_replaced_are_not_looked_at() -> None:
-    """However many are sent while the eye is at work, it then looks at the last one."""
+    """However many are sent while the vision engine is at work, it then looks at the last one."""
 
     async def main(wires: Wires) -> None:
         async with websockets.connect(wires.address.replace("http", "ws") + "/v1/realtime") as socket:
@@ -288,12 +288,12 @@ def test_pictures_that_others_have_replaced_are_not_looked_at() -> None:
                 item = {"type": "message", "role": "user", "content": [image]}
                 await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
                 await events(socket, "conversation.item.done")
-                while not wires.eye.inside:
+                while not wires.vision.inside:
                     await anyio.sleep(0.01)
-            wires.eye.go.set()
+            wires.vision.go.set()
             await socket.send(json.dumps({"type": "response.create"}))
             await events(socket, "response.done")
-        assert wires.eye.looked == [1, 19]
+        assert wires.vision.looked == [1, 19]
 
     served(main)
 
@@ -311,7 +311,7 @@ def test_several_pictures_in_one_item_are_refused_by_name() -> None:
 
 def test_the_number_of_pictures_in_a_request_is_a_setting() -> None:
     async def main(wires: Wires) -> None:
-        wires.eye.go.set()
+        wires.vision.go.set()
         refused = await wires.chat(SMALL, SMALL, SMALL)
         assert refused.status_code == 400
         assert "more than 2 pictures (server.max_pictures)" in refused.json()["error"]["message"]

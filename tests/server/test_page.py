@@ -175,7 +175,7 @@ def ours(url: str, address: str) -> bool:
 @browser_test
 def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
     pool = serving.pool(["Tell me a story.", "What time is it now?"], [STORY, "It is noon.", "Fine."])
-    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (7.0, 8.2))
+    spoken = microphone(tmp_path / "user.wav", (1.5, 2.5), (7.0, 8.2))
 
     async def main(visitor: Visitor) -> None:
         page = visitor.page
@@ -213,7 +213,7 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
 @browser_test
 def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
     pool = serving.pool(["Tell me a story.", "Mhm.", "Mhm."], [STORY])
-    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (6.0, 6.4))
+    spoken = microphone(tmp_path / "user.wav", (1.5, 2.5), (6.0, 6.4))
 
     async def main(visitor: Visitor) -> None:
         await visitor.page.get_by_role("button", name="Start talking").click()
@@ -230,7 +230,7 @@ def test_a_back_channel_does_not_end_the_reply(tmp_path: Path) -> None:
 @browser_test
 def test_after_stop_the_page_listens(tmp_path: Path) -> None:
     pool = serving.pool(["Tell me a story.", "Stop.", "Stop."], [STORY])
-    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5), (6.0, 6.4))
+    spoken = microphone(tmp_path / "user.wav", (1.5, 2.5), (6.0, 6.4))
 
     async def main(visitor: Visitor) -> None:
         await visitor.page.get_by_role("button", name="Start talking").click()
@@ -244,7 +244,7 @@ def test_after_stop_the_page_listens(tmp_path: Path) -> None:
 @browser_test
 def test_an_answer_that_fails_is_told_until_the_next_one(tmp_path: Path) -> None:
     pool = serving.pool(["My name is Ada."], ["Hello.", "You are Ada."])
-    spoken = microphone(tmp_path / "person.wav", (1.5, 2.5))
+    spoken = microphone(tmp_path / "user.wav", (1.5, 2.5))
 
     async def main(visitor: Visitor) -> None:
         page = visitor.page
@@ -425,7 +425,7 @@ def test_a_busy_server_and_no_microphone_are_said_clearly(tmp_path: Path) -> Non
         await page.get_by_role("button", name="Start talking").click()
         await expect(page.get_by_role("alert")).to_contain_text("The microphone is not allowed")
         await visitor.settled("off")
-        async with pool.seat():
+        async with pool.slot():
             await visitor.type("Anybody?")
             await expect(page.get_by_role("alert")).to_contain_text("The server is busy")
         assert [
@@ -496,7 +496,7 @@ def test_the_real_models_are_talked_to_and_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # the real voice detector
-    spoken = recording(tmp_path / "person.wav", (2.0, "story"), (16.0, "interrupt"))
+    spoken = recording(tmp_path / "user.wav", (2.0, "story"), (16.0, "interrupt"))
     pool = load_pool(load(None, ["llm.model=smollm2", "server.port=0", "server.sessions=1"]))
 
     async def main(visitor: Visitor) -> None:

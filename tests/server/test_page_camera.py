@@ -19,7 +19,7 @@ from agent.config import load
 from agent.conversation.speak import render
 from agent.engines.registry import load as load_engines
 from agent.images import Picture
-from agent.protocols import Engines, Sight
+from agent.protocols import Description, Engines
 from agent.server.pool import Pool
 from audio.frame import Frame, silence
 
@@ -31,12 +31,12 @@ SOON = 20_000
 """Milliseconds for what should take one, on a machine with more to do."""
 
 
-class ColourEye:
+class ColourVision:
     """Tells the colour of the corner."""
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         name = ["red", "green", "blue"][int(picture.pixels[5, 5].argmax())]
-        return Sight("Look.", f"It is {name}, {picture.kind}.", f"I showed you {name}.")
+        return Description("Look.", f"It is {name}, {picture.kind}.", f"I showed you {name}.")
 
 
 def browser() -> str:
@@ -57,7 +57,7 @@ def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_wo
     where = browser()
     config = load(None, [*serving.SETTINGS, "server.port=0"])
     llm = serving.SharedLLM(["A sign."], config.server.sessions)
-    engines = Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS(), eye=ColourEye())
+    engines = Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS(), vision=ColourVision())
     flags = [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
@@ -100,8 +100,8 @@ def test_a_sign_held_before_the_camera_is_read_out(tmp_path: Path):
     where = browser()
     config = load(None, ["server.port=0", "server.sessions=1", "llm.max_tokens=40"])
     pool = Pool(config, [load_engines(config)])
-    with pool.half_seat() as seat:
-        asked = Frame(render("What does this sign say?", seat.engines.tts), seat.engines.tts.rate)
+    with pool.shared_slot() as slot:
+        asked = Frame(render("What does this sign say?", slot.engines.tts), slot.engines.tts.rate)
     spoken = tmp_path / "spoken.wav"
     around = [silence(LOOKS, asked.rate), asked.samples, silence(60.0, asked.rate)]
     soundfile.write(spoken, np.concatenate(around), asked.rate)

@@ -55,11 +55,11 @@ def test_a_full_server_refuses_after_a_moment_and_a_crowd_at_once() -> None:
 
         async def come() -> None:
             with pytest.raises(Busy, match="all 1 places are taken"):
-                async with pool.seat():
+                async with pool.slot():
                     pass
             refused.append("one")
 
-        async with pool.seat(), anyio.create_task_group() as tasks:
+        async with pool.slot(), anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(come)
             await anyio.wait_all_tasks_blocked()
@@ -75,10 +75,10 @@ def test_who_waits_for_a_seat_is_told_that_the_server_stops() -> None:
 
         async def come() -> None:
             with pytest.raises(Busy, match="about to stop"):
-                async with pool.seat():
+                async with pool.slot():
                     pass
 
-        async with pool.seat(), anyio.create_task_group() as tasks:
+        async with pool.slot(), anyio.create_task_group() as tasks:
             tasks.start_soon(come)
             await anyio.wait_all_tasks_blocked()
             pool.close()

@@ -128,7 +128,7 @@ def test_a_spoken_conversation_with_an_interruption() -> None:
     pool = serving.pool(["Tell me a story.", "What time is it now?"], [STORY, "It is noon."])
 
     async def main(talk: Talk) -> None:
-        async def person() -> None:
+        async def user() -> None:
             await talk.said(serving.tone(1.0))
             while talk.audio < 3.0:
                 await talk.said(serving.tone(0.1, 0.0))
@@ -136,7 +136,7 @@ def test_a_spoken_conversation_with_an_interruption() -> None:
             await talk.said(serving.tone(30.0, 0.0))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(person)
+            tasks.start_soon(user)
             first = await talk.until("response.done")
             second = await talk.until("response.done")
             tasks.cancel_scope.cancel()
@@ -423,7 +423,7 @@ def test_a_huge_message_closes_only_that_connection() -> None:
 
 
 def test_who_never_reads_is_cut_and_the_others_are_served() -> None:
-    pool = serving.pool(["x"], ["Here."], "server.patience=1")
+    pool = serving.pool(["x"], ["Here."], "server.client_timeout=1")
     long = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 50_000}]}
     create = {"type": "conversation.item.create", "item": {"id": "long", **long}}
 

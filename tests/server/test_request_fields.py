@@ -38,10 +38,10 @@ from agent.server.fields import Fields, refusal
 from agent.server.http.speech import Speak, Transcribe
 from agent.server.http.text import Chat, _StreamOptions
 from agent.server.pool import Pool
-from agent.server.realtime.client_events import Wishes, _Wanted
+from agent.server.realtime.client_events import ClientEvents, _Wanted
 from agent.server.realtime.session_config import (
-    Choices,
     Output,
+    RealtimeConfig,
     SemanticVad,
     ServerVad,
     Transcription,
@@ -114,9 +114,9 @@ def test_every_event_of_a_realtime_client_is_known_with_its_fields() -> None:
         hints = HINTS(event)
         (kind,) = typing.get_args(hints["type"])
         if kind == "output_audio_buffer.clear":
-            assert kind not in Wishes._HANDLERS
+            assert kind not in ClientEvents._HANDLERS
             continue
-        _, fields = Wishes._HANDLERS[kind]
+        _, fields = ClientEvents._HANDLERS[kind]
         assert set(hints) == fields | {"type", "event_id"}, kind
 
 
@@ -263,7 +263,7 @@ def test_the_form_of_a_transcription_is_no_exception() -> None:
 
 def chosen(*updates: dict[str, Any]) -> dict[str, Any]:
     """The session that a Realtime client is told of after these updates."""
-    choices = Choices(serving.pool([], []), "sess_1")
+    choices = RealtimeConfig(serving.pool([], []), "sess_1")
     for update in updates:
         choices.update(Update.model_validate({"type": "realtime", **update}), settled=False)
     return choices.as_dict()
@@ -305,7 +305,7 @@ def test_turn_detection_without_a_type_is_of_the_kind_whose_fields_are_given(
 
 @pytest.mark.parametrize("wish", [{"language": "de"}, {"languages": ["en", "de"]}, {"language": "eng-US"}])
 def test_a_language_that_is_not_heard_is_refused_and_nothing_has_changed(wish: dict[str, Any]) -> None:
-    choices = Choices(serving.pool([], []), "sess_1")
+    choices = RealtimeConfig(serving.pool([], []), "sess_1")
     before = choices.as_dict()
     update = Update.model_validate({"type": "realtime", "instructions": "Rhyme.", **heard_with(**wish)})
     with pytest.raises(RequestError, match="'en' is what is understood") as wrong:

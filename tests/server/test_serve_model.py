@@ -54,7 +54,7 @@ def test_a_spoken_question_is_answered_and_the_answer_interrupted(pool: Pool) ->
                     await connection.input_audio_buffer.append(audio=piece)
                     await anyio.sleep_until(began + (number + 1) * 0.04)
 
-            async def person() -> None:
+            async def user() -> None:
                 await say(read_audio(DEMO / "story.wav"))
                 while not audible.is_set():
                     await say(Frame(silence(0.2, RATE), RATE))
@@ -65,7 +65,7 @@ def test_a_spoken_question_is_answered_and_the_answer_interrupted(pool: Pool) ->
             words: list[str] = []
             done: list = []
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(person)
+                tasks.start_soon(user)
                 async for event in connection:
                     if event.type == "response.output_audio.delta":
                         spoken.append(from_pcm16(base64.b64decode(event.delta)))

@@ -175,7 +175,7 @@ def test_who_opens_a_websocket_and_says_nothing_is_closed() -> None:
 
 
 def test_who_opens_a_connection_and_says_nothing_or_only_half_is_closed() -> None:
-    pool = serving.pool(["x"], ["y"], "server.patience=0.5")
+    pool = serving.pool(["x"], ["y"], "server.client_timeout=0.5")
 
     async def main(address: str) -> None:
         host, _, port = address.removeprefix("http://").partition(":")
@@ -324,10 +324,10 @@ def test_a_model_that_dies_in_mid_reply_ends_that_turn_alone() -> None:
 @pytest.mark.parametrize("kind", ["tts", "stt"])
 def test_a_voice_or_transcriber_that_dies_is_an_error_and_comes_back(kind: str) -> None:
     pool = serving.pool(["What?"], ["One two three four. Five six."], "server.sessions=2")
-    seats = [*pool._free, *pool._halves]
-    dying = Dying(getattr(seats[0].engines, kind))
-    for seat in seats:
-        seat.engines = replace(seat.engines, **{kind: dying})
+    slots = [*pool._free, *pool._halves]
+    dying = Dying(getattr(slots[0].engines, kind))
+    for slot in slots:
+        slot.engines = replace(slot.engines, **{kind: dying})
 
     async def main(address: str) -> None:
         async with httpx.AsyncClient(base_url=address, timeout=30) as client, realtime(address) as other:

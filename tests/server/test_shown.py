@@ -16,7 +16,7 @@ import pictures
 import scripted
 from agent.config import load
 from agent.images import Picture
-from agent.protocols import Engines, Sight
+from agent.protocols import Description, Engines
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
@@ -27,12 +27,12 @@ STOP = pictures.encoded(pictures.sign("STOP", back="red"))
 GO = pictures.encoded(pictures.sign("GO", back="green"), "WEBP")
 
 
-class ColourEye:
+class ColourVision:
     """Tells the colour of the first pixel."""
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         name = ["red", "green", "blue"][int(np.argmax(picture.pixels[0, 0]))]
-        return Sight("Look.", f"It is {name}.", f"I showed you {name}.")
+        return Description("Look.", f"It is {name}.", f"I showed you {name}.")
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,9 @@ def url(data: bytes, kind: str = "png") -> str:
 def pool(*settings: str) -> serving.Scripted:
     config = load(None, [*serving.SETTINGS, "server.port=0", *settings])
     llm = serving.SharedLLM(["A sign."], config.server.sessions)
-    engines = Engines(scripted.ScriptedSTT(["What is it?"]), llm, scripted.ScriptedTTS(), eye=ColourEye())
+    engines = Engines(
+        scripted.ScriptedSTT(["What is it?"]), llm, scripted.ScriptedTTS(), vision=ColourVision()
+    )
     made = serving.Scripted(config, [engines])
     made.model = llm
     return made

@@ -58,8 +58,8 @@ def served(pool: Pool, main: Callable) -> None:
 
 
 def test_a_spoken_question_over_the_realtime_protocol(pool: Pool):
-    with pool.half_seat() as seat:
-        voice = seat.engines.tts
+    with pool.shared_slot() as slot:
+        voice = slot.engines.tts
         sound = pcm16(Frame(render(QUESTION, voice), voice.rate).at_rate(24_000).samples)
 
     async def main(client: AsyncOpenAI) -> None:
@@ -69,7 +69,7 @@ def test_a_spoken_question_over_the_realtime_protocol(pool: Pool):
                 item={"type": "message", "role": "user", "content": shown}  # pyright: ignore
             )
 
-            async def person() -> None:
+            async def user() -> None:
                 for data in (sound, bytes(48_000 * 60)):
                     for start in range(0, len(data), 4_800):
                         block = base64.b64encode(data[start : start + 4_800]).decode()
@@ -77,7 +77,7 @@ def test_a_spoken_question_over_the_realtime_protocol(pool: Pool):
                         await anyio.sleep(0.1)
 
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(person)
+                tasks.start_soon(user)
                 while (event := await connection.recv()).type != "response.done":
                     assert event.type != "error", event
                 tasks.cancel_scope.cancel()

@@ -87,7 +87,7 @@ def test_a_trickling_body_is_refused_and_its_connection_closed() -> None:
         assert [each.split(b"\r\n")[0] for each in said] == [b"HTTP/1.1 408 Request Timeout"] * 12
         assert all(b"server.body_time" in each for each in said)
 
-    served(main, "server.patience=1", "server.body_time=1.5")
+    served(main, "server.client_timeout=1", "server.body_time=1.5")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_head_that_trickles_is_cut(begun: bytes) -> None:
             await trickle(stream)
         await honest(address)
 
-    served(main, "server.patience=0.5")
+    served(main, "server.client_timeout=0.5")
 
 
 def test_who_reads_nothing_of_what_is_for_everybody_is_cut() -> None:
@@ -120,7 +120,7 @@ def test_who_reads_nothing_of_what_is_for_everybody_is_cut() -> None:
                     await stream.send(asks)
         await honest(address)
 
-    served(main, "server.patience=0.5")
+    served(main, "server.client_timeout=0.5")
 
 
 def test_bodies_have_room_together_and_small_ones_always() -> None:
@@ -142,7 +142,7 @@ def test_bodies_have_room_together_and_small_ones_always() -> None:
                 while (await client.post("/converse", content=bytes(500_000))).status_code == 503:
                     await anyio.sleep(0.05)
 
-    served(main, "server.bodies=1000000", "server.patience=30")
+    served(main, "server.bodies=1000000", "server.client_timeout=30")
 
 
 def test_however_many_hold_a_connection_there_is_one_for_who_comes() -> None:
@@ -161,7 +161,7 @@ def test_however_many_hold_a_connection_there_is_one_for_who_comes() -> None:
                 await talk.send('{"type": "session.update", "session": {"type": "realtime"}}')
                 assert json.loads(await talk.recv())["type"] == "session.updated", "who is served stays"
 
-    served(main, "server.connections=10", "server.patience=30")
+    served(main, "server.connections=10", "server.client_timeout=30")
 
 
 def test_a_websocket_that_never_speaks_gives_its_seat_back() -> None:
@@ -185,7 +185,7 @@ def test_a_full_server_reads_no_body() -> None:
             with anyio.fail_after(5):
                 assert (await stream.receive()).startswith(b"HTTP/1.1 503")
 
-    served(main, "server.sessions=1", "server.patience=30")
+    served(main, "server.sessions=1", "server.client_timeout=30")
 
 
 def test_a_trickling_call_is_ended_and_calls_share_the_room_of_bodies() -> None:
@@ -209,7 +209,9 @@ def test_a_trickling_call_is_ended_and_calls_share_the_room_of_bodies() -> None:
             with pytest.raises(grpc.aio.AioRpcError, match="the sound"):
                 await ask(iter([pb.TranscribeRequest(data=bytes(100_000))]))
 
-    served(main, "server.grpc_port=0", "server.patience=1", "server.body_time=1.5", "server.bodies=500000")
+    served(
+        main, "server.grpc_port=0", "server.client_timeout=1", "server.body_time=1.5", "server.bodies=500000"
+    )
 
 
 def test_what_is_written_in_two_parts_does_not_wait() -> None:

@@ -18,16 +18,16 @@ from agent.config import load
 from agent.conversation.session import Session
 from agent.errors import RequestError
 from agent.server.fields import refusal
-from agent.server.realtime.session_config import EAGERNESS, Choices, Update
+from agent.server.realtime.session_config import EAGERNESS, RealtimeConfig, Update
 from agent.settings import SILENCES, Config, TurnsConfig
-from agent.simulation.virtual import VirtualBridge, run_virtual
-from agent.turns.endpointing import Waits
+from agent.simulation.virtual import VirtualRunner, run_virtual
+from agent.turns.endpointing import Delays
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 from audio.stt import Transcript
 from audio.vad import Evidence
 
-FREE = [f"costs.{name}=0" for name in ("stt", "turn", "first_token", "token", "speech", "eye")]
+FREE = [f"costs.{name}=0" for name in ("stt", "turn", "first_token", "token", "speech", "vision")]
 """Work takes no time, so that what is measured is what was waited."""
 SET = ["costs.mode=declared", "stt.partials=0", *FREE]
 BLOCK = 320
@@ -68,10 +68,10 @@ class KeepingSTT(scripted.ScriptedSTT):
 
 
 class Client:
-    """A client's choices and its session, without a wire; `say` is a person who speaks."""
+    """A client's choices and its session, without a wire; `say` is a user who speaks."""
 
-    def __init__(self, session: Session, bridge: VirtualBridge, choices: Choices) -> None:
-        self.session, self.bridge, self.choices = session, bridge, choices
+    def __init__(self, session: Session, runner: VirtualRunner, choices: RealtimeConfig) -> None:
+        self.session, self.runner, self.choices = session, runner, choices
         self.events: list[ev.Event] = []
         self._at = 0.0
 
@@ -85,7 +85,7 @@ class Client:
 
     async def hear(self, seconds: float, level: float = 0.0) -> None:
         for _ in range(round(seconds * HEARING_RATE / BLOCK)):
-            await self.bridge.sleep_until(self._at + BLOCK / HEARING_RATE)
+            await self.runner.sleep_until(self._at + BLOCK / HEARING_RATE)
             await self.microphone.send(Frame(np.full(BLOCK, level, np.float32), HEARING_RATE, self._at))
             self._at += BLOCK / HEARING_RATE
             await anyio.lowlevel.checkpoint()
@@ -112,7 +112,7 @@ class Client:
     async def _speaker(self) -> None:
         count = 0
         while True:
-            await self.bridge.sleep_until(count * 0.01)
+            await self.runner.sleep_until(count * 0.01)
             self.playback.read(240, count * 0.01)
             count += 1
 
@@ -124,15 +124,15 @@ def held(main, *sets: str, said: str = STATEMENT, reply: str = "Yes.") -> Keepin
     pool = serving.pool([said], [reply], config=config)
 
     async def inside() -> None:
-        bridge, playback = VirtualBridge(config.costs), Playback()
-        bridge.now()
-        choices = Choices(pool, "sess_1")
+        runner, playback = VirtualRunner(config.costs), Playback()
+        runner.now()
+        choices = RealtimeConfig(pool, "sess_1")
         engines = scripted.Engines(stt, scripted.ScriptedLLM([reply]), scripted.ScriptedTTS())
         talk: list[Client] = []
         session = Session(
-            engines, choices.config(), bridge, playback, [lambda event: talk[0].events.append(event)]
+            engines, choices.config(), runner, playback, [lambda event: talk[0].events.append(event)]
         )
-        talk.append(Client(session, bridge, choices))
+        talk.append(Client(session, runner, choices))
         talk[0].playback = playback
         await talk[0].run(main)
 
@@ -188,7 +188,7 @@ def test_eagerness_makes_a_difference_to_whatever_was_said(said: str) -> None:
 @given(factor=st.floats(0.05, 20.0))
 def test_the_order_of_the_waits_holds_for_every_factor(factor: float) -> None:
     turns = TurnsConfig().paced(factor)
-    waits = [getattr(turns, name) for name in (*Waits.__dataclass_fields__, "longest")]
+    waits = [getattr(turns, name) for name in (*Delays.__dataclass_fields__, "longest")]
     assert waits == sorted(waits)
     assert waits[0] < waits[-1]
     for name in SILENCES:
@@ -200,9 +200,9 @@ LENGTHS = st.lists(st.floats(0.05, 5.0), min_size=5, max_size=5)
 
 @given(lengths=LENGTHS, factor=st.sampled_from(sorted(set(EAGERNESS.values()))))
 def test_the_order_of_the_waits_holds_for_every_setting_and_eagerness(lengths: list[float], factor: float):
-    names = list(Waits.__dataclass_fields__)
+    names = list(Delays.__dataclass_fields__)
     turns = TurnsConfig(**dict(zip(names, lengths, strict=True))).paced(factor)
-    waits = Waits(**{name: getattr(turns, name) for name in names})
+    waits = Delays(**{name: getattr(turns, name) for name in names})
     found = [getattr(waits, name) for name in names]
     assert found == sorted(found)
     assert all(mine >= getattr(turns, name) for name, mine in zip(names, found, strict=True))
@@ -222,7 +222,7 @@ def test_a_timer_longer_than_the_longest_wait_is_kept_by_every_policy() -> None:
         assert await talk.waited(4.0) == pytest.approx(3.0, abs=0.025)
 
     held(main, "turns.meaning=off", "turns.end=3.0")
-    held(main, "turns.policy=switch", "turns.end=3.0")
+    held(main, "turns.policy=vad", "turns.end=3.0")
 
 
 def test_whoever_is_being_heard_when_push_to_talk_begins_is_not_answered() -> None:

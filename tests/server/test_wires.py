@@ -31,7 +31,7 @@ from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.simulation import virtual as simulate
-from agent.transports.remote import Line, Sound
+from agent.transports.remote import RemoteSession, Sound
 from audio.encode import Encoder, from_pcm16, pcm16
 from audio.frame import Frame
 from audio.stt import Transcript
@@ -48,7 +48,7 @@ QUESTIONS = {400: "What is that?", 800: "Tell me a story.", 1200: "Stop, what ti
 """What a tone of so many Hz means."""
 ANSWERS = dict(zip(QUESTIONS.values(), ["A bell.", STORY, "It is noon."], strict=True))
 OVER = 3.0
-"""Seconds of the story's sound after which the person speaks over it."""
+"""Seconds of the story's sound after which the user speaks over it."""
 EXPECTED = [(text, "interrupted" if answer is STORY else "finished") for text, answer in ANSWERS.items()]
 
 
@@ -94,7 +94,7 @@ def tone(hertz: int, seconds: float = 1.0) -> bytes:
     return pcm16((0.4 * np.sin(2 * np.pi * hertz * t)).astype(np.float32))
 
 
-class Person:
+class User:
     """Asks, listens to the end, asks for the story, speaks over it: the same on every wire that has sound."""
 
     def __init__(self) -> None:
@@ -150,15 +150,15 @@ class Person:
 
 async def by_line(pool: Pool, address: str) -> list[Said]:
     """In process, on the real clock."""
-    person = Person()
-    async with pool.seat() as seat:
-        line = Line(seat, pool.config)
+    user = User()
+    async with pool.slot() as slot:
+        line = RemoteSession(slot, pool.config)
 
         async def send(data: bytes) -> None:
             await line.hear(from_pcm16(data), RATE)
 
         async def ask() -> None:
-            await person.speak(send)
+            await user.speak(send)
             line.hang_up()
 
         async with anyio.create_task_group() as tasks:
@@ -166,15 +166,15 @@ async def by_line(pool: Pool, address: str) -> list[Said]:
             tasks.start_soon(ask)
             async for item in line.items():
                 if isinstance(item, Sound):
-                    person.sounded(item.samples)
+                    user.sounded(item.samples)
                 else:
                     fields = ev.as_dict(item)
-                    person.told(fields.pop("event"), fields)
-    return person.replies
+                    user.told(fields.pop("event"), fields)
+    return user.replies
 
 
 async def by_grpc(pool: Pool, address: str) -> list[Said]:
-    person = Person()
+    user = User()
     async with (
         answering(pool, None, Metrics(pool)) as server,
         grpc.aio.insecure_channel(server.address) as channel,
@@ -190,22 +190,22 @@ async def by_grpc(pool: Pool, address: str) -> list[Said]:
             await call.write(pb.ConverseRequest(audio=data))
 
         async def ask() -> None:
-            await person.speak(send)
+            await user.speak(send)
             await call.done_writing()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             async for reply in call:
                 if reply.WhichOneof("what") == "sound":
-                    person.sounded(from_pcm16(reply.sound.audio))
+                    user.sounded(from_pcm16(reply.sound.audio))
                 else:
-                    person.told(reply.event.name, dict(reply.event.fields))
-    return person.replies
+                    user.told(reply.event.name, dict(reply.event.fields))
+    return user.replies
 
 
 async def by_realtime(pool: Pool, address: str) -> list[Said]:
     """The stock OpenAI client; the protocol's own words for what our events say."""
-    person = Person()
+    user = User()
     reasons = {"completed": "finished", "cancelled": "interrupted"}
     questions: list[str] = []
     client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
@@ -215,23 +215,23 @@ async def by_realtime(pool: Pool, address: str) -> list[Said]:
             await connection.input_audio_buffer.append(audio=base64.b64encode(data).decode())
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(person.speak, send)
-            while not person.all_done():
+            tasks.start_soon(user.speak, send)
+            while not user.all_done():
                 event = await connection.recv()
                 assert event.type != "error", event
                 if event.type == "response.created":
-                    person.replies.append(Said())
+                    user.replies.append(Said())
                 elif event.type == "conversation.item.input_audio_transcription.completed":
                     questions.append(event.transcript)
                 elif event.type == "response.output_audio.delta":
-                    person.sounded(from_pcm16(base64.b64decode(event.delta)))
+                    user.sounded(from_pcm16(base64.b64decode(event.delta)))
                 elif event.type == "response.done":
-                    reply, (item, *_) = person.replies[-1], event.response.output
+                    reply, (item, *_) = user.replies[-1], event.response.output
                     reply.heard = item.content[0].transcript
                     reply.reason = reasons[event.response.status]
-    for reply, question in zip(person.replies, questions, strict=True):
+    for reply, question in zip(user.replies, questions, strict=True):
         reply.question = question
-    return person.replies
+    return user.replies
 
 
 async def parts(response: httpx.Response) -> AsyncIterator[tuple[str, bytes]]:
@@ -328,7 +328,7 @@ def rehearsed(folder: Path) -> list[Said]:
 WIRES = {"line": by_line, "grpc": by_grpc, "realtime": by_realtime, "http": by_http}
 WORDS = {"line": 2, "grpc": 2, "realtime": 2, "http": 3}
 """Words by which what was heard of the story may differ: the client's `OVER` is counted from what it was
-sent, up to `server.lead` before it sounds. Over HTTP the person goes at once and need not be understood."""
+sent, up to `server.lead` before it sounds. Over HTTP the user goes at once and need not be understood."""
 
 
 @pytest.fixture(autouse=True)

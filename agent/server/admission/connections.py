@@ -52,8 +52,8 @@ class Connections:
     that has most of them. So whoever holds many makes room for others, and nobody is cut in mid-answer.
     """
 
-    def __init__(self, most: int, patience: float) -> None:
-        self._most, self._patience = most, patience
+    def __init__(self, most: int, client_timeout: float) -> None:
+        self._most, self._patience = most, client_timeout
         self._open: dict[Connection, None] = {}
 
     def __len__(self) -> int:

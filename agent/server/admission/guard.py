@@ -130,10 +130,10 @@ class Guard:
                 return await receive()
             rest = end - anyio.current_time()
             try:
-                with anyio.fail_after(min(self._config.patience, rest)):
+                with anyio.fail_after(min(self._config.client_timeout, rest)):
                     message = await receive()
             except TimeoutError as error:
-                limit = "body_time" if rest < self._config.patience else "patience"
+                limit = "body_time" if rest < self._config.client_timeout else "client_timeout"
                 seconds = f"{getattr(self._config, limit):g} s (server.{limit})"
                 raise RequestError(f"the request did not come within {seconds}", 408, "timeout") from error
             part = len(message.get("body", b""))

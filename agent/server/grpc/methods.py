@@ -19,7 +19,7 @@ from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.settings import Config
 from agent.transports.playout import RATE
-from agent.transports.remote import Line, Sound
+from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
 from audio.encode import from_pcm16, pcm16
 
@@ -59,12 +59,12 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     rate = settings.rate or RATE
     if not SLOWEST <= rate <= FASTEST:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
-    lines: list[Line] = []
-    async with pool.seat(lambda: lines[0].hang_up()) as seat:
+    lines: list[RemoteSession] = []
+    async with pool.slot(lambda: lines[0].hang_up()) as slot:
         if settings.system:
-            await seat.check(pool.config, settings.system)
+            await slot.check(pool.config, settings.system)
         with journal.session("grpc", caller.address) as entry:
-            line = Line(seat, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
+            line = RemoteSession(slot, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
             lines.append(line)
             line.voice.muted = settings.text_only
             async with anyio.create_task_group() as tasks:
@@ -87,8 +87,8 @@ async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     messages = [Message("system", system), Message("user", asked.prompt)]
     written = Written()
     async with (
-        pool.seat() as seat,
-        write(seat, pool.config, messages, _sampling(asked), written) as tokens,
+        pool.slot() as slot,
+        write(slot, pool.config, messages, _sampling(asked), written) as tokens,
     ):
         async for text in grains(tokens, GRAINS[asked.grain]):
             await caller.write(pb.GenerateReply(text=text))
@@ -102,8 +102,8 @@ async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     pool.check_voice(asked.voice or None)
     if not asked.text.strip():
         raise RequestError("text: what is to be said")
-    with pool.half_seat() as seat:
-        async with say(seat, pool.config, asked.text) as parts:
+    with pool.shared_slot() as slot:
+        async with say(slot, pool.config, asked.text) as parts:
             async for part in parts:
                 await caller.write(pb.Speech(rate=part.rate, audio=pcm16(part.samples)))
 
@@ -121,8 +121,8 @@ async def transcribe(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     if late.cancelled_caught:
         limit = f"{settings.body_time:g} s (server.body_time)"
         raise RequestError(f"the request did not come within {limit}", 408, "timeout")
-    with pool.half_seat() as seat:
-        text = await words(seat, pool.config, bytes(data))
+    with pool.shared_slot() as slot:
+        text = await words(slot, pool.config, bytes(data))
     await caller.write(pb.TranscribeReply(text=text))
 
 
@@ -137,10 +137,10 @@ METHODS: dict[str, Method] = {
 async def _soon(caller: Caller, pool: Pool) -> Any:
     """A message that there is no reason to wait long for."""
     try:
-        with anyio.fail_after(pool.config.server.patience):
+        with anyio.fail_after(pool.config.server.client_timeout):
             return await caller.read()
     except TimeoutError as error:
-        limit = f"{pool.config.server.patience:g} s (server.patience)"
+        limit = f"{pool.config.server.client_timeout:g} s (server.client_timeout)"
         raise RequestError(f"the request did not come within {limit}", 408, "timeout") from error
 
 
@@ -152,7 +152,7 @@ async def _only(caller: Caller, pool: Pool) -> Any:
     return message
 
 
-async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseRequest | None) -> None:
+async def _listen(caller: Caller, line: RemoteSession, rate: int, first: pb.ConverseRequest | None) -> None:
     """Take in what the client sends, until it closes its side; then hang up."""
     request = first
     while request is not None:
@@ -181,7 +181,7 @@ async def _listen(caller: Caller, line: Line, rate: int, first: pb.ConverseReque
     line.hang_up()
 
 
-def _truncate(line: Line, wanted: pb.Truncate) -> None:
+def _truncate(line: RemoteSession, wanted: pb.Truncate) -> None:
     sent = line.sent(wanted.turn)
     if not 0.0 <= wanted.seconds <= (sent + RATE // 1000) / RATE:
         raise RequestError(f"truncate: of reply {wanted.turn} {sent / RATE:.2f} s were sent")

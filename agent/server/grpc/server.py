@@ -79,7 +79,7 @@ async def answering(
         raise MissingExtra("gRPC's libraries are missing", "grpc") from error
 
     # The libraries are not typed, as far as they are used here.
-    door = _Door(admission or Admission(pool.config.server, token), metrics)
+    door = _Slot(admission or Admission(pool.config.server, token), metrics)
     settings = pool.config.server
     server: Any = grpc.aio.server(
         interceptors=[_checking(door)],
@@ -120,22 +120,22 @@ def _opened(server: Any, settings: ServerConfig, certificate: Path | None, key: 
 
 
 def _options(settings: ServerConfig) -> list[tuple[str, int]]:
-    patience = round(settings.patience * 1000)
+    client_timeout = round(settings.client_timeout * 1000)
     return [
         ("grpc.max_receive_message_length", settings.message),
         ("grpc.max_metadata_size", 16_384),
         ("grpc.max_concurrent_streams", 100),
         ("grpc.max_allowed_incoming_connections", settings.connections),
-        ("grpc.server_handshake_timeout_ms", patience),
-        ("grpc.max_connection_idle_ms", patience),  # without a call; clients come again by themselves
+        ("grpc.server_handshake_timeout_ms", client_timeout),
+        ("grpc.max_connection_idle_ms", client_timeout),  # without a call; clients come again by themselves
         ("grpc.keepalive_time_ms", round(PING * 1000)),
-        ("grpc.keepalive_timeout_ms", patience),
+        ("grpc.keepalive_timeout_ms", client_timeout),
         ("grpc.so_reuseport", 0),
     ]
 
 
 @dataclass(frozen=True)
-class _Door:
+class _Slot:
     """Whom the calls let in, and who is told of those that it does not."""
 
     admission: Admission
@@ -152,7 +152,7 @@ class _Door:
         await _refuse(context, error, self.metrics)
 
 
-def _checking(door: _Door) -> Any:
+def _checking(door: _Slot) -> Any:
     """Refuses whoever may not come, whatever is asked for."""
     import grpc
 
@@ -192,7 +192,7 @@ def _shown(headers: Mapping[str, str]) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _handlers(pool: Pool, metrics: Metrics, door: _Door) -> Any:
+def _handlers(pool: Pool, metrics: Metrics, door: _Slot) -> Any:
     """The service's four methods, each guarded."""
     import grpc
 
@@ -212,7 +212,7 @@ def _handlers(pool: Pool, metrics: Metrics, door: _Door) -> Any:
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Door, reads: int | None) -> Any:
+def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Slot, reads: int | None) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status.
 
     reads: tokens of the language model that reads the request at once, where one does and they are known.
@@ -290,7 +290,7 @@ class _Caller:
 
         try:
             # Shielded, since gRPC cannot take a write back: a call with one on its way cannot be refused.
-            with anyio.CancelScope(shield=True), anyio.fail_after(self._limits.patience):
+            with anyio.CancelScope(shield=True), anyio.fail_after(self._limits.client_timeout):
                 await self._context.write(message)
         except TimeoutError as error:
             raise RequestError("nothing was read for too long", 408, "timeout") from error

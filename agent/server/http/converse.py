@@ -15,7 +15,7 @@ from agent.server.http.responses import Streamed, Write
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.transports.playout import RATE
-from agent.transports.remote import Line, Sound
+from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
 from audio.encode import Encoder, pcm16
 
@@ -48,13 +48,13 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
             entry.why = "answered"
 
     async def talk(send: Write, entry: journal.Entry) -> None:
-        async with pool.seat() as seat:
-            question = await words(seat, pool.config, data)
+        async with pool.slot() as slot:
+            question = await words(slot, pool.config, data)
             if not question:
                 raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
             if not bare:
                 await send(_event({"event": "question", "text": question}))
-            line = Line(seat, pool.config, [*metrics.watchers(), entry.watch])
+            line = RemoteSession(slot, pool.config, [*metrics.watchers(), entry.watch])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.run)
                 async for item in line.items():
@@ -67,7 +67,7 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
         await send(b"" if bare else f"--{BOUNDARY}--\r\n".encode())
 
     media = "audio/wav" if bare else f"multipart/mixed; boundary={BOUNDARY}"
-    return Streamed(media, produce, pool.config.server.patience)
+    return Streamed(media, produce, pool.config.server.client_timeout)
 
 
 def _event(fields: dict[str, Any]) -> bytes:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from agent.errors import ImageError, ImageTooLarge, RequestError
 from agent.images import Upload, open_image
 from agent.messages import Message, joined
-from agent.protocols import Eye, Sight
+from agent.protocols import Description, VisionEngine
 from agent.settings import Config
-from agent.transports.slot import Seat
+from agent.transports.slot import SessionSlot
 
 
 def check(urls: Sequence[Sequence[str]], config: Config) -> None:
@@ -21,29 +21,29 @@ def check(urls: Sequence[Sequence[str]], config: Config) -> None:
 
 
 async def looked(
-    seat: Seat, config: Config, messages: Sequence[Message], urls: Sequence[Sequence[str]]
+    slot: SessionSlot, config: Config, messages: Sequence[Message], urls: Sequence[Sequence[str]]
 ) -> list[Message]:
     """The conversation with what is seen in the pictures of each message before its words.
 
     A picture is decoded when it is its turn to be looked at, so that there is one of them at a time. Raises
-    RequestError for one that is no good and where there is no eye, EngineFault when it fails.
+    RequestError for one that is no good and where there is no vision engine, EngineFault when it fails.
     """
-    bridge, eye = seat.bridge(), seat.engines.eye
+    runner, vision = slot.runner(), slot.engines.vision
     whole: list[Message] = []
     for message, shown in zip(messages, urls, strict=True):
         for url in shown:
-            if eye is None:
-                raise RequestError("messages: no eye is loaded here, so no pictures")
+            if vision is None:
+                raise RequestError("messages: no vision engine is loaded here, so no pictures")
             upload = Upload(url, config.server.max_pixels)
-            sight = await bridge.call("eye", lambda e=eye, u=upload: _seen(e, u), config.limits.eye)
+            sight = await runner.call("vision", lambda e=vision, u=upload: _seen(e, u), config.limits.vision)
             whole = joined(whole, sight.asked(""))
         whole = joined(whole, [message]) if shown else [*whole, message]
     return whole
 
 
-def _seen(eye: Eye, upload: Upload) -> Sight:
+def _seen(vision: VisionEngine, upload: Upload) -> Description:
     try:
-        return eye.look(open_image(upload))
+        return vision.look(open_image(upload))
     except ImageTooLarge as error:
         raise RequestError(f"image_url: {error}", 413, "too_large") from error
     except ImageError as error:

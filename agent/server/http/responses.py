@@ -69,11 +69,11 @@ class Streamed:
         self,
         media: str,
         produce: Produce,
-        patience: float,
+        client_timeout: float,
         failed: Callable[[RequestError], bytes] | None = None,
     ) -> None:
         self._media, self._produce = media, produce
-        self._patience, self._failed = patience, failed
+        self._patience, self._failed = client_timeout, failed
         self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

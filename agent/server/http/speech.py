@@ -16,7 +16,7 @@ from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
 from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool
 from agent.settings import Config
-from agent.transports.slot import Seat
+from agent.transports.slot import SessionSlot
 from agent.transports.transcription import words
 from audio.encode import MEDIA, Encoder, Format
 from audio.tts import Speech
@@ -67,10 +67,10 @@ class Transcribe(Fields):
 
 
 @asynccontextmanager
-async def say(seat: Seat, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
+async def say(slot: SessionSlot, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
     """`text` as speech, each part as soon as it is made. Raises EngineFault; RequestError for no words."""
-    voice, limit = seat.engines.tts, config.limits.speech
-    async with seat.bridge().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+    voice, limit = slot.engines.tts, config.limits.speech
+    async with slot.runner().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
         yield parts
 
 
@@ -81,14 +81,14 @@ async def speech(request: Request, pool: Pool) -> Streamed:
     pool.check_voice(body.voice_name)
 
     async def produce(send: Write) -> None:
-        with pool.half_seat() as seat:
-            encoder = Encoder(body.response_format, seat.engines.tts.rate)
-            async with say(seat, pool.config, body.input) as parts:
+        with pool.shared_slot() as slot:
+            encoder = Encoder(body.response_format, slot.engines.tts.rate)
+            async with say(slot, pool.config, body.input) as parts:
                 async for part in parts:
                     await send(encoder.feed(part.samples))
         await send(encoder.finish())
 
-    return Streamed(MEDIA[body.response_format], produce, pool.config.server.patience)
+    return Streamed(MEDIA[body.response_format], produce, pool.config.server.client_timeout)
 
 
 async def transcription(request: Request, pool: Pool) -> Streamed:
@@ -107,8 +107,8 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
     kind = body.response_format
 
     async def produce(send: Write) -> None:
-        with pool.half_seat() as seat:
-            text = await words(seat, pool.config, data)
+        with pool.shared_slot() as slot:
+            text = await words(slot, pool.config, data)
         await send(f"{text}\n".encode() if kind == "text" else line({"text": text}))
 
-    return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.patience)
+    return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.client_timeout)

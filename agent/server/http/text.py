@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.protocols import Delta
-from agent.runner import Bridge
+from agent.runner import Runner
 from agent.server import budget
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
@@ -161,7 +161,7 @@ async def read_body(request: Request, model: type[B], limits: ServerConfig, cont
     context: see `budget.check`. Raises RequestError.
     """
     body = await request.body()
-    return await Bridge().wait_for(lambda: parse(model, body, limits, context))
+    return await Runner().wait_for(lambda: parse(model, body, limits, context))
 
 
 def parse(model: type[B], body: bytes | str, limits: ServerConfig, context: int | None = None) -> B:
@@ -197,14 +197,14 @@ async def generate(request: Request, pool: Pool) -> Streamed:
     async def produce(send: Write) -> None:
         written = Written()
         async with (
-            pool.seat() as seat,
-            write(seat, config, messages, body.sampling(), written) as tokens,
+            pool.slot() as slot,
+            write(slot, config, messages, body.sampling(), written) as tokens,
         ):
             async for text in grains(tokens, body.stream):
                 await send(piece(text))
         await send(end({"reason": written.reason, "usage": written.usage}))
 
-    return Streamed(media, produce, config.server.patience, failed)
+    return Streamed(media, produce, config.server.client_timeout, failed)
 
 
 _FORMS: dict[
@@ -242,9 +242,9 @@ async def chat(request: Request, pool: Pool) -> Streamed:
 
     async def produce(send: Write) -> None:
         written = Written()
-        async with pool.seat() as seat:
-            messages = await looked(seat, config, said, pictures)
-            async with write(seat, config, messages, sampling, written) as tokens:
+        async with pool.slot() as slot:
+            messages = await looked(slot, config, said, pictures)
+            async with write(slot, config, messages, sampling, written) as tokens:
                 role = {"role": "assistant"}
                 async for delta in tokens:
                     if body.stream:
@@ -265,7 +265,7 @@ async def chat(request: Request, pool: Pool) -> Streamed:
         await send(line(whole))
 
     media = EVENTS if body.stream else JSON
-    return Streamed(media, produce, config.server.patience, lambda error: sse(error_body(error)))
+    return Streamed(media, produce, config.server.client_timeout, lambda error: sse(error_body(error)))
 
 
 def _fields(delta: Delta) -> dict[str, str]:

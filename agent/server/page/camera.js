@@ -1,4 +1,4 @@
-// The camera as pictures for /v1/realtime: one a second while the person speaks, one in three seconds otherwise.
+// The camera as pictures for /v1/realtime: one a second while the user speaks, one in three seconds otherwise.
 // Off until it is asked for; knows no call and no element of the page but the preview that it is given.
 
 const SPEAKING = 1000;

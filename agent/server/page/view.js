@@ -25,7 +25,7 @@ export class Captions {
   constructor(log) {
     this.log = log;
     this.turns = new Map(); // by number
-    this.person = null; // what is being said, and not answered yet
+    this.user = null; // what is being said, and not answered yet
   }
 
   get last() {
@@ -33,12 +33,12 @@ export class Captions {
   }
 
   hear() {
-    this.person ??= this.#bubble("you", "…");
+    this.user ??= this.#bubble("you", "…");
   }
 
   unhear() {
-    this.person?.remove();
-    this.person = null;
+    this.user?.remove();
+    this.user = null;
   }
 
   // Take in one event of the session.
@@ -51,7 +51,7 @@ export class Captions {
         this.turns.set(event.turn, new Turn(event));
         break;
       case "partial":
-        if (this.person && event.text) this.#say(this.person, event.text);
+        if (this.user && event.text) this.#say(this.user, event.text);
         break;
       case "turn_dropped":
         this.turns.delete(event.turn);
@@ -99,10 +99,10 @@ export class Captions {
   }
 
   #released(turn, text) {
-    this.person ??= this.#bubble("you", "");
-    this.#say(this.person, text);
-    if (!text) this.person.remove();
-    this.person = null;
+    this.user ??= this.#bubble("you", "");
+    this.#say(this.user, text);
+    if (!text) this.user.remove();
+    this.user = null;
     turn.item = this.item;
     turn.show(this.#bubble("agent", ""));
   }
@@ -187,7 +187,7 @@ class Turn {
     this.#close();
   }
 
-  // The waits between the person's last sound and the reply's first one, as a table of bars.
+  // The waits between the user's last sound and the reply's first one, as a table of bars.
   showWaits() {
     const total = Math.max(0, this.times.audio - this.times.speechEnd);
     const details = document.createElement("details");

@@ -20,11 +20,11 @@ from agent.messages import Message
 from agent.server.fields import Fields
 from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
-from agent.server.realtime.session_config import TOOLS, Choices, Modality, Output, Update
+from agent.server.realtime.session_config import TOOLS, Modality, Output, RealtimeConfig, Update
 from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
-from agent.transports.remote import Line
-from agent.transports.slot import Seat
+from agent.transports.remote import RemoteSession
+from agent.transports.slot import SessionSlot
 from audio.encode import from_pcm16
 from audio.frame import Frame
 
@@ -79,20 +79,22 @@ class _Wanted(Fields):
     metadata: dict[str, str] | None = None
 
 
-class Wishes:
+class ClientEvents:
     """A client's side of one session: its choices, its conversation, and the line once there is one."""
 
-    def __init__(self, seat: Seat, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str) -> None:
-        self._seat, self._pool, self._watchers, self._send = seat, pool, watchers, send
-        self.choices = Choices(pool, name)
+    def __init__(
+        self, slot: SessionSlot, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str
+    ) -> None:
+        self._slot, self._pool, self._watchers, self._send = slot, pool, watchers, send
+        self.choices = RealtimeConfig(pool, name)
         self._limits = pool.config.server
-        self.narrator = items.Narrator()
-        self.line: Line | None = None
+        self.narrator = items.ServerEvents()
+        self.line: RemoteSession | None = None
         self.settled = anyio.Event()
         """Set when there is a line."""
         self._buffer = bytearray()
         self._pending: tuple[str, str] | None = None
-        """The last item's id and text, where the person said it: the question of the next response."""
+        """The last item's id and text, where the user said it: the question of the next response."""
         self._parts: dict[str, Part] = {}
         """Where in the history what the client has put into the conversation is, by the item's id."""
 
@@ -107,10 +109,10 @@ class Wishes:
             raise RequestError(f"{field}: not known here; leave it out", param=field)
         await handler(self, event)
 
-    async def _settle(self) -> Line:
+    async def _settle(self) -> RemoteSession:
         """The line, running; its settings are what has been chosen by the first use of it."""
         if self.line is None:
-            self.line = Line(self._seat, self.choices.config(), self._watchers)
+            self.line = RemoteSession(self._slot, self.choices.config(), self._watchers)
             self.line.voice.muted = self.choices.modality == "text"
             self.settled.set()
         await self.line.ready.wait()
@@ -119,7 +121,7 @@ class Wishes:
     async def _check(self, instructions: str | None) -> None:
         """Raise RequestError where instructions are too long for the model."""
         if instructions is not None:
-            await self._seat.check(self._pool.config, instructions)
+            await self._slot.check(self._pool.config, instructions)
 
     def _check_length(self, size: int) -> None:
         """Raise RequestError where so many bytes are more sound than one utterance may have."""
@@ -225,8 +227,8 @@ class Wishes:
         await self._send(self.narrator.add(_message_item(name, given.role, content), after))
         self._put(line, name, Message(given.role, given.text))
 
-    def _put(self, line: Line, name: str, message: Message) -> None:
-        """Put an item's words into the history at its place; the person's last ones wait for a response."""
+    def _put(self, line: RemoteSession, name: str, message: Message) -> None:
+        """Put an item's words into the history at its place; the user's last ones wait for a response."""
         if not message.content:
             return
         if name == self.narrator.last:
@@ -240,13 +242,13 @@ class Wishes:
         before = (self._found(line, one) for one in reversed(names[: names.index(name)]))
         self._parts[name] = line.history.put(message, next((part[-1] for part in before if part), None))
 
-    def _settle_pending(self, line: Line) -> None:
-        """What the person wrote last was not the question: something comes behind it."""
+    def _settle_pending(self, line: RemoteSession) -> None:
+        """What the user wrote last was not the question: something comes behind it."""
         if self._pending is not None:
             name, text = self._pending
             self._parts[name], self._pending = line.history.add(Message("user", text)), None
 
-    def _found(self, line: Line, name: str) -> list[Part]:
+    def _found(self, line: RemoteSession, name: str) -> list[Part]:
         """Where in the history an item is; nowhere, if it has no words or waits for a response."""
         narrator = self.narrator
         if name in self._parts:

@@ -20,12 +20,12 @@ from agent.server.log import Entry
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
-from agent.server.realtime.client_events import Wishes
+from agent.server.realtime.client_events import ClientEvents
 from agent.settings import ServerConfig
 from agent.text.cleaning import cleaned_data, json_text
 from agent.transports.disclosure import told
-from agent.transports.remote import Line
-from agent.transports.slot import Seat
+from agent.transports.remote import RemoteSession
+from agent.transports.slot import SessionSlot
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -40,14 +40,14 @@ class Realtime:
     def __init__(
         self,
         socket: WebSocket,
-        seat: Seat,
+        slot: SessionSlot,
         pool: Pool,
         metrics: Metrics,
         vanished: type[Exception],
         entry: Entry,
     ) -> None:
         self._socket, self._pool, self._vanished, self._entry = socket, pool, vanished, entry
-        self._wishes = Wishes(seat, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
+        self._wishes = ClientEvents(slot, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
         self._gone = False
@@ -81,7 +81,7 @@ class Realtime:
             code, reason = 1001, "the server stops"
             self._entry.why = "server_stops"
         if not self._gone:
-            with anyio.move_on_after(self._pool.config.server.patience), suppress(self._vanished):
+            with anyio.move_on_after(self._pool.config.server.client_timeout), suppress(self._vanished):
                 if reason:
                     last = (
                         items.error(reason, "server_error", "internal_error")
@@ -143,7 +143,7 @@ class Realtime:
     async def _send(self, messages: list[items.Message]) -> None:
         async with self._sending:
             for message in messages:
-                with anyio.fail_after(self._pool.config.server.patience):
+                with anyio.fail_after(self._pool.config.server.client_timeout):
                     await self._socket.send_text(json_text(message))
 
 
@@ -160,7 +160,7 @@ def _event(raw: str | bytes, limits: ServerConfig) -> dict[str, Any]:
     return cast(dict[str, Any], event)
 
 
-def _told(event: ev.Event, line: Line) -> dict[str, Any]:
+def _told(event: ev.Event, line: RemoteSession) -> dict[str, Any]:
     """An event of ours; of a word that was heard also where in the reply's audio it ends."""
     told = ev.as_dict(event)
     if isinstance(event, ev.WordHeard):

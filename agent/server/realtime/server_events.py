@@ -40,7 +40,7 @@ class Response:
     error: str | None = None
 
 
-class Narrator:
+class ServerEvents:
     """Turns what a line gives into protocol messages, and keeps the conversation's items."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Narrator:
         self.turns: dict[str, int] = {}
         """The reply that an item of the agent says, by the item's id."""
         self.questions: dict[str, int] = {}
-        """The turn in which the person said an item, by the item's id."""
+        """The turn in which the user said an item, by the item's id."""
         self.modality: Modality = "audio"
         self.transcribing = True
         self.active: int | None = None
@@ -64,7 +64,7 @@ class Narrator:
         self._responses[turn] = response
 
     def response(self, turn: int) -> Response:
-        """That reply's response; a new one where the person's voice asked for it."""
+        """That reply's response; a new one where the user's voice asked for it."""
         return self._responses.setdefault(turn, Response(self.modality))
 
     @property
@@ -129,7 +129,7 @@ class Narrator:
                 return []
 
     def _heard(self, turn: int, text: str) -> list[Message]:
-        """The person's turn is over; where the client asked itself, its item is there already."""
+        """The user's turn is over; where the client asked itself, its item is there already."""
         end = self._speech_ends.pop(turn, 0.0)
         if turn in self._asked:
             return []
@@ -150,7 +150,7 @@ class Narrator:
         return [*stopped, committed, *self.add(item), *self.transcribed(name, text, 0.0)]
 
     def transcribed(self, name: str, text: str, seconds: float) -> list[Message]:
-        """The words of an item that the person said."""
+        """The words of an item that the user said."""
         if not self.transcribing:
             return []
         kind, where = "conversation.item.input_audio_transcription.", {"item_id": name, "content_index": 0}

@@ -50,9 +50,9 @@ TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
 
 class Transcription(Fields):
-    """Whether the person's words are told, and in which language they are said.
+    """Whether the user's words are told, and in which language they are said.
 
-    The model is no choice: it is the one that understands the person for the agent, and told in the answer.
+    The model is no choice: it is the one that understands the user for the agent, and told in the answer.
     """
 
     ELSEWHERE: ClassVar = {"prompt": ("",), "delay": (), "keywords": ([],)}
@@ -134,7 +134,7 @@ def shown(choice: Fields | None) -> dict[str, Any] | None:
     return choice.model_dump(exclude_none=True) if choice is not None else None
 
 
-class Choices:
+class RealtimeConfig:
     """What is in force for one session."""
 
     def __init__(self, pool: Pool, name: str) -> None:

@@ -30,7 +30,7 @@ def plain(torch: Any, model: Any) -> None:
 
 def sideways(torch: Any, module: Any) -> int:
     """How many positions on each side the convolutions in `module` look, one after another."""
-    return sum(_aside(conv) for conv in module.modules() if isinstance(conv, torch.nn.Conv1d))
+    return sum(_overlap(conv) for conv in module.modules() if isinstance(conv, torch.nn.Conv1d))
 
 
 def decoder_field(torch: Any, before: Any, ups: Any, blocks: Any, after: Any) -> tuple[int, int]:
@@ -46,8 +46,8 @@ def decoder_field(torch: Any, before: Any, ups: Any, blocks: Any, after: Any) ->
         widest = max(sideways(torch, block) for block in blocks[n * kinds : (n + 1) * kinds])
         stages.append(Stage(up.kernel_size[0], up.stride[0], up.padding[0], widest))
         hop *= up.stride[0]
-    return field(stages, _aside(before), _aside(after)), hop
+    return field(stages, _overlap(before), _overlap(after)), hop
 
 
-def _aside(conv: Any) -> int:
+def _overlap(conv: Any) -> int:
     return (conv.kernel_size[0] - 1) * conv.dilation[0] // 2

@@ -28,8 +28,8 @@ class Screen(io.StringIO):
 def test_each_part_is_a_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], monkeypatch):
     offered = scripted.engines(["What?"], ["That."])
     monkeypatch.setattr(engines, "find", lambda kind, _: lambda: getattr(offered, kind))
-    monkeypatch.setattr(engines, "load_eye", lambda *_: None)
-    config = load(None, ["turns.policy=switch", "stt.model=ears", "llm.model=head", "tts.model=mouth"])
+    monkeypatch.setattr(engines, "load_vision", lambda *_: None)
+    config = load(None, ["turns.policy=vad", "stt.model=ears", "llm.model=head", "tts.model=mouth"])
     with loading() as (progress, tell):
         engines.load(config, progress, tell)
     out, err = capsys.readouterr()

@@ -27,13 +27,13 @@ def steps(first: float, last: float):
 
 
 SETTINGS = st.tuples(
-    st.sampled_from(["turns.policy=ladder", "turns.policy=switch"]),
+    st.sampled_from(["turns.policy=semantic", "turns.policy=vad"]),
     st.sampled_from(["turns.interrupt=true", "turns.interrupt=true", "turns.interrupt=false"]),
     st.sampled_from(["costs.stt=0", "costs.stt=0.1", "costs.stt=0.4", "costs.stt=2.5"]),
     st.sampled_from(["costs.first_token=0", "costs.first_token=0.1", "costs.first_token=3"]),
     st.sampled_from(["costs.token=0", "costs.token=0.3"]),
     st.sampled_from(["stt.partials=0", "stt.partials=0.2", "stt.partials=0.6"]),
-    st.sampled_from(["turns.unintelligible=0.3", "turns.unintelligible=3.0"]),
+    st.sampled_from(["turns.false_interruption_timeout=0.3", "turns.false_interruption_timeout=3.0"]),
     st.sampled_from(["turns.meaning=off", "turns.meaning=words"]),
 )
 PLANS = st.builds(
@@ -58,7 +58,7 @@ def test_nobody_is_met_with_silence(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.15])
-@pytest.mark.parametrize("policy", ["ladder", "switch"])
+@pytest.mark.parametrize("policy", ["semantic", "vad"])
 def test_speech_confirmed_as_the_reply_ends_is_answered(policy: str, lead: float) -> None:
     for step in range(-8, 4):
         plan = Plan(second=1.0 - lead + step * 0.02, lead=lead, settings=(f"turns.policy={policy}",))
@@ -113,7 +113,7 @@ def test_words_known_before_the_pause_and_understood_after_it_are_answered() -> 
 
 def test_what_was_said_and_not_understood_yet_is_read_when_something_is_typed() -> None:
     """Their turn was over, the transcriber still at work."""
-    slow = ("turns.policy=switch", "costs.stt=2.5")
+    slow = ("turns.policy=vad", "costs.stt=2.5")
     plan = Plan(reply=0.3, second=0.8, length=0.3, deed="typed", at=2.0, settings=slow)
     told = boundaries.hold(plan)
     assert boundaries.faults(plan, told) == []

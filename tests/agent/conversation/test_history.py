@@ -19,9 +19,9 @@ def history() -> History:
 
 def test_only_what_was_heard_enters_it() -> None:
     talk = history()
-    talk.person("Tell me a story.")
+    talk.user("Tell me a story.")
     talk.agent("Once upon a time", " there was a queen.")
-    talk.person("Stop.")
+    talk.user("Stop.")
     assert talk.messages() == [
         Message("system", "Be brief."),
         Message("user", "Tell me a story."),
@@ -33,7 +33,7 @@ def test_only_what_was_heard_enters_it() -> None:
 
 def test_a_reply_that_was_not_heard_leaves_the_person_one_message() -> None:
     talk = history()
-    talk.person("I want")
+    talk.user("I want")
     talk.agent("  ", "What do you want?")
     assert talk.unheard == "What do you want?"
     assert talk.messages("to go home.")[1:] == [Message("user", "I want to go home.")]
@@ -41,7 +41,7 @@ def test_a_reply_that_was_not_heard_leaves_the_person_one_message() -> None:
 
 def test_a_question_that_is_only_tried_leaves_no_trace() -> None:
     talk = history()
-    talk.person("Hello.")
+    talk.user("Hello.")
     before = talk.messages()
     talk.messages("And")
     assert talk.messages() == before
@@ -57,13 +57,13 @@ def test_what_was_unheard_is_forgotten_when_the_next_reply_was_heard_whole() -> 
 @given(st.lists(st.tuples(st.booleans(), WORDS), max_size=30))
 def test_sides_alternate_and_no_word_is_lost(said: list[tuple[bool, str]]) -> None:
     talk = history()
-    for person, text in said:
-        talk.person(text) if person else talk.agent(text, "")
+    for user, text in said:
+        talk.user(text) if user else talk.agent(text, "")
     system, *messages = talk.messages()
     assert system.role == "system"
     assert all(a.role != b.role for a, b in itertools.pairwise(messages))
     for role, by_person in (("user", True), ("assistant", False)):
-        words = " ".join(text for person, text in said if person == by_person).split()
+        words = " ".join(text for user, text in said if user == by_person).split()
         assert " ".join(m.content for m in messages if m.role == role).split() == words
 
 
@@ -72,12 +72,12 @@ def test_what_fits_is_kept_and_what_is_said_meanwhile_too(
     said: list[tuple[bool, str]], data: st.DataObject
 ) -> None:
     talk = history()
-    for person, text in said:
-        talk.person(text) if person else talk.agent(text, "")
+    for user, text in said:
+        talk.user(text) if user else talk.agent(text, "")
     parts = talk.said("And now?")
     end = parts[data.draw(st.integers(0, len(parts) - 1)) :]
     fitted = [Message(m.role, m.content[:3]) for m in end[:-1]] + end[-1:]
-    talk.person("Meanwhile.")
+    talk.user("Meanwhile.")
     talk.keep(parts, fitted)
     assert talk.said() == [*fitted[:-1], Message("user", "Meanwhile.")]
     assert talk.messages()[1:] == joined([], talk.said())
@@ -86,18 +86,18 @@ def test_what_fits_is_kept_and_what_is_said_meanwhile_too(
 def test_what_was_heard_last_is_all_of_it_since_the_person_spoke() -> None:
     talk = history()
     assert talk.heard == ""
-    talk.person("Hello.")
+    talk.user("Hello.")
     talk.agent("One.", "")
     talk.agent("Two?", "")
     assert (talk.heard, talk.last_sentence) == ("One. Two?", "Two?")
-    talk.person("Yes.")
+    talk.user("Yes.")
     assert talk.heard == ""
 
 
 def test_a_reply_is_taken_back_after_the_beginning_was_forgotten() -> None:
     talk = history()
     for turn in ("one", "two"):
-        talk.person(f"q {turn}")
+        talk.user(f"q {turn}")
         talk.agent(f"a {turn}", "")
     parts = talk.said()
     talk.keep(parts, parts[2:])
@@ -110,9 +110,9 @@ def test_a_reply_is_taken_back_after_the_beginning_was_forgotten() -> None:
 
 def test_what_was_not_heard_after_all_is_taken_back_and_can_be_said_again():
     history = History("system")
-    history.person("Tell me.")
+    history.user("Tell me.")
     history.agent("One two three.", "Four.")
-    history.person("Wait.")
+    history.user("Wait.")
     history.unhear("One two three.", "One two")
     assert [m.content for m in history.messages()][1:] == ["Tell me.", "One two", "Wait."]
     assert history.unheard == "three. Four."
@@ -124,7 +124,7 @@ def test_what_was_not_heard_after_all_is_taken_back_and_can_be_said_again():
 
 def test_it_can_be_told_anew_who_it_is():
     history = History("a teacher")
-    history.person("Hi.")
+    history.user("Hi.")
     history.instruct("a pirate")
     assert (history.system, history.messages()[0].content) == ("a pirate", "a pirate")
     assert len(history.messages()) == 2
@@ -148,7 +148,7 @@ def test_whatever_is_put_in_and_taken_out_the_rest_keeps_its_place(steps: list[t
             talk.remove([parts.pop(at)])
             del expected[at]
         elif step == "turn":
-            talk.person(f"{number}")
+            talk.user(f"{number}")
             parts += talk.newest
             talk.agent("Yes.", "")
             expected += [message, Message("assistant", "Yes.")]
@@ -157,11 +157,11 @@ def test_whatever_is_put_in_and_taken_out_the_rest_keeps_its_place(steps: list[t
 
 def test_what_is_put_in_while_a_reply_is_heard_comes_behind_it() -> None:
     talk = history()
-    talk.person("Count.")
+    talk.user("Count.")
     talk.add(Message("user", "Thanks."))
     talk.agent("One.", " Two.")
     assert [m.content for m in talk.said()] == ["Count.", "One.", "Thanks."]
-    talk.person("More.")
+    talk.user("More.")
     talk.remove(talk.newest[-1:])
     talk.agent("Two.", "")
     assert [m.content for m in talk.said()] == ["Count.", "One.", "Thanks.", "More."]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.conversation.interim import Captions
+from agent.conversation.interim import InterimTranscript
 
 TEXTS = st.lists(st.lists(st.sampled_from(["a", "A,", "b", "b.", "see", "Seen?"]), max_size=6).map(" ".join))
 
 
 @given(TEXTS)
 def test_a_stable_word_stays(texts: list[str]) -> None:
-    captions, before = Captions(), ""
+    captions, before = InterimTranscript(), ""
     for text in texts:
         shown, stable = captions.show(text)
         assert shown.startswith(before)
@@ -23,7 +23,7 @@ def test_a_stable_word_stays(texts: list[str]) -> None:
 
 @given(TEXTS)
 def test_what_the_newest_transcript_says_after_the_stable_words_is_shown(texts: list[str]) -> None:
-    captions = Captions()
+    captions = InterimTranscript()
     for text in texts:
         shown, stable = captions.show(text)
         kept = len(shown[:stable].split())
@@ -31,7 +31,7 @@ def test_what_the_newest_transcript_says_after_the_stable_words_is_shown(texts: 
 
 
 def test_two_transcripts_make_a_word_stable_and_the_last_one_never_is() -> None:
-    captions = Captions()
+    captions = InterimTranscript()
     assert captions.show("What is the cap.") == ("What is the cap.", 0)
     assert captions.show("What is the capital of") == ("What is the capital of", len("What is the"))
     assert captions.show("Watch is") == ("What is the", len("What is the"))

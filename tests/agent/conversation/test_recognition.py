@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from agent.conversation.recognition import Understanding
-from agent.runner import Bridge
+from agent.conversation.recognition import Recognition
+from agent.runner import Runner
 from agent.settings import Config
 from audio.stt import Transcript
 from scripted import engines
 
 
 @pytest.fixture
-def understanding() -> Understanding:
-    return Understanding(engines([""], [""]), Config(), Bridge(), lambda _: None)
+def recognition() -> Recognition:
+    return Recognition(engines([""], [""]), Config(), Runner(), lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def understanding() -> Understanding:
     ],
 )
 def test_a_few_words_of_low_confidence_are_a_sound(
-    understanding: Understanding, text: str, confidence: float, kind: str
+    recognition: Recognition, text: str, confidence: float, kind: str
 ):
-    asked = understanding.asked("Once upon a time", "speaking", " there was a lighthouse.")
-    assert understanding.aside(Transcript(text, confidence), asked, (0.0, 0.5)) == kind
+    asked = recognition.asked("Once upon a time", "speaking", " there was a lighthouse.")
+    assert recognition.overlap(Transcript(text, confidence), asked, (0.0, 0.5)) == kind
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_a_few_words_of_low_confidence_are_a_sound(
     ],
 )
 def test_what_is_made_up_for_noises_is_told_by_the_sound_from_what_a_voice_said(
-    understanding: Understanding, said: Transcript, kind: str
+    recognition: Recognition, said: Transcript, kind: str
 ):
     for heard in ("", "Which one, A or B?", "Goodbye!", "The lamp went out."):
-        asked = understanding.asked(heard, "just_silent")
-        assert understanding.kind(said, asked, (0.0, 0.5)) == kind
+        asked = recognition.asked(heard, "just_silent")
+        assert recognition.kind(said, asked, (0.0, 0.5)) == kind
 
 
-def test_over_a_reply_only_what_answers_it_is_more_than_a_noise(understanding: Understanding):
-    story = understanding.asked("Once upon a time", "speaking", " there was a lighthouse.")
-    choice = understanding.asked("Which one do you want, A or", "speaking", " B?")
+def test_over_a_reply_only_what_answers_it_is_more_than_a_noise(recognition: Recognition):
+    story = recognition.asked("Once upon a time", "speaking", " there was a lighthouse.")
+    choice = recognition.asked("Which one do you want, A or", "speaking", " B?")
     for said, kind in ((Transcript("A.", -1.9, 0.3), "words"), (Transcript("The.", -0.8, 0.2), "nothing")):
-        assert understanding.aside(said, choice, (0.0, 0.5)) == kind
-        assert understanding.aside(said, story, (0.0, 0.5)) == "nothing"
+        assert recognition.overlap(said, choice, (0.0, 0.5)) == kind
+        assert recognition.overlap(said, story, (0.0, 0.5)) == "nothing"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.conversation.reply import Turn
+from agent.conversation.reply import Reply
 from audio.playback import Playback
 from audio.tts import Speech, Word
 
@@ -54,9 +54,9 @@ def spoken(text: str, per_character: float = 0.1) -> tuple[Speech, list[tuple[in
     return Speech(samples, RATE, 0, len(text), words), ranges
 
 
-def speaking(playback: Playback, text: str = TEXT) -> Turn:
+def speaking(playback: Playback, text: str = TEXT) -> Reply:
     """A turn whose reply, `text`, is released and in the playback."""
-    turn = Turn(1, None, 0.0, playback)
+    turn = Reply(1, None, 0.0, playback)
     turn.text = text
     speech, ranges = spoken(text)
     turn.say(speech, ranges)
@@ -93,7 +93,7 @@ def test_cancel_silences_and_ends_the_work(run) -> None:
 
 def test_a_turn_that_is_cancelled_before_it_begins_does_nothing(run) -> None:
     async def main() -> None:
-        turn, reached = Turn(1, None, 0.0, Playback()), []
+        turn, reached = Reply(1, None, 0.0, Playback()), []
         turn.cancel()
         async with turn:
             await anyio.sleep(0)
@@ -160,7 +160,7 @@ def test_the_words_heard_are_those_of_which_enough_sounded(reads: list[int], loo
 
 @in_loop
 def test_nothing_is_heard_before_it_is_released() -> None:
-    turn = Turn(1, None, 0.0, Playback())
+    turn = Reply(1, None, 0.0, Playback())
     turn.text = TEXT
     turn.say(*spoken(TEXT))
     assert (turn.words_heard(1e9), turn.heard(1e9)) == ([], "")
@@ -196,4 +196,4 @@ def test_a_second_piece_counts_on_where_the_first_ended() -> None:
 def test_each_word_needs_its_place() -> None:
     speech, ranges = spoken(TEXT)
     with pytest.raises(ValueError, match="shorter"):
-        Turn(1, None, 0.0, Playback()).say(speech, ranges[:-1])
+        Reply(1, None, 0.0, Playback()).say(speech, ranges[:-1])

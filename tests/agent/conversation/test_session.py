@@ -52,8 +52,8 @@ def test_a_question_is_answered_aloud(tmp_path: Path) -> None:
     events, out = talk(tmp_path, engines, [Line(scripted.loud(1.0))])
     (ended,) = of(events, ev.TurnEnded)
     assert (ended.reason, ended.heard, ended.unheard) == ("finished", "It is a bell. It rings.", "")
-    person, agent = read_channels(out)
-    assert np.abs(person.samples[: person.rate]).max() > 0.2
+    user, agent = read_channels(out)
+    assert np.abs(user.samples[: user.rate]).max() > 0.2
     assert np.count_nonzero(np.abs(agent.samples) > 0.1) > 0.9 * agent.rate
 
 
@@ -115,7 +115,7 @@ def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path
     engines = scripted.engines(["I want", "I want to go."], ["Where?"])
     events, _ = talk(tmp_path, engines, [Line(said)])
     (dropped,), (ended,) = of(events, ev.TurnDropped), of(events, ev.TurnEnded)
-    assert dropped.why == "the person went on"
+    assert dropped.why == "the user went on"
     assert ended.turn == dropped.turn + 1
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
@@ -247,7 +247,7 @@ def test_who_goes_on_after_the_answer_failed_is_asked_once(tmp_path: Path) -> No
     engines = scripted.engines(["I want", "I want to go."], ["Hm.", "Where?"])
     engines.llm.fail_at = {0: 0}
     events, _ = talk(tmp_path, engines, [Line(said)])
-    assert [e.why for e in of(events, ev.TurnDropped)] == ["the person went on"]
+    assert [e.why for e in of(events, ev.TurnDropped)] == ["the user went on"]
     assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
@@ -408,7 +408,7 @@ def test_stop_is_answered_by_silence(tmp_path: Path) -> None:
 
 
 def test_words_that_come_late_are_not_all_that_was_said(tmp_path: Path) -> None:
-    """ "Wait", understood only after the person had said more, is no order to be silent."""
+    """ "Wait", understood only after the user had said more, is no order to be silent."""
     texts = ["Tell me a story.", "Wait.", "Wait, how many days are there in a week?"]
     engines = scripted.engines(texts, [STORY, "Seven."])
     said = scripted.join(scripted.loud(0.4), scripted.silent(0.25), scripted.loud(0.8))

@@ -13,7 +13,7 @@ from agent.config import load
 from agent.conversation.session import Session
 from agent.errors import SessionError
 from agent.settings import TurnsConfig, VADConfig
-from agent.simulation.virtual import VirtualBridge, run_virtual
+from agent.simulation.virtual import VirtualRunner, run_virtual
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 
@@ -49,16 +49,16 @@ def held(main) -> None:
 
 
 def made(events: list[ev.Event], watchers=()) -> Session:
-    bridge, engines = VirtualBridge(CONFIG.costs), scripted.engines(["What is it?"], ["A bell."])
-    session = Session(engines, CONFIG, bridge, Playback(), [events.append, *watchers])
+    runner, engines = VirtualRunner(CONFIG.costs), scripted.engines(["What is it?"], ["A bell."])
+    session = Session(engines, CONFIG, runner, Playback(), [events.append, *watchers])
 
     async def microphone() -> AsyncIterator[Frame]:
         for count in range(200):
-            await bridge.sleep_until(count * 0.02)
+            await runner.sleep_until(count * 0.02)
             session_playback.read(480, count * 0.02)
             yield Frame(scripted.silent(0.02).samples, HEARING_RATE, count * 0.02)
 
-    session_playback = session._floor._playback
+    session_playback = session._controller._playback
     session.microphone = microphone
     return session
 

@@ -53,7 +53,7 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: 
     assert of(found, "tts", "piper").cure == "backchat models pull piper-joe"
     assert of(found, "tts", "hibari").state == "ready"
     assert "http://box:1/v1" in of(found, "llm", "openai").cure
-    assert [e.name for e in found if e.chosen] == ["whisper", "openai", "piper", "ladder", "reading"]
+    assert [e.name for e in found if e.chosen] == ["whisper", "openai", "piper", "semantic", "ocr"]
 
 
 def test_weights_of_ones_own_are_looked_for(tmp_path: Path):
@@ -111,7 +111,7 @@ def test_the_command_prints_a_table_and_json():
     assert all(name in table for names in engines.BUILT_IN.values() for name in names)
     assert "--set llm.engine=NAME" in table
     rows = json.loads(run("--json", "--set", "tts.speed=1.2"))
-    assert {(row["kind"], row["name"]) for row in rows} >= {("llm", "llamacpp"), ("turns", "ladder")}
+    assert {(row["kind"], row["name"]) for row in rows} >= {("llm", "llamacpp"), ("turns", "semantic")}
     assert rows[0].keys() == set(Entry.__slots__)
 
 

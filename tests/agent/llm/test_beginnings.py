@@ -24,7 +24,7 @@ LONE = f"{THOUGHT}\n</think>\n\n{ANSWER}"
 
 
 def heard(beginnings: Beginnings, text: str, cuts: Sequence[int] = (), end: End = "stop") -> tuple[str, str]:
-    """What is for the person in the end, and what was thought."""
+    """What is for the user in the end, and what was thought."""
 
     def written() -> Iterator[str | Delta]:
         rest = text

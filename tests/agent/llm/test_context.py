@@ -82,7 +82,7 @@ def answered(window: ContextWindow, history: History, question: str) -> str:
     """One turn, as the session has it."""
     prompt = window.prompt(history.system, history.said(question))
     reply = "".join(prompt.stream())
-    history.person(question)
+    history.user(question)
     history.keep(prompt.said, prompt.fitted)
     history.agent(reply, "")
     ahead = window.prompt(history.system, history.said())
@@ -149,7 +149,7 @@ def test_many_words_without_a_reply_are_not_one_message_that_is_too_long() -> No
     llm = CountingLLM(["Hello."], limit=200)
     window, history = ContextWindow(llm, 200, 40), History(SYSTEM)
     for _ in range(100):
-        history.person("Hello, is there anybody who can hear me?")
+        history.user("Hello, is there anybody who can hear me?")
     assert answered(window, history, "Hello?") == "Hello."
     assert len(history.said()) < 30
     assert [m.role for m in llm.asked[-1]] == ["system", "user"]

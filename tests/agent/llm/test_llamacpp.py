@@ -259,7 +259,7 @@ def test_the_repeat_penalty_sees_the_answer_across_pulls_and_not_the_prompt(
     assert words(1.0)[:3] == [" cat"] * 3
     assert words(50.0)[:2] != [" cat"] * 2, "the penalty forgot the last pull"
     asked = [SYSTEM, Message("user", "Say: cat cat cat")]
-    assert next(small.stream(asked)) == " cat", "the penalty saw the person's words"
+    assert next(small.stream(asked)) == " cat", "the penalty saw the user's words"
 
 
 @pytest.mark.model

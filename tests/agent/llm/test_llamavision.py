@@ -9,7 +9,7 @@ import pytest
 
 import pictures
 from agent.config import load
-from agent.engines.registry import load_eye, load_one
+from agent.engines.registry import load_one, load_vision
 from agent.errors import ConfigError, ModelError
 from agent.images import open_image
 from agent.llm.llamavision import LlamaVision
@@ -33,7 +33,7 @@ def weights() -> Path:
 
 @pytest.fixture(scope="module")
 def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_projector(tmp_path_factory.mktemp("eye") / "mmproj.gguf", WIDTH)
+    return save_projector(tmp_path_factory.mktemp("vision") / "mmproj.gguf", WIDTH)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,9 @@ def test_what_is_wrong_with_the_files_is_one_line(weights: Path, projector: Path
 
 def test_the_settings_choose_it(projector: Path):
     chosen = ["llm.engine=llamavision", "llm.model=smollm2", f'llm.projector="{projector}"']
-    config = load(None, [*chosen, "vision.engine=model", "llm.context=1024", "llm.max_tokens=3"])
+    config = load(None, [*chosen, "vision.engine=passthrough", "llm.context=1024", "llm.max_tokens=3"])
     llm = load_one("llm", config)
-    sight = load_eye(config, llm).look(SIGN)
+    sight = load_vision(config, llm).look(SIGN)
     assert "".join(llm.stream(sight.asked("What is it?")))
 
 

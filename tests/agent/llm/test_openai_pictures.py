@@ -21,11 +21,11 @@ def test_a_picture_is_a_part_before_the_words():
     with scripted(answer("A ", "sign.")) as server:
         engine = OpenAI(base_url=server.url, model="m")
         assert "".join(engine.stream(ASKED)) == "A sign."
-    system, person = server.seen[0][2]["messages"]
+    system, user = server.seen[0][2]["messages"]
     assert system == {"role": "system", "content": "Be brief."}
-    assert [part["type"] for part in person["content"]] == ["image_url", "image_url", "text"]
-    assert person["content"][2] == {"type": "text", "text": "What is it?"}
-    sent = open_image(person["content"][0]["image_url"]["url"])
+    assert [part["type"] for part in user["content"]] == ["image_url", "image_url", "text"]
+    assert user["content"][2] == {"type": "text", "text": "What is it?"}
+    sent = open_image(user["content"][0]["image_url"]["url"])
     assert (sent.width, sent.height, sent.kind) == (640, 480, "JPEG")
 
 

@@ -142,16 +142,16 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path):
 
 def test_the_settings_choose_it(folder: Path):
     from agent.config import load
-    from agent.engines.registry import load_eye
+    from agent.engines.registry import load_vision
 
-    chosen = ["llm.engine=vlm", f'llm.model="{folder}"', "llm.device=cpu", "vision.engine=model"]
+    chosen = ["llm.engine=vlm", f'llm.model="{folder}"', "llm.device=cpu", "vision.engine=passthrough"]
     config = load(None, chosen)
     llm = load_one("llm", config)
     assert llm.sees
-    sight = load_eye(config, llm).look(SIGN)
+    sight = load_vision(config, llm).look(SIGN)
     assert sight.asked("What?")[0].images == (SIGN,)
-    with pytest.raises(ConfigError, match=r"vision\.engine=reading"):
-        load_eye(config, object())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"vision\.engine=ocr"):
+        load_vision(config, object())  # pyright: ignore[reportArgumentType]
 
 
 def _whole(text: str) -> str:

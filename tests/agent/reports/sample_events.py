@@ -89,7 +89,7 @@ def sample() -> list[Event]:
         ev.Transcribed(8.05, 2, "Tell me a", 0.09),
         ev.Token(8.07, 2, "What"),
         ev.SpeechResumed(8.08),
-        ev.TurnDropped(8.09, 2, "went_on", "the person went on", 1),
+        ev.TurnDropped(8.09, 2, "went_on", "the user went on", 1),
         ev.Partial(9.0, "Tell me a story about"),
         ev.SpeechPaused(9.78, 9.62),
         *cut(story, 3, onset, CUT, STORY),

@@ -33,7 +33,7 @@ def test_turns_tell_what_happened_to_each():
     assert first.opened == pytest.approx(2.26)
     assert (first.user, first.reason, first.stt_took) == ("What is the capital of France?", "finished", 0.09)
     assert first.reply == first.heard == "The capital of France is Paris. It lies on the Seine."
-    assert (dropped.reason, dropped.why, dropped.tokens) == ("dropped", "the person went on", 1)
+    assert (dropped.reason, dropped.why, dropped.tokens) == ("dropped", "the user went on", 1)
     assert (dropped.heard, dropped.voice_to_voice, dropped.parts) == ("", None, [])
     assert (cut.reason, cut.speech_start) == ("interrupted", 7.0)
     assert cut.heard + cut.unheard == cut.reply == SAMPLE["STORY"]
@@ -110,14 +110,14 @@ def test_transcript_shows_who_said_what_and_where_it_was_cut():
     text = report.transcript_markdown(EVENTS)
     blocks = text.split("\n\n")
     said = [block.split(" ", 1)[0] for block in blocks if block.startswith("**")]
-    assert said == ["**Person**", "**Agent**"] * 3
-    assert "**Person** (00:00.5): What is the capital of France?" in blocks
+    assert said == ["**User**", "**Agent**"] * 3
+    assert "**User** (00:00.5): What is the capital of France?" in blocks
     assert "**Agent** (00:02.8): The capital of France is Paris. It lies on the Seine." in blocks
     story = next(block for block in blocks if "lighthouse keeper called" in block)
     assert "put it out, ~~and she rowed to the ships" in story
-    assert re.search(r"that night\.~~ \*\(cut at 18\.\d s, 0\.21 s after the person began\)\*", story)
+    assert re.search(r"that night\.~~ \*\(cut at 18\.\d s, 0\.21 s after the user began\)\*", story)
     assert "Tell me a\n" not in text
-    assert "went on" not in text, "a reply dropped because the person went on leaves no trace"
+    assert "went on" not in text, "a reply dropped because the user went on leaves no trace"
 
 
 def turn_events(text: str, heard: str, reason: str = "finished") -> list[ev.Event]:
@@ -147,7 +147,7 @@ def test_transcript_tells_of_errors_and_of_words_that_got_no_reply():
         ev.TurnEnded(3.0, 2, "error", "", ""),
     ]
     text = report.transcript_markdown(events)
-    assert "**Person** (00:00.8): uh-huh *(no reply: a backchannel)*" in text
+    assert "**User** (00:00.8): uh-huh *(no reply: a backchannel)*" in text
     assert "*00:03.0: error in llm: it broke*" in text
     assert "**Agent** (00:03.0): *(ended by an error)*" in text
 

@@ -37,7 +37,7 @@ over = 3.0
 
 
 class PersonTTS(scripted.ScriptedTTS):
-    """Another voice than the agent's: the same tone from a person would be the agent's echo."""
+    """Another voice than the agent's: the same tone from a user would be the agent's echo."""
 
     def stream(self, text: str) -> Iterator[Speech]:
         """As loud and as long, but its sign changes by chance, every ms or later."""
@@ -78,7 +78,7 @@ def held(folder: Path, text: str, heard: list[str], replies: list[str]) -> list[
         ('[[line]]\nsay = "Hi."\n[rooom]\necho_db = -20', "unknown key 'rooom'; did you mean 'room'?"),
         ('[[line]]\nsay = "Hi."\n[room]\necho = -20', "[room] unknown key 'echo'; did you mean 'echo_db'?"),
         ('[[line]]\nsay = "Hi."\n[room]\nnoise = "rain"', "[room] no noise 'rain'"),
-        ('[[line]]\nsay = "Hi."\n[person]\npitch = 3.0', "[person] pitch: Input should be less than"),
+        ('[[line]]\nsay = "Hi."\n[user]\npitch = 3.0', "[user] pitch: Input should be less than"),
         ('[[line]]\nsay = "Hi."\n[[line]]\nafter = 1.0', "[[line]] 2: give either say or file"),
         ('[[line]]\nsay = "Hi."\nat = 1.0\nover = 2.0', "[[line]] 1: give one of at, after, over and pause"),
         ('[[line]]\nsay = "Hi."\nat = "soon"', "[[line]] 1: at: Input should be a valid number, not 'soon'"),
@@ -185,11 +185,11 @@ def test_a_reply_that_goes_on_is_waited_for(tmp_path: Path, deaf: bool) -> None:
     setting = "turns.interrupt = false" if deaf else ""
     checks = held(tmp_path, setting + text, heard, [STORY, "It is noon."])
     assert [c for c in checks if not c.ok] == []
-    person, agent = read_channels(tmp_path / "conversation.wav")
+    user, agent = read_channels(tmp_path / "conversation.wav")
     talks = np.flatnonzero(np.abs(agent.samples) > 0.01)
     gap = int(np.argmax(np.diff(talks)))
-    third = next(i for i in np.flatnonzero(np.abs(person.samples) > 0.01) if i > talks[gap])
-    assert (third - talks[gap]) / person.rate == pytest.approx(0.5, abs=0.05)
+    third = next(i for i in np.flatnonzero(np.abs(user.samples) > 0.01) if i > talks[gap])
+    assert (third - talks[gap]) / user.rate == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_was_cut_is_continued_or_not(tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_what_was_cut_is_continued_or_not(tmp_path: Path) -> None:
 def test_a_pause_counts_from_the_line_before(tmp_path: Path) -> None:
     text = '[[line]]\nsay = "First of all,"\n[[line]]\nsay = "sit down."\npause = 0.7'
     held(tmp_path, text, ["Sit down."], ["Thanks."])
-    person = np.abs(read_channels(tmp_path / "conversation.wav")[0].samples)
-    assert np.diff(np.flatnonzero(person > 0.01)).max() / 24_000 == pytest.approx(0.7, abs=0.03)
+    user = np.abs(read_channels(tmp_path / "conversation.wav")[0].samples)
+    assert np.diff(np.flatnonzero(user > 0.01)).max() / 24_000 == pytest.approx(0.7, abs=0.03)
 
 
 def test_who_is_not_heard_goes_on_after_a_while(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_an_error_fails_the_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_lines_sound_as_written(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", np.full(8000, 0.4, np.float32), 8000)
-    text = """[person]
+    text = """[user]
     pitch = 0.8
     [[line]]
     say = "Hello."
@@ -301,8 +301,8 @@ def test_simulate_prints_a_table_and_fails_with_an_expectation(
     names = {file.name for file in (tmp_path / "out" / "scene").iterdir()}
     assert {"conversation.wav", "microphone.wav", "transcript.md", "events.jsonl"} <= names
     heard = read_audio(tmp_path / "out" / "scene" / "microphone.wav")
-    person = read_channels(tmp_path / "out" / "scene" / "conversation.wav")[0].at_rate(HEARING_RATE)
-    assert np.abs(heard.samples - person.samples[: len(heard.samples)]).mean() < 0.01
+    user = read_channels(tmp_path / "out" / "scene" / "conversation.wav")[0].at_rate(HEARING_RATE)
+    assert np.abs(heard.samples - user.samples[: len(heard.samples)]).mean() < 0.01
 
 
 def test_simulate_loads_engines_once_unless_settings_change_them(

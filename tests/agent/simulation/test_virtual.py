@@ -1,4 +1,4 @@
-"""The scripted person: how a line is written, and when it is said. Engines are scripted too."""
+"""The scripted user: how a line is written, and when it is said. Engines are scripted too."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_at_counts_from_the_start(tmp_path: Path):
 
 def test_the_recording_ends_after_the_last_answer(tmp_path: Path):
     events = talk(tmp_path, [Line(scripted.loud(0.5))])
-    person, _ = read_channels(tmp_path / "c.wav")
-    assert person.duration == pytest.approx(of(events, ev.TurnEnded)[-1].time + LINGER, abs=0.1)
+    user, _ = read_channels(tmp_path / "c.wav")
+    assert user.duration == pytest.approx(of(events, ev.TurnEnded)[-1].time + LINGER, abs=0.1)
 
 
 def test_an_unwritable_recording_is_refused_before_anything_is_said(tmp_path: Path):

@@ -12,7 +12,7 @@ from golden_rules import GOLDEN_RULES
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.text.chunker import Chunker, TextPiece, joined
+from agent.text.chunker import Chunker, TextChunk, joined
 
 PLENTY = 30.0
 
@@ -39,13 +39,13 @@ SPLITS: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-def stream(tokens: list[str], ahead: float = 0.0, **limits: int) -> list[TextPiece]:
+def stream(tokens: list[str], ahead: float = 0.0, **limits: int) -> list[TextChunk]:
     chunker = Chunker(**limits)
     pieces = [piece for token in tokens for piece in chunker.feed(token, ahead)]
     return pieces + chunker.flush()
 
 
-def spoken_sentences(pieces: list[TextPiece]) -> list[str]:
+def spoken_sentences(pieces: list[TextChunk]) -> list[str]:
     found, sentence = [], ""
     for piece in pieces:
         sentence += piece.text
@@ -166,7 +166,7 @@ def test_a_reply_opens_with_its_first_phrase():
     """The verb's own token is enough: nothing waits to see that the word is whole."""
     chunker = Chunker()
     assert [chunker.feed(token) for token in ("The", " nearest", " planet")] == [[], [], []]
-    assert chunker.feed(" is") == [TextPiece("The nearest planet", 0, 18, False)]
+    assert chunker.feed(" is") == [TextChunk("The nearest planet", 0, 18, False)]
     assert Chunker().feed("It is") == []
 
 
@@ -181,7 +181,7 @@ def test_a_clause_is_cut_at_its_last_phrase_only_when_silence_is_near():
 def test_short_sentence_is_given_at_once():
     chunker = Chunker()
     assert chunker.feed("Yes") == []
-    assert chunker.feed(".") == [TextPiece("Yes.", 0, 4, True)]
+    assert chunker.feed(".") == [TextChunk("Yes.", 0, 4, True)]
 
 
 def test_one_large_token_is_hurried_only_once():
@@ -193,7 +193,7 @@ def test_one_large_token_is_hurried_only_once():
     "text", ["$3.", "98.", "Dr.", "22,", "e.g.", "U.S.", "v2.", "p.m.", "1.", "No.", "“Yes.", "(so it is."]
 )
 def test_uncertain_boundaries_wait(text):
-    assert Chunker(first_piece=1).feed(text) == []
+    assert Chunker(first_chunk=1).feed(text) == []
 
 
 PROSE = """The kettle was still warm when she came home. Nobody had seen the cat since breakfast. Had it
@@ -274,14 +274,14 @@ def test_pieces_are_the_text(text, seed, ahead, longest):
 
 @given(TEXTS, st.integers(0, 99), st.integers(20, 60))
 def test_graphemes_stay_whole(text, seed, longest):
-    for piece in stream(random_tokens(text, seed), PLENTY, longest_piece=longest):
+    for piece in stream(random_tokens(text, seed), PLENTY, longest_chunk=longest):
         assert not joined(text, piece.end)
 
 
 @given(TEXTS)
 def test_hurry_changes_pieces_but_not_how_a_whole_text_is_cut(text):
-    whole = stream([text], PLENTY, longest_piece=10_000)
-    typed = stream(list(text), PLENTY, longest_piece=10_000)
+    whole = stream([text], PLENTY, longest_chunk=10_000)
+    typed = stream(list(text), PLENTY, longest_chunk=10_000)
     assert spoken_sentences(typed) == spoken_sentences(whole)
 
 
@@ -300,5 +300,5 @@ def test_feed_costs_the_piece_not_the_reply():
 def test_inline_code_is_never_cut():
     text = "Call the function `parse(a, b and c. D)` now, " * 20
     for ahead in (0.0, PLENTY):
-        for piece in stream(llm_tokens(text), ahead, longest_piece=60):
+        for piece in stream(llm_tokens(text), ahead, longest_chunk=60):
             assert piece.text.count("`") % 2 == 0

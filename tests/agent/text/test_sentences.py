@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.conversation.history import History
-from agent.conversation.reply import Turn
+from agent.conversation.reply import Reply
 from agent.text.sentences import sentences
 from agent.turns.elicitation import elicitation
 from agent.turns.phrases import language
@@ -47,10 +47,10 @@ def test_all_that_is_between_sentences_is_white_space(text: str) -> None:
     assert not "".join(between).strip()
 
 
-def said_to(text: str, word: int) -> Turn:
+def said_to(text: str, word: int) -> Reply:
     """A reply of one second a word, of which so many words and a half have sounded, held there."""
     playback = Playback(rate=100, fade=0.01)
-    turn = Turn(1, None, 0.0, playback)
+    turn = Reply(1, None, 0.0, playback)
     turn.text = text
     spans = [(m[0], m[1]) for m in _spans(text)]
     track = turn.release()
@@ -86,7 +86,7 @@ def test_what_did_you_say_begins_where_the_sentence_does(before: str, sentence: 
 
 def test_what_did_you_say_after_the_reply_gives_the_same_sentence() -> None:
     history = History("")
-    history.person("Who is it?")
+    history.user("Who is it?")
     history.agent("Hello there. I know Dr. Smith in Paris.", "")
     assert history.last_sentence == "I know Dr. Smith in Paris."
 

@@ -19,7 +19,7 @@ from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc import methods as calls
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
-from agent.server.realtime.client_events import Wishes
+from agent.server.realtime.client_events import ClientEvents
 from agent.transports.disclosure import told
 
 FAULTS = [
@@ -77,7 +77,7 @@ def test_a_cancellation_is_no_fault() -> None:
 def test_realtime_goes_on(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(Wishes._HANDLERS, "input_audio_buffer.clear", (broken(fault), set[str]()))
+    monkeypatch.setitem(ClientEvents._HANDLERS, "input_audio_buffer.clear", (broken(fault), set[str]()))
 
     async def main(address: str) -> None:
         async with connect(f"ws{address.removeprefix('http')}/v1/realtime") as socket:
@@ -105,7 +105,7 @@ def test_realtime_goes_on(
 def test_a_session_that_cannot_go_on_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("agent.transports.remote.Line.run", broken(IndexError("x")))
+    monkeypatch.setattr("agent.transports.remote.RemoteSession.run", broken(IndexError("x")))
 
     async def main(address: str) -> None:
         async with connect(f"ws{address.removeprefix('http')}/v1/realtime") as socket:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.turns.elicitation import NOTHING_ASKED, Elicitation
-from agent.turns.endpointing import TOGETHER, Finished, Waits, judge, verdict
+from agent.turns.endpointing import TOGETHER, Delays, Finished, decision, judge
 from agent.turns.phrases import language
 
 EN = language("en")
 ASKED = Elicitation("yes_no")
-WAITS = Waits(complete=0.1, likely=0.3, unsure=0.5, unlikely=1.0, incomplete=2.0)
+WAITS = Delays(complete=0.1, likely=0.3, unsure=0.5, unlikely=1.0, incomplete=2.0)
 
 COMMANDS = ["Stop.", "Go on.", "What did you say?"]
 COMPLETE = [
@@ -125,13 +125,13 @@ def test_a_no_is_an_answer_only_to_a_question():
     ],
 )
 def test_waits(text: str, smart: float | None, wait: float):
-    assert verdict(text, smart, WAITS, EN).wait == wait
+    assert decision(text, smart, WAITS, EN).wait == wait
 
 
 def test_the_reason_names_the_words_and_the_voice():
-    said = verdict("I like apples and", 0.12, WAITS, EN).why
+    said = decision("I like apples and", 0.12, WAITS, EN).why
     assert said == "'and' leads on; the voice sounds unfinished (0.12)"
-    assert verdict("Stop.", None, WAITS, EN).why == "a command"
+    assert decision("Stop.", None, WAITS, EN).why == "a command"
 
 
 def test_more_doubt_never_means_a_shorter_wait():
@@ -148,7 +148,7 @@ def test_more_doubt_never_means_a_shorter_wait():
 
 @given(st.text(max_size=80), st.one_of(st.none(), st.floats(0, 1)), st.booleans())
 def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
-    found = verdict(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
+    found = decision(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
     assert found.wait in (0.1, 0.3, 0.5, 1.0, 2.0)
     assert found.why
 
@@ -156,4 +156,4 @@ def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, aske
 @given(st.sampled_from([t for texts in CASES.values() for t in texts]), st.floats(0, 1), st.floats(0, 1))
 def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
     lower, higher = sorted((one, other))
-    assert verdict(text, higher, WAITS, EN).wait <= verdict(text, lower, WAITS, EN).wait
+    assert decision(text, higher, WAITS, EN).wait <= decision(text, lower, WAITS, EN).wait

@@ -6,146 +6,157 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.settings import TurnsConfig
-from agent.turns.policy import Drop, Duck, Hold, Ladder, Listen, Prepare, Release, Resume, Switch, Yield
+from agent.turns.policy import (
+    Commit,
+    Discard,
+    Duck,
+    Generate,
+    Interrupt,
+    Pause,
+    Resume,
+    SemanticPolicy,
+    TranscribeOverlap,
+    VADPolicy,
+)
 
 CONFIG = TurnsConfig()
 
 
-def replying() -> Ladder:
-    ladder = Ladder(CONFIG)
-    ladder.speech_started(0.0)
-    ladder.paused(1.0)
-    ladder.understood(0.2, "complete")
-    ladder.ready()
-    assert [type(a) for a in ladder.tick(1.2)] == [Release]
-    return ladder
+def replying() -> SemanticPolicy:
+    policy = SemanticPolicy(CONFIG)
+    policy.speech_started(0.0)
+    policy.paused(1.0)
+    policy.understood(0.2, "complete")
+    policy.ready()
+    assert [type(a) for a in policy.tick(1.2)] == [Commit]
+    return policy
 
 
 def test_an_answer_waits_as_long_as_its_words_ask_for() -> None:
-    ladder = Ladder(CONFIG)
-    assert [type(a) for a in ladder.paused(1.0)] == [Prepare]
-    assert ladder.tick(1.3) == []
-    ladder.understood(0.6, "it dangles")
-    assert ladder.ready() == []
-    assert ladder.tick(1.5) == []
-    (release,) = ladder.tick(1.6)
+    policy = SemanticPolicy(CONFIG)
+    assert [type(a) for a in policy.paused(1.0)] == [Generate]
+    assert policy.tick(1.3) == []
+    policy.understood(0.6, "it dangles")
+    assert policy.ready() == []
+    assert policy.tick(1.5) == []
+    (release,) = policy.tick(1.6)
     assert "it dangles" in release.why
 
 
 def test_no_turn_is_over_before_its_answer_can_sound() -> None:
-    ladder = Ladder(CONFIG)
-    ladder.paused(1.0)
-    ladder.understood(0.4, "complete")
-    assert ladder.tick(1.7) == []
-    assert [type(a) for a in ladder.ready()] == [Release]
-    assert ladder.ready() == []
+    policy = SemanticPolicy(CONFIG)
+    policy.paused(1.0)
+    policy.understood(0.4, "complete")
+    assert policy.tick(1.7) == []
+    assert [type(a) for a in policy.ready()] == [Commit]
+    assert policy.ready() == []
 
 
 def test_who_goes_on_before_the_answer_can_sound_interrupts_nobody() -> None:
-    ladder = Ladder(CONFIG)
-    ladder.paused(1.0)
-    ladder.understood(0.4, "complete")
-    ladder.tick(1.7)
-    ladder.onset(1.75)
-    assert [type(a) for a in ladder.resumed()] == [Drop]
-    assert ladder.ready() == []
-    assert [type(a) for a in ladder.paused(3.0)] == [Prepare]
-    ladder.understood(0.4, "complete")
-    assert ladder.tick(3.6) == [], "the answer that was ready is not this one"
+    policy = SemanticPolicy(CONFIG)
+    policy.paused(1.0)
+    policy.understood(0.4, "complete")
+    policy.tick(1.7)
+    policy.onset(1.75)
+    assert [type(a) for a in policy.resumed()] == [Discard]
+    assert policy.ready() == []
+    assert [type(a) for a in policy.paused(3.0)] == [Generate]
+    policy.understood(0.4, "complete")
+    assert policy.tick(3.6) == [], "the answer that was ready is not this one"
 
 
 def test_no_turn_waits_for_ever() -> None:
-    ladder = Ladder(CONFIG)
-    ladder.paused(1.0)
-    ladder.understood(0.4, "complete")
-    assert ladder.tick(1.0 + CONFIG.longest - 0.1) == []
-    assert [type(a) for a in ladder.tick(1.0 + CONFIG.longest)] == [Release]
+    policy = SemanticPolicy(CONFIG)
+    policy.paused(1.0)
+    policy.understood(0.4, "complete")
+    assert policy.tick(1.0 + CONFIG.longest - 0.1) == []
+    assert [type(a) for a in policy.tick(1.0 + CONFIG.longest)] == [Commit]
 
 
 def test_no_answer_begins_while_the_person_may_be_going_on() -> None:
-    ladder = Ladder(CONFIG)
-    ladder.paused(1.0)
-    ladder.understood(0.2, "complete")
-    ladder.onset(1.15)
-    assert ladder.tick(1.3) == []
-    assert ladder.ready() == []
-    ladder.no_speech()
-    assert [type(a) for a in ladder.tick(1.35)] == [Release]
+    policy = SemanticPolicy(CONFIG)
+    policy.paused(1.0)
+    policy.understood(0.2, "complete")
+    policy.onset(1.15)
+    assert policy.tick(1.3) == []
+    assert policy.ready() == []
+    policy.no_speech()
+    assert [type(a) for a in policy.tick(1.35)] == [Commit]
 
 
 def test_who_goes_on_drops_the_answer() -> None:
-    ladder = Ladder(CONFIG)
-    ladder.paused(1.0)
-    assert [type(a) for a in ladder.resumed()] == [Drop]
-    assert ladder.tick(9.0) == []
+    policy = SemanticPolicy(CONFIG)
+    policy.paused(1.0)
+    assert [type(a) for a in policy.resumed()] == [Discard]
+    assert policy.tick(9.0) == []
 
 
 def test_a_noise_ducks_and_no_more() -> None:
-    ladder = replying()
-    assert [type(a) for a in ladder.onset(2.0)] == [Duck]
-    assert [type(a) for a in ladder.no_speech()] == [Resume]
+    policy = replying()
+    assert [type(a) for a in policy.onset(2.0)] == [Duck]
+    assert [type(a) for a in policy.no_speech()] == [Resume]
 
 
 def test_a_back_channel_holds_and_resumes() -> None:
-    ladder = replying()
-    ladder.onset(2.0)
-    assert [type(a) for a in ladder.speech_started(2.0)] == [Hold]
-    assert [type(a) for a in ladder.paused(2.3)] == [Listen]
-    assert [type(a) for a in ladder.words("Uh-huh.", "backchannel", True)] == [Resume]
-    assert ladder.tick(9.0) == []
+    policy = replying()
+    policy.onset(2.0)
+    assert [type(a) for a in policy.speech_started(2.0)] == [Pause]
+    assert [type(a) for a in policy.paused(2.3)] == [TranscribeOverlap]
+    assert [type(a) for a in policy.words("Uh-huh.", "backchannel", True)] == [Resume]
+    assert policy.tick(9.0) == []
 
 
 def test_words_end_the_reply_and_are_answered() -> None:
-    ladder = replying()
-    ladder.speech_started(2.0)
-    ladder.paused(3.0)
-    given_up, prepare = ladder.words("What time is it?", "words", True)
-    assert isinstance(given_up, Yield)
-    assert isinstance(prepare, Prepare)
+    policy = replying()
+    policy.speech_started(2.0)
+    policy.paused(3.0)
+    given_up, prepare = policy.words("What time is it?", "words", True)
+    assert isinstance(given_up, Interrupt)
+    assert isinstance(prepare, Generate)
     assert (given_up.onset, prepare.text) == (2.0, "What time is it?")
 
 
 def test_several_words_end_it_before_the_person_has_paused() -> None:
-    ladder = replying()
-    ladder.speech_started(2.0)
-    assert ladder.words("What", "words", False) == []
-    assert [type(a) for a in ladder.words("What time is", "words", False)] == [Yield]
-    assert [type(a) for a in ladder.paused(3.0)] == [Prepare]
+    policy = replying()
+    policy.speech_started(2.0)
+    assert policy.words("What", "words", False) == []
+    assert [type(a) for a in policy.words("What time is", "words", False)] == [Interrupt]
+    assert [type(a) for a in policy.paused(3.0)] == [Generate]
 
 
 def test_stop_asks_for_silence() -> None:
-    ladder = replying()
-    ladder.speech_started(2.0)
-    ladder.paused(2.4)
-    (given_up,) = ladder.words("Stop.", "stop", True)
-    assert isinstance(given_up, Yield)
-    assert given_up.hush
-    assert ladder.tick(9.0) == []
+    policy = replying()
+    policy.speech_started(2.0)
+    policy.paused(2.4)
+    (given_up,) = policy.words("Stop.", "stop", True)
+    assert isinstance(given_up, Interrupt)
+    assert given_up.no_response
+    assert policy.tick(9.0) == []
 
 
 def test_words_that_come_late_are_not_final_when_the_person_went_on() -> None:
-    ladder = replying()
-    ladder.speech_started(2.0)
-    ladder.paused(2.4)
-    ladder.resumed()
-    assert ladder.words("Uh-huh.", "backchannel", True) == []
-    assert [type(a) for a in ladder.paused(3.0)] == [Listen]
+    policy = replying()
+    policy.speech_started(2.0)
+    policy.paused(2.4)
+    policy.resumed()
+    assert policy.words("Uh-huh.", "backchannel", True) == []
+    assert [type(a) for a in policy.paused(3.0)] == [TranscribeOverlap]
 
 
 def test_a_murmur_without_words_does_not_silence_it_for_good() -> None:
-    ladder = replying()
-    ladder.speech_started(2.0)
-    assert ladder.tick(2.0 + CONFIG.unintelligible) == []
-    assert [type(a) for a in ladder.tick(2.1 + CONFIG.unintelligible)] == [Resume]
+    policy = replying()
+    policy.speech_started(2.0)
+    assert policy.tick(2.0 + CONFIG.false_interruption_timeout) == []
+    assert [type(a) for a in policy.tick(2.1 + CONFIG.false_interruption_timeout)] == [Resume]
 
 
 def test_the_switch_yields_to_any_speech_and_waits_a_fixed_time() -> None:
-    switch = Switch(CONFIG)
-    switch.paused(1.0)
-    assert switch.tick(1.2) == []
-    assert [type(a) for a in switch.tick(1.0 + CONFIG.end)] == [Release]
-    assert switch.onset(2.0) == []
-    assert [type(a) for a in switch.speech_started(2.0)] == [Yield]
+    policy = VADPolicy(CONFIG)
+    policy.paused(1.0)
+    assert policy.tick(1.2) == []
+    assert [type(a) for a in policy.tick(1.0 + CONFIG.end)] == [Commit]
+    assert policy.onset(2.0) == []
+    assert [type(a) for a in policy.speech_started(2.0)] == [Interrupt]
 
 
 KINDS = st.sampled_from(["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"])
@@ -161,7 +172,7 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.sampled_from([Ladder, Switch]))
+@given(STEPS, st.sampled_from([SemanticPolicy, VADPolicy]))
 def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> None:
     """A model of the session beside the machine: what it says must make sense in that order."""
     policy, now = kind(CONFIG), 0.0
@@ -200,19 +211,19 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
                 actions = []
         for action in actions:
             match action:
-                case Prepare():
+                case Generate():
                     assert not released, "a second answer while one sounds"
                     assert not hushed, "an answer to who asked for silence"
                     prepared = True
-                case Release():
+                case Commit():
                     assert prepared
                     assert not released, "two voices at once"
                     prepared, released = False, True
-                case Drop():
+                case Discard():
                     assert prepared
                     assert not released
                     prepared = False
-                case Hold():
+                case Pause():
                     assert released
                     assert not held
                     held = True
@@ -222,14 +233,14 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
                 case Resume():
                     assert released
                     held = False
-                case Yield():
+                case Interrupt():
                     assert released
                     prepared = released = held = False
-                    hushed = action.hush
-                case Listen():
+                    hushed = action.no_response
+                case TranscribeOverlap():
                     assert released
     # From any state: silence, words that are understood and time bring an answer, or the reply back.
     actions = policy.speech_started(now + 1) + policy.paused(now + 1.5)
     actions += policy.words("anything", "backchannel", True) + policy.tick(now + 9)
     assert not held or any(isinstance(a, Resume) for a in actions)
-    assert released or any(isinstance(a, Release) for a in actions)
+    assert released or any(isinstance(a, Commit) for a in actions)

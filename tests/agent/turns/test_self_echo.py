@@ -6,7 +6,7 @@ import hypothesis.strategies as some
 import pytest
 from hypothesis import given, settings
 
-from agent.turns.self_echo import KEPT, EchoGuard
+from agent.turns.self_echo import KEPT, SelfEchoFilter
 
 STORY = (
     "The highest mountain on Earth is Mount Everest, which rises 8,849 meters above the sea. "
@@ -20,8 +20,8 @@ def is_stop(text: str) -> bool:
     return text.casefold().strip(" .!") in ("stop", "wait", "please stop")
 
 
-def speaking(text: str = STORY, begin: float = 10.0) -> EchoGuard:
-    guard = EchoGuard(is_stop)
+def speaking(text: str = STORY, begin: float = 10.0) -> SelfEchoFilter:
+    guard = SelfEchoFilter(is_stop)
     for number, word in enumerate(text.split()):
         guard.said(word, begin + number * PACE, begin + (number + 1) * PACE)
     return guard
@@ -110,7 +110,7 @@ def test_words_are_forgotten_after_a_while():
 
 
 def test_nothing_is_echo_while_the_agent_is_silent():
-    assert not EchoGuard(is_stop).is_echo("The highest mountain", 1.0, 2.0)
+    assert not SelfEchoFilter(is_stop).is_echo("The highest mountain", 1.0, 2.0)
 
 
 LETTERS = some.text("abcdefghijklmnoprstuvw", min_size=4, max_size=9)

@@ -12,30 +12,30 @@ from PIL import Image, ImageDraw, ImageFont
 import pictures
 from agent.errors import MissingExtra
 from agent.images import open_image, picture_of
-from agent.vision.ocr import MOST, SHORT, Reading, Text, colour, in_order, readable, told
+from agent.vision.ocr import MOST, OCR, SHORT, Text, colour, in_order, readable, told
 
 
 @pytest.fixture(scope="module")
-def eye() -> Reading:
-    return Reading(threads=1)
+def vision() -> OCR:
+    return OCR(threads=1)
 
 
-def look(eye: Reading, image, **options):
-    return eye.look(open_image(pictures.encoded(image, **options)))
+def look(vision: OCR, image, **options):
+    return vision.look(open_image(pictures.encoded(image, **options)))
 
 
 @pytest.mark.parametrize("tilt", [-10, 0, 10])
-def test_it_reads_a_sign(eye: Reading, tilt: int):
+def test_it_reads_a_sign(vision: OCR, tilt: int):
     image = pictures.sign("NO PARKING", "Monday").rotate(tilt, expand=True, fillcolor="grey")
-    sight = look(eye, image, kind="JPEG")
+    sight = look(vision, image, kind="JPEG")
     assert 'It says: "NO PARKING, Monday".' in sight.says
     assert sight.short == 'I showed you this picture. It said: "NO PARKING, Monday".'
 
 
-def test_a_picture_without_text_is_told_as_such(eye: Reading):
+def test_a_picture_without_text_is_told_as_such(vision: OCR):
     for back in ("white", "grey", "#c02030"):
-        assert "There is no text in it" in look(eye, pictures.sign("", back=back)).says
-    sight = look(eye, pictures.sign("", back="#2040c0"))
+        assert "There is no text in it" in look(vision, pictures.sign("", back=back)).says
+    sight = look(vision, pictures.sign("", back="#2040c0"))
     assert sight.says.startswith("I see it: 640 by 480 pixels, mostly blue. There is no text in it")
     assert sight.short == "I showed you this picture, without text."
 
@@ -64,11 +64,11 @@ def written(*lines: str):
         ["გამარჯობა"],
     ],
 )
-def test_writing_that_it_cannot_read_is_not_told_as_none(eye: Reading, lines: list[str]):
-    sight = look(eye, written(*lines))
+def test_writing_that_it_cannot_read_is_not_told_as_none(vision: OCR, lines: list[str]):
+    sight = look(vision, written(*lines))
     assert "no text that I can read" in sight.says
     assert sight.short == "I showed you this picture, with no text that you can read."
-    assert 'It says: "EXIT, Good morning".' in look(eye, written("EXIT", "Good morning")).says
+    assert 'It says: "EXIT, Good morning".' in look(vision, written("EXIT", "Good morning")).says
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_what_comes_of_letters_that_it_does_not_know_is_not_text(text: str, expe
     assert readable(text) == expected
 
 
-def test_a_line_without_end_and_a_picture_of_a_few_pixels_do_no_harm(eye: Reading):
+def test_a_line_without_end_and_a_picture_of_a_few_pixels_do_no_harm(vision: OCR):
     for size in ((1, 1), (3, 200), (900, 2)):
-        assert "no text" in look(eye, pictures.noise(*size)).says
+        assert "no text" in look(vision, pictures.noise(*size)).says
 
 
 def test_lines_are_read_from_top_to_bottom_and_left_to_right_also_when_tilted():
@@ -160,6 +160,6 @@ def test_without_the_extra_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in sys.modules if name.partition(".")[0] == "rapidocr"]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtra, match=r"scripts/setup vision"):
-        Reading().look(picture)
+        OCR().look(picture)
     with pytest.raises(MissingExtra, match=r"scripts/setup vision"):
         open_image(data)

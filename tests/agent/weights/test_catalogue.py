@@ -591,7 +591,7 @@ def test_an_interrupt_leaves_a_part_that_is_taken_up_again(fake, hub, cache):
 def test_two_processes_at_once_download_once(fake, hub, cache):
     code = f"""
 import sys
-from agent import download, models
+from agent.weights import catalogue as models, download
 file = download.RemoteFile("weights.bin", {len(CONTENT)}, {hashlib.sha256(CONTENT).hexdigest()!r},
                            download.HubFile("who/what", "rev1", "weights.bin"), ())
 models.catalogue = lambda: {{"toy": models.Model("toy", "llm", "", "", (file,))}}

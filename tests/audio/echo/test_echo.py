@@ -43,7 +43,7 @@ def conversation(
     room: Room,
     canceller: EchoCanceller,
     *,
-    person: Samples | None = None,
+    user: Samples | None = None,
     seconds: float | None = None,
     early: float = 0.0,
     playing: bool = True,
@@ -63,8 +63,8 @@ def conversation(
             canceller.played(Frame(voice[told : told + 240], RATE, told / RATE + jitter))
             told += 240
         said = silence(block, HEARING_RATE)
-        if person is not None:
-            piece = person[number * size : (number + 1) * size]
+        if user is not None:
+            piece = user[number * size : (number + 1) * size]
             said[: len(piece)] = piece
         heard.append(room.microphone(Frame(said, HEARING_RATE, time)))
         left.append(canceller.cleaned(heard[-1]))
@@ -99,10 +99,10 @@ def test_reported_latency_may_be_wrong_by_30_ms():
 
 @pytest.mark.parametrize("suppress", [False, True])
 def test_person_alone_passes_undamaged(suppress: bool):
-    person = np.concatenate([silence(1, HEARING_RATE), question(1)])
+    user = np.concatenate([silence(1, HEARING_RATE), question(1)])
     canceller = EchoCanceller(noise_suppression=suppress)
     heard, left, _ = conversation(
-        Room(), canceller, person=person, seconds=len(person) / HEARING_RATE, playing=False
+        Room(), canceller, user=user, seconds=len(user) / HEARING_RATE, playing=False
     )
     behind = max(range(400), key=lambda n: float(np.dot(heard[: -n or None], left[n:])))
     assert behind == pytest.approx(_BANK + (96 if suppress else 0), abs=3)
@@ -118,9 +118,9 @@ def test_person_with_headphones_passes_undamaged_over_the_first_words(begins: fl
     for number in range(1, 9):
         said = question(number)
         said = said[np.flatnonzero(np.abs(said) > 0.01)[0] :]
-        person = np.concatenate([silence(first + begins, HEARING_RATE), said])
-        seconds = len(person) / HEARING_RATE
-        heard, left, _ = conversation(Room(noise_db=-65), EchoCanceller(), person=person, seconds=seconds)
+        user = np.concatenate([silence(first + begins, HEARING_RATE), said])
+        seconds = len(user) / HEARING_RATE
+        heard, left, _ = conversation(Room(noise_db=-65), EchoCanceller(), user=user, seconds=seconds)
         assert np.abs(left[_BANK:] - heard[:-_BANK]).max() < 1e-6, number
 
 
@@ -156,12 +156,12 @@ def test_noise_suppression_lowers_noise():
 
 
 def test_result_says_when_it_sounded():
-    """With a click as the person: whatever the frames' length, the click is where the times say."""
+    """With a click as the user: whatever the frames' length, the click is where the times say."""
     click = silence(2, HEARING_RATE)
     click[16000:16400] = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(400) / HEARING_RATE)
     for block in (0.02, 0.015, 0.032):
         _, left, last = conversation(
-            Room(), EchoCanceller(), person=click, seconds=1.92, playing=False, block=block
+            Room(), EchoCanceller(), user=click, seconds=1.92, playing=False, block=block
         )
         first = np.flatnonzero(np.abs(left) > 0.05)[0]
         assert last.end - (len(left) - first) / HEARING_RATE == pytest.approx(1.0, abs=0.002)
@@ -213,15 +213,15 @@ def whisper():
     ("echo_db", "delay", "worst"), [(None, 0.1, 0.1), (-20, 0.06, 0.1), (-10, 0.06, 0.3)]
 )
 def test_person_is_understood_over_the_agent(whisper, echo_db: float | None, delay: float, worst: float):
-    """The first row is a person with headphones: there AEC3 alone made 0.47."""
+    """The first row is a user with headphones: there AEC3 alone made 0.47."""
     with (QUESTIONS / "questions.tsv").open() as file:
         texts = {row["file"]: row["text"] for row in csv.DictReader(file, delimiter="\t")}
     errors = []
     for number in (1, 6, 9, 14):
-        person = np.concatenate([silence(6, HEARING_RATE), question(number)])
+        user = np.concatenate([silence(6, HEARING_RATE), question(number)])
         room = Room(echo_db=echo_db, echo_delay=delay)
-        seconds = len(person) / HEARING_RATE + 0.4
-        _, left, _ = conversation(room, EchoCanceller(), person=person, seconds=seconds)
+        seconds = len(user) / HEARING_RATE + 0.4
+        _, left, _ = conversation(room, EchoCanceller(), user=user, seconds=seconds)
         text = whisper.transcribe(Frame(left[round(5.8 * HEARING_RATE) :], HEARING_RATE)).text
         errors.append(wer(texts[f"q{number:02d}.flac"], text))
     assert np.mean(errors) <= worst, errors

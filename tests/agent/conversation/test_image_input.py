@@ -15,19 +15,19 @@ import pictures
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.conversation.pending_image import differs
+from agent.conversation.image_input import differs
 from agent.conversation.session import Session
 from agent.errors import DeviceError
 from agent.images import Picture, open_image, picture_of
 from agent.messages import Message
-from agent.protocols import Sight
+from agent.protocols import Description
 from agent.reports import waits as report
-from agent.runner import VirtualBridge
+from agent.runner import VirtualRunner
 from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 
-DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", "costs.eye=0.4"]
+DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", "costs.vision=0.4"]
 BLOCK = 0.02
 STOP = pictures.encoded(pictures.sign("STOP"))
 EXIT = pictures.encoded(pictures.sign("EXIT"))
@@ -45,12 +45,12 @@ class ScriptedEye:
     looked: list[Picture] = field(default_factory=list)
     fails: bool = False
 
-    def look(self, picture: Picture) -> Sight:
+    def look(self, picture: Picture) -> Description:
         self.looked.append(picture)
         if self.fails:
             raise RuntimeError("dust")
         name = f"{picture.kind} {len(self.looked)}"
-        return Sight("Look.", f"Note {name}.", f"Short {name}.")
+        return Description("Look.", f"Note {name}.", f"Short {name}.")
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Played:
 
     events: list[ev.Event]
     llm: scripted.ScriptedLLM
-    eye: ScriptedEye
+    vision: ScriptedEye
     session: Session
 
     @property
@@ -82,19 +82,19 @@ def play(
     speech: list[tuple[float, float]],
     acts: dict[float, Callable[[Session], None]],
     *settings: str,
-    eye: ScriptedEye | None = None,
+    vision: ScriptedEye | None = None,
     camera: FakeCamera | None = None,
 ) -> Played:
     """A session of that length; who speaks when (s), and what is done to the session at which second."""
-    config, eye = load(None, [*DECLARED, *settings]), eye or ScriptedEye()
-    engines = replace(scripted.engines(["What is it?"], ["A sign."]), eye=eye)
+    config, vision = load(None, [*DECLARED, *settings]), vision or ScriptedEye()
+    engines = replace(scripted.engines(["What is it?"], ["A sign."]), vision=vision)
     events: list[ev.Event] = []
 
     async def main() -> Session:
-        bridge, playback = VirtualBridge(config.costs), Playback()
-        session = Session(engines, config, bridge, playback, [events.append])
+        runner, playback = VirtualRunner(config.costs), Playback()
+        session = Session(engines, config, runner, playback, [events.append])
         if camera is not None:
-            camera.clock = bridge.now
+            camera.clock = runner.now
             session.follow(camera)
         left = dict(sorted(acts.items()))
 
@@ -105,7 +105,7 @@ def play(
                     left.pop(at)(session)
                 loud = any(begin <= now < end for begin, end in speech)
                 block = (scripted.loud if loud else scripted.silent)(BLOCK)
-                await bridge.sleep_until(now + BLOCK)
+                await runner.sleep_until(now + BLOCK)
                 yield Frame(block.samples, HEARING_RATE, now)
 
         async def speaker():
@@ -113,7 +113,7 @@ def play(
             while True:
                 playback.read(240, count * 0.01)
                 count += 1
-                await bridge.sleep_until(count * 0.01)
+                await runner.sleep_until(count * 0.01)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(speaker)
@@ -121,7 +121,7 @@ def play(
             tasks.cancel_scope.cancel()
         return session
 
-    return Played(events, engines.llm, eye, run_virtual(config, main))
+    return Played(events, engines.llm, vision, run_virtual(config, main))
 
 
 def contents(session: Session) -> list[str]:
@@ -156,7 +156,7 @@ def test_the_current_view_goes_with_every_turn_and_is_kept_once():
     done = play(9.0, [(1.0, 2.0), (5.0, 6.0)], {0.0: lambda s: s.show(STOP)})
     assert done.asked == ["Note PNG 1.\nWhat is it?"] * 2
     assert contents(done.session)[::2] == ["Short PNG 1.\nWhat is it?", "What is it?"]
-    assert len(done.eye.looked) == 1
+    assert len(done.vision.looked) == 1
 
 
 def test_a_picture_for_one_turn_is_gone_in_the_next():
@@ -168,7 +168,7 @@ def test_a_turn_that_was_begun_too_early_does_not_use_up_the_picture():
     done = play(6.0, [(1.0, 2.0), (2.2, 3.0)], {0.0: lambda s: s.show(STOP, once=True)})
     assert len(done.of(ev.TurnDropped)) == 1
     assert done.asked[-1] == "Note PNG 1.\nWhat is it?"
-    assert len(done.eye.looked) == 1
+    assert len(done.vision.looked) == 1
 
 
 def test_the_newest_picture_counts_and_none_takes_it_away():
@@ -182,8 +182,8 @@ def test_typed_words_are_answered_with_it_too():
     assert play(3.0, [], acts).asked == ["Note PNG 1.\nWhat does it say?"]
 
 
-def test_the_eye_works_while_the_person_speaks():
-    """Shown before the end of the words, a picture costs the answer nothing; shown then, the eye's time."""
+def test_the_engine_works_while_the_user_speaks():
+    """Shown before the end of the words, a picture costs the answer nothing; shown then, its look."""
 
     def waited(at: float) -> dict[str, float]:
         done = play(6.0, [(1.0, 2.0)], {at: lambda s: s.show(STOP)})
@@ -191,9 +191,9 @@ def test_the_eye_works_while_the_person_speaks():
         assert sum(seconds for _, seconds in turn.parts) == pytest.approx(turn.voice_to_voice or 0.0)
         return dict(turn.parts)
 
-    assert waited(0.0)["eye"] == 0.0
-    assert waited(1.2)["eye"] == 0.0
-    assert waited(2.05)["eye"] == pytest.approx(0.4 - 0.1 - 0.05, abs=0.05)  # what STT does not cover
+    assert waited(0.0)["vision"] == 0.0
+    assert waited(1.2)["vision"] == 0.0
+    assert waited(2.05)["vision"] == pytest.approx(0.4 - 0.1 - 0.05, abs=0.05)  # what STT does not cover
 
 
 def test_without_a_picture_nothing_is_different():
@@ -202,11 +202,11 @@ def test_without_a_picture_nothing_is_different():
     assert done.of(ev.Seen) == []
     (turn,) = report.turns(done.events)
     assert [name for name, _ in turn.parts] == list(report.PARTS)
-    assert "eye" not in report.latency_table(done.events)
+    assert "vision" not in report.latency_table(done.events)
     shown = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)})
     (other,) = report.turns(shown.events)
     assert other.voice_to_voice == pytest.approx(turn.voice_to_voice, abs=0.021)
-    assert " eye " in report.latency_table(shown.events)
+    assert " vision " in report.latency_table(shown.events)
 
 
 @pytest.mark.parametrize("kind", pictures.BAD)
@@ -214,7 +214,7 @@ def test_a_bad_picture_is_an_error_event_and_the_session_lives(kind: str, tmp_pa
     given, words = pictures.bad(tmp_path)[kind]
     done = play(9.0, [(1.0, 2.0), (5.0, 6.0)], {0.0: lambda s: s.show(given), 4.0: lambda s: s.show(STOP)})
     (error,) = done.of(ev.Error)
-    assert error.where == "eye"
+    assert error.where == "vision"
     assert words in error.message
     assert "I cannot see the picture" in done.asked[0]
     assert done.asked[1] == "Note PNG 1.\nWhat is it?"
@@ -222,9 +222,9 @@ def test_a_bad_picture_is_an_error_event_and_the_session_lives(kind: str, tmp_pa
 
 
 def test_an_eye_that_fails_costs_the_picture_not_the_turn():
-    done = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, eye=ScriptedEye(fails=True))
+    done = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, vision=ScriptedEye(fails=True))
     (error,) = done.of(ev.Error)
-    assert error.message == "the eye engine failed: RuntimeError: dust"
+    assert error.message == "the vision engine failed: RuntimeError: dust"
     assert [e.reason for e in done.of(ev.TurnEnded)] == ["finished"]
     assert contents(done.session)[0].startswith("I showed you a picture that you could not see.")
 
@@ -262,9 +262,9 @@ def test_a_camera_gives_a_frame_a_second_while_the_person_speaks_and_one_in_thre
     assert min(silent) >= 2.99
     assert max(spoken) <= 1.05
     assert len(done.asked) == 1
-    assert len(done.eye.looked) == 2, "it looks when speech begins and when it pauses, at no other frame"
+    assert len(done.vision.looked) == 2, "it looks when speech begins and when it pauses, at no other frame"
     newest = max(at for at in camera.grabs if at <= done.of(ev.TurnOpened)[0].time)
-    last = done.eye.looked[-1].pixels[0, :, 0]
+    last = done.vision.looked[-1].pixels[0, :, 0]
     assert (last == 0).sum() == 8 * (camera.grabs.index(newest) + 1), "the frame at the end of the turn"
 
 
@@ -284,7 +284,7 @@ def test_the_last_camera_that_is_followed_is_the_one_and_may_come_while_the_talk
 def test_a_camera_that_sees_nothing_new_is_looked_at_once():
     _, done = filmed([(4.0, 6.0), (9.0, 11.0)], 15.0, moving=False)
     assert len(done.of(ev.Seen)) == 2
-    assert len(done.eye.looked) == 1
+    assert len(done.vision.looked) == 1
 
 
 def test_a_camera_that_vanishes_is_told_and_the_talk_goes_on():
@@ -303,13 +303,13 @@ def test_noise_is_nothing_new_and_another_word_is():
 
 def test_pictures_reach_a_model_that_sees_and_leave_the_history():
     class SeeingEye(ScriptedEye):
-        def look(self, picture: Picture) -> Sight:
-            return Sight("", "", "I showed you a picture.", picture)
+        def look(self, picture: Picture) -> Description:
+            return Description("", "", "I showed you a picture.", picture)
 
-    done = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, eye=SeeingEye())
+    done = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, vision=SeeingEye())
     (picture,) = done.llm.asked[0][-1].images
     assert picture.pixels.shape == (480, 640, 3)
     assert all(message.images == () for message in done.session.history.messages())
-    whole = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, "vision.keep=whole", eye=SeeingEye())
+    whole = play(5.0, [(1.0, 2.0)], {0.0: lambda s: s.show(STOP)}, "vision.keep=whole", vision=SeeingEye())
     assert [len(m.images) for m in whole.session.history.messages()] == [0, 1, 0]
     assert isinstance(whole.session.history.messages()[1], Message)

@@ -1,6 +1,6 @@
-"""What the person shows while they talk: the newest picture, and the eye's work on it. Knows no reply.
+"""What the user shows while they talk: the newest picture, and the engine's work on it. Knows no reply.
 
-The eye works in a worker while the person still speaks: on a picture as soon as it is shown, on a camera's
+It works in a worker while the user still speaks: on a picture as soon as it is shown, on a camera's
 frame when speech begins and again when it pauses, and only if the frame shows something new.
 """
 
@@ -20,22 +20,22 @@ from agent import events as ev
 from agent.errors import BackchatError
 from agent.images import Picture, Pixels, Source, open_image
 from agent.messages import Message
-from agent.protocols import Eye, Sight
-from agent.runner import Bridge
+from agent.protocols import Description, VisionEngine
+from agent.runner import Runner
 from agent.settings import Config
 
 SPEAKING, QUIET = 1.0, 3.0
-"""Least seconds between two frames of a camera, while the person speaks and otherwise."""
+"""Least seconds between two frames of a camera, while the user speaks and otherwise."""
 GRID = 64
 """Frames are compared in so many blocks each way."""
 CHANGED, SOME = 10.0, 8
 """Brightness (of 255) by which a block has changed, and how many such blocks make a frame a new one: a
 word on a sign that became another one is seen, a camera's noise is not."""
 
-BLIND = Sight(
+UNSEEN = Description(
     "Look at this picture.", "I cannot see the picture.", "I showed you a picture that you could not see."
 )
-"""What the language model is told when the picture or the eye is at fault."""
+"""What the language model is told when the picture or the vision engine is at fault."""
 
 
 class Camera(Protocol):
@@ -47,10 +47,10 @@ class Camera(Protocol):
 
 
 @dataclass(eq=False)
-class Look:
+class PendingImage:
     """One picture that is, or will be, looked at. once: for one turn. live: a frame of a camera.
 
-    turns: how many have taken it. scope: of the eye's work on it.
+    turns: how many have taken it. scope: of the vision engine's work on it.
     """
 
     source: Source
@@ -60,22 +60,22 @@ class Look:
     turns: int = 0
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     took: float = 0.0
-    sight: Sight | None = None
+    sight: Description | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
 
 
-class View:
+class ImageInput:
     """The newest picture of a session, for whichever turn ends next."""
 
-    def __init__(self, eye: Eye | None, config: Config, bridge: Bridge, emit: ev.Watcher) -> None:
-        self._eye = eye
+    def __init__(self, vision: VisionEngine | None, config: Config, runner: Runner, emit: ev.Watcher) -> None:
+        self._vision = vision
         self._keep = config.vision.keep
-        self._limit = config.limits.eye
-        self._bridge = bridge
+        self._limit = config.limits.vision
+        self._runner = runner
         self._emit = emit
-        self._look: Look | None = None
-        self._seen: tuple[Picture, Sight] | None = None
-        self._told: Sight | None = None
+        self._look: PendingImage | None = None
+        self._seen: tuple[Picture, Description] | None = None
+        self._told: Description | None = None
         self._camera: Camera | None = None
         self._following: anyio.CancelScope | None = None
         self._speaking = False
@@ -96,8 +96,8 @@ class View:
             self._following.cancel()
 
     def show(self, source: Source | None, *, once: bool = False, live: bool = False) -> None:
-        """This is what the person shows from now on; nothing with None. See `Session.show`."""
-        old, self._look = self._look, None if source is None else Look(source, once, live)
+        """This is what the user shows from now on; nothing with None. See `Session.show`."""
+        old, self._look = self._look, None if source is None else PendingImage(source, once, live)
         self._forget(old)
         if self._look is not None and not live:
             self._begin(self._look)
@@ -111,7 +111,7 @@ class View:
             self._tasks.start_soon(self._follow, camera, self._following)
 
     def watch(self, event: ev.Event) -> None:
-        """Note whether the person speaks."""
+        """Note whether the user speaks."""
         match event:
             case ev.SpeechStarted() | ev.SpeechResumed():
                 self._speaking = True
@@ -124,8 +124,8 @@ class View:
                 pass
 
     @contextmanager
-    def taken(self) -> Generator[Look | None]:
-        """What is shown now, for a turn that pauses here; the eye is at work on it within the block."""
+    def taken(self) -> Generator[PendingImage | None]:
+        """What is shown now, for a turn that pauses here; it is looked at within the block."""
         look = self._look
         if look is None:
             yield None
@@ -138,18 +138,18 @@ class View:
             look.turns -= 1
             self._forget(look)
 
-    async def looked(self, look: Look, turn: int) -> None:
-        """Wait until the eye has looked."""
+    async def looked(self, look: PendingImage, turn: int) -> None:
+        """Wait until the vision engine has looked."""
         await look.done.wait()
         if look.sight is not None:
-            self._emit(ev.Seen(self._bridge.now(), turn, look.sight.short, look.took))
+            self._emit(ev.Seen(self._runner.now(), turn, look.sight.short, look.took))
 
-    def asked(self, look: Look | None, question: str) -> list[Message]:
-        """The person's words, with what is seen before them."""
+    def asked(self, look: PendingImage | None, question: str) -> list[Message]:
+        """The user's words, with what is seen before them."""
         sight = look.sight if look is not None else None
         return [Message("user", question)] if sight is None else sight.asked(question)
 
-    def kept(self, look: Look | None, question: str) -> list[Message]:
+    def kept(self, look: PendingImage | None, question: str) -> list[Message]:
         """The same as the history keeps it, once. What was shown for one turn is not shown any more."""
         if look is not None and look.once and look is self._look:
             self._look = None
@@ -163,34 +163,34 @@ class View:
         """Words that are not all said yet, as `asked` will have them if nothing else is shown."""
         return self.asked(self._look if self._look and self._look.done.is_set() else None, question)
 
-    def _forget(self, look: Look | None) -> None:
+    def _forget(self, look: PendingImage | None) -> None:
         """Do not look at what is not shown any more and no turn asks for; camera frames may be alike."""
         if look is not None and look is not self._look and not look.turns and not look.live:
             look.scope.cancel()
 
-    def _begin(self, look: Look) -> None:
+    def _begin(self, look: PendingImage) -> None:
         if not look.begun and self._tasks is not None:
             look.begun = True
             self._tasks.start_soon(self._work, look)
 
-    async def _work(self, look: Look) -> None:
-        began = self._bridge.now()
+    async def _work(self, look: PendingImage) -> None:
+        began = self._runner.now()
         with look.scope:
             try:
-                look.sight = await self._bridge.call("eye", lambda: self._see(look), self._limit)
+                look.sight = await self._runner.call("vision", lambda: self._see(look), self._limit)
             except BackchatError as error:
-                look.sight = BLIND
-                self._emit(ev.failure(self._bridge.now(), "eye", error))
-        look.took = self._bridge.now() - began
+                look.sight = UNSEEN
+                self._emit(ev.failure(self._runner.now(), "vision", error))
+        look.took = self._runner.now() - began
         look.done.set()
 
-    def _see(self, look: Look) -> Sight:
+    def _see(self, look: PendingImage) -> Description:
         picture = open_image(look.source)
         if look.live and self._seen is not None and not differs(picture, self._seen[0]):
             return self._seen[1]
-        if self._eye is None:
-            return BLIND
-        sight = self._eye.look(picture)
+        if self._vision is None:
+            return UNSEEN
+        sight = self._vision.look(picture)
         self._seen = (picture, sight)
         return sight
 
@@ -198,9 +198,9 @@ class View:
         with following:
             while True:
                 try:
-                    picture = await self._bridge.call("camera", camera.grab, self._limit)
+                    picture = await self._runner.call("camera", camera.grab, self._limit)
                 except BackchatError as error:
-                    self._emit(ev.failure(self._bridge.now(), "camera", error))
+                    self._emit(ev.failure(self._runner.now(), "camera", error))
                     self.show(None)
                     return
                 self.show(picture, live=True)
