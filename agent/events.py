@@ -315,8 +315,9 @@ class SoundLost:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something failed; the session goes on. `where`: reply, stt, turn, llm, vision, camera, device, session.
+    """Something failed; the session goes on.
 
+    where: reply, stt, turn, llm, vision, camera, device, session, recording.
     message: for whoever runs the program. code: the kind of it in one word. public, theirs: what a stranger
     may read of it, and whether that is all, as the error itself says; they are in no file, and on the server
     `public` takes the message's place.

@@ -20,7 +20,7 @@ from audio.encode import ENDINGS, wav_header, whole
 from audio.errors import AudioFileError
 from audio.frame import Frame, Samples
 from audio.mix import Mixing
-from audio.private import create, replacing
+from audio.private import create, replacing, write_whole
 from audio.resampler import Resampler
 
 _SAME_RUN = 0.002
@@ -164,14 +164,21 @@ class Recorder:
     length in. It is its owner's alone, and a file that was there is replaced. What does not fit a WAV's
     4 GB, 12 hours at 24 kHz, is not kept. Not for use from two threads at once.
 
-    Raises AudioFileError when the place cannot be written: on creation, or whenever the disk fails.
+    Raises AudioFileError when the place cannot be written: on creation, with nothing left there, or once when
+    the disk fails; what was recorded until then is a whole file once it is closed, and nothing more is kept.
     """
 
     def __init__(self, path: Path, rate: int = 24_000) -> None:
         self._path, self._rate = path, rate
+        self._full = False
         with _writing(path):
             self._file = create(path)
-            self._file.write(wav_header(rate, 2))
+            try:
+                write_whole(self._file, wav_header(rate, 2))
+            except OSError:
+                self._file.close()
+                path.unlink()
+                raise
         self._begin = self._file.tell()
         self._left = _Channel(rate, functools.partial(self._put, 0))
         self._right = _Channel(rate, functools.partial(self._put, 1))
@@ -195,12 +202,22 @@ class Recorder:
                 self._left.finish()
                 self._right.finish()
             finally:
-                length = self._file.seek(0, os.SEEK_END) - self._begin
-                self._file.seek(0)
-                self._file.write(wav_header(self._rate, 2, length))
+                self._finish_file()
+
+    def _finish_file(self) -> None:
+        length = (self._file.seek(0, os.SEEK_END) - self._begin) & ~3  # a full disk may have cut one in two
+        try:
+            self._file.truncate(self._begin + length)
+            self._file.seek(0)
+            write_whole(self._file, wav_header(self._rate, 2, length))
+        except OSError:
+            if not self._full:  # else it is told, and a header without a length does too
+                raise
 
     def _put(self, channel: int, start: int, samples: Samples) -> None:
         """Write a channel's samples from sample frame `start` on, beside what the other one has there."""
+        if self._full:
+            return
         before_zero, room = max(0, -start), max(0, _LARGEST_WAV // 4 - start)
         kept = _pcm(samples[before_zero:room])
         place = self._begin + 4 * max(0, start)
@@ -211,9 +228,11 @@ class Recorder:
         )
         both[:, channel] = kept
         self._file.seek(place)
-        rest = memoryview(both.tobytes())
-        while rest:  # a disk that is nearly full takes a part, and only then says why
-            rest = rest[self._file.write(rest) :]
+        try:
+            write_whole(self._file, both.tobytes())
+        except OSError:
+            self._full = True
+            raise
 
     def __enter__(self) -> Recorder:
         return self

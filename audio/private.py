@@ -39,6 +39,16 @@ def create(path: Path) -> IO[bytes]:
     return _new(path, FILE, buffering=0)
 
 
+def write_whole(file: IO[bytes], data: bytes) -> None:
+    """Write all of it to what `create` gave: a disk that is nearly full takes a part, and only then says why.
+
+    Raises OSError; what the disk took is there then.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Generator[IO[bytes]]:
     """A new file that takes the place of `path` when the block succeeds, and is gone when it does not.

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import soundfile
 import scripted
 from agent import events as ev
 from agent.config import load
+from agent.reports.event_log import read_events, write_events
 from agent.simulation.virtual import Line, converse
 from agent.weights.catalogue import cache_dir, resolve
 
@@ -262,6 +264,41 @@ def test_a_full_disk_names_what_failed_first_and_keeps_the_rest(
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "out").iterdir()}
     assert sizes | kept == sizes
     assert [each for each in sizes if each.startswith(".")] == []
+
+
+def whole(file: Path) -> None:
+    """Fail if what is in the file is not read to its end without a word."""
+    if file.suffix == ".wav":
+        with wave.open(str(file)) as sound:
+            frame = sound.getnchannels() * sound.getsampwidth()
+            assert file.stat().st_size == 44 + frame * sound.getnframes()
+    if file.name == "events.jsonl":
+        assert read_events(file)
+
+
+SCENARIO = f"""
+[[line]]
+file = {str(QUESTION)!r}
+[[expect]]
+turns = 1
+"""
+
+
+@pytest.mark.parametrize("room", [46, 20_001, 250_003])
+@pytest.mark.parametrize("command", ["run", "simulate", "replay"])
+def test_a_disk_that_gets_full_in_the_middle_leaves_whole_files(tmp_path: Path, command: str, room: int):
+    (tmp_path / "a.toml").write_text(SCENARIO)
+    (tmp_path / "kept").mkdir()
+    write_events(tmp_path / "kept/events.jsonl", [ev.SessionEnded(3.0)])
+    (tmp_path / "kept/conversation.wav").write_bytes(QUESTION.read_bytes())
+    words = {"run": ["run", str(QUESTION), "-o", "out"], "simulate": ["simulate", "a.toml", "-o", "out"]}
+    ended = on_a_full_disk(*words.get(command, ["replay", "kept"]), room=room, folder=tmp_path)
+    ended.err = "".join(line for line in ended.err.splitlines(True) if line != "a\n")  # which is rehearsed
+    one_line(ended, 2, "conversation.wav: cannot be written (File too large)")
+    left = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert [file for file in left if file.name.startswith(".")] == []
+    for file in left:
+        whole(file)
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])

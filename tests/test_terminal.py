@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+import wave
 from pathlib import Path
 
 import pytest
 
+from agent.reports.event_log import read_events
 from agent.weights.catalogue import cache_dir, resolve
 from terminal import Terminal, terminal
 
@@ -34,10 +36,12 @@ SCRIPTED = (
 )
 
 
-def with_scripted_engines(replies: list[str], *words: object, folder: Path = ROOT, **env: str):
-    """The same without weights: the agent says `replies` in turn, 0.06 s a character."""
+def with_scripted_engines(
+    replies: list[str], *words: object, folder: Path = ROOT, within: tuple[str, ...] = (), **env: str
+):
+    """The same without weights: the agent says `replies` in turn, 0.06 s a character; started by `within`."""
     program = SCRIPTED.format(paths=[str(ROOT), str(ROOT / "tests")], replies=replies)
-    return terminal([sys.executable, "-c", program, *words], environment() | env, folder)
+    return terminal([*within, sys.executable, "-c", program, *words], environment() | env, folder)
 
 
 def is_as_it_was(screen: Terminal) -> bool:
@@ -144,6 +148,27 @@ def test_talk_at_a_terminal_draws_one_picture_and_gives_the_terminal_back(sound_
         assert seen[-2:] == ["stopped", "ended 130"]
         assert sum("Ctrl-C ends" in line for line in seen) == 1
         assert is_as_it_was(screen)
+
+
+@pytest.mark.device
+def test_talk_goes_on_when_the_disk_of_its_recording_is_full(sound_card, tmp_path: Path):
+    full = ("prlimit", "--fsize=60001")  # 0.6 s of two voices
+    words = ("talk", "--record", "kept")
+    with with_scripted_engines(["Hello."], *words, folder=tmp_path, within=full, **sound_card.env) as screen:
+        screen.wait_for("not recorded from here on")
+        with sound_card.play(ROOT / "configs/demo/question.wav"):
+            seen = screen.wait_for("agent  Hello.")
+        assert any("not recorded from here on" in line for line in seen)
+        screen.press("C-c")
+        seen = screen.wait_for("ended 130")
+        assert [line for line in seen if "Traceback" in line] == []
+        assert is_as_it_was(screen)
+    assert (tmp_path / "kept/conversation.wav").stat().st_size == 60_000
+    with wave.open(str(tmp_path / "kept/conversation.wav")) as file:
+        assert file.getnframes() == (60_000 - 44) // 4
+    said = [type(event).__name__ for event in read_events(tmp_path / "kept/events.jsonl")]
+    assert said[-1] == "SessionEnded"
+    assert said.count("Error") == 1
 
 
 @pytest.mark.device

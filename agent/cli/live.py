@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from agent.cli.commands import configured, settings
+from agent.errors import BackchatError
 
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
     from agent.events import Event, Watcher
     from agent.protocols import Engines
-    from agent.reports.event_log import Journal
     from agent.settings import Config
     from audio.echo.front_end import FrontEnd
-    from audio.files import Recorder
     from audio.frame import Frame
 
 
@@ -56,10 +56,8 @@ def talk(
     from agent.cli.shows import Shows
     from agent.cli.view import LiveView, PlainView
     from agent.engines import registry as engines
-    from agent.reports.event_log import Journal
     from agent.runner import run_real
     from audio.devices.portaudio import check_devices, quiet
-    from audio.files import Recorder
 
     config = configured(**options)
     if record is not None:
@@ -74,8 +72,7 @@ def talk(
         tape = None
         if record is not None:
             stack.enter_context(Afterwards(lambda: write_all(record, tape.seen) if tape else None))
-            recorder = stack.enter_context(Recorder(record / "conversation.wav"))
-            tape = LiveRecorder(recorder, stack.enter_context(Journal(record / "events.jsonl")))
+            tape = stack.enter_context(LiveRecorder(record, view.watch))
         stack.enter_context(quiet())
         stack.enter_context(view)
         stack.enter_context(shows)
@@ -103,7 +100,7 @@ async def _talk(
     ears = FrontEnd(noise_suppression=config.echo.noise_suppression) if config.echo.cancel else None
 
     def played(frame: Frame) -> None:
-        for tap in (tape and tape.played.append, ears and ears.played):
+        for tap in (tape and tape.played, ears and ears.played):
             if tap:
                 tap(frame)
 
@@ -138,26 +135,65 @@ async def _cleaned(
 
 
 class LiveRecorder:
-    """Keeps a live conversation while it goes on: both voices in one file, and the events in another."""
+    """Keeps a live conversation while it goes on: both voices in one file, and the events in another.
 
-    def __init__(self, recorder: Recorder, journal: Journal) -> None:
-        self.played: deque[Frame] = deque()
-        """What the speaker was given; filled from the sound card's thread, emptied by `recording`."""
+    Within `with`. A disk that gets full ends the recording and not the talk: an Error event says so, once;
+    what was kept before is whole. tell: the watcher that shows it. seen: all events, kept or not. Raises
+    BackchatError on creation.
+    """
+
+    def __init__(self, folder: Path, tell: Watcher) -> None:
+        from agent.reports.event_log import Journal
+        from audio.files import Recorder
+
         self.seen: list[Event] = []
-        self._recorder, self._journal = recorder, journal
+        self._failed = False
+        self._played: deque[Frame] = deque()
+        self._tell = tell
+        self._recorder = Recorder(folder / "conversation.wav")
+        self._journal = Journal(folder / "events.jsonl")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            with self._journal:
+                self._recorder.close()
+        except BackchatError as fault:
+            if not self._failed:  # the view has been left
+                click.echo(f"backchat: {fault}", err=True)
 
     def watch(self, event: Event) -> None:
         """Keep an event."""
         self.seen.append(event)
-        self._journal.watch(event)
+        self._keep(lambda: self._journal.watch(event), event.time)
+
+    def played(self, frame: Frame) -> None:
+        """What the speaker was given; from the sound card's thread."""
+        self._played.append(frame)
 
     async def recording(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while they and what was played meanwhile are written down."""
         async for frame in frames:
-            self._recorder.user(frame)
-            while self.played:
-                self._recorder.agent(self.played.popleft())
+            self._keep(partial(self._recorder.user, frame), frame.end)
+            while self._played:
+                self._keep(partial(self._recorder.agent, self._played.popleft()), frame.end)
             yield frame
+
+    def _keep(self, write: Callable[[], None], now: float) -> None:
+        """Write something down, unless that has failed before."""
+        from agent.events import Error
+
+        if self._failed:
+            return
+        try:
+            write()
+        except BackchatError as fault:
+            self._failed = True
+            error = Error(now, "recording", f"not recorded from here on: {fault}")
+            self.seen.append(error)
+            self._tell(error)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent import signals
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _hold(
     path: Path, script: Scenario, config: Config, loaded: Engines, voices: Voices, folder: Path
 ) -> list[Check]:
     """Hold one scenario's conversation, write it down and check it."""
-    from agent.cli.outputs import write_files
+    from agent.cli.outputs import Afterwards, write_files
     from agent.simulation.checks import check
     from agent.simulation.sound import Heard, lines
     from agent.simulation.virtual import converse
@@ -98,9 +99,14 @@ def _hold(
     air = Heard(script.room, path.parent)
     seen: list[Event] = []
     recording = folder / "conversation.wav"
-    spoken = converse(loaded, config, said, recording, watchers=[seen.append], air=air)
-    write_wav(folder / "microphone.wav", air.samples, HEARING_RATE)
-    write_files(folder, seen)
+
+    def write() -> None:
+        if seen:
+            write_files(folder, seen, picture=signals.received() is None)
+            write_wav(folder / "microphone.wav", air.samples, HEARING_RATE)
+
+    with Afterwards(write):
+        spoken = converse(loaded, config, said, recording, watchers=[seen.append], air=air)
     return check(script, seen, spoken, recording)
 
 
@@ -127,7 +133,7 @@ def replay(folder: Path, **options: Any) -> None:
 
     Writes into DIR/replay-1 (or the next free number): what `run` writes, and both-timelines.png.
     """
-    from agent.cli.outputs import write_files
+    from agent.cli.outputs import Afterwards, write_files
     from agent.errors import MissingExtra
     from agent.reports import event_log as eventlog
     from agent.simulation import comparison as compare
@@ -142,8 +148,13 @@ def replay(folder: Path, **options: Any) -> None:
     number = next(n for n in range(1, 1_000_000) if not (folder / f"replay-{n}").exists())
     out = folder / f"replay-{number}"
     now: list[Event] = []
-    converse(loaded, config, [Line(user, "at", 0.0)], out / "conversation.wav", watchers=[now.append])
-    write_files(out, now)
+
+    def write() -> None:
+        if now:
+            write_files(out, now, picture=signals.received() is None)
+
+    with Afterwards(write):
+        converse(loaded, config, [Line(user, "at", 0.0)], out / "conversation.wav", watchers=[now.append])
     click.echo(compare.latencies([("recorded", was), ("replayed", now)]))
     chosen = ", ".join(options["pairs"]) or "the usual settings"
     runs = [("As recorded", was, folder), (f"Replayed with {chosen}", now, out)]

@@ -50,7 +50,7 @@ class Conversation:
         self.partial, self.stable = "", 0
         self.heard_to = 0
         self.reply = self.thought = ""
-        self.error = ""
+        self.error = self.unrecorded = ""
         self.leaks = False
 
     @property
@@ -109,6 +109,8 @@ class Conversation:
                 self.leaks = isinstance(event, ev.EchoHeard)
             case ev.SoundLost():
                 self.error = lost(event)
+            case ev.Error(where="recording", message=message):
+                self.unrecorded = message
             case ev.Error(message=message):
                 self.error = message
             case _:
@@ -184,7 +186,7 @@ class LiveView:
         if talk.partial:
             sure, rest = talk.partial[: talk.stable], talk.partial[talk.stable :]
             rows += self._said("you", Text.assemble((sure, "italic"), (f"{rest} …", "italic dim")))
-        for trouble in filter(None, (LEAK if talk.leaks else "", talk.error)):
+        for trouble in filter(None, (LEAK if talk.leaks else "", talk.unrecorded, talk.error)):
             rows += self._said("error", Text(trouble, "red"))
         room = max(1, self._console.height - 5)  # more would be cut off below, where the newest is
         width = self._console.width - 2  # room for the ^C that a terminal prints: it must not begin a line

@@ -16,7 +16,7 @@ from agent import events as ev
 from agent.errors import BackchatError, ScriptError
 from agent.events import Event
 from agent.text.cleaning import cleaned_data, json_text
-from audio.private import create, replacing
+from audio.private import create, replacing, write_whole
 
 
 def write_text(path: Path, text: str) -> None:
@@ -36,8 +36,9 @@ def write_events(path: Path, events: Iterable[Event]) -> None:
 class Journal:
     """A file that gets each event as it happens, in the form of `write_events`; a watcher, and a context.
 
-    Each line is in the system's hands at once, whatever becomes of this process. The file is its owner's
-    alone. Raises BackchatError when it cannot be written, on creation or later.
+    Each line is in the system's hands at once, whatever becomes of this process, and whole: what a full disk
+    takes of one is taken back. The file is its owner's alone. Raises BackchatError when it cannot be written,
+    on creation or later.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,8 +48,14 @@ class Journal:
 
     def watch(self, event: Event) -> None:
         """Write it down."""
+        end = self._file.tell()
         with _writing(self._path):
-            self._file.write(_line(event).encode())
+            try:
+                write_whole(self._file, _line(event).encode())
+            except OSError:
+                self._file.truncate(end)
+                self._file.seek(end)
+                raise
 
     def __enter__(self) -> Journal:
         return self

@@ -53,11 +53,13 @@ def test_the_warning_of_the_echo_goes_with_the_echo_and_an_error_with_the_next_a
 
     view.watch(ev.EchoHeard(1.0))
     view.watch(ev.Error(2.0, "reply", "out of paper", 1))
+    view.watch(ev.Error(2.1, "recording", "a full disk"))
     assert LEAK in picture()
     assert "out of paper" in picture()
     view.watch(ev.TurnEnded(3.0, 2, "finished", "Hello.", ""))
     assert "out of paper" not in picture()
     assert LEAK in picture()
+    assert "a full disk" in picture()  # which an answer does not mend
     view.watch(ev.EchoGone(4.0))
     assert LEAK not in picture()
 
