@@ -83,7 +83,8 @@ class ScriptedServer:
         try:
             with connection, connection.makefile("rb") as reader:
                 while self._request(reader):
-                    if not self._play(connection, self.scripts[min(len(self.seen), len(self.scripts)) - 1]):
+                    script = self.scripts[min(len(self.seen), len(self.scripts)) - 1] if self.scripts else []
+                    if not self._play(connection, script):
                         return
         except OSError:
             return

@@ -80,7 +80,7 @@ def serve(
     traces = traces_for(config)
     with loading() as (progress, tell):
         pool = load_pool(config, progress, tell)
-    start_log()
+    start_log(config, token)
     run(pool, token, chain, secret, started, traces)
 
 

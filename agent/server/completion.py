@@ -13,6 +13,7 @@ from agent.messages import Message
 from agent.protocols import Delta, End, LanguageModel, Last
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
+from agent.transports.disclosure import Writing
 from agent.transports.slot import SessionSlot
 
 Grain = Literal["token", "chunk", "sentence"]
@@ -84,6 +85,7 @@ async def write(
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
+    words = Writing()
     keeps_limit = hasattr(llm, "tuned")
 
     def counted() -> Iterator[str | Delta]:
@@ -91,6 +93,7 @@ async def write(
         with closed(written_by):
             for item in written_by:
                 written.note(item)
+                words.add(item if isinstance(item, str) else item.text or item.thought)
                 if item:
                     yield item
                 if written.tokens >= written.limit and not keeps_limit:

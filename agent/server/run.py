@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -25,13 +25,14 @@ from agent.server.admission.connections import Connections
 from agent.server.admission.exposure import clear_text
 from agent.server.admission.guard import CONNECTION, Guard
 from agent.server.app import application
+from agent.server.concealment import Concealment
 from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces
-from agent.settings import ServerConfig
+from agent.settings import Config, ServerConfig
 from agent.text.cleaning import json_text
-from agent.transports.disclosure import trace
+from agent.transports.disclosure import trace, wordless
 
 BACKLOG = 128
 """Connections that the system keeps until they are taken."""
@@ -264,25 +265,37 @@ def _bound(host: str, port: int) -> Any:
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line. What is said or written in a session is never logged."""
+    """One JSON object a line. What is said or written in a session is never logged, nor secrets and paths."""
+
+    def __init__(self, hide: Concealment) -> None:
+        super().__init__()
+        self._hide = hide
 
     def format(self, record: logging.LogRecord) -> str:
         data: dict[str, Any] = getattr(record, "data", {})
         entry: dict[str, Any] = {
             "time": round(time.time(), 3),
             "level": record.levelname.lower(),
-            "what": record.getMessage(),
+            "what": record.getMessage() if record.name == log.name else wordless(record.getMessage()),
         }
         if record.exc_info and (kind := record.exc_info[0]) is not None:
             entry["error"] = kind.__name__
             entry["where"] = list(trace(error)) if (error := record.exc_info[1]) is not None else []
-        return json_text({**entry, **data})
+        return json_text({name: self._hidden(name, value) for name, value in {**entry, **data}.items()})
+
+    def _hidden(self, name: str, value: Any) -> Any:
+        """A field of a line; those with other people's text may have paths that no setting has."""
+        if isinstance(value, list):
+            return [self._hidden(name, each) for each in cast(list[Any], value)]
+        if not isinstance(value, str):
+            return value
+        return self._hide(value) if name in ("what", "where", "text") else self._hide.known(value)
 
 
-def start_log() -> None:
-    """Log to standard error, as JSON lines."""
+def start_log(config: Config | None = None, token: str | None = None) -> None:
+    """Log to standard error, as JSON lines without what is private in these settings, and the token."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json())
+    handler.setFormatter(_Json(Concealment.of(config or Config(), token)))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ import logging
 import re
 import secrets
 import traceback
+import unicodedata
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,8 +22,18 @@ from agent.errors import BackchatError, RequestError, leaves
 log = logging.getLogger("backchat")
 
 ROOT = Path(__file__).parents[2]
-_WORD = re.compile(r"\w{4,}")
+_WORD = re.compile(r"[^\W_]{4,}")
 """Shorter ones tell nothing by themselves, and errors are made of them."""
+_OTHER_SCRIPT = re.compile("[^\\x00-\u024f\u1e00-\u1eff\u2000-\u2bff]+")
+"""What is not in Latin letters is nobody's but a user's: errors are written in English. Such words cannot be
+looked up, since many scripts set no blanks between them."""
+_DATA = re.compile(r"[\w+/=%-]{80,}")
+"""What has so many characters without a blank is a sound, a picture, or something else that was sent."""
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+LONGEST_WORD = 64
+"""Characters in which a word is looked for that comes in pieces."""
+LONGEST = 2000
+"""Characters of an error that are logged; servers answer with whole pages."""
 KEPT = 20_000
 """Different words of one session or request that are remembered; beyond that the oldest are forgotten."""
 
@@ -71,16 +82,30 @@ def said(text: str) -> None:
     words = _words.get()
     if words is None:
         return
-    for word in _WORD.findall(text.casefold()):
+    for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
         words.pop(word, None)
         words[word] = None
     while len(words) > KEPT:
         del words[next(iter(words))]
 
 
+class Writing:
+    """Words that come in pieces, as a language model writes them."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def add(self, text: str) -> None:
+        """So much more is written: it belongs to the conversation, with the word that it ends."""
+        self._last = f"{self._last}{text}"[-max(LONGEST_WORD, len(text)) :]
+        said(self._last)
+
+
 def wordless(text: str) -> str:
     """`text` without the words of the conversation that goes on here."""
     words = _words.get() or {}
+    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text[:LONGEST])
+    text = _DATA.sub("…", _OTHER_SCRIPT.sub("…", unicodedata.normalize("NFC", text)))
     return _WORD.sub(lambda found: "…" if found[0].casefold() in words else found[0], text)
 
 

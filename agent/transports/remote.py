@@ -16,11 +16,11 @@ from agent import events as ev
 from agent.conversation.history import History, Part
 from agent.conversation.session import Session
 from agent.errors import RequestError
-from agent.images import Upload
-from agent.protocols import Engines
+from agent.images import Picture, Upload
+from agent.protocols import Description, Engines, VisionEngine
 from agent.runner import Runner
 from agent.settings import Config
-from agent.transports.disclosure import failure, said
+from agent.transports.disclosure import Writing, failure, said
 from agent.transports.jitter_buffer import JitterBuffer
 from agent.transports.memory import room, weight
 from agent.transports.playout import BLOCK, RATE, Playout, Reply, Voice
@@ -77,6 +77,7 @@ class RemoteSession:
         self._slot, self._config = slot, config
         self._turn = self._opened = 0
         self._system: str | None = None
+        self._writing = Writing()
         self._replies: dict[int, Reply] = {}
         self._parts: dict[int, list[Part]] = {}
         self._cursor = 0.0
@@ -212,8 +213,10 @@ class RemoteSession:
                 self.ready.set()
             case ev.Error():
                 event = replace(event, message=_disclosed(event))
-            case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text) | ev.Seen(text=text):
+            case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text):
                 said(text)
+            case ev.Token(text=text) | ev.Thought(text=text):
+                self._writing.add(text)
             case ev.TurnOpened(turn=turn):
                 self._opened = turn
                 self._restore_system()
@@ -292,5 +295,19 @@ def _disclosed(event: ev.Error) -> str:
     return str(failure(event.where, event.message, event.public, event.code))
 
 
+@dataclass(frozen=True)
+class _Noted:
+    """A vision engine; what it sees is noted as words of the conversation."""
+
+    vision: VisionEngine
+
+    def look(self, picture: Picture) -> Description:
+        sight = self.vision.look(picture)
+        said(f"{sight.note} {sight.says} {sight.short}")
+        return sight
+
+
 def _with_voice(slot: SessionSlot, voice: Voice) -> Engines:
-    return replace(slot.engines, tts=voice)
+    """The engines of a session: its own voice, and a vision engine that notes what it sees."""
+    vision = slot.engines.vision
+    return replace(slot.engines, tts=voice, vision=None if vision is None else _Noted(vision))

@@ -8,6 +8,7 @@ from agent.errors import AudioFileError, AudioTooLong, MissingExtra, RequestErro
 from agent.runner import Runner
 from agent.settings import Config
 from agent.text.cleaning import cleaned
+from agent.transports.disclosure import said
 from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples
@@ -52,6 +53,7 @@ async def transcribed(
     async def hear(piece: Samples) -> None:
         audio = Frame(piece, HEARING_RATE)
         heard.append((await runner.call("stt", lambda: stt.transcribe(audio), limit)).text)
+        said(heard[-1])
 
     async with runner.stream("decoder", blocks, limit, limit) as source:
         async for block in source:

@@ -23,6 +23,7 @@ from agent import events as ev
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
 from agent.messages import Message
 from agent.runner import Engine, Runner
+from agent.server.concealment import Concealment
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
@@ -280,7 +281,7 @@ def test_the_log_has_an_error_without_the_words_that_it_quotes() -> None:
             assert wordless("cannot say 'Zanzibar, 4711': is no word") == "cannot say '…, …': is no word"
             fault = ValueError("'zanzibar'")
             record = logging.LogRecord("backchat", 40, "", 0, "unforeseen", (), (ValueError, fault, None))
-            line = json.loads(_Json().format(record))
+            line = json.loads(_Json(Concealment()).format(record))
             assert line["where"] == ["ValueError: '…'"]
 
     Context().run(request)

@@ -9,6 +9,7 @@ from agent.images import Upload, open_image
 from agent.messages import Message, joined
 from agent.protocols import Description, VisionEngine
 from agent.settings import Config
+from agent.transports.disclosure import said
 from agent.transports.slot import SessionSlot
 
 
@@ -36,6 +37,7 @@ async def looked(
                 raise RequestError("messages: no vision engine is loaded here, so no pictures")
             upload = Upload(url, config.server.max_pixels)
             sight = await runner.call("vision", lambda e=vision, u=upload: _seen(e, u), config.limits.vision)
+            said(f"{sight.note} {sight.says}")
             whole = joined(whole, sight.asked(""))
         whole = joined(whole, [message]) if shown else [*whole, message]
     return whole
