@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 import benchmarks
+from benchmarks.results import Results
 
 NAMES = sorted(
     module.name
@@ -18,12 +22,9 @@ NAMES = sorted(
 )
 
 
-@click.command()
-@click.argument("name", type=click.Choice(NAMES))
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Keep the figures in a file.")
-def bench(name: str, file: Path | None) -> None:
-    """Run the benchmark NAME, print its table, and fail when a target is missed."""
-    results = importlib.import_module(f"benchmarks.{name}").run()
+def report(run: Callable[..., Results], file: Path | None, **options: Any) -> None:
+    """Run a benchmark, print its table, and fail when a target is missed."""
+    results = run(**options)
     click.echo(results.table())
     click.echo()
     for target in results.targets:
@@ -33,4 +34,25 @@ def bench(name: str, file: Path | None) -> None:
     sys.exit(0 if all(target.met for target in results.targets) else 1)
 
 
-bench()
+class Benchmarks(click.Group):
+    """Each benchmark as a command; its module's OPTIONS, where it has some, are arguments of its `run`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return NAMES
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in NAMES:
+            return None
+        module = importlib.import_module(f"benchmarks.{cmd_name}")
+        kept = click.Option(
+            ["--json", "file"], type=click.Path(path_type=Path), help="Keep the figures in a file."
+        )
+        return click.Command(
+            cmd_name,
+            params=[*getattr(module, "OPTIONS", ()), kept],
+            callback=partial(report, module.run),
+            help=module.__doc__,
+        )
+
+
+Benchmarks(help="Run a benchmark, print its table, and fail when a target is missed.")()

@@ -8,7 +8,9 @@ that it sent to the first audible one that it got.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import math
 import os
 import signal
 import statistics
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import anyio
 import numpy as np
@@ -45,6 +48,8 @@ QUIET = 12.0
 """Seconds after which the server has cleared away what ended sessions left (`agent.server.run.TIDY`)."""
 PATIENCE = 30.0
 """Seconds after which a question counts as not answered."""
+UNCOUNTED = "server.rate=100000"
+"""All of them come from one address."""
 BETWEEN = 1.0
 """Seconds of quiet between the end of an answer and the next question."""
 
@@ -55,6 +60,9 @@ class Served:
 
     process: subprocess.Popen[str]
     address: str = ""
+    grpc: str = ""
+    """host:port of its gRPC service, if it has one."""
+    token: str = ""
     refused: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -67,29 +75,35 @@ class Served:
     def url(self) -> str:
         return f"ws{self.address.removeprefix('http')}/v1/realtime"
 
+    def connect(self) -> connect:
+        """A Realtime WebSocket, with the token."""
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else None
+        return connect(self.url, max_size=None, additional_headers=headers)
+
 
 @contextmanager
-def server(sessions: int) -> Iterator[Served]:
-    """`backchat serve` with so many seats, until the end of the block."""
-    settings = [
-        f"llm.model={MODEL}",
-        "llm.max_tokens=40",
-        f"server.sessions={sessions}",
-        "server.rate=100000",
-    ]
+def server(
+    sessions: int, *more: str, token: str = "", log: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[Served]:
+    """`backchat serve` with so many seats, until the end of the block.
+
+    more: settings. log: where its log goes once it is up.
+    """
+    settings = [f"llm.model={MODEL}", "llm.max_tokens=40", f"server.sessions={sessions}", *more]
     command = [sys.executable, "-c", "from agent.cli import main; main()", "serve", "--port", "0"]
     command += [word for setting in settings for word in ("--set", setting)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | ({"BACKCHAT_TOKEN": token} if token else {})
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     drain: subprocess.Popen[bytes] | None = None
     try:
         assert process.stderr is not None
-        for line in process.stderr:  # the log, then the address
-            if line.startswith("http://"):
-                break
-        else:
+        address = next((line for line in process.stderr if line.startswith("http://")), None)
+        if address is None:
             raise RuntimeError("the server did not start")
-        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-        yield Served(process, line.strip())
+        calls = any(each.startswith("server.grpc_port=") for each in more)
+        grpc = process.stderr.readline().strip().removeprefix("grpc://") if calls else ""
+        drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=log)
+        yield Served(process, address.strip(), grpc, token)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -102,10 +116,16 @@ def server(sessions: int) -> Iterator[Served]:
 
 
 class Client:
-    """One user: a microphone that never stops, and the waits for the answers."""
+    """One user: a microphone that never stops, and the waits for the answers.
 
-    def __init__(self, served: Served, number: int) -> None:
+    asked: questions after which it goes. seconds: after which it asks no more.
+    """
+
+    def __init__(
+        self, served: Served, number: int, asked: int | None = None, seconds: float = math.inf
+    ) -> None:
         self._served, self._number = served, number
+        self._asked, self._seconds = asked, seconds
         self.waits: list[float] = []
         self.unanswered = 0
         self.sound: list[tuple[float, float]] = []
@@ -115,12 +135,15 @@ class Client:
         self._done = anyio.Event()
 
     async def run(self) -> None:
-        """Ask `ASKED` questions, or be refused."""
+        """Ask, or be refused."""
+        end = anyio.current_time() + self._seconds
         await anyio.sleep(self._number * 0.37)  # people do not begin at once
         try:
-            async with connect(self._served.url, max_size=None) as socket, anyio.create_task_group() as tasks:
+            async with self._served.connect() as socket, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, socket)
-                for asked in range(ASKED):
+                for asked in itertools.count():
+                    if asked == self._asked or anyio.current_time() > end:
+                        break
                     await self._ask(socket, QUESTIONS[(self._number + asked * 5) % len(QUESTIONS)])
                 tasks.cancel_scope.cancel()
         except InvalidStatus as refused:
@@ -168,9 +191,10 @@ class Client:
             self.waits.append(float(now + loud[0] / RATE - self._loud))
 
 
-async def talk(served: Served, count: int) -> list[Client]:
-    """`count` people at once."""
-    clients = [Client(served, number) for number in range(count)]
+async def talk(served: Served, count: int, seconds: float | None = None) -> list[Client]:
+    """`count` people at once; each asks `ASKED` questions, or for so many seconds."""
+    asked, seconds = (ASKED, math.inf) if seconds is None else (None, seconds)
+    clients = [Client(served, number, asked, seconds) for number in range(count)]
     async with anyio.create_task_group() as tasks:
         for client in clients:
             tasks.start_soon(client.run)
@@ -184,7 +208,7 @@ async def short(served: Served, count: int) -> None:
     for _ in range(count):
         while True:
             try:
-                socket = await connect(served.url, max_size=None)
+                socket = await served.connect()
                 await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
                 await socket.send(json.dumps({"type": "response.create"}))
                 while json.loads(await socket.recv())["type"] != "response.output_audio.delta":
@@ -215,7 +239,7 @@ def row(what: str, served: Served, clients: list[Client], before: float, load: f
 
 def measured(what: str, slots: int, count: int) -> dict[str, object]:
     """A fresh server with `seats` seats, and `count` clients."""
-    with server(slots) as served:
+    with server(slots, UNCOUNTED) as served:
         anyio.run(short, served, 2)  # warm
         before, most = served.memory, [0.0]
 
@@ -250,7 +274,7 @@ def run() -> Results:
     results.rows.append(found)
     results.target("p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
     results.target("refused of those too many", found["refused"], ">=", slots)
-    with server(slots) as served:
+    with server(slots, UNCOUNTED) as served:
         anyio.run(short, served, max(SHORT // 5, 5))  # until the allocators have what they need
         time.sleep(QUIET)
         before, began = served.memory, time.monotonic()
