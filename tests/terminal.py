@@ -91,7 +91,9 @@ def terminal(
     words = shlex.join(map(str, command))
     variables = shlex.join(f"{name}={value}" for name, value in env.items())
     # Ctrl-C reaches this shell too: with no trap it would die of it, as no shell of a user does.
-    script = f"trap : INT; cd {shlex.quote(str(folder))} && env {variables} {words}; echo ended $?; read -r _"
+    # Python's readline, which pytest loads, has put the size of another terminal into the environment.
+    begun = f"cd {shlex.quote(str(folder))} && env -u COLUMNS -u LINES {variables} {words}"
+    script = f"trap : INT; {begun}; echo ended $?; read -r _"
     with tempfile.TemporaryDirectory(prefix="backchat-terminal-") as home:
         screen = Terminal(Path(home) / "socket")
         size = ("-x", str(width), "-y", str(height))

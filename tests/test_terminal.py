@@ -9,6 +9,7 @@ import wave
 from pathlib import Path
 
 import pytest
+from slow_hub import PULLED, slow_hub
 
 from agent.reports.event_log import read_events
 from agent.weights.catalogue import cache_dir, resolve
@@ -24,24 +25,34 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "BACKCHAT_CACHE": str(cache_dir()), "TERM": "screen-256color"}
 
 
-def at_a_terminal(*words: object, folder: Path = ROOT, **env: str):
-    return terminal([*BACKCHAT, *words], environment() | env, folder)
+def at_a_terminal(*words: object, folder: Path = ROOT, width: int = 80, **env: str):
+    return terminal([*BACKCHAT, *words], environment() | env, folder, width=width)
 
 
 SCRIPTED = (
     "import sys; sys.path[:0] = {paths!r}\n"
-    "import scripted, agent.engines.registry\n"
-    "agent.engines.registry.load = lambda *_: scripted.engines(['Why?'], {replies!r})\n"
+    "import time, scripted, agent.engines.registry\n"
+    "def load(config, progress, tell):\n"
+    "    for part in ('the language model ' + 'of a long name ' * 5, 'the voice'):\n"
+    "        tell(part); time.sleep(0.4)\n"
+    "    return scripted.engines(['Why?'], {replies!r})\n"
+    "agent.engines.registry.load = load\n"
     "from agent.cli import main; main()"
 )
 
 
 def with_scripted_engines(
-    replies: list[str], *words: object, folder: Path = ROOT, within: tuple[str, ...] = (), **env: str
+    replies: list[str],
+    *words: object,
+    folder: Path = ROOT,
+    within: tuple[str, ...] = (),
+    width: int = 80,
+    **env: str,
 ):
     """The same without weights: the agent says `replies` in turn, 0.06 s a character; started by `within`."""
     program = SCRIPTED.format(paths=[str(ROOT), str(ROOT / "tests")], replies=replies)
-    return terminal([*within, sys.executable, "-c", program, *words], environment() | env, folder)
+    command = [*within, sys.executable, "-c", program, *words]
+    return terminal(command, environment() | env, folder, width=width)
 
 
 def is_as_it_was(screen: Terminal) -> bool:
@@ -152,7 +163,7 @@ def test_talk_at_a_terminal_draws_one_picture_and_gives_the_terminal_back(sound_
 
 @pytest.mark.device
 def test_talk_goes_on_when_the_disk_of_its_recording_is_full(sound_card, tmp_path: Path):
-    full = ("prlimit", "--fsize=60001")  # 0.6 s of two voices
+    full = ("prlimit", "--fsize=400001")  # 4.2 s of two voices
     words = ("talk", "--record", "kept")
     with with_scripted_engines(["Hello."], *words, folder=tmp_path, within=full, **sound_card.env) as screen:
         screen.wait_for("not recorded from here on")
@@ -163,9 +174,9 @@ def test_talk_goes_on_when_the_disk_of_its_recording_is_full(sound_card, tmp_pat
         seen = screen.wait_for("ended 130")
         assert [line for line in seen if "Traceback" in line] == []
         assert is_as_it_was(screen)
-    assert (tmp_path / "kept/conversation.wav").stat().st_size == 60_000
+    assert (tmp_path / "kept/conversation.wav").stat().st_size == 400_000
     with wave.open(str(tmp_path / "kept/conversation.wav")) as file:
-        assert file.getnframes() == (60_000 - 44) // 4
+        assert file.getnframes() == (400_000 - 44) // 4
     said = [type(event).__name__ for event in read_events(tmp_path / "kept/events.jsonl")]
     assert said[-1] == "SessionEnded"
     assert said.count("Error") == 1
@@ -196,6 +207,44 @@ def test_run_at_a_terminal_prints_whole_lines(tmp_path: Path):
     assert sum(line.endswith("s  user  Why?") for line in seen) == 1
     assert sum(line.endswith("s  agent   A bell.") for line in seen) == 1
     assert any(line.startswith("written to out: conversation.wav") for line in seen)
+
+
+SCENARIO = f"""
+[[line]]
+file = "{ROOT / "configs/demo/question.wav"}"
+[[expect]]
+turns = 1
+"""
+
+
+@pytest.mark.parametrize("width", [80, 24])
+def test_simulate_shows_what_it_loads_and_leaves_its_table(tmp_path: Path, width: int):
+    (tmp_path / "bell.toml").write_text(SCENARIO)
+    words = ("simulate", "bell.toml", "-o", "out")
+    with with_scripted_engines(["A bell."], *words, folder=tmp_path, width=width) as screen:
+        seen = screen.wait_for("loading the language")
+        assert len(seen) == 1
+        assert screen.cursor_shown
+        seen = screen.wait_for("ended")
+        assert is_as_it_was(screen)
+    heading, row = "scenario  expectation  wanted  seen  ok", "bell      turns        1       1     yes"
+    about = "1 of 1 expectations hold; written to out"
+    assert seen == ["bell", heading, "-" * len(row), row, about, "ended 0"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(("width", "bar"), [(80, True), (24, False)])
+def test_pulling_shows_how_far_it_is_and_leaves_where_it_lies(tmp_path: Path, width: int, bar: bool):
+    with slow_hub(2.0) as hub:
+        env = {"HF_ENDPOINT": hub, "PIP_NO_INDEX": "1", "BACKCHAT_CACHE": str(tmp_path)}
+        with at_a_terminal("models", "pull", PULLED, width=width, **env) as screen:
+            seen = screen.wait_for("/63.2 MB")
+            assert len(seen) == 1
+            assert seen[0].startswith(f"{PULLED} ")
+            assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in seen[0]) == bar
+            seen = screen.wait_for("ended")
+            assert "".join(seen) == f"{PULLED}: {tmp_path / 'models' / PULLED}ended 0"
+            assert is_as_it_was(screen)
 
 
 @pytest.mark.model

@@ -5,6 +5,7 @@ Nothing else may be printed meanwhile: load within, talk outside.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -20,15 +21,15 @@ CLEAR_LINE = "\r\x1b[K"
 def loading(*, lines: bool = True) -> Generator[tuple[models.Progress, Callable[[str], None]]]:
     """What to call with the bytes that have come, and with the name of each part before it is loaded.
 
-    On a terminal the part's name stands there until the next one; its cursor stays, since a signal may end
-    the program here at any moment. Elsewhere each is a line of standard output, or none without `lines`:
-    for commands whose output is all that a script wants.
+    On a terminal the part's name stands there until the next one, cut to one line of it; its cursor stays,
+    since a signal may end the program here at any moment. Elsewhere each is a line of standard output, or
+    none without `lines`: for commands whose output is all that a script wants.
     """
     terminal = sys.stderr.isatty()
 
     def tell(part: str) -> None:
         if terminal:
-            click.echo(f"{CLEAR_LINE}loading {part} ...", err=True, nl=False)
+            click.echo(f"{CLEAR_LINE}{_in_one_row(f'loading {part} ...')}", err=True, nl=False)
         elif lines:
             click.echo(f"loading {part}")
 
@@ -46,3 +47,16 @@ def loading(*, lines: bool = True) -> Generator[tuple[models.Progress, Callable[
             yield progress, tell
         finally:
             clear()
+
+
+def _in_one_row(words: str) -> str:
+    """As much of it as can be cleared again, with room for the ^C that a terminal prints."""
+    from rich.text import Text
+
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        columns = 0
+    shown = Text(words)
+    shown.truncate(max(1, (columns or 80) - 3), overflow="ellipsis")
+    return shown.plain

@@ -281,14 +281,20 @@ def _locked(path: Path, name: str) -> Generator[None]:
         yield
 
 
+WIDE = 80
+"""Columns of a terminal in which a bar, its figures and the longest name have room."""
+
+
 @contextmanager
 def progress_bar() -> Generator[Progress]:
     """A bar for each model on standard error; where that is no terminal, a plain line at start and end.
 
-    It is drawn only while something is fetched, and hides the cursor no longer than that.
+    It stands there only while something is fetched, and hides the cursor no longer than that. A narrow
+    terminal has no room for the bar and shows its figures.
     """
     from rich import filesize, progress
     from rich.console import Console
+    from rich.table import Column
 
     console = Console(stderr=True)
     bars: dict[str, progress.Progress] = {}
@@ -300,16 +306,16 @@ def progress_bar() -> Generator[Progress]:
             if done == total:
                 console.print(f"{label}: done", highlight=False)
         if label not in bars:
-            name, bar = progress.TextColumn("{task.description}"), progress.BarColumn()
-            amount, left = progress.DownloadColumn(), progress.TimeRemainingColumn()
+            name = progress.TextColumn("{task.description}")
+            amount = progress.DownloadColumn(table_column=Column(no_wrap=True))
+            drawn = [progress.BarColumn(), amount, progress.TimeRemainingColumn()]
             bars[label] = progress.Progress(
                 name,
-                bar,
-                amount,
-                left,
+                *(drawn if console.width >= WIDE else [amount]),
                 console=console,
                 disable=not console.is_terminal,
                 redirect_stdout=False,
+                transient=True,
             )
             bars[label].add_task(label, total=total)
             bars[label].start()

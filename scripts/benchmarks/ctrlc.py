@@ -6,18 +6,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from conftest import SoundCard, virtual_card
+from slow_hub import PULLED, slow_hub
 
-from agent.weights.catalogue import catalogue, resolve
 from benchmarks.results import Results
 from pressing import answering, press
 
@@ -26,8 +23,6 @@ DEMO = ROOT / "configs" / "demo"
 MOMENTS = 20
 FIRST, LAST = 0.05, 4.0
 """Seconds after the start of the first moment, and of the last one unless the command is over before."""
-PULLED = "piper-joe"
-"""The model that is fetched, from a hub of our own, which takes about `LAST` seconds for it."""
 SHORT = ("--set", "llm.max_tokens=24")
 BACKCHAT = (sys.executable, "-c", "from agent.cli import main; main()")
 
@@ -87,7 +82,7 @@ def cases(out: Path, card: SoundCard, hub: str) -> dict[str, Case]:
 def run() -> Results:
     """The table, one row a command; the target is that every one is good."""
     results = Results("ctrlc")
-    with tempfile.TemporaryDirectory() as out, virtual_card() as card, slow_hub() as hub:
+    with tempfile.TemporaryDirectory() as out, virtual_card() as card, slow_hub(LAST) as hub:
         subprocess.run(
             [*BACKCHAT, "run", str(DEMO / "question.wav"), "-o", f"{out}/kept", *SHORT],
             check=True,
@@ -142,39 +137,3 @@ def pulled(env: Mapping[str, str]) -> str:
         text=True,
     )
     return "" if done.returncode == 0 else f"cannot be fetched afterwards: {done.stderr[-100:]}"
-
-
-@contextmanager
-def slow_hub() -> Generator[str]:
-    """Address of a hub that has `PULLED`; below `/fast` it takes no time."""
-    model = catalogue()[PULLED]
-    home = resolve(PULLED)
-    home = home if home.is_dir() else home.parent
-    files = {f"/{f.hub.repo}/resolve/{f.hub.revision}/{f.hub.file}": home / f.name for f in model.files}
-    block = 1 << 18
-    pause = LAST * block / model.size
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            _, kind, path = self.path.split("/", 2)
-            start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
-            body = files[f"/{path}"].read_bytes()
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            self.send_header("Content-Length", str(len(body) - start))
-            self.end_headers()
-            try:
-                for at in range(start, len(body), block):
-                    self.wfile.write(body[at : at + block])
-                    time.sleep(pause if kind == "slow" else 0.0)
-            except ConnectionError:
-                pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/slow"
-        server.shutdown()
