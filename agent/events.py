@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from agent.causes import ActionName, Cause, Kind
 from agent.errors import BackchatError
 from agent.text.cleaning import cleaned
 
@@ -85,11 +86,12 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Turn-taking decided something, and why."""
+    """Turn-taking decided something, and why; `turn`: the reply that it is about, if there is one."""
 
     time: float
-    action: str
-    why: str
+    turn: int | None
+    action: ActionName
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,32 +138,24 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class TurnReleased:
-    """The user's turn is judged over: the gate is open and `text` is in the history."""
+    """The user's turn is judged over: the gate is open and `text` is in the history.
 
-    time: float
-    turn: int
-    text: str
-
-
-DropReason: TypeAlias = Literal[
-    "went_on", "unintelligible", "echo", "silence_wanted", "backchannel", "typed", "cancelled", "failed"
-]
-"""Why nothing was replied: the user went on, said nothing intelligible, was our own echo, asked for
-silence, only acknowledged what had just been said, typed instead, or cancelled; or an engine failed before
-their words were known."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnDropped:
-    """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain.
-
-    why: `reason` in words, for people.
+    cause: why now and not before.
     """
 
     time: float
     turn: int
-    reason: DropReason
-    why: str
+    text: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDropped:
+    """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain."""
+
+    time: float
+    turn: int
+    cause: Cause
     tokens: int
 
 
@@ -241,6 +235,7 @@ class AudioHeld:
     time: float
     turn: int
     at: float
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +245,7 @@ class AudioResumed:
     time: float
     turn: int
     at: float
-    why: str
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,16 +255,17 @@ class Overheard:
     time: float
     turn: int
     text: str
-    kind: str
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The user spoke over the reply and it was cut; `onset`: where they began."""
+    """The reply was cut, by who spoke over it or in another way; `onset`: where that began."""
 
     time: float
     turn: int
     onset: float
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,5 +381,15 @@ def failure(time: float, where: str, error: BackchatError, turn: int | None = No
 
 def as_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON data, its name first, times rounded to 0.1 ms."""
-    shown = {f.name: getattr(event, f.name) for f in fields(event) if f.metadata.get("shown", True)}
-    return {"event": name(event)} | {k: round(v, 4) if isinstance(v, float) else v for k, v in shown.items()}
+    return {"event": name(event)} | _shown(event)
+
+
+def _shown(told: Event | Cause) -> dict[str, Any]:
+    shown = {f.name: getattr(told, f.name) for f in fields(told) if f.metadata.get("shown", True)}
+    return {key: _plain(value) for key, value in shown.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Cause):
+        return _shown(value)
+    return round(value, 4) if isinstance(value, float) else value

@@ -167,6 +167,8 @@ async def _hold(plan: Plan, config) -> Told:
         await runner.sleep_until(begun + plan.at)
         if plan.deed == "cancel":
             session.cancel()
+        elif plan.deed == "client":
+            session.cancel("client")
         elif plan.deed in ("typed", "twice", "asked"):
             session.typed("" if plan.deed == "asked" else TYPED)
         if plan.deed == "twice":
@@ -220,7 +222,7 @@ def faults(plan: Plan, told: Told) -> list[str]:
 def _lost(plan: Plan, told: Told) -> list[str]:
     """Words of the user that are neither in the history nor given up for a reason."""
     text = " ".join(content for role, content in told.history if role == "user")
-    reasons = [e.reason for e in told.of(ev.TurnDropped) if e.reason not in ("went_on", "typed")]
+    reasons = [e.cause.reason for e in told.of(ev.TurnDropped) if e.cause.reason not in ("went_on", "typed")]
     reasons += [e.kind for e in told.of(ev.Overheard) if e.kind != "words"]
     reasons += [e.where for e in told.of(ev.Error)]
     listened = told.listened(plan)

@@ -20,7 +20,7 @@ FILES = sorted(
 )
 
 BASE = {"errors", "settings", "text", "signals"}
-DATA = BASE | {"events", "images", "messages", "protocols", "turns", "runner"}
+DATA = BASE | {"causes", "events", "images", "messages", "protocols", "turns", "runner"}
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
@@ -28,18 +28,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"errors"},
     "settings": {"text"},
     "config": BASE,
-    "events": BASE,
+    "causes": set(),
+    "events": BASE | {"causes"},
     "weights": BASE,
     "runner": BASE,
     "images": BASE,
-    "turns": BASE | {"events"},
+    "turns": BASE | {"causes", "events"},
     "messages": {"text", "images"},
     "protocols": BASE | {"images", "messages", "turns"},
     "vision": BASE | {"images", "messages", "protocols"},
     "llm": BASE | {"images", "messages", "protocols", "weights"},
     "engines": BASE | {"weights", "protocols", "llm", "turns"},
     "conversation": DATA | {"llm"},
-    "reports": BASE | {"events"},
+    "reports": BASE | {"causes", "events"},
     "transports": DATA | {"llm", "conversation"},
     "simulation": DATA | {"config", "engines", "conversation", "reports"},
     "server": DATA | {"agent", "llm", "weights", "engines", "conversation", "reports", "transports"},

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from agent import __version__
 from agent import events as ev
+from agent.causes import Cause
 from agent.cli import main
 from agent.cli.commands import COMMANDS
 from agent.cli.view import LiveView
@@ -310,7 +311,7 @@ def test_the_live_view_fits_the_terminal_and_shows_the_newest(width: int, height
     told = "Once upon a time there was a keeper. " * 12
     for turn in range(1, 8):
         view.watch(ev.TurnOpened(turn, turn, turn))
-        view.watch(ev.TurnReleased(turn, turn, f"Question number {turn}, please."))
+        view.watch(ev.TurnReleased(turn, turn, f"Question number {turn}, please.", Cause("endpointing")))
         view.watch(ev.Token(turn, turn, told + "The end."))
         if turn < 7:
             view.watch(ev.TurnEnded(turn, turn, "interrupted", told, "The end."))

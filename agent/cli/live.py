@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep audio and events in DIR."
 )
 @click.option("--plain", is_flag=True, help="Print lines instead of the live view.")
+@click.option("--verbose", is_flag=True, help="Print each turn-taking decision and its cause in one line.")
 @click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP to talk about.")
 @click.option("--camera", metavar="NUMBER", help="Show what this camera sees; the first one is 0.")
 @click.option("--screen", is_flag=True, help="Show this screen.")
@@ -41,6 +42,7 @@ def talk(
     speaker: str | None,
     record: Path | None,
     plain: bool,
+    verbose: bool,
     image: str | None,
     camera: str | None,
     screen: bool,
@@ -66,7 +68,8 @@ def talk(
     shows = Shows(image, camera, screen)
     with loading() as (progress, tell):
         loaded = engines.load(config, progress, tell)
-    view = PlainView() if plain or not sys.stdout.isatty() else LiveView()
+    plain = plain or not sys.stdout.isatty()
+    view = PlainView(verbose=verbose) if plain else LiveView(verbose=verbose)
     with contextlib.ExitStack() as stack:
         afterwards = stack.enter_context(contextlib.ExitStack())  # left when the view has been
         tape = None

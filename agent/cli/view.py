@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from agent import events as ev
+from agent.reports.causes import decision_line
 from audio.frame import Frame, level_dbfs
 
 STATES = {
@@ -138,7 +139,8 @@ class View(Protocol):
 class LiveView:
     """A live view that is redrawn a few times a second."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
+        self._verbose = verbose
         self._talk = Conversation()
         self._level = -120.0
         self._console = console or Console()
@@ -154,8 +156,10 @@ class LiveView:
         self._live.__exit__(kind, error, trace)
 
     def watch(self, event: ev.Event) -> None:
-        """Take in one event; it shows at the next redraw."""
+        """Take in one event; it shows at the next redraw, a decision at once and above, if that is wanted."""
         self._talk.note(event)
+        if self._verbose and isinstance(event, ev.Decision):
+            self._console.print(Text(decision_line(event), "dim"))
 
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while the level meter follows them."""
@@ -202,6 +206,9 @@ class LiveView:
 class PlainView:
     """The same as lines of text, for a pipe or a screen reader."""
 
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+
     def __enter__(self) -> Self:
         click.echo("opening speaker and microphone")
         return self
@@ -212,8 +219,10 @@ class PlainView:
         return None
 
     def watch(self, event: ev.Event) -> None:
-        """Print what a listener would want to read."""
+        """Print what a listener would want to read, and if that is wanted, each decision and its cause."""
         print_line(event)
+        if self._verbose and isinstance(event, ev.Decision):
+            click.echo(decision_line(event))
 
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are; says so when the first has come, and not before."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from anyio.abc import TaskGroup
 
 from agent import events as ev
+from agent.causes import Cause, Kind, Reason
 from agent.conversation.generation import Generation
 from agent.conversation.history import History
 from agent.conversation.image_input import ImageInput
@@ -26,7 +27,6 @@ from agent.turns.policy import (
     Duck,
     Generate,
     Interrupt,
-    Kind,
     Pause,
     Resume,
     TranscribeOverlap,
@@ -108,8 +108,9 @@ class TurnController:
     def typed(self, text: str) -> None:
         """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
         unread = self._turn is not None and self._turn.unread
-        self._stop("typed")
-        self._open(None, self._runner.now(), text).gate.set()
+        cause = Cause("typed", text) if text else Cause("asked")
+        self._stop(cause)
+        self._open(None, self._runner.now(), text).commit(cause)
         self._do(self._utterances.policy.replying(said=unread))
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
@@ -120,31 +121,32 @@ class TurnController:
     def deafen(self) -> None:
         """Forget what the user has begun to say; an answer to it is not said, a reply goes on."""
         if self._turn is not None and not self._turn.gate.is_set():
-            self.cancel()
+            self.cancel("deafened")
         self._utterances.reset()
         if self._turn is not None and self._turn.gate.is_set():
             self._utterances.policy.replying()
-            self._change(self._turn, Resume("nobody listens any more"))
+            self._change(self._turn, Resume(Cause("deafened")))
 
-    def cancel(self) -> None:
+    def cancel(self, reason: Reason) -> None:
         """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
         if self._turn is not None:
-            self._stop("cancelled")
+            self._stop(Cause(reason))
             self._do(self._utterances.policy.reply_over())
 
-    def _stop(self, why: ev.DropReason) -> None:
+    def _stop(self, cause: Cause) -> None:
         """End the current turn, whatever turn-taking thinks."""
         if (turn := self._turn) is None:
             return
-        turn.dropped = why
-        if turn.gate.is_set():
-            self._interrupted(turn, self._runner.now())
-        else:
-            self._give_up(turn)
+        now = self._runner.now()
+        action = Interrupt(now, cause) if turn.gate.is_set() else Discard(cause)
+        turn.dropped = cause
+        self._emit(ev.Decision(now, turn.number, action.name, cause))
+        self._change(turn, action)
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
-            self._emit(ev.Decision(self._runner.now(), type(action).__name__.lower(), action.why))
+            about = self._turns + 1 if isinstance(action, Generate) else self._turn and self._turn.number
+            self._emit(ev.Decision(self._runner.now(), about, action.name, action.cause))
             if isinstance(action, Generate):
                 turn = self._open(self._utterances.utterance(), action.speech_end, action.text)
                 turn.transcript = self._overheard if action.text is not None else None
@@ -157,38 +159,38 @@ class TurnController:
     def _change(self, turn: Reply, action: Action) -> None:
         now = self._runner.now()
         match action:
-            case Commit():
+            case Commit(cause):
                 self._utterances.cut()
-                turn.gate.set()
-            case Discard():
-                turn.dropped = "went_on"
+                turn.commit(cause)
+            case Discard(cause):
+                turn.dropped = cause
                 self._give_up(turn)
             case Duck():
                 turn.duck()
-            case Pause():
+            case Pause(cause):
                 self._overlap = "nothing"
                 if turn.hold():
                     self._recognition.guard.held(now, self._onset)
-                    self._emit(ev.AudioHeld(now, turn.number, turn.resume_point()))
-            case Resume(why, again):
-                self._resume(turn, why, again)
-            case Interrupt(onset, _, no_response):
-                self._interrupted(turn, onset)
+                    self._emit(ev.AudioHeld(now, turn.number, turn.resume_point(), cause))
+            case Resume(cause, again):
+                self._resume(turn, cause, again)
+            case Interrupt(onset, cause, no_response):
+                self._interrupted(turn, onset, cause)
                 if no_response:
                     self._utterances.cut()
             case _:
                 pass
 
-    def _resume(self, turn: Reply, why: str, again: bool) -> None:
+    def _resume(self, turn: Reply, cause: Cause, again: bool) -> None:
         now, held, point = self._runner.now(), turn.held, turn.resume_point(again=again)
         turn.resume(point if held or again else None)
         if not self._utterances.speaking:  # else it is not known yet what they say
             self._utterances.cut()
         if held:
             self._recognition.guard.resumed(now, suspected=self._overlap in ("nothing", "echo"))
-            self._emit(ev.AudioResumed(now, turn.number, point, why))
+            self._emit(ev.AudioResumed(now, turn.number, point, cause))
 
-    def _interrupted(self, turn: Reply, onset: float) -> None:
+    def _interrupted(self, turn: Reply, onset: float, cause: Cause) -> None:
         """The reply is given up, unless all of it has been played."""
         if turn.question is None and turn.audio is not None:
             self._utterances.keep(turn.audio)
@@ -197,7 +199,7 @@ class TurnController:
             return
         turn.interrupted = onset
         self._give_up(turn)
-        self._emit(ev.Interrupted(self._runner.now(), turn.number, onset))
+        self._emit(ev.Interrupted(self._runner.now(), turn.number, onset, cause))
 
     def _give_up(self, turn: Reply) -> None:
         """No more is decided about it, from this moment on; what works on it ends as soon as it can."""
@@ -227,7 +229,7 @@ class TurnController:
 
     def _judge(self, turn: Reply, decision: EndpointingDecision) -> None:
         if turn is self._turn:
-            self._do(self._utterances.policy.understood(decision.wait, decision.why))
+            self._do(self._utterances.policy.understood(decision))
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import anyio
 
 from agent import events as ev
+from agent.causes import Cause, Kind, Reason
 from agent.conversation.history import History
 from agent.conversation.image_input import ImageInput, PendingImage
 from agent.conversation.pipeline import Pipeline
@@ -28,27 +29,16 @@ from agent.settings import Config
 from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
 from agent.turns.endpointing import EndpointingDecision
-from agent.turns.policy import Kind
 from audio.frame import Frame
 from audio.stt import Transcript
 
-NO_TURN: dict[Kind, ev.DropReason] = {
+NO_TURN: dict[Kind, Reason] = {
     "nothing": "unintelligible",
     "echo": "echo",
     "stop": "silence_wanted",
     "backchannel": "backchannel",
 }
 """What asks for no answer, and the reason to tell."""
-WHY: dict[ev.DropReason, str] = {
-    "went_on": "the user went on",
-    "unintelligible": "nothing intelligible was said",
-    "echo": "it was our own echo",
-    "silence_wanted": "silence was asked for",
-    "backchannel": "it was a back-channel to what had just been said",
-    "typed": "something was typed",
-    "cancelled": "it was cancelled",
-    "failed": "it failed",
-}
 BELONGS = 1.0
 """Seconds after a reply in which "okay" still belongs to it, and asks for no answer."""
 
@@ -101,11 +91,11 @@ class Generation:
             self._note(turn, None)
             self._keep(turn)
             return True
-        if turn.dropped in NO_TURN.values():
+        if turn.dropped is not None and turn.dropped.reason in NO_TURN.values():
             self._comprehension.heard(turn.misheard, turn.understood)
-        cut: ev.DropReason = "went_on" if turn.interrupted is not None else "unintelligible"
-        reason = turn.dropped or ("failed" if turn.failed else cut)
-        self._emit(ev.TurnDropped(self._runner.now(), turn.number, reason, WHY[reason], turn.tokens))
+        cut: Reason = "went_on" if turn.interrupted is not None else "unintelligible"
+        cause = turn.dropped or Cause("failed" if turn.failed else cut)
+        self._emit(ev.TurnDropped(self._runner.now(), turn.number, cause, turn.tokens))
         return False
 
     async def prefill(self, question: str = "") -> None:
@@ -170,7 +160,7 @@ class Generation:
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), turn.number, turn.misheard))
-        self._emit(ev.TurnReleased(self._runner.now(), turn.number, question))
+        self._emit(ev.TurnReleased(self._runner.now(), turn.number, question, turn.committed))
 
     def _failed(self, turn: Reply, group: BaseExceptionGroup) -> None:
         turn.failed = True
@@ -206,7 +196,7 @@ class Generation:
         if self._comprehension.tells(turn.misheard):
             turn.notice = self._recognition.apology
         else:
-            turn.dropped = NO_TURN.get(kind)
+            turn.dropped = Cause(NO_TURN[kind], said.text) if kind in NO_TURN else None
         turn.question = "" if turn.dropped or turn.notice else said.text
 
     async def _judge_end(self, turn: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from agent.causes import Kind
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.protocols import Engines
@@ -13,9 +14,8 @@ from agent.runner import Runner
 from agent.settings import Config
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
-from agent.turns.endpointing import Delays, EndpointingDecision, decision
+from agent.turns.endpointing import Delays, EndpointingDecision, decision, fixed
 from agent.turns.phrases import heard_language
-from agent.turns.policy import Kind
 from agent.turns.self_echo import SelfEchoFilter
 from audio.frame import Frame
 from audio.stt import Transcript
@@ -133,7 +133,7 @@ class Recognition:
         """How long to wait in silence before an answer to `text`."""
         turns = self.turns
         if turns.meaning == "off":
-            return EndpointingDecision(turns.end, "the pause is over")
+            return fixed(turns.end)
         words = text if turns.meaning != "audio" else ""
         waits = Delays(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
         return decision(words, complete, waits, self._language, asked)

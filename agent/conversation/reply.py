@@ -10,7 +10,8 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agent.events import DropReason, Misheard
+from agent.causes import Cause
+from agent.events import Misheard
 from agent.text.sentences import sentences
 from audio.frame import Frame
 from audio.playback import Playback, Track
@@ -81,7 +82,9 @@ class Reply:
         """When the user began to speak over it (s)."""
         self.onset = speech_end
         """When the user began to say what is answered (s)."""
-        self.dropped: DropReason | None = None
+        self.committed = Cause("unrecorded")
+        """Why the user's turn was judged over, once it is."""
+        self.dropped: Cause | None = None
         """Why the reply was given up before it was released."""
         self.failed = False
         """Whether an engine failed at it."""
@@ -122,6 +125,11 @@ class Reply:
         self.silence()
         self.track, self.text, self._words = None, "", []
         self.made, self.sent, self.voiced = 0.0, 0, 0
+
+    def commit(self, cause: Cause) -> None:
+        """The user's turn is judged over: open the gate."""
+        self.committed = cause
+        self.gate.set()
 
     def release(self) -> Track:
         """The gate is open: the reply gets its track in the playback, held where the reply was."""

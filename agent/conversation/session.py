@@ -111,9 +111,9 @@ class Session:
         """What the user has begun to say is not listened to any more, and not answered."""
         self._controller.deafen()
 
-    def cancel(self) -> None:
-        """End the reply that is being made or said, without another one."""
-        self._controller.cancel()
+    def cancel(self, by: Literal["interrupt_call", "client"] = "interrupt_call") -> None:
+        """End the reply that is being made or said, without another one. by: who wants that."""
+        self._controller.cancel(by)
 
     def _emit(self, event: ev.Event) -> None:
         for watch in self._watchers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ import numpy as np
 from agent import events as ev
 from agent.errors import BackchatError, MissingExtra
 from agent.events import Event
+from agent.reports.causes import in_words
 from agent.reports.waits import PARTS, THOUGHT, VISION, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
@@ -34,6 +36,8 @@ USER, AGENT, LANE = 2.05, 0.85, 0.62
 """Lower edge of each lane in a strip, and a lane's height; its words stand below it."""
 LINE, GLYPH = 0.22, 0.105
 """Height of a line of words and mean width of a character, at the font size BODY."""
+MARK = 60
+"""Most characters of a mark's label."""
 HEADING, BODY, SMALL = 17, 13, 12
 """Font sizes in points."""
 
@@ -117,7 +121,7 @@ def _legend(figure: Figure, height: float) -> None:
         Patch(color=ORANGE, alpha=0.8, label="agent"),
         Line2D([], [], color=GREY, linewidth=3, label="the user waits"),
         Patch(facecolor="white", edgecolor=GREY, hatch="////", label="begun on a pause, dropped"),
-        Line2D([], [], color=RED, linestyle="--", linewidth=2, label="the user cuts in"),
+        Line2D([], [], color=RED, linestyle="--", linewidth=2, label="the reply is cut"),
     ]
     corner = (1 - RIGHT / WIDTH, 1 - 0.1 / height)
     look = {"frameon": False, "fontsize": BODY, "handlelength": 1.4, "columnspacing": 1.3}
@@ -173,13 +177,24 @@ def _strip(
     spoken = [report for report in reports if report.reason != "dropped"]
     _words(axes, USER, [(r.speech_start, f"{r.turn}: {r.user}", "") for r in spoken], span)
     _words(axes, AGENT, [(r.audio_started or -1.0, r.heard, r.unheard) for r in spoken], span)
-    free, width = span[0], _seconds(span, 1.7)
-    for onset in (r.onset for r in spoken if r.onset is not None and span[0] <= r.onset < span[1]):
-        axes.axvline(onset, color=RED, linestyle="--", linewidth=2, ymin=AGENT / STRIP)
-        if onset >= free:  # where two are too close, the second goes without a label
-            side = "right" if span[1] - onset < width else "left"
-            axes.text(onset, STRIP - 0.2, f" cut in at {onset:.1f} s ", color=RED, fontsize=SMALL, ha=side)
-            free = onset + width
+    _marks(axes, spoken, span)
+
+
+def _marks(axes: Axes, spoken: Sequence[TurnReport], span: tuple[float, float]) -> None:
+    """Where a reply was cut, and where it was silent for somebody, each with its cause."""
+    marks = [(r.onset, f"cut in at {r.onset:.1f} s", r.cause, RED) for r in spoken if r.onset is not None]
+    marks += [(p.begin, "silent", p.resumed or p.cause, GREY) for r in spoken for p in r.pauses if p.end]
+    free = span[0]
+    for at, label, cause, colour in sorted(marks, key=lambda mark: mark[0]):
+        if not span[0] <= at < span[1]:
+            continue
+        label = shorten(f"{label}: {in_words(cause)}" if cause is not None else label, MARK)
+        width = _seconds(span, len(label) * GLYPH)
+        axes.axvline(at, color=colour, linestyle="--", linewidth=2, ymin=AGENT / STRIP)
+        side = "right" if span[1] - at < width else "left"
+        if (at - width if side == "right" else at) >= free:  # where two are too close, the second has none
+            axes.text(at, STRIP - 0.2, f" {label} ", color=colour, fontsize=SMALL, ha=side, parse_math=False)
+            free = at + width
 
 
 def _tick(second: float, _: int | None) -> str:
@@ -250,7 +265,9 @@ def _waterfalls(figure: Figure, shown: Sequence[TurnReport], top: float) -> None
         wait = _axes(figure, LEFT, bottom, wait_width, TURN - 0.5)
         reply = _axes(figure, reply_left, bottom, WIDTH - RIGHT - reply_left, TURN - 0.5)
         _write(figure, LEFT - 0.1, top - 0.3, str(report.turn), HEADING, INK, weight="bold", ha="right")
-        title = f"“{shorten(report.user, 60)}”  answered after {(report.voice_to_voice or 0.0) * 1000:.0f} ms"
+        title = f"“{shorten(report.user, 40)}”  answered after {(report.voice_to_voice or 0.0) * 1000:.0f} ms"
+        if report.waited_for is not None:
+            title += f": {shorten(in_words(replace(report.waited_for, text='')), 60)}"
         _write(figure, LEFT, top - 0.3, title, BODY, INK)
         _wait(wait, report, longest_wait)
         _reply(reply, report, longest_reply)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.events import Event
+from agent.reports.causes import in_words
 
 PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
 """What a wait is made of, in order: silence until work began, transcription, the language model's
@@ -17,6 +19,24 @@ VISION = "vision"
 """One more, behind STT, where something was shown: the look at it, as far as it was waited for."""
 THOUGHT = "thought"
 """One more, before the first token, where the model thought before it answered."""
+
+
+LATE = 1.0
+"""Seconds of silence from which an answer is late: the longest that people bear (Jefferson 1989, "Preliminary
+notes on a possible metric which provides for a 'standard maximum' silence of approximately one second")."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """A stretch of a reply in which it kept its place, from `begin` (s), and why; `resumed`: why it went on.
+
+    `end` (s) and `resumed` are None where it did not.
+    """
+
+    begin: float
+    cause: Cause
+    end: float | None = None
+    resumed: Cause | None = None
 
 
 @dataclass(slots=True)
@@ -30,7 +50,9 @@ class TurnReport:
     released: when the user's turn was judged over.
     onset: where the user began to speak over the reply; `cut`: when it was cut for that.
     ended: the reply's end, or when it was dropped; `reason`: finished, interrupted, error, dropped,
-        or "" when the events stop before the turn does. `why` is set for a dropped turn only.
+        or "" when the events stop before the turn does.
+    waited_for: why the user's turn was judged over then, and not before.
+    cause: why it was cut or dropped; None for one that was not. `pauses`: where it was silent for somebody.
     reply: everything generated; `heard` + `unheard` is the same, split at the last word that sounded.
     """
 
@@ -50,7 +72,9 @@ class TurnReport:
     cut: float | None = None
     ended: float | None = None
     reason: str = ""
-    why: str = ""
+    waited_for: Cause | None = None
+    cause: Cause | None = None
+    pauses: list[Silence] = field(default_factory=list[Silence])
     user: str = ""
     reply: str = ""
     heard: str = ""
@@ -118,6 +142,7 @@ def _note_wait(report: TurnReport, event: Event) -> None:
             report.thought = event.time
         case ev.TurnReleased():
             report.released, report.user = event.time, event.text
+            report.waited_for = event.cause
         case ev.Token():
             report.tokens += 1
             report.reply += event.text
@@ -140,12 +165,16 @@ def _note_end(report: TurnReport, event: Event) -> None:
             report.generation_ended, report.tokens = event.time, event.tokens
         case ev.AudioHeld(time=time):
             report.cut = time
+            report.pauses.append(Silence(time, event.cause))
         case ev.AudioResumed():
             report.cut = None
+            for silence in report.pauses[-1:]:
+                silence.end, silence.resumed = event.time, event.cause
         case ev.Interrupted():
             report.onset, report.cut = event.onset, report.cut or event.time
+            report.cause = event.cause
         case ev.TurnDropped():
-            report.ended, report.reason, report.why = event.time, "dropped", event.why
+            report.ended, report.reason, report.cause = event.time, "dropped", event.cause
             report.tokens = event.tokens
         case ev.TurnEnded():
             report.ended, report.reason = report.cut or event.time, event.reason
@@ -183,9 +212,9 @@ def transcript_markdown(events: Sequence[Event]) -> str:
             lines.append((begin, f"**Agent** ({clock(begin)}): {_agent_markdown(report)}"))
     for report in reports:
         taken_up = any(r.speech_start <= report.speech_end <= r.speech_end for r in answered)
-        if report.reason == "dropped" and report.user and not taken_up:
+        if report.cause is not None and report.reason == "dropped" and report.user and not taken_up:
             said = f"**User** ({clock(report.speech_start)}): {_md(report.user)}"
-            lines.append((report.speech_start, f"{said} *(no reply: {_md(report.why)})*"))
+            lines.append((report.speech_start, f"{said} *(no reply: {_md(in_words(report.cause))})*"))
     for event in events:
         if isinstance(event, ev.Error):
             lines.append((event.time, f"*{clock(event.time)}: error in {event.where}: {_md(event.message)}*"))
@@ -200,18 +229,36 @@ def _heading(events: Iterable[Event]) -> str:
 
 
 def _agent_markdown(report: TurnReport) -> str:
-    """Heard text, the rest struck through, and why there is a rest."""
+    """Heard text, the rest struck through, and why there is a rest, a silence, or a wait."""
     text, unheard = _md(report.heard), _md(report.unheard)
     if unheard:
         # Strike-through marks must touch the words they strike: the space goes before them.
         apart = report.heard[-1:].isspace() or report.unheard[:1].isspace()
         text += f"{' ' if apart else ''}~~{unheard}~~"
-    if report.cut is not None and report.onset is not None:
-        after = report.cut - report.onset
-        text += f" *(cut at {report.cut:.1f} s, {after:.2f} s after the user began)*"
-    elif report.reason != "finished":
+    text = text.strip() or "*(nothing was said)*"
+    for note in notes(report):
+        text += f" *({_md(note)})*"
+    if report.onset is None and report.reason != "finished":
         text += " *(ended by an error)*" if report.reason == "error" else " *(the events end here)*"
-    return text.strip() or "*(nothing was said)*"
+    return text
+
+
+def notes(report: TurnReport) -> list[str]:
+    """Why a reply came late, was silent for a while, or was cut, as far as it was, each in one line."""
+    told: list[str] = []
+    wait = report.voice_to_voice
+    if report.waited_for is not None and wait is not None and wait >= LATE:
+        longest, seconds = max(report.parts, key=lambda part: part[1])
+        told.append(f"after {wait:.1f} s, {seconds:.1f} s of it {longest}: {in_words(report.waited_for)}")
+    for silence in report.pauses:
+        if silence.end is not None and silence.resumed is not None:
+            why = f"{in_words(silence.cause)}; {in_words(silence.resumed)}"
+            told.append(f"silent from {silence.begin:.1f} to {silence.end:.1f} s: {why}")
+    if report.cut is not None and report.onset is not None and report.cause is not None:
+        after = report.cut - report.onset
+        began = f", {after:.2f} s after the user began" if after > 0 else ""
+        told.append(f"cut at {report.cut:.1f} s{began}: {in_words(report.cause)}")
+    return told
 
 
 def _md(text: str) -> str:

@@ -42,6 +42,12 @@ class Metrics:
         self.cancelled = prometheus.Counter(
             "backchat_cancels", "Replies given up, by cause.", ["cause"], registry=registry
         )
+        self.decisions = prometheus.Counter(
+            "backchat_decisions",
+            "What turn-taking decided, by cause.",
+            ["action", "cause"],
+            registry=registry,
+        )
         self.errors = prometheus.Counter(
             "backchat_errors", "Engines that failed, by engine.", ["where"], registry=registry
         )
@@ -97,8 +103,10 @@ class TurnTimes:
                 to.stt.observe(event.took)
             case ev.Synthesized() if event.seconds > 0:
                 to.tts.observe(event.took / event.seconds)
+            case ev.Decision(action=action, cause=cause):
+                to.decisions.labels(action, cause.reason).inc()
             case ev.TurnDropped(turn=turn):
-                to.cancelled.labels(event.reason).inc()
+                to.cancelled.labels(event.cause.reason).inc()
                 self._forget(turn)
             case ev.TurnEnded(turn=turn):
                 to.ended.labels(event.reason).inc()

@@ -140,7 +140,7 @@ class User:
         if event.turn == self._former and ended and event.reason == "interrupted":
             self._former = 0
         elif event.turn == self._turn:
-            if ended or not (event.reason == "went_on" or self._former):
+            if ended or not (event.cause.reason == "went_on" or self._former):
                 self._over = event.time
             else:  # another turn will be opened for the line, or the reply before it goes on
                 self._turn = 0

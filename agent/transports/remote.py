@@ -158,7 +158,7 @@ class RemoteSession:
 
     def cancel(self) -> None:
         """End the reply that is being made or said."""
-        self._session.cancel()
+        self._session.cancel("client")
 
     def hang_up(self) -> None:
         """Hear no more; the session ends when its last reply has been said."""

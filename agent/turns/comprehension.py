@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.causes import Kind
 from agent.events import Misheard
-from agent.turns.policy import Kind
 
 WHOLE = 0.8
 """Seconds of sure speech in an utterance that ought to have been understood. Measured (Silero from 0.5):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import Literal
 
+from agent.causes import Cause, Sign
 from agent.turns.elicitation import NOTHING_ASKED, Elicitation
 from agent.turns.phrases import Language, Phrase, words
 
@@ -56,10 +57,15 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class EndpointingDecision:
-    """How much silence in all ends the turn, and the reason to show."""
+    """How much silence in all ends the turn (s), and why."""
 
     wait: float
-    why: str
+    cause: Cause
+
+
+def fixed(wait: float) -> EndpointingDecision:
+    """So long, whatever was said."""
+    return EndpointingDecision(wait, Cause("endpointing", wait=wait, sign="fixed"))
 
 
 def decision(
@@ -70,13 +76,10 @@ def decision(
     text: the words so far, as transcribed with punctuation. smart: Smart Turn's probability that the
     voice has finished; None without it. asked: what the agent has just asked for.
     """
-    wording, why = judge(text, language, asked)
-    if smart is None:
-        return EndpointingDecision(getattr(waits, _ALONE[wording]), why)
-    voice = heard(smart)
-    manner = {"complete": "finished", "unsure": "undecided", "incomplete": "unfinished"}[voice]
-    why = f"{why}; the voice sounds {manner} ({smart:.2f})"
-    return EndpointingDecision(getattr(waits, TOGETHER[wording][voice]), why)
+    wording, sign, word = judge(text, language, asked)
+    grade = _ALONE[wording] if smart is None else TOGETHER[wording][heard(smart)]
+    wait: float = getattr(waits, grade)
+    return EndpointingDecision(wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=smart))
 
 
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {
@@ -102,61 +105,60 @@ _ALONE: dict[Wording, Grade] = {
 """What the words come to without the voice."""
 
 
-def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> tuple[Wording, str]:
-    """What the words alone say, and why."""
+def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> tuple[Wording, Sign, str]:
+    """What the words alone say, by which sign, and the word that shows it, if it is one."""
     text = text.strip()
     said = words(text)
     if not said:
-        return "doubtful", "no words yet"
+        return "doubtful", "no_words", ""
     if asked.kind(text, language) in ("stop", "go_on", "repeat"):
-        return "command", "a command"
+        return "command", "command", ""
     if _CUT_OFF.search(text):
-        return "incomplete", "the sentence breaks off"
+        return "incomplete", "breaks_off", ""
     if asked.asking != "nothing" and all(len(word) == 1 and word.isalpha() for word in said):
         whole = asked.answered(text, language)
-        return ("complete", "it answers the question") if whole else ("open", "letters are being spelled")
+        return ("complete", "answers", "") if whole else ("open", "spelling", "")
     if said[-1] in language.dangling:
-        return "incomplete", f"{said[-1]!r} leads on"
+        return "incomplete", "leads_on", said[-1]
     if said in language.holding:
-        return "incomplete", "it only buys time"
+        return "incomplete", "buys_time", ""
     if (count := _read_out(said, language)) is not None:
-        number = f"a number is being read out ({count} digits)"
-        return ("doubtful" if count < LONG_ENOUGH else "open" if count < LONG else "likely"), number
+        wording: Wording = "doubtful" if count < LONG_ENOUGH else "open" if count < LONG else "likely"
+        return wording, "digits", ""
     if language.kind(text) == "backchannel":
-        return "complete", "a back-channel"
+        return "complete", "backchannel", ""
     if asked.answered(text, language):
-        return "complete", "it answers the question"
+        return "complete", "answers", ""
     if not _ENDED.search(text):
         leads_on = said[-1] in language.maybe_dangling
-        return ("incomplete" if leads_on else "doubtful"), "the sentence has no end"
+        return ("incomplete" if leads_on else "doubtful"), "no_end", ""
     if any(said[-n:] in language.closings for n in (1, 2, 4)):
-        return "complete", f"{said[-1]!r} closes a request"
+        return "complete", "closing", said[-1]
     return _sentence(text, said, language)
 
 
-def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, str]:
+def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, Sign, str]:
     """The opinion on words that end in a full stop or a question mark, which Whisper puts lightly."""
     opened = next((i for i, word in enumerate(said[:-1]) if word not in language.openings), len(said) - 1)
     first, last, count = said[opened], said[-1], len(said) - opened
     asks = text.rstrip("\"'”’)").endswith("?")
     if last in language.maybe_dangling:
-        return "doubtful", f"{last!r} may lead on"
+        return "doubtful", "may_lead_on", last
     if first in language.halves and not asks and "," not in text:
-        return "incomplete", f"{first!r} opens half a sentence"
+        return "incomplete", "half", first
     if first in language.promising and not asks and language.promising[first].isdisjoint(said):
-        return "incomplete", f"{first!r} promises more"
+        return "incomplete", "promises", first
     if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
-        return "open", f"more may follow {last!r}"
+        return "open", "more_numbers", last
     if asks and first in language.question_words:
-        return (
-            ("doubtful", "a short question") if count < WHOLE_QUESTION else ("complete", "a whole question")
-        )
+        whole = count >= WHOLE_QUESTION
+        return ("complete", "question", "") if whole else ("doubtful", "short_question", "")
     asking = first in language.question_words and count > WHOLE_QUESTION
     if asking and said[opened + 1] not in language.subjects:
-        return "asking", "a question without its mark"
+        return "asking", "unmarked_question", ""
     if count == 1:
-        return "open", "a single word"
-    return "likely", "a sentence"
+        return "open", "one_word", ""
+    return "likely", "sentence", ""
 
 
 def _read_out(said: Phrase, language: Language) -> int | None:

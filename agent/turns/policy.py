@@ -6,22 +6,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
+from agent.causes import ActionName, Cause, Kind, Reason
 from agent.errors import ConfigError
 from agent.settings import TurnsConfig
-
-Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
-"""What the user's words are, as `agent.turns.phrases` tells; "echo" are the agent's own."""
+from agent.turns.endpointing import EndpointingDecision, fixed
 
 
 @dataclass(frozen=True, slots=True)
 class Generate:
     """Begin to work on an answer, unheard. `text`: the user's words where they are known already."""
 
+    name: ClassVar[ActionName] = "generate"
     speech_end: float
-    why: str
+    cause: Cause
     text: str | None = None
 
 
@@ -29,51 +29,58 @@ class Generate:
 class Commit:
     """The user's turn is over: the prepared answer may sound."""
 
-    why: str
+    name: ClassVar[ActionName] = "commit"
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Discard:
     """The prepared answer came too early: forget it."""
 
-    why: str
+    name: ClassVar[ActionName] = "discard"
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Duck:
     """Lower the voice: somebody may be speaking."""
 
-    why: str
+    name: ClassVar[ActionName] = "duck"
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Fall silent and keep the place: somebody speaks."""
 
-    why: str
+    name: ClassVar[ActionName] = "pause"
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribeOverlap:
     """Transcribe what was said over the reply, and tell its `words`."""
 
-    why: str
+    name: ClassVar[ActionName] = "transcribe_overlap"
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Speak on: from the word that was cut, or with `again` from the beginning of the sentence."""
 
-    why: str
+    name: ClassVar[ActionName] = "resume"
+    cause: Cause
     again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Give up the turn: the user has spoken since `onset` (s). `hush`: and wants no answer."""
+    """Give up the turn: the user has spoken since `onset` (s). `no_response`: and wants no answer."""
 
+    name: ClassVar[ActionName] = "interrupt"
     onset: float
-    why: str
+    cause: Cause
     no_response: bool = False
 
 
@@ -112,8 +119,8 @@ class Policy(Protocol):
         """The utterance reached its greatest length at `at`."""
         ...
 
-    def understood(self, wait: float, why: str) -> list[Action]:
-        """The words and the sound up to the pause ask for `wait` seconds of silence before an answer."""
+    def understood(self, decision: EndpointingDecision) -> list[Action]:
+        """The words and the sound up to the pause ask for so much silence before an answer."""
         ...
 
     def ready(self) -> list[Action]:
@@ -153,8 +160,8 @@ class SemanticPolicy:
     _state: Literal["listening", "preparing", "replying"] = "listening"
     _doubt: bool = False
     _speech_end: float = 0.0
-    _wait: float | None = None
-    _why: str = ""
+    _decision: EndpointingDecision | None = None
+    _lacking: Reason = "endpointing"
     _ready: bool = False
     _now: float = 0.0
     _overlapping: bool = False
@@ -166,13 +173,13 @@ class SemanticPolicy:
         """Duck; and no answer begins to sound before it is known whether the user goes on."""
         self._doubt = True
         if self._state == "replying" and not self._overlapping:
-            return [Duck("an onset")]
+            return [Duck(Cause("onset"))]
         return []
 
     def no_speech(self) -> list[Action]:
         """Back to full volume."""
         self._doubt = False
-        return [Resume("no speech")] if self._state == "replying" and not self._overlapping else []
+        return [Resume(Cause("no_speech"))] if self._state == "replying" and not self._overlapping else []
 
     def speech_started(self, at: float) -> list[Action]:
         """Hold, and wait for the words."""
@@ -184,8 +191,8 @@ class SemanticPolicy:
         self._doubt = self._speaking = False
         self._speech_end = at
         if self._state == "replying":
-            return [TranscribeOverlap("they paused")] if self._overlapping else []
-        return self._generate(f"silent for {self.config.pause:g} s")
+            return [TranscribeOverlap(Cause("pause"))] if self._overlapping else []
+        return self._generate(Cause("pause", seconds=self.config.pause))
 
     def resumed(self) -> list[Action]:
         """What was begun was begun too early."""
@@ -193,21 +200,21 @@ class SemanticPolicy:
             return self.speech_started(self._now)
         self._doubt, self._speaking = False, True
         self._state = "listening"
-        return [Discard("the user went on")]
+        return [Discard(Cause("went_on"))]
 
     def too_long(self, at: float) -> list[Action]:
         """Answer what there is."""
         if self._state == "replying":
             return self.paused(at)
         self._speaking = False
-        actions = [] if self._state == "preparing" else self._generate("as long as it may be")
+        actions = [] if self._state == "preparing" else self._generate(Cause("too_long"))
         self._speech_end = at
-        return [*actions, *self._commit("the utterance is as long as it may be")]
+        return [*actions, *self._commit(Cause("too_long"))]
 
-    def understood(self, wait: float, why: str) -> list[Action]:
+    def understood(self, decision: EndpointingDecision) -> list[Action]:
         """Wait so long, no longer than for any turn."""
         if self._state == "preparing":
-            self._wait, self._why = min(wait, self.config.latest), why
+            self._decision = replace(decision, wait=min(decision.wait, self.config.latest))
         return []
 
     def ready(self) -> list[Action]:
@@ -225,11 +232,10 @@ class SemanticPolicy:
             return []
         if kind == "stop":
             self._state, self._overlapping = "listening", False
-            return [Interrupt(self._onset, f"{text!r} asks for silence", no_response=True)]
+            return [Interrupt(self._onset, Cause("silence_wanted", text), no_response=True)]
         self._overlapping = False
-        reasons = {"backchannel": f"{text!r} is a back-channel", "echo": f"{text!r} is our own echo"}
-        why = reasons.get(kind, f"{text!r} asks for more" if text else "nothing intelligible was said")
-        return [Resume(why, again=kind == "repeat")]
+        reason: Reason = "unintelligible" if kind in ("nothing", "words") else kind
+        return [Resume(Cause(reason, text), again=kind == "repeat")]
 
     def tick(self, now: float) -> list[Action]:
         """Release when answer and silence suffice; resume when nothing was understood for too long.
@@ -240,15 +246,25 @@ class SemanticPolicy:
         murmurs = self._overlapping and self._held and self._speaking
         if murmurs and now - self._onset > self.config.false_interruption_timeout:
             self._held = False
-            return [Resume(f"nothing intelligible for {self.config.false_interruption_timeout:g} s")]
-        if self._state != "preparing" or self._doubt:
+            return [Resume(Cause("false_interruption", seconds=self.config.false_interruption_timeout))]
+        if self._state != "preparing":
             return []
-        silent = now - self._speech_end + 1e-6
-        if self._ready and self._wait is not None and silent >= self._wait:
-            return self._commit(f"silent for {self._wait:.2g} s: {self._why}")
-        if silent >= self.config.latest:
-            return self._commit(f"silent for {self.config.latest:g} s")
-        return []
+        silent = now - self._speech_end
+        if lacking := self._lacks(silent + 1e-6):
+            self._lacking = lacking
+            return []
+        told = Cause("longest_wait") if self._decision is None else self._decision.cause
+        reason: Reason = self._lacking if self._decision is not None and self._ready else "longest_wait"
+        return self._commit(replace(told, reason=reason, seconds=silent))
+
+    def _lacks(self, silent: float) -> Reason | None:
+        """What an answer still waits for after so much silence (s); None: for nothing, or not any longer."""
+        if silent < self.config.latest:
+            if self._decision is None or silent < self._decision.wait:
+                return "endpointing"
+            if not self._ready:
+                return "answer_late"
+        return "noise" if self._doubt else None
 
     def replying(self, *, said: bool = False) -> list[Action]:
         """As after a release; who speaks now, or has spoken and was not understood, speaks over it."""
@@ -257,36 +273,37 @@ class SemanticPolicy:
             return []
         self._onset = self._onset if self._overlapping else self._now
         self._overlapping = self._held = True
-        hold = Pause("they are being listened to")
-        return [hold, TranscribeOverlap("they had paused")] if said else [hold]
+        hold = Pause(Cause("speech"))
+        return [hold, TranscribeOverlap(Cause("pause"))] if said else [hold]
 
     def reply_over(self) -> list[Action]:
         """Listen; who began to speak over the last words is heard as anybody."""
         self._state = "listening"
         overlapped, self._overlapping = self._overlapping, False
         if overlapped and not self._speaking:
-            return self._generate("they spoke over the last words")
+            return self._generate(Cause("spoke_over_end"))
         return []
 
-    def _generate(self, why: str, text: str | None = None) -> list[Action]:
-        self._state, self._wait, self._ready = "preparing", None, False
-        return [Generate(self._speech_end, why, text)]
+    def _generate(self, cause: Cause, text: str | None = None) -> list[Action]:
+        self._state, self._decision, self._ready = "preparing", None, False
+        self._lacking = "endpointing"
+        return [Generate(self._speech_end, cause, text)]
 
-    def _commit(self, why: str) -> list[Action]:
+    def _commit(self, cause: Cause) -> list[Action]:
         self._state = "replying"
         self._overlapping = False
-        return [Commit(why)]
+        return [Commit(cause)]
 
     def _spoken_over(self, at: float) -> list[Action]:
         self._overlapping, self._held, self._onset = True, True, at
-        return [Pause("somebody speaks")]
+        return [Pause(Cause("speech"))]
 
     def _interrupt(self, text: str, final: bool) -> list[Action]:
         self._state, self._overlapping = "listening", False
-        given_up = Interrupt(self._onset, f"{text!r} are words")
+        given_up = Interrupt(self._onset, Cause("words", text))
         if self._speaking:
             return [given_up]
-        return [given_up, *self._generate("they paused", text if final else None)]
+        return [given_up, *self._generate(Cause("pause"), text if final else None)]
 
 
 @dataclass(slots=True)
@@ -303,18 +320,18 @@ class VADPolicy(SemanticPolicy):
         self._doubt = False
         return []
 
-    def understood(self, wait: float, why: str) -> list[Action]:
+    def understood(self, decision: EndpointingDecision) -> list[Action]:
         """Whatever was said."""
         return []
 
     def _spoken_over(self, at: float) -> list[Action]:
         self._state = "listening"
-        return [Interrupt(at, "somebody speaks")]
+        return [Interrupt(at, Cause("speech"))]
 
-    def _generate(self, why: str, text: str | None = None) -> list[Action]:
-        self._state, self._wait, self._why = "preparing", self.config.end, "the pause is over"
-        self._ready = True
-        return [Generate(self._speech_end, why, text)]
+    def _generate(self, cause: Cause, text: str | None = None) -> list[Action]:
+        actions = SemanticPolicy._generate(self, cause, text)  # super() does not know a class with slots
+        self._decision, self._ready = fixed(self.config.end), True
+        return actions
 
 
 BUILT_IN: dict[str, type[SemanticPolicy]] = {"semantic": SemanticPolicy, "vad": VADPolicy}

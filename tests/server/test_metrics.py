@@ -8,16 +8,24 @@ import pytest
 from serving import pool
 
 from agent import events as ev
+from agent.causes import Cause, Reason
 from agent.server.metrics import Metrics
 
 
-@pytest.mark.parametrize("reason", get_args(ev.DropReason))
-def test_a_reply_given_up_is_counted_by_its_typed_reason(reason: ev.DropReason) -> None:
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_what_turn_taking_does_is_counted_by_its_typed_reason(reason: Reason) -> None:
     metrics = Metrics(pool(["x"], ["y"]))
     (watch,) = metrics.watchers()
+    cause = Cause(reason, "words that no one may read")
     watch(ev.TurnOpened(1.0, 1, 0.9))
-    watch(ev.TurnDropped(1.2, 1, reason, f"in other words: {reason}", 3))
+    watch(ev.Decision(1.1, 1, "discard", cause))
+    watch(ev.TurnDropped(1.2, 1, cause, 3))
+    told = metrics.text().decode().splitlines()
     counted = [
-        line for line in metrics.text().decode().splitlines() if line.startswith("backchat_cancels_total")
+        line for line in told if line.startswith(("backchat_cancels_total", "backchat_decisions_total"))
     ]
-    assert counted == [f'backchat_cancels_total{{cause="{reason}"}} 1.0']
+    assert sorted(counted) == [
+        f'backchat_cancels_total{{cause="{reason}"}} 1.0',
+        f'backchat_decisions_total{{action="discard",cause="{reason}"}} 1.0',
+    ]
+    assert not any("no one may read" in line for line in told)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from websockets.asyncio.client import connect
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.config import load
 from agent.errors import MissingExtra
 from agent.server.metrics import Metrics
@@ -26,7 +27,7 @@ SPOKEN = [
     ev.Token(2.5, 1, " words."),
     ev.Piece(2.5, 1, 0, 13, "Secret words.", "Secret words."),
     ev.Synthesized(2.6, 1, 0, 13, 1.0, 0.1),
-    ev.TurnReleased(2.75, 1, "what is a secret"),
+    ev.TurnReleased(2.75, 1, "what is a secret", Cause("endpointing")),
     ev.AudioStarted(2.8, 1),
     ev.GenerationEnded(2.9, 1, 2),
     ev.TurnEnded(3.8, 1, "finished", "Secret words.", ""),
@@ -87,7 +88,7 @@ def test_no_word_that_was_said_is_in_a_span() -> None:
 def test_dropped_silent_and_failed_turns_are_told_as_such() -> None:
     dropped, failed = watched(
         ev.TurnOpened(1.0, 1, 0.9),
-        ev.TurnDropped(1.2, 1, "went_on", "resumed", 3),
+        ev.TurnDropped(1.2, 1, Cause("went_on"), 3),
         ev.TurnOpened(2.0, 2, 1.9),
         ev.Error(2.1, "llm", "secret", 2),
         ev.TurnEnded(2.2, 2, "error", "", ""),

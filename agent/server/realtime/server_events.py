@@ -112,11 +112,11 @@ class ServerEvents:
                 return self._token(turn, text)
             case ev.TurnReleased(turn=turn, text=text):
                 return [*self._heard(turn, text), *self._begin(turn)]
-            case ev.TurnDropped(turn=turn, reason=reason):
+            case ev.TurnDropped(turn=turn, cause=cause):
                 self._responses.pop(turn, None)
                 self._asked.discard(turn)
                 end = self._speech_ends.pop(turn, item.time)
-                return [] if reason == "went_on" else self._nothing(end)
+                return [] if cause.reason == "went_on" else self._nothing(end)
             case ev.AudioResumed(time=time):
                 return self._nothing(time)
             case ev.Overheard(time=time, kind="stop"):

@@ -99,7 +99,7 @@ def test_what_was_said_just_before_something_is_typed_is_answered_too() -> None:
     plan = Plan(reply=0.3, second=0.8, length=0.3, deed="typed", at=1.25)
     told = boundaries.hold(plan)
     assert boundaries.faults(plan, told) == []
-    assert [e.reason for e in told.of(ev.TurnDropped)] == ["typed"]
+    assert [e.cause.reason for e in told.of(ev.TurnDropped)] == ["typed"]
     assert told.history[-2:] == [("user", f"{TYPED} {QUESTION}"), ("assistant", REPLY)]
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import scripted
 from agent import events as ev
+from agent.causes import Cause, Reason
 from agent.config import load
 from agent.simulation.virtual import Line, converse
 from audio.files import read_channels
@@ -115,7 +116,7 @@ def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path
     engines = scripted.engines(["I want", "I want to go."], ["Where?"])
     events, _ = talk(tmp_path, engines, [Line(said)])
     (dropped,), (ended,) = of(events, ev.TurnDropped), of(events, ev.TurnEnded)
-    assert dropped.why == "the user went on"
+    assert dropped.cause == Cause("went_on")
     assert ended.turn == dropped.turn + 1
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
@@ -247,7 +248,7 @@ def test_who_goes_on_after_the_answer_failed_is_asked_once(tmp_path: Path) -> No
     engines = scripted.engines(["I want", "I want to go."], ["Hm.", "Where?"])
     engines.llm.fail_at = {0: 0}
     events, _ = talk(tmp_path, engines, [Line(said)])
-    assert [e.why for e in of(events, ev.TurnDropped)] == ["the user went on"]
+    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["went_on"]
     assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
@@ -267,7 +268,7 @@ def test_without_a_word_of_the_end_of_turn_model_the_words_decide(tmp_path: Path
 def test_noise_without_words_is_no_turn(tmp_path: Path) -> None:
     engines = scripted.engines(["", "Hello."], ["Hi."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))])
-    assert [e.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
     assert len(of(events, ev.TurnEnded)) == 1
 
 
@@ -278,7 +279,7 @@ def test_what_is_made_up_for_a_noise_is_answered_only_if_a_voice_said_it(tmp_pat
     )
     engines.stt.transcribe = lambda audio, *, final=True: next(heard)
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4)) for _ in range(3)])
-    assert [e.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["Hello.", "Goodbye!", "Bye."]
 
 
@@ -295,7 +296,7 @@ def test_what_was_asked_for_is_answered_however_soon_it_comes(
     engines = scripted.engines(texts, [question, "Good."])
     lines = [Line(scripted.loud(0.3), "after", gap if text in answers else 1.5) for text in texts]
     events, _ = talk(tmp_path, engines, lines)
-    assert [(e.reason, e.turn) for e in of(events, ev.TurnDropped)] == []
+    assert [(e.cause.reason, e.turn) for e in of(events, ev.TurnDropped)] == []
     assert [e.text for e in of(events, ev.TurnReleased)] == texts
 
 
@@ -322,11 +323,11 @@ def test_an_answer_may_come_before_the_question_is_over(tmp_path: Path) -> None:
     ],
 )
 def test_after_a_statement_it_is_answered_or_told_why_not(
-    tmp_path: Path, said: str, gap: float, reason: ev.DropReason | None
+    tmp_path: Path, said: str, gap: float, reason: Reason | None
 ) -> None:
     engines = scripted.engines(["Set a timer.", said], ["It is set.", "Well."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.3), "after", gap)])
-    assert [e.reason for e in of(events, ev.TurnDropped)] == ([reason] if reason else [])
+    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ([reason] if reason else [])
     assert len(of(events, ev.TurnEnded)) == (1 if reason else 2)
 
 

@@ -6,12 +6,14 @@ import re
 from dataclasses import fields, replace
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.events import Event
 
 STORY = (
     "Once there was a lighthouse keeper called Ada. Every night she climbed ninety steps to light the lamp. "
     "One winter a storm put it out, and she rowed to the ships with a lantern. Nobody was lost that night."
 )
+WHOLE = Cause("endpointing", seconds=0.3, wait=0.3, sign="question", voice=0.98)
 CUT = STORY.index(" and she rowed")
 
 
@@ -31,7 +33,7 @@ def reply(
     events: list[Event] = [
         ev.TurnOpened(opened, number, speech_end),
         ev.Transcribed(done, number, said, 0.09),
-        ev.TurnReleased(speech_end + 0.3, number, said),
+        ev.TurnReleased(speech_end + 0.3, number, said, WHOLE),
     ]
     tokens = re.findall(r"\s*\S{1,6}", text)
     now, played, start = done + 0.07, 0.0, 0
@@ -67,7 +69,7 @@ def cut(events: list[Event], number: int, onset: float, at: int, text: str) -> l
     kept = [event for event in events if event.time <= stop]
     return [
         *kept,
-        ev.Interrupted(stop, number, onset),
+        ev.Interrupted(stop, number, onset, Cause("words", "Wait.")),
         ev.TurnEnded(stop, number, "interrupted", text[:at], text[at:]),
     ]
 
@@ -82,14 +84,14 @@ def sample() -> list[Event]:
     events: list[Event] = [
         ev.SessionStarted(0.0, "qwen2.5-0.5b", "whisper-tiny.en", "hibari heart"),
         *speech(0.5, 2.1),
-        ev.Decision(2.4, "release", "silent for 0.30 s"),
+        ev.Decision(2.4, 1, "commit", WHOLE),
         *reply(1, "What is the capital of France?", 2.1, paris),
         *speech(7.0, 7.8),
         ev.TurnOpened(7.96, 2, 7.8),
         ev.Transcribed(8.05, 2, "Tell me a", 0.09),
         ev.Token(8.07, 2, "What"),
         ev.SpeechResumed(8.08),
-        ev.TurnDropped(8.09, 2, "went_on", "the user went on", 1),
+        ev.TurnDropped(8.09, 2, Cause("went_on"), 1),
         ev.Partial(9.0, "Tell me a story about"),
         ev.SpeechPaused(9.78, 9.62),
         *cut(story, 3, onset, CUT, STORY),

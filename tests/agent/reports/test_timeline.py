@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.errors import BackchatError, MissingExtra
 from agent.reports import timeline
 from agent.reports import waits as report
@@ -137,12 +138,14 @@ def test_cuts_that_follow_each_other_do_not_share_ink(tmp_path, monkeypatch):
         events += [
             ev.TurnOpened(number * 1.0, number, number * 1.0),
             ev.AudioStarted(number + 0.3, number),
-            ev.Interrupted(number + 0.9, number, number + 0.8),
+            ev.Interrupted(number + 0.9, number, number + 0.8, Cause("words", "Wait.")),
             ev.TurnEnded(number + 0.9, number, "interrupted", "", "gone $1 and $2"),
         ]
     timeline.draw([*events, ev.SessionEnded(60.0)], None, tmp_path / "cuts.png")
     cuts = [text for text in seen if text.startswith(" cut in")]
-    assert cuts == [" cut in at 1.8 s "], "five lines within four seconds have room for one label"
+    assert cuts == [" cut in at 1.8 s: words were said: “Wait.” "], (
+        "five lines within four seconds have room for one label"
+    )
 
 
 @pytest.mark.parametrize(

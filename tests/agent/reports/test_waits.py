@@ -7,13 +7,15 @@ import json
 import re
 import runpy
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.errors import BackchatError, ScriptError
 from agent.reports import event_log as eventlog
 from agent.reports import waits as report
@@ -33,7 +35,7 @@ def test_turns_tell_what_happened_to_each():
     assert first.opened == pytest.approx(2.26)
     assert (first.user, first.reason, first.stt_took) == ("What is the capital of France?", "finished", 0.09)
     assert first.reply == first.heard == "The capital of France is Paris. It lies on the Seine."
-    assert (dropped.reason, dropped.why, dropped.tokens) == ("dropped", "the user went on", 1)
+    assert (dropped.reason, dropped.cause, dropped.tokens) == ("dropped", Cause("went_on"), 1)
     assert (dropped.heard, dropped.voice_to_voice, dropped.parts) == ("", None, [])
     assert (cut.reason, cut.speech_start) == ("interrupted", 7.0)
     assert cut.heard + cut.unheard == cut.reply == SAMPLE["STORY"]
@@ -115,7 +117,10 @@ def test_transcript_shows_who_said_what_and_where_it_was_cut():
     assert "**Agent** (00:02.8): The capital of France is Paris. It lies on the Seine." in blocks
     story = next(block for block in blocks if "lighthouse keeper called" in block)
     assert "put it out, ~~and she rowed to the ships" in story
-    assert re.search(r"that night\.~~ \*\(cut at 18\.\d s, 0\.21 s after the user began\)\*", story)
+    assert re.search(
+        r"that night\.~~ \*\(cut at 18\.\d s, 0\.21 s after the user began: words were said: “Wait\.”\)\*",
+        story,
+    )
     assert "Tell me a\n" not in text
     assert "went on" not in text, "a reply dropped because the user went on leaves no trace"
 
@@ -123,7 +128,7 @@ def test_transcript_shows_who_said_what_and_where_it_was_cut():
 def turn_events(text: str, heard: str, reason: str = "finished") -> list[ev.Event]:
     return [
         ev.TurnOpened(1.0, 1, 0.8),
-        ev.TurnReleased(1.1, 1, text),
+        ev.TurnReleased(1.1, 1, text, Cause("endpointing")),
         ev.AudioStarted(1.2, 1),
         ev.TurnEnded(2.0, 1, reason, heard, ""),
     ]
@@ -139,15 +144,15 @@ def test_transcript_tells_of_errors_and_of_words_that_got_no_reply():
     events: list[ev.Event] = [
         ev.TurnOpened(1.0, 1, 0.8),
         ev.Transcribed(1.1, 1, "uh-huh", 0.1),
-        ev.TurnDropped(1.2, 1, "backchannel", "a backchannel", 0),
+        ev.TurnDropped(1.2, 1, Cause("backchannel", "uh-huh"), 0),
         ev.Error(3.0, "llm", "it broke"),
         ev.TurnOpened(2.5, 2, 2.4),
-        ev.TurnReleased(2.8, 2, "Go on."),
+        ev.TurnReleased(2.8, 2, "Go on.", Cause("endpointing")),
         ev.Error(3.0, "llm", "it broke", 2),
         ev.TurnEnded(3.0, 2, "error", "", ""),
     ]
     text = report.transcript_markdown(events)
-    assert "**User** (00:00.8): uh-huh *(no reply: a backchannel)*" in text
+    assert "**User** (00:00.8): uh-huh *(no reply: it was a back-channel: “uh-huh”)*" in text
     assert "*00:03.0: error in llm: it broke*" in text
     assert "**Agent** (00:03.0): *(ended by an error)*" in text
 
@@ -193,11 +198,14 @@ def field_values(kind: type) -> st.SearchStrategy:
     text = st.text(st.characters(exclude_categories=["Cs"])).map(cleaned)
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
-    known = {float: number, int: st.integers(0, 10**6), str: text}
-    return known[kind] if kind in known else st.none() | st.integers(1, 99)
+    if get_origin(kind) in (Union, UnionType):
+        return st.one_of(*map(field_values, get_args(kind)))
+    known = {float: number, int: st.integers(0, 10**6), str: text, bool: st.booleans(), type(None): st.none()}
+    return known[kind] if kind in known else any_event(kind)
 
 
 def any_event(kind: type) -> st.SearchStrategy:
+    """Any event, or cause of one, with fields as a file keeps them."""
     hints = get_type_hints(kind)
     return st.builds(
         kind, **{field.name: field_values(hints[field.name]) for field in dataclasses.fields(kind)}

@@ -10,7 +10,6 @@ import pytest
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.conversation import generation as answer
 from agent.errors import AudioFileError, ScriptError
 from agent.simulation.virtual import LINGER, Line, converse, read_line
 from audio.files import read_channels, write_wav
@@ -73,14 +72,10 @@ def test_after_waits_for_the_end_of_the_answer(tmp_path: Path):
     assert of(events, ev.SpeechStarted)[1].at - first_end == pytest.approx(2.0, abs=0.1)
 
 
-def test_who_went_on_after_a_pause_waits_for_the_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever a turn that was begun too early is told of in words."""
-    monkeypatch.setitem(answer.WHY, "went_on", "more was said")
+def test_who_went_on_after_a_pause_waits_for_the_answer(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.6), scripted.silent(0.25), scripted.loud(0.6))
     events = talk(tmp_path, [Line(said), Line(scripted.loud(0.5), "after", 0.0)], ["Why", ANSWER])
-    assert of(events, ev.TurnDropped)[0].reason == "went_on"
+    assert of(events, ev.TurnDropped)[0].cause.reason == "went_on"
     first_end = of(events, ev.TurnEnded)[0].time
     assert of(events, ev.SpeechStarted)[-1].at >= first_end - 0.1
 
@@ -94,7 +89,7 @@ def test_over_counts_from_when_the_answer_is_audible(tmp_path: Path):
 def test_over_an_answer_that_never_came_is_said_all_the_same(tmp_path: Path):
     lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "over", 1.0)]
     events = talk(tmp_path, lines, ["", "Why does it ring?"])
-    assert [event.why for event in of(events, ev.TurnDropped)] == ["nothing intelligible was said"]
+    assert [event.cause.reason for event in of(events, ev.TurnDropped)] == ["unintelligible"]
     assert [event.heard for event in of(events, ev.TurnEnded)] == [ANSWER]
 
 

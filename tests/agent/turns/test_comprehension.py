@@ -86,7 +86,7 @@ def test_pauses_in_one_utterance_count_once(tmp_path: Path) -> None:
     halting = scripted.join(*[scripted.loud(0.9), scripted.silent(0.2)] * 3, scripted.loud(0.9))
     events, _ = talk(tmp_path, [FOREIGN] * 5, [Line(halting), *spoken(1.2)])
     assert [heard for heard in said(events) if heard != "-"] == ["Well.", APOLOGY]
-    dropped = [e.reason for e in events if isinstance(e, ev.TurnDropped)]
+    dropped = [e.cause.reason for e in events if isinstance(e, ev.TurnDropped)]
     assert dropped == ["went_on"] * 3
 
 

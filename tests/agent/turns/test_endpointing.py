@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.causes import Cause, Sign
 from agent.turns.elicitation import NOTHING_ASKED, Elicitation
 from agent.turns.endpointing import TOGETHER, Delays, Finished, decision, judge
 from agent.turns.phrases import language
@@ -129,9 +131,10 @@ def test_waits(text: str, smart: float | None, wait: float):
 
 
 def test_the_reason_names_the_words_and_the_voice():
-    said = decision("I like apples and", 0.12, WAITS, EN).why
-    assert said == "'and' leads on; the voice sounds unfinished (0.12)"
-    assert decision("Stop.", None, WAITS, EN).why == "a command"
+    text = "I like apples and"
+    said = decision(text, 0.12, WAITS, EN).cause
+    assert said == Cause("endpointing", text, wait=2.0, sign="leads_on", word="and", voice=0.12)
+    assert decision("Stop.", None, WAITS, EN).cause.sign == "command"
 
 
 def test_more_doubt_never_means_a_shorter_wait():
@@ -150,7 +153,8 @@ def test_more_doubt_never_means_a_shorter_wait():
 def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
     found = decision(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
     assert found.wait in (0.1, 0.3, 0.5, 1.0, 2.0)
-    assert found.why
+    assert (found.cause.wait, found.cause.text, found.cause.voice) == (found.wait, text, smart)
+    assert found.cause.sign in get_args(Sign)
 
 
 @given(st.sampled_from([t for texts in CASES.values() for t in texts]), st.floats(0, 1), st.floats(0, 1))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.causes import Cause
 from agent.settings import TurnsConfig
+from agent.turns.endpointing import EndpointingDecision, fixed
 from agent.turns.policy import (
     Commit,
     Discard,
@@ -26,7 +31,7 @@ def replying() -> SemanticPolicy:
     policy = SemanticPolicy(CONFIG)
     policy.speech_started(0.0)
     policy.paused(1.0)
-    policy.understood(0.2, "complete")
+    policy.understood(fixed(0.2))
     policy.ready()
     assert [type(a) for a in policy.tick(1.2)] == [Commit]
     return policy
@@ -34,19 +39,20 @@ def replying() -> SemanticPolicy:
 
 def test_an_answer_waits_as_long_as_its_words_ask_for() -> None:
     policy = SemanticPolicy(CONFIG)
+    dangles = Cause("endpointing", "Apples and", wait=0.6, sign="leads_on", word="and")
     assert [type(a) for a in policy.paused(1.0)] == [Generate]
     assert policy.tick(1.3) == []
-    policy.understood(0.6, "it dangles")
+    policy.understood(EndpointingDecision(0.6, dangles))
     assert policy.ready() == []
     assert policy.tick(1.5) == []
     (release,) = policy.tick(1.6)
-    assert "it dangles" in release.why
+    assert release == Commit(replace(dangles, seconds=pytest.approx(0.6)))
 
 
 def test_no_turn_is_over_before_its_answer_can_sound() -> None:
     policy = SemanticPolicy(CONFIG)
     policy.paused(1.0)
-    policy.understood(0.4, "complete")
+    policy.understood(fixed(0.4))
     assert policy.tick(1.7) == []
     assert [type(a) for a in policy.ready()] == [Commit]
     assert policy.ready() == []
@@ -55,20 +61,20 @@ def test_no_turn_is_over_before_its_answer_can_sound() -> None:
 def test_who_goes_on_before_the_answer_can_sound_interrupts_nobody() -> None:
     policy = SemanticPolicy(CONFIG)
     policy.paused(1.0)
-    policy.understood(0.4, "complete")
+    policy.understood(fixed(0.4))
     policy.tick(1.7)
     policy.onset(1.75)
     assert [type(a) for a in policy.resumed()] == [Discard]
     assert policy.ready() == []
     assert [type(a) for a in policy.paused(3.0)] == [Generate]
-    policy.understood(0.4, "complete")
+    policy.understood(fixed(0.4))
     assert policy.tick(3.6) == [], "the answer that was ready is not this one"
 
 
 def test_no_turn_waits_for_ever() -> None:
     policy = SemanticPolicy(CONFIG)
     policy.paused(1.0)
-    policy.understood(0.4, "complete")
+    policy.understood(fixed(0.4))
     assert policy.tick(1.0 + CONFIG.longest - 0.1) == []
     assert [type(a) for a in policy.tick(1.0 + CONFIG.longest)] == [Commit]
 
@@ -76,7 +82,7 @@ def test_no_turn_waits_for_ever() -> None:
 def test_no_answer_begins_while_the_person_may_be_going_on() -> None:
     policy = SemanticPolicy(CONFIG)
     policy.paused(1.0)
-    policy.understood(0.2, "complete")
+    policy.understood(fixed(0.2))
     policy.onset(1.15)
     assert policy.tick(1.3) == []
     assert policy.ready() == []
@@ -206,7 +212,7 @@ def test_whatever_happens_one_voice_at_a_time_and_no_deadlock(steps, kind) -> No
             case ("words", what, final):
                 actions = policy.words("one two three four", what, final)
             case ("wait", seconds):
-                actions = policy.understood(seconds, "a test")
+                actions = policy.understood(fixed(seconds))
             case _:
                 actions = []
         for action in actions:
