@@ -108,6 +108,11 @@ class ImageError(BackchatError):
 class ImageTooLarge(ImageError):
     """A picture has more bytes or pixels than are taken."""
 
+    @property
+    def code(self) -> str:
+        """As whatever else is too large."""
+        return "too_large"
+
 
 class DeviceError(BackchatError):
     """The sound device is missing or failed."""

@@ -109,7 +109,7 @@ class Pool:
             slot = await self._freed()
             self._admit()
         if slot is None:
-            raise Busy(f"all {self.size} places are taken; try again in a few seconds")
+            raise Busy(f"all {self.size} places are taken (server.sessions); try again in a few seconds")
         return slot
 
     def _found(self) -> SessionSlot | None:
@@ -142,7 +142,7 @@ class Pool:
         """Raise Busy where `half_seat` would: before a body is read for nothing."""
         self._admit()
         if self._halved >= SHARED_PER_SLOT * self.size:
-            raise Busy(f"{self._halved} requests for speech wait already; try again in a few seconds")
+            raise Busy(f"{self._halved} requests for speech wait already (server.sessions); try again soon")
 
     def _admit(self) -> None:
         if self.closing:

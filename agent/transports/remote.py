@@ -256,7 +256,7 @@ class RemoteSession:
         try:
             self._send.send_nowait(item)
         except anyio.WouldBlock:
-            self._end(f"the client has not read for {self._limits.max_buffer:g} s")
+            self._end(f"the client has not read for {self._limits.max_buffer:g} s (server.max_buffer)")
         except anyio.ClosedResourceError:
             pass  # the session's own end is told to nobody: the line is closed by then
 
@@ -270,9 +270,9 @@ class RemoteSession:
         while True:
             now = self.runner.now()
             if now - self._active > self._limits.idle and not self._turn:
-                self._end(f"nothing was said for {self._limits.idle:g} s")
+                self._end(f"nothing was said for {self._limits.idle:g} s (server.idle)")
             if now > self._limits.longest:
-                self._end(f"a session may last {self._limits.longest:g} s")
+                self._end(f"a session may last {self._limits.longest:g} s (server.longest)")
             if self._cursor < now - 5 * STEP:
                 self._cursor = now - STEP
             while self._cursor + STEP <= now + (self._limits.lead if self._outlet.waiting else 0.0):

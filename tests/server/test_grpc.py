@@ -427,9 +427,8 @@ def test_garbage_and_huge_messages_do_not_hurt_others(stub) -> None:
 
 
 def test_who_says_nothing_or_reads_nothing_is_cut(stub) -> None:
-    pool = scripted_pool(
-        ["x"], [STORY * 40], "server.client_timeout=0.5", "server.max_buffer=1", "server.idle=0.5"
-    )
+    limits = ("server.client_timeout=0.5", "server.first_event=0.5", "server.max_buffer=1", "server.idle=0.5")
+    pool = scripted_pool(["x"], [STORY * 40], *limits)
 
     async def main(channel: grpc.aio.Channel, _: Answering) -> None:
         silent = stub(channel).Converse()

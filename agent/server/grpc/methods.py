@@ -54,7 +54,7 @@ Method = Callable[[Caller, Pool, Metrics], Coroutine[Any, Any, None]]
 
 async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     """`Converse`: one session. Raises RequestError, Busy, EngineFault."""
-    first = await _soon(caller, pool)
+    first = await _first(caller, pool)
     settings = pb.Settings() if first is None else first.settings
     rate = settings.rate or RATE
     if not SLOWEST <= rate <= FASTEST:
@@ -142,6 +142,17 @@ async def _soon(caller: Caller, pool: Pool) -> Any:
     except TimeoutError as error:
         limit = f"{pool.config.server.client_timeout:g} s (server.client_timeout)"
         raise RequestError(f"the request did not come within {limit}", 408, "timeout") from error
+
+
+async def _first(caller: Caller, pool: Pool) -> Any:
+    """What a session begins with, which may wait until its user is ready."""
+    limit = pool.config.server.first_event
+    try:
+        with anyio.fail_after(limit):
+            return await caller.read()
+    except TimeoutError as error:
+        told = f"nothing came for {limit:g} s (server.first_event)"
+        raise RequestError(told, 408, "session_expired") from error
 
 
 async def _only(caller: Caller, pool: Pool) -> Any:

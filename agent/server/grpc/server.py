@@ -293,6 +293,8 @@ class _Caller:
             with anyio.CancelScope(shield=True), anyio.fail_after(self._limits.client_timeout):
                 await self._context.write(message)
         except TimeoutError as error:
-            raise RequestError("nothing was read for too long", 408, "timeout") from error
+            raise RequestError(
+                "nothing was read for too long (server.client_timeout)", 408, "timeout"
+            ) from error
         except cast(Any, grpc).aio.InternalError as error:
             raise RequestError("the client has gone", 499, "gone") from error

@@ -73,7 +73,7 @@ class Realtime:
             code, reason = 1011 if error.status == 500 else 1008, str(error)
             self._entry.why = error.code
         except TimeoutError:
-            code, reason = 1008, "nothing was read for too long"
+            code, reason = 1008, "nothing was read for too long (server.client_timeout)"
             self._entry.why = "timeout"
         except self._vanished:
             self._gone = True
@@ -83,11 +83,8 @@ class Realtime:
         if not self._gone:
             with anyio.move_on_after(self._pool.config.server.client_timeout), suppress(self._vanished):
                 if reason:
-                    last = (
-                        items.error(reason, "server_error", "internal_error")
-                        if code == 1011
-                        else items.error(reason, "invalid_request_error", "session_expired")
-                    )
+                    kind = "server_error" if code == 1011 else "invalid_request_error"
+                    last = items.error(reason, kind, self._entry.why)
                     await self._socket.send_text(json.dumps(last))
                 await self._socket.close(code, reason[:120])
 
@@ -97,7 +94,7 @@ class Realtime:
         with anyio.move_on_after(idle) as silent:
             await wishes.settled.wait()
         if silent.cancelled_caught:  # from then on the line itself looks at the clock
-            raise RequestError(f"nothing was said for {idle:g} s", 408, "session_expired")
+            raise RequestError(f"nothing was said for {idle:g} s (server.idle)", 408, "session_expired")
         if (line := wishes.line) is not None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.run)
