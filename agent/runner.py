@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
@@ -116,10 +116,13 @@ class _Slot:
 
 
 class SharedLock:
-    """Where the bridges of several sessions meet over one engine: one item of one of them at a time."""
+    """Where the bridges of several sessions meet over one engine: one item of one of them at a time.
+
+    However much waits in the background, each item of who talks waits for one of them at most.
+    """
 
     def __init__(self) -> None:
-        self._lock = anyio.Lock()
+        self._lock, self._background = anyio.Lock(), anyio.Lock()
         self._left = threading.Event()
         self._left.set()
 
@@ -129,14 +132,20 @@ class SharedLock:
         return not self._lock.locked() and not self._left.is_set()
 
     @asynccontextmanager
-    async def taken(self, engine: Engine, left: threading.Event, limit: float) -> AsyncGenerator[None]:
-        """The desk for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds."""
+    async def taken(
+        self, engine: Engine, left: threading.Event, limit: float, *, background: bool = False
+    ) -> AsyncGenerator[None]:
+        """The desk for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds.
+
+        background: nobody is in the midst of a conversation for it; all such items wait as one.
+        """
         waiting = anyio.CancelScope(deadline=anyio.current_time() + limit)
-        with waiting:
-            await self._lock.acquire()
-        if waiting.cancelled_caught:
-            raise _stalled(engine, f"was busy with others for {limit:g} s; try again")
-        try:
+        async with AsyncExitStack() as held:
+            with waiting:
+                for lock in (self._background, self._lock) if background else (self._lock,):
+                    await held.enter_async_context(lock)
+            if waiting.cancelled_caught:
+                raise _stalled(engine, f"was busy with others for {limit:g} s; try again")
             with anyio.move_on_after(limit):
                 while not self._left.is_set():
                     await anyio.sleep(PATROL)
@@ -144,19 +153,18 @@ class SharedLock:
                 raise _stalled(engine, "still hangs in the work of another session")
             self._left = left
             yield
-        finally:
-            self._lock.release()
 
 
 class Runner:
     """Runs engines on the real clock, each step in a worker thread.
 
-    desks: where the engines are shared with other sessions; none is needed for an engine of one's own.
+    locks: where the engines are shared with other sessions; none is needed for an engine of one's own.
+    background: whether those who are in the midst of a conversation go first there.
     """
 
-    def __init__(self, locks: Mapping[Engine, SharedLock] | None = None) -> None:
+    def __init__(self, locks: Mapping[Engine, SharedLock] | None = None, *, background: bool = False) -> None:
         self._zero = time.perf_counter()
-        self._locks = locks or {}
+        self._locks, self._background = locks or {}, background
         self._slots: dict[Engine, _Slot] = {name: _Slot() for name in get_args(Engine)}
 
     def now(self) -> float:
@@ -247,7 +255,7 @@ class Runner:
         if (desk := self._locks.get(engine)) is None:
             return await self._in_thread(engine, work, limit, threading.Event())
         left = threading.Event()
-        async with desk.taken(engine, left, limit):
+        async with desk.taken(engine, left, limit, background=self._background):
             return await self._in_thread(engine, work, limit, left)
 
     async def _in_thread(

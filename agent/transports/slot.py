@@ -18,9 +18,9 @@ class SessionSlot:
     engines: Engines
     locks: dict[Engine, SharedLock] = field(default_factory=dict[Engine, SharedLock])
 
-    def runner(self) -> Runner:
-        """The engines on a clock that begins now."""
-        return Runner(self.locks)
+    def runner(self, *, background: bool = False) -> Runner:
+        """The engines on a clock that begins now. background: nobody is in the midst of a conversation."""
+        return Runner(self.locks, background=background)
 
     async def check(self, config: Config, system: str) -> None:
         """Raise RequestError where instructions leave no room for a conversation in the model's context."""

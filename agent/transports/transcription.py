@@ -24,7 +24,10 @@ async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
     longest = config.server.max_audio
     try:
         return await transcribed(
-            slot, slot.runner(), config, lambda: stream_bytes(data, "the sound", HEARING_RATE, longest)
+            slot,
+            slot.runner(background=True),
+            config,
+            lambda: stream_bytes(data, "the sound", HEARING_RATE, longest),
         )
     except AudioTooLong as error:
         raise RequestError(f"{error} (server.max_audio)", 413, "too_large") from error

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
+import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.errors import EngineFault, EngineStalled
 from agent.runner import Runner, SharedLock, VirtualRunner, run_real
@@ -343,6 +346,59 @@ def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
         assert order != sorted(order), "one had to wait for the whole of the other"
 
     run(main)
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=40))
+def test_who_talks_waits_for_one_item_of_the_background(arrivals: list[tuple[float, bool]]) -> None:
+    """However many wait there: each item takes a second, and all have their turn."""
+    begun: list[tuple[float, bool]] = []
+    waits: list[tuple[float, float]] = []
+
+    async def one(lock: SharedLock, when: float, background: bool) -> None:
+        await trio.sleep(when)
+        left = threading.Event()
+        async with lock.taken("stt", left, 1000.0, background=background):
+            begun.append((trio.current_time(), background))
+            if not background:
+                waits.append((when, trio.current_time()))
+            await trio.sleep(1.0)
+            left.set()
+
+    async def main() -> None:
+        lock = SharedLock()
+        async with trio.open_nursery() as tasks:
+            for when, background in arrivals:
+                tasks.start_soon(one, lock, when, background)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.0))
+    assert len(begun) == len(arrivals)
+    for came, went in waits:
+        before = [background for at, background in begun if came < at < went]
+        assert sum(before) <= 1
+
+
+def test_a_crowd_in_the_background_is_overtaken() -> None:
+    """Sixteen long files wait; the item of who talks is the next."""
+    order: list[str] = []
+
+    async def one(lock: SharedLock, name: str, background: bool) -> None:
+        left = threading.Event()
+        async with lock.taken("stt", left, 1000.0, background=background):
+            order.append(name)
+            await trio.sleep(1.0)
+            left.set()
+
+    async def main() -> None:
+        lock = SharedLock()
+        async with trio.open_nursery() as tasks:
+            for number in range(16):
+                tasks.start_soon(one, lock, f"file {number}", True)
+            await trio.sleep(0.5)
+            tasks.start_soon(one, lock, "talker", False)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.0))
+    assert order.index("talker") == 1
+    assert len(order) == 17
 
 
 def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(run) -> None:

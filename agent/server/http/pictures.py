@@ -29,7 +29,7 @@ async def looked(
     A picture is decoded when it is its turn to be looked at, so that there is one of them at a time. Raises
     RequestError for one that is no good and where there is no vision engine, EngineFault when it fails.
     """
-    runner, vision = slot.runner(), slot.engines.vision
+    runner, vision = slot.runner(background=True), slot.engines.vision
     whole: list[Message] = []
     for message, shown in zip(messages, urls, strict=True):
         for url in shown:

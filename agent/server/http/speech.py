@@ -70,7 +70,7 @@ class Transcribe(Fields):
 async def say(slot: SessionSlot, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
     """`text` as speech, each part as soon as it is made. Raises EngineFault; RequestError for no words."""
     voice, limit = slot.engines.tts, config.limits.speech
-    async with slot.runner().stream("tts", lambda: speak(text, voice), limit, limit) as parts:
+    async with slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts:
         yield parts
 
 
