@@ -52,6 +52,8 @@ MEMORY = 400.0
 back yet."""
 LEAVING = 30.0
 """Seconds in which everything must be gone: `server.client_timeout` and half of it."""
+WORKERS = 40
+"""Threads that anyio keeps for the next work at most: they hold nothing, and end when there is some."""
 LOOK = 0.25
 SETTINGS = ("server.grpc_port=0", "vision.engine=ocr")
 
@@ -66,8 +68,10 @@ class Held:
     seats: int
 
     def beyond(self, other: Held) -> int:
-        """How much more this is, all together."""
-        return sum(max(0, getattr(self, name) - getattr(other, name)) for name in vars(self))
+        """How much more this is than it was, all together."""
+        more = {name: getattr(self, name) - value for name, value in vars(other).items()}
+        more["threads"] -= WORKERS
+        return sum(max(0, count) for count in more.values())
 
 
 def held(served: Served) -> Held:
