@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from audio.frame import Samples, resample
+from audio.pcm import pcm16
 from audio.resampler import Resampler
 
 Format = Literal["wav", "pcm", "mp3", "opus"]
@@ -123,16 +124,6 @@ def whole(samples: Samples, rate: int, ending: str) -> bytes:
 def _coded_rate(rate: int) -> int:
     """The rate at which Opus codes a sound of `rate` Hz."""
     return rate if rate in (8_000, 12_000, 16_000, 24_000, 48_000) else _OPUS_RATE
-
-
-def pcm16(samples: Samples) -> bytes:
-    """float32 (n,) in [-1, 1] as 16 bit little-endian; what is louder is clipped."""
-    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
-
-
-def from_pcm16(data: bytes) -> Samples:
-    """16 bit little-endian as float32 (n,) in [-1, 1); an odd last byte is left out."""
-    return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.float32) / 32768.0
 
 
 def wav_header(rate: int, channels: int = 1, length: int | None = None) -> bytes:

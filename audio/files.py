@@ -20,6 +20,7 @@ from audio.encode import ENDINGS, wav_header, whole
 from audio.errors import AudioFileError
 from audio.frame import Frame, Samples
 from audio.mix import Mixing
+from audio.pcm import to_int16
 from audio.private import create, replacing, write_whole
 from audio.resampler import Resampler
 
@@ -129,7 +130,7 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
     """
     _refuse_nan(samples)
     with _writing(path), replacing(path) as file:
-        _write_pcm(file, [_pcm(samples)], channels=1, rate=rate)
+        _write_pcm(file, [to_int16(samples)], channels=1, rate=rate)
 
 
 def check_ending(path: Path) -> str:
@@ -219,7 +220,7 @@ class Recorder:
         if self._full:
             return
         before_zero, room = max(0, -start), max(0, _LARGEST_WAV // 4 - start)
-        kept = _pcm(samples[before_zero:room])
+        kept = to_int16(samples[before_zero:room])
         place = self._begin + 4 * max(0, start)
         self._file.seek(place)
         there = self._file.read(4 * len(kept))
@@ -279,10 +280,6 @@ class _Channel:
 def _refuse_nan(samples: Samples) -> None:
     if not np.isfinite(samples).all():
         raise ValueError("samples hold NaN or infinity")
-
-
-def _pcm(samples: Samples) -> npt.NDArray[np.int16]:
-    return np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
 
 
 def _write_pcm(file: IO[bytes], blocks: Iterable[npt.NDArray[np.int16]], *, channels: int, rate: int) -> None:

@@ -8,12 +8,11 @@ all of that; then Whisper's features with 80 mel bins.
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 
+from audio import onnx
 from audio.errors import EngineFault, ModelError
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.segment import DECAY
@@ -38,15 +37,9 @@ class SmartTurn:
         """
         if not weights.is_file():
             raise ModelError(f"{weights}: no such file; type `backchat models pull smart-turn-v3.2`")
-        import onnxruntime
-
-        runtime = cast(Any, onnxruntime)  # it ships no types
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        self._faults: tuple[type[Exception], ...] = (RuntimeError, ValueError, *_faults())
+        self._faults = onnx.faults()
         try:
-            self._session = runtime.InferenceSession(str(weights), options, ["CPUExecutionProvider"])
+            self._session = onnx.session(weights, threads)
             given = self._session.get_inputs()[0]
             if given.shape[1:] != [BINS, WINDOW // HOP]:
                 raise ValueError(f"its input is {given.name} {given.shape}")
@@ -96,12 +89,6 @@ def even_tail(samples: Samples) -> Samples:
     last = int(np.flatnonzero(power > power.max() * 10 ** (-DECAY / 10))[-1])
     end = (last + 1) * HOP + TAIL
     return np.pad(samples[:end], (0, max(0, end - len(samples))))
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """The exceptions of onnxruntime: each derives from Exception directly, without a class in common."""
-    found: dict[str, Any] = vars(importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
-    return tuple(e for e in found.values() if isinstance(e, type) and issubclass(e, Exception))
 
 
 def _first_line(error: Exception) -> str:

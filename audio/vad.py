@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs
+from audio.pcm import pcm16
 
 FAST_STEP = HEARING_RATE // 100
 """Samples of one webrtcvad decision: 10 ms."""
@@ -73,7 +74,7 @@ class VoiceDetector:
         for start in range(0, whole, FAST_STEP):
             block = samples[start : start + FAST_STEP]
             end = began + (start + FAST_STEP) / HEARING_RATE
-            pcm = (np.clip(block, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
+            pcm = pcm16(block)
             fast = bool(self._fast.is_speech(pcm, HEARING_RATE))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
             found.append(Evidence(end, 0.01, False, float(fast), level_dbfs(block)))
             found += self._be_sure(block, end, fast)

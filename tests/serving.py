@@ -15,7 +15,8 @@ from agent.protocols import Engines
 from agent.server.pool import Pool
 from agent.server.run import run_server
 from agent.settings import Config
-from audio.encode import Encoder, from_pcm16, pcm16
+from audio.encode import Encoder
+from audio.pcm import from_pcm16, pcm16
 
 SETTINGS = ("stt.partials=0", "turns.meaning=off", "server.rate=100000", "server.client_timeout=5")
 

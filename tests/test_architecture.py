@@ -75,7 +75,7 @@ HEAVY: dict[str, set[str]] = {
     "livekit": {"audio/echo/canceller.py"},
     "matplotlib": {"agent/simulation/comparison.py", "agent/reports/timeline.py"},
     "onnx": {"audio/tts/vits/piper_graph.py", "audio/tts/vits/from_piper.py"},
-    "onnxruntime": {"audio/smart_turn.py", "audio/tts/kokoro.py", "audio/tts/piper.py"},
+    "onnxruntime": {"audio/onnx.py"},
     "opentelemetry": {"agent/server/traces.py"},
     "piper": {"audio/tts/vits/espeak.py"},
     "prometheus_client": {"agent/server/metrics.py"},

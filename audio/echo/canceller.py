@@ -12,6 +12,7 @@ import numpy as np
 
 from audio.echo.correlation import Correlation
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
+from audio.pcm import from_int16, pcm16
 from audio.resampler import PromptResampler
 
 _STEP = HEARING_RATE // 100
@@ -143,12 +144,11 @@ class EchoCanceller:
         return _samples(quieter)
 
     def _block(self, samples: Samples) -> Any:
-        pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
-        return self._frame(bytearray(pcm.tobytes()), HEARING_RATE, 1, _STEP)
+        return self._frame(bytearray(pcm16(samples)), HEARING_RATE, 1, _STEP)
 
 
 def _samples(block: Any) -> Samples:
-    return (np.frombuffer(block.data, np.int16) / 32768).astype(np.float32)
+    return from_int16(np.frombuffer(block.data, np.int16))
 
 
 class _Loudness:

@@ -8,7 +8,6 @@ one more output; the sound stays the same to the bit. Checked with hibari-tts 0.
 from __future__ import annotations
 
 import difflib
-import importlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from audio import onnx
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples, silence
 from audio.tts import Speech, Word
@@ -251,9 +251,7 @@ def _load(voice: str, weights: Path | None) -> tuple[Any, Any, tuple[type[Except
 
     library: Any = hibari  # no type stubs, here and below
     voices: Any = hibari.voices
-    # onnxruntime's errors share no base of their own: each is a direct child of Exception.
-    runtime: dict[str, Any] = vars(importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
-    faults = (*_FAULTS, *(e for e in runtime.values() if isinstance(e, type) and issubclass(e, Exception)))
+    faults = onnx.faults()
     if voice not in voices.VOICES:
         raise ConfigError(f"tts.voice: no voice {voice!r}; hibari has {', '.join(voices.VOICES)}")
     try:

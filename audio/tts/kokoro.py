@@ -7,13 +7,13 @@ model with the same inputs and outputs.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from audio import onnx
 from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
@@ -115,25 +115,17 @@ class Kokoro:
 def _loaded(weights: Path, threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
     try:
         import kokoro_onnx
-        import onnxruntime
     except ImportError as error:
         raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
     library: Any = kokoro_onnx
-    runtime: Any = onnxruntime
     models = sorted(weights.glob("*.onnx")) if weights.is_dir() else [weights]
     voices = sorted([*models[0].parent.glob("*.bin"), *models[0].parent.glob("*.npz")]) if models else []
     if len(models) != 1 or len(voices) != 1:
         raise ModelError(
             f"{weights} is no Kokoro: name a folder with one .onnx and one .bin or .npz of voices"
         )
-    names: dict[str, Any] = vars(importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
-    own = (e for e in names.values() if isinstance(e, type) and issubclass(e, Exception))
-    faults = (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, OSError, *own)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
     try:
-        session = runtime.InferenceSession(str(models[0]), options, providers=["CPUExecutionProvider"])
-        return library.Kokoro.from_session(session, str(voices[0])), faults
-    except faults as error:
+        session = onnx.session(models[0], threads)
+        return library.Kokoro.from_session(session, str(voices[0])), onnx.faults()
+    except onnx.faults() as error:
         raise ModelError(f"{weights} cannot be loaded as Kokoro ({error})") from error

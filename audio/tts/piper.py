@@ -7,7 +7,6 @@ GPL: that is why Piper is an extra.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from audio import onnx
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples
 from audio.tts import Speech, Word
@@ -74,7 +74,7 @@ class Piper:
         self._durations, self._frames, self._decoder = (
             _session(part, threads) for part in (self._cut.durations, self._cut.frames, self._cut.decoder)
         )
-        self._faults = _faults()
+        self._faults = onnx.faults()
         self._plan: Plan = STREAMED
 
     @property
@@ -203,19 +203,9 @@ def _speaker(config: Mapping[str, Any], voice: str) -> int | None:
 
 
 def _session(model: bytes, threads: int) -> Any:
-    import onnxruntime
-
-    library: Any = onnxruntime
-    options = library.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # The parts of a voice run in turn, each with threads of its own. Spinning, those of one part would keep
-    # the cores busy that the next part needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_mem_pattern = False  # for shapes that repeat, and no two sentences are equally long
     try:
-        return library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _faults() as error:
+        return onnx.session(model, threads, alone=False)  # the parts of a voice run in turn
+    except onnx.faults() as error:
         raise ModelError(f"onnxruntime cannot load this Piper voice ({error})") from error
 
 
@@ -223,10 +213,3 @@ def _run(session: Any, given: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.N
     """All outputs of one part of the graph, by name; it takes from `given` what it needs."""
     inputs = {i.name: given[i.name] for i in session.get_inputs()}
     return dict(zip((o.name for o in session.get_outputs()), session.run(None, inputs), strict=True))
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What running a graph may raise: onnxruntime's errors share no base but Exception."""
-    runtime: dict[str, Any] = vars(importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
-    own = (e for e in runtime.values() if isinstance(e, type) and issubclass(e, Exception))
-    return (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, OSError, *own)

@@ -29,8 +29,8 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from audio.encode import from_pcm16, pcm16
 from audio.files import read_audio
+from audio.pcm import from_pcm16, pcm16
 from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE
 from benchmarks.results import Results
 

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 from hypothesis import given
 
-from audio.encode import ENDINGS, FORMATS, Encoder, Format, from_pcm16, pcm16, whole
+from audio.encode import ENDINGS, FORMATS, Encoder, Format, whole
 from audio.frame import Samples, resample
+from audio.pcm import from_pcm16, pcm16
 
 RATE = 24_000
 

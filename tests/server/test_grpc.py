@@ -25,7 +25,7 @@ from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import Answering, answering
 from agent.server.metrics import Metrics
 from agent.server.run import run_server
-from audio.encode import from_pcm16
+from audio.pcm import from_pcm16
 
 pytestmark = pytest.mark.net
 

@@ -14,9 +14,9 @@ from openai import AsyncOpenAI
 
 from agent.config import load
 from agent.server.pool import Pool, load_pool
-from audio.encode import from_pcm16, pcm16
 from audio.files import read_audio
 from audio.frame import Frame, level_dbfs, silence
+from audio.pcm import from_pcm16, pcm16
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 

@@ -21,8 +21,8 @@ from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.settings import Config
-from audio.encode import pcm16
 from audio.frame import Frame
+from audio.pcm import pcm16
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
 

@@ -32,8 +32,9 @@ from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.simulation import virtual as simulate
 from agent.transports.remote import RemoteSession, Sound
-from audio.encode import Encoder, from_pcm16, pcm16
+from audio.encode import Encoder
 from audio.frame import Frame
+from audio.pcm import from_pcm16, pcm16
 from audio.stt import Transcript
 
 pytestmark = pytest.mark.net

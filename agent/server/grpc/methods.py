@@ -21,7 +21,7 @@ from agent.settings import Config
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
-from audio.encode import from_pcm16, pcm16
+from audio.pcm import from_pcm16, pcm16
 
 SLOWEST, FASTEST = 8_000, 192_000
 """Hz that a client's sound may have."""

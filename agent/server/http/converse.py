@@ -17,7 +17,8 @@ from agent.server.pool import Pool
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
-from audio.encode import Encoder, pcm16
+from audio.encode import Encoder
+from audio.pcm import pcm16
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -25,8 +25,8 @@ from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
 from agent.transports.slot import SessionSlot
-from audio.encode import from_pcm16
 from audio.frame import Frame
+from audio.pcm import from_pcm16
 
 Tell: TypeAlias = Callable[[list[items.Message]], Awaitable[None]]
 

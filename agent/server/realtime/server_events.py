@@ -11,7 +11,7 @@ from agent import events as ev
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
 from agent.transports.remote import Item, Sound
-from audio.encode import pcm16
+from audio.pcm import pcm16
 
 Message = dict[str, Any]
 
