@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # `typing` would have to be loaded, and until this file is, Ctrl-C is Python's
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from typing import Any, NoReturn
 
     Stop = Callable[[], object]
 
@@ -40,7 +42,7 @@ class _State:
     """heeded: the signals that end this program. open: each open `orderly`, the innermost last.
 
     received: the signal that the program obeys in order, and `when` it came, on the monotonic clock.
-    terminal: which of its files were a terminal at the start.
+    terminal: which of its files were a terminal at the start, and the `modes` of the first one then.
     """
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class _State:
         self.received: signal.Signals | None = None
         self.when = 0.0
         self.terminal: tuple[int, ...] = ()
+        self.modes: list[Any] | None = None
 
 
 _now = _State()
@@ -65,6 +68,7 @@ def heeded(files: tuple[int, ...] = (0, 1, 2)) -> Generator[None]:
     _now.heeded, _now.received = found, None
     at_once()
     _now.terminal = tuple(number for number in files if os.isatty(number))
+    _now.modes = _modes()
     try:
         yield
     finally:
@@ -124,12 +128,35 @@ def _told(number: int, _: object) -> None:
         _now.received, _now.when = signal.Signals(number), time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _without_terminal()
+        else:
+            _give_back()
         _deadline(PATIENCE)
         next((stop for stop, ends in reversed(_now.open) if ends), obey)()
     elif time.monotonic() - _now.when > AGAIN:
-        if 1 in _now.terminal:
-            os.write(1, SHOW_CURSOR.encode())
         os._exit(128 + _now.received)
+
+
+def _modes() -> list[Any] | None:
+    """The modes of the terminal; None where there is none, or it is in the hands of another program."""
+    if not _now.terminal or not hasattr(os, "tcgetpgrp"):
+        return None
+    import termios
+
+    try:
+        ours = os.tcgetpgrp(_now.terminal[0]) == os.getpgrp()
+        return termios.tcgetattr(_now.terminal[0]) if ours else None
+    except (OSError, termios.error):  # it has gone
+        return None
+
+
+def _give_back() -> None:
+    """Let the terminal be as it was: with a cursor, an echo. Now, since the end may leave no time for it."""
+    if 1 in _now.terminal:
+        os.write(1, SHOW_CURSOR.encode())
+    if _now.modes is not None and _modes() not in (None, _now.modes):
+        import termios
+
+        termios.tcsetattr(_now.terminal[0], termios.TCSANOW, _now.modes)
 
 
 def _without_terminal() -> None:
@@ -137,6 +164,14 @@ def _without_terminal() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in _now.terminal:
         os.dup2(nowhere, number)
+
+
+def leave(status: int) -> NoReturn:
+    """End now, when all is saved: the interpreter's own end would wait for engines that still compute."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # who read it has gone
+            stream.flush()
+    os._exit(status)
 
 
 def at_once() -> None:

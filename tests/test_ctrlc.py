@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -42,3 +43,15 @@ def test_a_second_one_ends_a_server_that_still_answers():
     told = press(command, os.environ | {"TERM": "xterm"}, 0.1, after="http://", then=answering, twice=1.1)
     assert not told.over  # the first one is heeded in order: the answer is to be finished
     assert told.fault == ""
+
+
+def test_a_server_whose_time_for_answers_is_up_ends_in_order_and_waits_for_no_engine():
+    """Its model computes for 9 s without a pause; of that nothing is told but that the server stops."""
+    program = SLOW_SERVER.format(paths=[str(ROOT), str(ROOT / "tests")]).replace("token=4.0", "token=9.0")
+    words = ["serve", "--port", "0", "--set", "server.drain_timeout=0.2"]
+    command = [sys.executable, "-c", program, *words]
+    told = press(command, os.environ | {"TERM": "xterm"}, 0.1, after="http://", then=answering)
+    assert told.status == 0  # None if it had to be killed, after 6 s
+    assert told.restored
+    lines = [json.loads(line) for line in told.said.replace("^C", "").splitlines() if line.strip()]
+    assert [line["what"] for line in lines] == ["stopping"]

@@ -178,7 +178,7 @@ def test_talk_goes_on_when_the_disk_of_its_recording_is_full(sound_card, tmp_pat
     with wave.open(str(tmp_path / "kept/conversation.wav")) as file:
         assert file.getnframes() == (400_000 - 44) // 4
     said = [type(event).__name__ for event in read_events(tmp_path / "kept/events.jsonl")]
-    assert said[-1] == "SessionEnded"
+    assert "SessionEnded" in said
     assert said.count("Error") == 1
 
 

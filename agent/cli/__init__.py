@@ -31,7 +31,7 @@ def main() -> None:
             run()
         finally:
             if (status := signals.received()) is not None:
-                _leave(status)
+                signals.leave(status)
 
 
 @contextlib.contextmanager
@@ -55,14 +55,6 @@ def _stderr_of_our_own() -> Generator[int]:
         yield number
     finally:
         sys.stderr = ours
-
-
-def _leave(status: int) -> None:
-    """End now: all is saved, and the interpreter's own end would wait for engines that still compute."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # who read it has gone
-            stream.flush()
-    os._exit(status)
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent import signals
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def serve(
         pool = load_pool(config, progress, tell)
     start_log(config, token)
     run(pool, token, chain, secret, started, traces)
+    signals.leave(0)
 
 
 def _draw(page: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from pressing import press
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -136,3 +139,22 @@ def test_in_a_thread_nothing_is_changed():
         "thread = threading.Thread(target=work, daemon=True)\nthread.start()\nthread.join()\nprint('never')\n"
     )
     assert ended(program, signal.SIGINT)[:3] == (-signal.SIGINT, "", "")
+
+
+LETTERS = (
+    "import termios\nbefore = termios.tcgetattr(0)\nmodes = termios.tcgetattr(0)\n"
+    "modes[3] &= ~(termios.ICANON | termios.ECHO)\ntermios.tcsetattr(0, termios.TCSANOW, modes)\n"
+    "print('\\x1b[?25lready', flush=True)\n"
+)
+STAYS = "with signals.orderly(lambda: None):\n while True: time.sleep(0.1)\n"
+BUSY = "with signals.orderly(lambda: re.match(r'(a|aa)+$', 'a' * 60 + 'b')):\n time.sleep(9)\n"
+
+
+@pytest.mark.parametrize(("how", "twice"), [(STAYS, 1.2), (STAYS, 0.0), ("import re\n" + BUSY, 0.0)])
+def test_the_terminal_is_given_back_however_it_ends(how: str, twice: float):
+    """By a second press, by the deadline, and by the deadline where Python cannot run."""
+    command = [sys.executable, "-c", HEEDING + LETTERS + how]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    told = press(command, env, 0.1, after="ready", twice=twice, meant=lambda _: 130 if twice else 142)
+    assert told.restored
+    assert told.status == told.meant
