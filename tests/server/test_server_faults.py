@@ -16,13 +16,17 @@ import httpx
 import psutil
 import pytest
 import serving
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import scripted
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
+from agent.server.log import Entry
 from agent.server.metrics import Metrics
+from agent.server.realtime import server_events
+from agent.server.realtime.connection import Realtime
 
 pytestmark = pytest.mark.net
 
@@ -49,6 +53,39 @@ def served(pool: serving.Scripted, main: Callable, token: str | None = None, lim
         assert pool.idle
 
     anyio.run(inside, backend="asyncio")
+
+
+def test_what_is_still_to_be_sent_to_who_has_gone_is_no_fault() -> None:
+    """Two tasks send; the first finds out that nobody is there, and the second must not be surprised."""
+    found: list[str] = []
+
+    async def send(message: dict) -> None:
+        if message["type"] == "websocket.send":
+            await anyio.sleep(0)
+            raise OSError("the connection is lost")
+
+    async def inside() -> None:
+        pool = serving.pool([], [])
+        socket = WebSocket({"type": "websocket", "query_string": b"", "headers": []}, connected, send)
+        await socket.accept()
+
+        async def one() -> None:
+            try:
+                await line._send([server_events.message("session.created")])
+            except WebSocketDisconnect:
+                found.append("gone")
+
+        async with pool.slot() as slot:
+            line = Realtime(socket, slot, pool, Metrics(pool), WebSocketDisconnect, Entry("sess_1"))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(one)
+                tasks.start_soon(one)
+
+    async def connected() -> dict:
+        return {"type": "websocket.connect"}
+
+    anyio.run(inside)
+    assert found == ["gone", "gone"]
 
 
 async def freed(pool: serving.Scripted) -> None:

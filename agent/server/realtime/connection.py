@@ -140,8 +140,14 @@ class Realtime:
     async def _send(self, messages: list[items.Message]) -> None:
         async with self._sending:
             for message in messages:
-                with anyio.fail_after(self._pool.config.server.client_timeout):
-                    await self._socket.send_text(json_text(message))
+                if self._gone:  # another task has found out; starlette calls a second try a fault
+                    raise self._vanished
+                try:
+                    with anyio.fail_after(self._pool.config.server.client_timeout):
+                        await self._socket.send_text(json_text(message))
+                except self._vanished:
+                    self._gone = True
+                    raise
 
 
 def _event(raw: str | bytes, limits: ServerConfig) -> dict[str, Any]:
