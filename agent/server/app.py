@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from agent.errors import MissingExtra, RequestError
 from agent.server import log as journal
 from agent.server.admission.auth import Admission
-from agent.server.admission.guard import Guard, address, refuse
+from agent.server.admission.guard import CONNECTION, Guard, address, refuse
 from agent.server.http.converse import converse
 from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer
@@ -139,6 +139,8 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics, refusals: j
             await socket.accept("realtime" if "realtime" in offered else None)
             with journal.session("realtime", address(socket.scope)) as entry:
                 session.append(Realtime(socket, slot, pool, metrics, WebSocketDisconnect, entry))
+                if (connection := socket.scope.get("state", {}).get(CONNECTION)) is not None:
+                    connection.lost = session[0].lost
                 await session[0].run()
     except WebSocketDisconnect:
         return  # it has gone before the session began

@@ -196,7 +196,7 @@ def _server(
         server_header=False,
         ws_max_size=settings.message,
         ws_per_message_deflate=False,  # sound does not shrink, and it would cost time and memory
-        ws_ping_interval=20.0,
+        ws_ping_interval=settings.client_timeout,
         ws_ping_timeout=settings.client_timeout,
         timeout_graceful_shutdown=1,
         ssl_certfile=str(certificate) if certificate else None,

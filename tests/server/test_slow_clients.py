@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
@@ -121,6 +122,20 @@ def test_who_reads_nothing_of_what_is_for_everybody_is_cut() -> None:
         await honest(address)
 
     served(main, "server.client_timeout=0.5")
+
+
+def test_who_sends_minutes_of_sound_and_goes_frees_the_seat() -> None:
+    """Though all that came would take ten minutes to be heard, and its end is only read after that."""
+    sound = {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(1_400_000)).decode()}
+
+    async def main(address: str) -> None:
+        socket = await connect(f"ws{address.removeprefix('http')}/v1/realtime", max_size=None)
+        with anyio.move_on_after(1.0):
+            for _ in range(20):
+                await socket.send(json.dumps(sound))
+        socket.transport.abort()
+
+    served(main, "server.client_timeout=1")
 
 
 def test_bodies_have_room_together_and_small_ones_always() -> None:

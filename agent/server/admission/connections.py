@@ -25,6 +25,8 @@ class Connection:
     """Whether it has a request whose body is whole, so that it's the server that is to go on."""
     sending: bool = False
     """Whether the body of a request that was let in is on its way, which has a deadline of its own."""
+    lost: Callable[[], None] = lambda: None
+    """Is called when it is over, by whoever works for it and would read of that only after all that came."""
 
     def asked(self) -> None:
         """A request has come whole but for its body; from here on its client has time again."""
@@ -71,7 +73,8 @@ class Connections:
 
     def closed(self, connection: Connection) -> None:
         """It is over."""
-        self._open.pop(connection, None)
+        if self._open.pop(connection, self) is None:
+            connection.lost()
 
     async def watch(self) -> None:
         """End those on which no request comes, for ever."""

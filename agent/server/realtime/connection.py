@@ -50,6 +50,7 @@ class Realtime:
         self._wishes = ClientEvents(slot, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
+        self._work = anyio.CancelScope()
         self._gone = False
 
     def hang_up(self) -> None:
@@ -59,11 +60,16 @@ class Realtime:
         else:
             self._wishes.settled.set()
 
+    def lost(self) -> None:
+        """The connection is over: what came on it and is not heard yet is nobody's any more."""
+        self._gone = True
+        self._work.cancel()
+
     async def run(self) -> None:
         """Talk with the client until it goes, the line ends or the server closes."""
         code, reason = 1000, ""
         try:
-            with told("this session", TimeoutError, self._vanished):
+            with self._work, told("this session", TimeoutError, self._vanished):
                 await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._talk, tasks.cancel_scope)
