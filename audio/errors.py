@@ -17,7 +17,9 @@ BackchatError            every error that a user is meant to read; its text says
 ├── EngineFault          an STT, LLM or TTS engine failed in the middle of its work
 │   ├── EngineStalled    an engine gave nothing for longer than its time limit
 │   └── NoAnswer         a language model wrote no words for the user
-├── SessionError         a session is used before it listens, after it has ended, or twice
+├── SessionError         a session is used before it listens, after it has ended, twice, or with what it
+│   │                    does not take
+│   └── CallbackError    a program's own function, called with an event, has raised
 ├── ScriptError          a conversation script (file, time, trigger) that makes no sense
 └── RequestError         what a client of the server asked for is wrong, or not to be had
     └── Busy             not now: every place is taken
@@ -198,7 +200,11 @@ class NoAnswer(EngineFault):
 
 
 class SessionError(BackchatError):
-    """A session is used before it listens, after it has ended, or twice."""
+    """A session is used before it listens, after it has ended, twice, or with what it does not take."""
+
+
+class CallbackError(SessionError):
+    """A program's own function that was called with an event has raised."""
 
 
 class ScriptError(BackchatError):

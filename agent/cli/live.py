@@ -18,10 +18,9 @@ from agent.errors import BackchatError
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
-    from agent.events import Event, Watcher
+    from agent.events import Event
     from agent.protocols import Engines
     from agent.settings import Config
-    from audio.echo.front_end import FrontEnd
     from audio.frame import Frame
 
 
@@ -92,49 +91,18 @@ async def _talk(
     shows: Shows,
     afterwards: contextlib.ExitStack,
 ) -> None:
-    from agent.conversation.session import Session
-    from agent.runner import Runner
-    from agent.transports.sound_watch import SoundWatch
-    from audio.devices.live import Microphone, Speaker
-    from audio.echo.front_end import FrontEnd
-    from audio.playback import Playback
-
-    runner = Runner()
-    ears = FrontEnd(noise_suppression=config.echo.noise_suppression) if config.echo.cancel else None
-
-    def played(frame: Frame) -> None:
-        for tap in (tape and tape.played, ears and ears.played):
-            if tap:
-                tap(frame)
+    from agent.transports.local import LocalSession
 
     watchers = [view.watch, *([tape.watch] if tape else [])]
-    playback = Playback(tap=played)
-    session = Session(loaded, config, runner, playback, watchers)
-    shows.to(session)
-    async with (
-        Speaker(speaker, playback.read, playback.rate, runner.now) as speaking,
-        Microphone(microphone, runner.now) as frames,
-    ):
-        sound = SoundWatch(frames, speaking, watchers)
-        afterwards.callback(lambda: click.echo(sound.summary, err=True))
-        heard = view.listening(sound.counting(frames))
-        recorded = tape.recording(heard) if tape else heard
-        await session.run(_cleaned(recorded, ears, watchers) if ears else recorded)
+    local = LocalSession(loaded, config, watchers, tape.played if tape else None)
+    shows.to(local.session)
+    afterwards.callback(lambda: click.echo(local.sound.summary, err=True) if local.sound else None)
 
+    def through(frames: AsyncIterable[Frame]) -> AsyncIterable[Frame]:
+        heard = view.listening(frames)
+        return tape.recording(heard) if tape else heard
 
-async def _cleaned(
-    frames: AsyncIterable[Frame], ears: FrontEnd, watchers: list[Watcher]
-) -> AsyncIterator[Frame]:
-    """`frames` without the agent's own voice; says when that does not succeed, and when it does again."""
-    from agent.events import EchoGone, EchoHeard
-
-    told = False
-    async for frame in frames:
-        yield ears.cleaned(frame)
-        if ears.leaking != told:
-            told = ears.leaking
-            for watch in watchers:
-                watch((EchoHeard if told else EchoGone)(frame.end))
+    await local.run(microphone, speaker, through)
 
 
 class LiveRecorder:

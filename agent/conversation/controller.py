@@ -105,12 +105,17 @@ class TurnController:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
 
-    def typed(self, text: str) -> None:
-        """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to."""
+    def typed(self, text: str, notice: str = "") -> None:
+        """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to.
+
+        notice: what is said instead of an answer.
+        """
         unread = self._turn is not None and self._turn.unread
         cause = Cause("typed", text) if text else Cause("asked")
         self._stop(cause)
-        self._open(None, self._runner.now(), text).commit(cause)
+        turn = self._open(None, self._runner.now(), text)
+        turn.notice = notice
+        turn.commit(cause)
         self._do(self._utterances.policy.replying(said=unread))
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import TypeAlias
 
 import anyio
@@ -82,7 +82,7 @@ class Generation:
         """
         try:
             async with turn:
-                with self._view.taken() as look:
+                with nullcontext() if turn.notice else self._view.taken() as look:
                     await self._begin(turn, look)
         except* BackchatError as group:
             self._failed(turn, group)
@@ -212,7 +212,7 @@ class Generation:
         heard = turn.heard(float("inf")) if cut else turn.text
         unheard = turn.text[len(heard) :]
         self._history.agent(heard, unheard)
-        if turn.notice and heard:
+        if turn.notice and turn.misheard and heard:
             self._comprehension.told()
         self._last_said = self._runner.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"

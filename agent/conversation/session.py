@@ -80,13 +80,13 @@ class Session:
         if self._interrupt or not self._controller.sounding:
             self._controller.hear(frame)
 
-    def typed(self, text: str) -> None:
+    def typed(self, text: str, say: str = "") -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.
 
-        Without words, speak unasked: on what the history holds.
+        Without words, speak unasked: say these (`say`), or else something on what the history holds.
         """
         self._check("typed", "listening")
-        self._controller.typed(cleaned(text))
+        self._controller.typed(cleaned(text), cleaned(say))
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.

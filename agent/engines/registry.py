@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -26,6 +27,9 @@ from agent.turns.phrases import heard_language
 from agent.turns.policy import BUILT_IN as POLICIES
 from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, resolve
+from audio.stt import EndOfTurn, Transcriber
+from audio.tts import Synthesizer
+from audio.vad import VAD
 
 T = TypeVar("T")
 Kind = Literal["stt", "llm", "tts", "turns", "vision"]
@@ -63,12 +67,14 @@ RENAMED: dict[tuple[Kind, str], str] = {
 }
 """Names of engines that were others before; who still uses the old one is told."""
 
-OFFERED: dict[Kind, tuple[str, ...]] = {
+OFFERED: dict[str, tuple[str, ...]] = {
     "stt": ("transcribe",),
     "llm": ("stream", "prefill"),
     "tts": ("rate", "language", "stream"),
     "turns": (),
     "vision": ("look",),
+    "vad": ("feed",),
+    "endpointing": ("complete",),
 }
 """What an engine of each kind must have. Those of other packages may be older than the protocol."""
 
@@ -83,32 +89,75 @@ _TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model"
 def _nobody(_: str) -> None: ...
 
 
-def load(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Engines:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Parts that are not loaded, since the program that runs the session has made them itself."""
+
+    stt: Transcriber | None = None
+    llm: LanguageModel | None = None
+    tts: Synthesizer | None = None
+    vision: VisionEngine | None = None
+    vad: VAD | None = None
+    endpointing: EndOfTurn | None = None
+    policy: Policy | None = None
+
+    def __post_init__(self) -> None:
+        for kind in ("stt", "llm", "tts", "vision", "vad", "endpointing", "policy"):
+            if (part := getattr(self, kind)) is not None:
+                lacks(f"{kind}: {type(part).__name__}", OFFERED["turns" if kind == "policy" else kind], part)
+
+    def over(self, engines: Engines) -> Engines:
+        """These instead of those of `engines`."""
+        kinds = {"stt": "stt", "llm": "llm", "tts": "tts", "endpointing": "turn", "vision": "vision"}
+        found = {name: getattr(self, kind) for kind, name in kinds.items()}
+        given: dict[str, Any] = {name: part for name, part in found.items() if part is not None}
+        given |= {name: _always(part) for name in ("policy", "vad") if (part := getattr(self, name))}
+        names = engines.names | {kind: type(given[kind]).__name__ for kind in _TITLES if kind in given}
+        return replace(engines, **given, names=names)
+
+    def __contains__(self, kind: Kind) -> bool:
+        return getattr(self, "policy" if kind == "turns" else kind) is not None
+
+
+def _always(part: T) -> Callable[[Any], T]:
+    """What makes nothing but this."""
+    return lambda _: part
+
+
+def load(
+    config: Config, progress: Progress | None = None, tell: Tell = _nobody, given: Given | None = None
+) -> Engines:
     """Load all engines and warm them up, fetching weights that are missing; `tell` hears what comes next.
 
-    Raises ConfigError as `check` does, before anything is loaded; ModelError for weights, MissingExtra for a
-    library, EngineFault where an engine's own code fails.
+    given: what is not loaded, but taken as it is. Raises ConfigError as `check` does, before anything is
+    loaded; ModelError for weights, MissingExtra for a library, EngineFault where an engine's own code fails.
     """
-    check(config)
-    stt, llm, tts = (
-        load_one("stt", config, progress, tell),
-        load_llm(config, progress, tell),
-        load_one("tts", config, progress, tell),
-    )
+    given = given or Given()
+    check(config, given)
+    stt: Transcriber = given.stt or load_one("stt", config, progress, tell)
+    llm: LanguageModel = given.llm or load_llm(config, progress, tell)
+    tts: Synthesizer = given.tts or load_one("tts", config, progress, tell)
     language(tts.language)  # the rules for what it reads, not first while somebody waits for an answer
     names = {
         "stt": f"{config.stt.engine} {config.stt.model}",
         "llm": f"{config.llm.engine} {config.llm.model}",
-        "tts": _voice(config),
+        "tts": _voice(config) if given.tts is None else "",
     }
-    turn = None
-    if name := end_of_turn_model(config):
-        from audio.smart_turn import SmartTurn
+    turn = given.endpointing or _end_of_turn(config, progress, tell)
+    vision = given.vision or load_vision(config, llm)
+    return given.over(Engines(stt, llm, tts, turn, vision, names, policy))
 
-        tell(f"the end-of-turn model {name}")
-        turn = SmartTurn(resolve(name, progress))
-        turn.warm()
-    return Engines(stt, llm, tts, turn, load_vision(config, llm), names, policy)
+
+def _end_of_turn(config: Config, progress: Progress | None, tell: Tell) -> EndOfTurn | None:
+    """The end-of-turn model, loaded and warm; None where the settings want none."""
+    if not (name := end_of_turn_model(config)):
+        return None
+    from audio.smart_turn import SmartTurn
+
+    tell(f"the end-of-turn model {name}")
+    turn = SmartTurn(resolve(name, progress))
+    turn.warm()
+    return turn
 
 
 def policy(turns: TurnsConfig) -> Policy:
@@ -116,14 +165,17 @@ def policy(turns: TurnsConfig) -> Policy:
     return find("turns", turns.policy)(turns)
 
 
-def check(config: Config) -> None:
+def check(config: Config, given: Given | None = None) -> None:
     """Raise ConfigError for what a conversation would be refused for only when it begins. Loads no weights.
 
     That is an engine, a voice or a policy of turn-taking that there is not, and a language without its words.
+    given: what is not loaded.
     """
     for kind in _KINDS:
-        weights_of(kind, config)
-    find("turns", config.turns.policy)
+        if given is None or kind not in given:
+            weights_of(kind, config)
+    if given is None or "turns" not in given:
+        find("turns", config.turns.policy)
     heard_language(config.stt.language)
 
 
@@ -164,14 +216,18 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
     if kind in _TITLES:
         tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
     engine = _theirs(kind, given["engine"], lambda: factory(**used))
-    if lacking := [name for name in OFFERED[kind] if not hasattr(engine, name)]:
-        raise ConfigError(
-            f"{kind}.engine: {given['engine']} has no {' and no '.join(lacking)}; docs/engines.md says "
-            "what an engine offers: ask its maker for a newer version"
-        )
+    lacks(f"{kind}.engine: {given['engine']}", OFFERED[kind], engine, "; ask its maker for a newer version")
     if warm := getattr(engine, "warm", None):
         _theirs(kind, given["engine"], warm)
     return engine
+
+
+def lacks(what: str, offered: Iterable[str], engine: object, cure: str = "") -> None:
+    """Raise ConfigError where `engine` has not all that it must offer."""
+    if lacking := [name for name in offered if not hasattr(engine, name)]:
+        raise ConfigError(
+            f"{what} has no {' and no '.join(lacking)}; docs/engines.md says what an engine offers{cure}"
+        )
 
 
 def _theirs(kind: Kind, name: str, work: Callable[[], T]) -> T:

@@ -40,7 +40,7 @@ class JitterBuffer:
         self._waiting: deque[Samples] = deque()
         self._count = 0
         self._filled = 0.0
-        self._closed = False
+        self._closed = self._finished = False
         self._latest = 0.0
         self._arrived = anyio.Event()
         self._taken = anyio.Event()
@@ -89,8 +89,13 @@ class JitterBuffer:
         self._arrived.set()
         self._taken.set()
 
+    def finish(self) -> None:
+        """No more sound comes: `frames` ends when what waits has been heard."""
+        self._finished = True
+        self._arrived.set()
+
     async def frames(self) -> AsyncIterator[Frame]:
-        """The sound, from the first that arrives; ends with `close`."""
+        """The sound, from the first that arrives; ends with `close`, or with the sound after `finish`."""
         cursor: float | None = None
         size = round(BLOCK * HEARING_RATE)
         while not self._closed:
@@ -106,6 +111,8 @@ class JitterBuffer:
                     await self._runner.sleep_until(cursor + BLOCK)
                 yield Frame(block, HEARING_RATE, cursor)
                 cursor += BLOCK
+            elif self._finished:
+                return
             elif cursor is not None and now - self._latest > GAP and now - cursor > JITTER + BLOCK:
                 yield Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, cursor)
                 cursor += BLOCK

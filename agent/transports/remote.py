@@ -84,6 +84,11 @@ class RemoteSession:
         self._active = 0.0
 
     @property
+    def session(self) -> Session:
+        """The session behind it."""
+        return self._session
+
+    @property
     def history(self) -> History:
         """What the session knows to have been said."""
         return self._session.history
@@ -160,6 +165,10 @@ class RemoteSession:
         """End the reply that is being made or said."""
         self._session.cancel("client")
 
+    def finish(self) -> None:
+        """No more sound comes; the session ends when what waits has been heard, and answered."""
+        self._intake.finish()
+
     def hang_up(self) -> None:
         """Hear no more; the session ends when its last reply has been said."""
         self._intake.close()
@@ -212,7 +221,7 @@ class RemoteSession:
             case ev.SessionStarted():
                 self.ready.set()
             case ev.Error():
-                event = replace(event, message=_disclosed(event))
+                event = replace(event, message=self._disclosed(event))
             case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text):
                 said(text)
             case ev.Token(text=text) | ev.Thought(text=text):
@@ -245,6 +254,12 @@ class RemoteSession:
         for watch in self._watchers:
             watch(event)
         self._put(event)
+
+    def _disclosed(self, event: ev.Error) -> str:
+        """What the client is told of an error in its session; what it is not told is in the log."""
+        if event.theirs:
+            return event.public
+        return str(failure(event.where, event.message, event.public, event.code))
 
     def _restore_system(self) -> None:
         """The answer that was to be given in another manner has been asked for, or never will be."""
@@ -286,13 +301,6 @@ class RemoteSession:
             self._replies[turn].note(self._cursor)
             self._put(Sound(self._cursor, turn, samples))
         self._cursor += STEP
-
-
-def _disclosed(event: ev.Error) -> str:
-    """What the client is told of an error in its session; what it is not told is in the log."""
-    if event.theirs:
-        return event.public
-    return str(failure(event.where, event.message, event.public, event.code))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,206 @@
+"""For tests of an agent of your own: engines that say what they are told, on a clock that jumps. No weights.
+
+    from agent import events, testing
+
+    async def talk():
+        async with testing.session(hears=["What is the time?"], replies=["It is noon."]) as session:
+            await session.push_audio(*testing.loud(1.0))
+            session.close()
+            return [event async for event in session.events()]
+
+    def test_the_agent_answers():
+        assert [e.heard for e in testing.run(talk) if isinstance(e, events.TurnEnded)] == ["It is noon."]
+
+`docs/python.md` shows more. A run repeats exactly, and takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from agent.messages import Message
+from agent.protocols import Engines
+from agent.runner import VirtualRunner
+from agent.session import Session
+from agent.settings import Config, Costs
+from agent.simulation.virtual import Line, converse, run_virtual
+from audio.frame import HEARING_RATE, Frame, Samples, silence
+from audio.stt import Transcript
+from audio.tts import Speech, Word
+from audio.vad import Evidence
+
+__all__ = [
+    "Line",
+    "LoudnessDetector",
+    "ScriptedLLM",
+    "ScriptedSTT",
+    "ScriptedTTS",
+    "Sound",
+    "converse",
+    "engines",
+    "loud",
+    "quiet",
+    "run",
+    "session",
+]
+
+T = TypeVar("T")
+
+RATE = 24_000
+"""Hz of the scripted voice."""
+SECONDS_PER_CHARACTER = 0.06
+"""How long it takes for a character."""
+COSTS = Costs(mode="declared")
+"""What engines cost on the virtual clock: always the same."""
+
+
+class Sound(NamedTuple):
+    """What `Session.push_audio` takes: `await session.push_audio(*testing.loud(1.0))`."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def frame(self) -> Frame:
+        """The same for a `Line` of `converse`."""
+        return Frame(self.samples, self.rate)
+
+
+def loud(seconds: float) -> Sound:
+    """A stretch of sound that `LoudnessDetector` takes for speech, 16 kHz."""
+    samples = np.full(round(seconds * HEARING_RATE), 0.3, np.float32)
+    samples[1::2] *= -1
+    return Sound(samples, HEARING_RATE)
+
+
+def quiet(seconds: float) -> Sound:
+    """Silence, 16 kHz."""
+    return Sound(silence(seconds, HEARING_RATE), HEARING_RATE)
+
+
+class LoudnessDetector:
+    """A voice detector (`audio.vad.VAD`): what is louder than nothing is speech, at once and for sure."""
+
+    def __init__(self, aggressiveness: int = 2) -> None:
+        """aggressiveness: as the setting; it changes nothing."""
+
+    def feed(self, frame: Frame) -> list[Evidence]:
+        """Evidence for each 10 ms of `frame`, of the fast detector and of the sure one."""
+        found: list[Evidence] = []
+        for start in range(0, len(frame.samples), 160):
+            speech = float(np.abs(frame.samples[start : start + 160]).max() > 0.1)
+            end = frame.time + (start + 160) / HEARING_RATE
+            found.append(Evidence(end, 0.01, False, speech, level=-10.0 if speech else -90.0))
+            found.append(Evidence(end, 0.01, sure=True, probability=speech))
+        return found
+
+
+@dataclass
+class ScriptedSTT:
+    """A transcriber that understands the given texts in turn; the last one again and again.
+
+    calls: how often it was asked.
+    """
+
+    texts: list[str]
+    calls: int = 0
+
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
+        """The next text, whatever is in `audio`."""
+        text = self.texts[min(self.calls, len(self.texts) - 1)]
+        self.calls += 1
+        return Transcript(text)
+
+
+@dataclass
+class ScriptedLLM:
+    """A language model that writes the given replies in turn, a word a token.
+
+    asked: the prompt of each answer. pulled: how many tokens of each were taken. open: streams that are open.
+    fail_at: for which answer, at which token, it raises RuntimeError.
+    """
+
+    replies: list[str]
+    asked: list[list[Message]] = field(default_factory=list[list[Message]])
+    pulled: list[int] = field(default_factory=list[int])
+    open: int = 0
+    fail_at: dict[int, int] = field(default_factory=dict[int, int])
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """The next reply, word by word."""
+        reply = self.replies[len(self.asked) % len(self.replies)]
+        self.asked.append(list(messages))
+        self.pulled.append(0)
+        self.open += 1
+        assert self.open == 1, "two streams of one model at once"
+        try:
+            for token in re.findall(r"\s*\S+|\s+", reply):
+                if self.fail_at.get(len(self.asked) - 1) == self.pulled[-1]:
+                    raise RuntimeError("out of paper")
+                self.pulled[-1] += 1
+                yield token
+        finally:
+            self.open -= 1
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Nothing is read ahead."""
+
+
+@dataclass
+class ScriptedTTS:
+    """A voice that gives a tone as long as the text, 60 ms a character, with exact word times.
+
+    rate: Hz. level: of the tone. open: streams that are open.
+    """
+
+    rate: int = RATE
+    language: str = ""
+    level: float = 0.2
+    open: int = 0
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """All of `text` in one part; nothing for blanks."""
+        if not text.strip():
+            return
+        self.open += 1
+        try:
+            words = tuple(
+                Word(m.start(), m.end(), m.start() * SECONDS_PER_CHARACTER, m.end() * SECONDS_PER_CHARACTER)
+                for m in re.finditer(r"\S+", text)
+            )
+            samples = np.full(round(len(text) * SECONDS_PER_CHARACTER * self.rate), self.level, np.float32)
+            yield Speech(samples, self.rate, 0, len(text), words)
+        finally:
+            self.open -= 1
+
+
+def engines(hears: Sequence[str] = ("",), replies: Sequence[str] = ("Yes.",)) -> Engines:
+    """Scripted engines and the loudness detector: what is understood in turn, and what is answered."""
+    return Engines(ScriptedSTT(list(hears)), ScriptedLLM(list(replies)), ScriptedTTS(), vad=LoudnessDetector)
+
+
+def session(
+    hears: Sequence[str] = ("",),
+    replies: Sequence[str] = ("Yes.",),
+    config: Config | None = None,
+    **parts: Any,
+) -> Session:
+    """A session of scripted engines on the virtual clock of `run`.
+
+    parts: as `Session` takes them; they take the place of the scripted ones.
+    """
+    made = engines(hears, replies)
+    return Session(config or Config(), engines=made, runner=VirtualRunner(COSTS), **parts)
+
+
+def run(main: Callable[..., Awaitable[T]], *args: object) -> T:
+    """The result of an async function on a clock that jumps to the next thing to do: no time passes.
+
+    It runs on trio, and repeats exactly; `anyio.sleep` waits on that clock.
+    """
+    return run_virtual(Config(costs=COSTS), main, *args)
