@@ -12,8 +12,22 @@ from agent import testing
 from agent.errors import ContextExceeded
 from agent.messages import Message
 from agent.protocols import Engines
-from agent.testing import ScriptedLLM, ScriptedSTT, ScriptedTTS
+from agent.testing import SECONDS_PER_CHARACTER, LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from audio.frame import HEARING_RATE, Frame
+
+__all__ = [
+    "SECONDS_PER_CHARACTER",
+    "CountingLLM",
+    "LimitedLLM",
+    "LoudnessDetector",
+    "ScriptedLLM",
+    "ScriptedSTT",
+    "ScriptedTTS",
+    "engines",
+    "join",
+    "loud",
+    "silent",
+]
 
 
 def loud(seconds: float) -> Frame:

@@ -18,7 +18,7 @@ from agent.errors import BackchatError
 if TYPE_CHECKING:
     from agent.cli.shows import Shows
     from agent.cli.view import View
-    from agent.events import Event
+    from agent.events import Event, Watcher
     from agent.protocols import Engines
     from agent.settings import Config
     from audio.frame import Frame
