@@ -5,9 +5,7 @@ Nothing is loaded until it is asked for (PEP 562), so that `backchat --help` ans
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # neither `typing` nor `importlib` is loaded before signals are heeded: agent.cli
 if TYPE_CHECKING:
     from agent import errors, events, testing
     from agent.config import load as load_config
@@ -53,15 +51,33 @@ _HOMES = {
 """Where each name comes from, and what it is called there if not the same."""
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
+def __getattr__(name: str) -> object:
+    """A public name, imported when it is first asked for. ImportError where our `audio` is hidden."""
+    import importlib
+
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if why := shadowed():
+        raise ImportError(why)
     if name not in _HOMES:
         return importlib.import_module(f"agent.{name}")
     home, _, called = _HOMES[name].partition(":")
     value = globals()[name] = getattr(importlib.import_module(home), called or name)
     return value
+
+
+def shadowed() -> str:
+    """What hides our package `audio`, and what to do; "" where nothing does."""
+    import os
+    from importlib.util import find_spec
+
+    spec, home = find_spec("audio"), os.path.dirname(os.path.dirname(__file__))
+    where = spec.origin if spec is not None and spec.origin else ""
+    if os.path.dirname(os.path.dirname(where)) == home:
+        return ""
+    if not where:
+        return f"backchat's package `audio` is missing in {home}; install backchat again"
+    return f"{where} hides backchat's package `audio`; rename it, or run where it is not on Python's path"
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 
+import agent
 from agent import signals
 
 TYPE_CHECKING = False  # `typing` would have to be loaded, and until signals are heeded, Ctrl-C is Python's
@@ -25,6 +26,8 @@ def main() -> None:
         for stream, errors in ((sys.stdin, "replace"), (sys.stdout, OUT)):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors=errors)
+        if why := agent.shadowed():
+            sys.exit(f"backchat: {why}")
         from agent.cli.commands import run
 
         try:

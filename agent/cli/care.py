@@ -177,6 +177,7 @@ def doctor(**options: Any) -> None:
         for way, has in (("microphone", "inputs"), ("speaker", "outputs")):
             names = [device.name for device in cards if getattr(device, has)]
             good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
+    good += [_line(False, "packages", why) for why in health.shadows()]
     for extra in health.extras():
         _optional(extra)
     good.append(_server(chosen))

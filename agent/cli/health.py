@@ -7,14 +7,18 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, requires, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 
+import agent
 from agent.settings import Config
 from audio.stt.whisper import physical_cores
 
 NAME = "backchat"
+PACKAGES = ("agent", "audio")
+"""Its packages, as they are imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,24 @@ def extras() -> list[Extra]:
         lacking = tuple(why for each in own if (why := _lacking(each, modules)))
         there = {each.name: version(each.name) for each in own if not _lacking(each, modules)}
         found.append(Extra(name, there, lacking))
+    return found
+
+
+def shadows() -> list[str]:
+    """What hides our packages, or would hide them from a program in this folder, and what to do about it."""
+    ours = Path(agent.__file__).parents[1]
+    found = [
+        f"{path} hides backchat's package `{name}` from programs in this folder; rename it"
+        for name in PACKAGES
+        for path in (Path.cwd() / f"{name}.py", Path.cwd() / name / "__init__.py")
+        if path.exists() and Path.cwd() != ours
+    ]
+    for name, owners in packages_distributions().items():
+        if name in PACKAGES and (others := sorted({*map(_plain, owners)} - {NAME})):
+            found.append(
+                f"{', '.join(others)} has a package `{name}` too, over backchat's; uninstall it, or install "
+                "backchat in an environment of its own"
+            )
     return found
 
 
