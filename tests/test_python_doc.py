@@ -40,7 +40,7 @@ def ran(program: str, folder: Path, python: str = sys.executable, *words: str) -
 
 
 def length(program: str) -> int:
-    return len([line for line in program.splitlines() if line.strip()])
+    return len(program.splitlines())
 
 
 def test_the_first_two_programs_are_short():
