@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from audio.errors import SessionError
 from audio.frame import Samples
+from audio.pcm import from_int16
 
 LOUDEST = 4.0
 """Largest float32 amplitude that is taken: beyond it they are 16-bit numbers that were only cast."""
@@ -37,10 +38,8 @@ def as_mono(samples: Any) -> Samples:
             f"audio: shape (frames,) or (frames, channels) with 1 or 2 channels, not {array.shape}; "
             "turn (channels, frames) with .T"
         )
-    wave: Samples = array.astype(np.float32)
-    if array.dtype == np.int16:
-        wave = wave / np.float32(32768)
-    elif wave.size and not np.abs(wave).max() <= LOUDEST:  # NaN is not, either
+    wave: Samples = from_int16(array) if array.dtype == np.int16 else array.astype(np.float32)
+    if array.dtype == np.float32 and wave.size and not np.abs(wave).max() <= LOUDEST:  # NaN is not, either
         raise SessionError("audio: float32 within [-1, 1]; these are larger, or not numbers")
     return wave if wave.ndim == 1 else wave.mean(axis=1, dtype=np.float32)
 
