@@ -1,4 +1,7 @@
-"""Events as a file: one JSON object a line, written whole and read with care. Knows not what they mean."""
+"""Events as a file: one JSON object a line, written whole and read with care. Knows not what they mean.
+
+The first line tells the version of all that follow; docs/events.md describes them.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,18 @@ from typing import Any, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.errors import BackchatError, ScriptError
 from agent.events import Event
+from agent.reports.old_logs import renewed
 from agent.text.cleaning import cleaned_data, json_text
 from audio.private import create, replacing, write_whole
+
+VERSION = 2
+"""Of the log. 1 had no line that says so, and no causes."""
+HEADER = "event_log"
+"""What the first line's `event` is."""
+_FIRST = json_text({"event": HEADER, "version": VERSION}) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -29,8 +40,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_events(path: Path, events: Iterable[Event]) -> None:
-    """Write one JSON object a line, as `agent.events.as_dict` gives it. Raises as `write_text` does."""
-    write_text(path, "".join(map(_line, events)))
+    """Write the version, then an object a line as `agent.events.as_dict` gives it. Raises as `write_text`."""
+    write_text(path, "".join([_FIRST, *map(_line, events)]))
 
 
 class Journal:
@@ -45,6 +56,7 @@ class Journal:
         self._path = path
         with _writing(path):
             self._file = create(path)
+            write_whole(self._file, _FIRST.encode())
 
     def watch(self, event: Event) -> None:
         """Write it down."""
@@ -79,30 +91,51 @@ def _writing(path: Path) -> Generator[None]:
 
 # An event's name comes from its type alone, so an instance without fields will do.
 _KINDS: dict[str, type[Any]] = {ev.name(object.__new__(kind)): kind for kind in get_args(Event)}
+_EVIDENCE = {field.name for field in fields(Cause)}
 _checker = functools.cache(TypeAdapter[Any])
 
 
 def read_events(path: Path) -> list[Event]:
-    """The events of a file that `write_events` wrote. Raises ScriptError naming the first bad line."""
+    """The events of a file of this version of the log or an earlier one; ScriptError for a bad line."""
     try:
         # Not splitlines(): a user's words may hold other marks that it takes for line ends.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ScriptError(f"{path}: cannot be read ({reason}); give an events.jsonl") from error
-    return [_event(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    told = [
+        (at, _object(line, at))
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+        for at in [f"{path}, line {number}"]
+    ]
+    version: Any = 1
+    if told and told[0][1].get("event") == HEADER:
+        version = told.pop(0)[1].get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise ScriptError(
+            f"{path}: an event log of version {version!r}; this backchat reads 1 to {VERSION}: update it"
+        )
+    return [_event(data if version == VERSION else renewed(data), at) for at, data in told]
 
 
-def _event(line: str, where: str) -> Event:
+def _object(line: str, where: str) -> dict[str, Any]:
     try:
         loaded: Any = cleaned_data(json.loads(line))
     except json.JSONDecodeError as error:
         raise ScriptError(f"{where}: not JSON ({error.msg}); the file must be an events.jsonl") from error
-    data = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
+    return cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
+
+
+def _event(data: dict[str, Any], where: str) -> Event:
+    data = dict(data)
     if (kind := _KINDS.get(str(data.pop("event", "")))) is None:
         raise ScriptError(f"{where}: no event that backchat knows; the file must be an events.jsonl")
     if unknown := sorted(set(data) - {field.name for field in fields(kind)}):
         raise ScriptError(f"{where}: {kind.__name__} has no {unknown[0]!r}")
+    cause: Any = data.get("cause")
+    if isinstance(cause, dict) and (more := sorted(set(cast(dict[str, Any], cause)) - _EVIDENCE)):
+        raise ScriptError(f"{where}: {kind.__name__}: cause has no {more[0]!r}")
     try:
         return _checker(kind).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:

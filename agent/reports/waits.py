@@ -235,12 +235,11 @@ def _agent_markdown(report: TurnReport) -> str:
         # Strike-through marks must touch the words they strike: the space goes before them.
         apart = report.heard[-1:].isspace() or report.unheard[:1].isspace()
         text += f"{' ' if apart else ''}~~{unheard}~~"
-    text = text.strip() or "*(nothing was said)*"
     for note in notes(report):
         text += f" *({_md(note)})*"
     if report.onset is None and report.reason != "finished":
         text += " *(ended by an error)*" if report.reason == "error" else " *(the events end here)*"
-    return text
+    return text.strip() or "*(nothing was said)*"
 
 
 def notes(report: TurnReport) -> list[str]:

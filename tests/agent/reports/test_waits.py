@@ -223,10 +223,9 @@ def test_every_event_survives_the_file(tmp_path_factory, events):
 def test_the_file_appears_whole_and_alone(tmp_path):
     path = tmp_path / "deep" / "events.jsonl"
     eventlog.write_events(path, EVENTS)
-    assert [json.loads(line)["event"] for line in path.read_text().splitlines()][:2] == [
-        "session_started",
-        "onset",
-    ]
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert told[0] == {"event": "event_log", "version": eventlog.VERSION}
+    assert [line["event"] for line in told][1:3] == ["session_started", "onset"]
 
     def broken():
         yield EVENTS[0]
