@@ -8,9 +8,9 @@ import os
 SILENCED = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 """What tells libraries to count nobody. It must stand in the environment before they are loaded.
 
-onnxruntime 1.32.0 for Linux (PyPI) otherwise keeps a device's number and its events in the user's cache, and
-looks for its maker's host some seconds after the first session was made; `disable_telemetry_events()` right
-after the import did not keep it from that (seen with strace).
+onnxruntime 1.32.0 for Linux (PyPI) otherwise keeps a device's number and its events in the user's cache as
+soon as it is imported, and goes to send them; `disable_telemetry_events()` can only be called too late for
+that (findings/onnxruntime_reports_from_its_import.sh).
 """
 
 os.environ.update(SILENCED)
