@@ -41,12 +41,14 @@ class SessionConfig(Section):
     """Who the agent is."""
 
     system: str = SYSTEM_PROMPT
+    """The instructions: who the agent is and how it speaks."""
 
 
 class LLMConfig(Section):
     """Which language model answers, and how it samples."""
 
     engine: str = "llamacpp"
+    """A name from `backchat engines`."""
     model: str = "qwen2.5-0.5b"
     """A name from `backchat models`, or the path of a GGUF file; for `openai`, what the server calls it.
 
@@ -55,6 +57,7 @@ class LLMConfig(Section):
     projector: str = ""
     """For `llamavision` the path of the GGUF file (mmproj) that turns pictures into what the model reads."""
     context: int = Field(default=4096, ge=256)
+    """Tokens that prompt and answer may fill together."""
     threads: int = Field(default=0, ge=0)
     """0: one per core."""
     device: str = "auto"
@@ -67,12 +70,19 @@ class LLMConfig(Section):
     """Whether the model may think before it answers, where its template or its server lets that be chosen.
     Thoughts are never spoken, and the answer waits for them; they count as `max_tokens`."""
     max_tokens: int = Field(default=400, ge=1)
+    """Most tokens of an answer."""
     temperature: float = Field(default=0.6, ge=0.0)
+    """How freely the next token is drawn; 0: always the likeliest."""
     top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    """Draws among the likeliest tokens that together have this probability; 1: among all."""
     top_k: int = Field(default=40, ge=0)
+    """Draws among so many of the likeliest tokens; 0: among all."""
     min_p: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Leaves out tokens less probable than this share of the likeliest one's probability; 0: none."""
     repeat_penalty: float = Field(default=1.1, ge=0.0)
+    """Divides the score of tokens that were there before; 1: as they are."""
     stop: tuple[str, ...] = ()
+    """Texts at which an answer ends; they are not spoken."""
     seed: Seed = 0
     """A fixed seed gives the same answer to the same words; "random" (in Python: None) does not."""
     base_url: str = "http://127.0.0.1:8080/v1"
@@ -93,6 +103,7 @@ class STTConfig(Section):
     """Who transcribes, and how."""
 
     engine: str = "whisper"
+    """A name from `backchat engines`."""
     model: str = "whisper-tiny.en"
     """A name from `backchat models` or a folder in CTranslate2's format; for `whisper-torch` a folder in
     transformers' format, or a name on the hub."""
@@ -115,6 +126,7 @@ class TTSConfig(Section):
     """Whose voice speaks."""
 
     engine: str = "hibari"
+    """A name from `backchat engines`."""
     model: str = ""
     """A name from `backchat models`, a file or folder, or for `coqui` one of Coqui's own names; "": the
     engine's own."""
@@ -125,9 +137,11 @@ class TTSConfig(Section):
     reference: str = ""
     """A WAV file of somebody speaking for at least six seconds, whose voice is taken (`xtts`)."""
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    """How fast it speaks, as a factor."""
     noise: float = Field(default=1.0, ge=0.0, le=2.0)
     """How much a VITS voice varies, as a factor on what its model asks for."""
     seed: Seed = 0
+    """A fixed seed speaks the same words the same way, for voices that vary; "random" does not."""
     device: str = "auto"
     """Where a torch voice runs: "cpu", "cuda", "cuda:1", or "auto", a GPU where there is one."""
     threads: int = Field(default=0, ge=0)
@@ -152,14 +166,15 @@ class VADConfig(Section):
 
 
 class TurnsConfig(Section):
-    """When to answer and when to yield; lengths in seconds.
+    """When to answer and when to be interrupted; lengths in seconds.
 
     `complete`, `likely`, `unsure`, `unlikely` and `incomplete` come in this order: each is at least as long
     as the one before it, so that who raises one raises those that it passes.
     """
 
     policy: str = "semantic"
-    """`semantic` ducks, pauses, and yields to words; `vad` yields to any speech and answers after `end`."""
+    """`semantic` lowers the voice at a sound, pauses at speech and is interrupted by words; `vad` is
+    interrupted by any speech and answers after `end`."""
     meaning: Literal["off", "words", "audio", "both"] = "both"
     """What tells the end of a turn: its words, its sound (the Smart Turn model), both, or only `end`."""
     model: str = "smart-turn-v3.2"
@@ -224,14 +239,14 @@ class ReplyConfig(Section):
     first_chunk: int = Field(default=8, ge=1)
     """Characters from which a phrase is long enough to open a reply with."""
     longest_chunk: int = Field(default=240, ge=40)
-    """Characters after which a piece is cut at the best place there is."""
+    """Characters after which a chunk is cut at the best place there is."""
 
 
 class VisionConfig(Section):
     """What becomes of pictures that the user shows."""
 
     engine: str = "ocr"
-    """`ocr` reads the text in them aloud to any language model; `passthrough` gives them to one that sees."""
+    """`ocr` reads the text in them to any language model; `passthrough` gives them to one that sees."""
     keep: Literal["short", "whole", "nothing"] = "short"
     """What the history keeps once the turn is over: a short description, all that was seen, or nothing."""
     threads: int = Field(default=0, ge=0)
@@ -245,12 +260,15 @@ class Costs(Section):
     """
 
     mode: Literal["measured", "declared"] = "measured"
+    """Which of the two."""
     stt: float = Field(default=0.1, ge=0.0)
     """Seconds for one transcription."""
     turn: float = Field(default=0.03, ge=0.0)
     """Seconds for one look of the end-of-turn model."""
     first_token: float = Field(default=0.1, ge=0.0)
+    """Seconds for the language model's first token."""
     token: float = Field(default=0.03, ge=0.0)
+    """Seconds for each further one."""
     speech: float = Field(default=0.02, ge=0.0)
     """Seconds for one part of speech."""
     vision: float = Field(default=0.8, ge=0.0)
@@ -261,16 +279,22 @@ class LimitsConfig(Section):
     """How long an engine may give nothing before its turn is ended with an error, in seconds."""
 
     first_token: float = Field(default=60.0, gt=0.0)
+    """The language model, before its first token."""
     token: float = Field(default=20.0, gt=0.0)
+    """The language model, between two tokens."""
     speech: float = Field(default=30.0, gt=0.0)
+    """The voice, for one part of speech."""
     stt: float = Field(default=30.0, gt=0.0)
+    """The transcriber."""
     vision: float = Field(default=30.0, gt=0.0)
+    """The vision engine, for one picture."""
 
 
 class ServerConfig(Section):
     """`backchat serve`: where it listens, whom it lets in, and when it cuts."""
 
     host: str = "127.0.0.1"
+    """The address to listen on; "0.0.0.0": all of them, which needs a token."""
     port: int = Field(default=8400, ge=0, le=65535)
     """0: any free one, which the log names."""
     grpc_port: int = Field(default=-1, ge=-1, le=65535)

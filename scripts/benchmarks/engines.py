@@ -1,4 +1,4 @@
-"""What each engine costs, one process each: time to load, first output, speed, memory. README's table."""
+"""What each engine costs, one process each: time to load, first output, speed, memory. A table of docs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_WEIGHTS = {"vlm", "llamavision", "xtts", "mms", "kokoro", "whisper-torch"}
 
 
 class Table(Results):
-    """The figures as the README shows them."""
+    """The figures as docs/benchmarks.md shows them."""
 
     def table(self) -> str:
         columns = list(self.rows[0])

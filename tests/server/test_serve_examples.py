@@ -1,4 +1,4 @@
-"""The README's examples of `serve` by curl, as printed; text that arrives while it is written; TLS."""
+"""The examples of `serve` by curl in docs/getting-started.md, as printed; text while it is written; TLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from audio.files import read_audio
 pytestmark = pytest.mark.net
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Serve\n")[1].split("\n## ")[0]
+PAGE = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+SECTION = PAGE.split("\n## Serve\n")[1].split("\n## ")[0]
 EXAMPLES = [line for line in SECTION.splitlines() if line.startswith("curl ")]
 REPLY = "There was a keeper. He lit the lamp. The ship came home."
 HOST = "localhost:8400"
@@ -54,7 +55,7 @@ def served(pool: Pool, main: Callable, certificate: Path | None = None, key: Pat
 
 
 async def printed(line: str, address: str, folder: Path) -> str:
-    """What an example prints; it runs where `configs/` is, as in the README, at the port of the test."""
+    """What an example prints; it runs where `configs/` is, as in a clone, at the port of the test."""
     assert HOST in line
     if not (folder / "configs").exists():
         (folder / "configs").symlink_to(ROOT / "configs")
