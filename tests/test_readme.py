@@ -64,7 +64,7 @@ def anchors(text: str) -> set[str]:
 def test_every_path_exists(page: str):
     text = PAGES[page].replace("./scripts/", "scripts/")
     named = re.findall(r"(?<![\w/.~-])(?:agent|audio|configs|scripts|tests)/[\w./-]*\w", text)
-    own = {path for path in named if re.fullmatch(r"[\w/.-]*NAME[\w/.-]*", path)}
+    own = {path for path in named if re.fullmatch(r"[\w/.-]*(?:NAME|CODE)[\w/.-]*", path)}
     assert not [path for path in named if path not in own and not (ROOT / path).exists()]
 
 
