@@ -37,7 +37,7 @@ BLOCKS = [(page, kind, text) for page, whole in PAGES.items() for kind, text in 
 LINES = 130
 """Most lines of the README."""
 LARGEST_PICTURE = LARGEST_CLIP = 300_000
-COMMAND = re.compile(r"^(?:\.venv/bin/)?backchat (?P<rest>[a-z].*?)(?:\s{2,}#.*)?$")
+COMMAND = re.compile(r"^backchat (?P<rest>[a-z].*?)(?:\s{2,}#.*)?$")
 SETTING = re.compile(rf"`(?:--set )?({'|'.join(config.Config.model_fields)})\.(\w+)(?:`|[ =])")
 
 
@@ -84,6 +84,11 @@ def test_every_page_can_be_reached():
         assert set(DOCS) - others <= led_to, page
 
 
+def test_every_table_of_figures_has_its_bench():
+    headings = set(re.findall(r"^## (\w+)$", PAGES["docs/benchmarks.md"], re.MULTILINE))
+    assert headings <= {file.stem for file in (ROOT / "scripts" / "benchmarks").glob("*.py")}
+
+
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= LINES
 
@@ -125,6 +130,11 @@ def test_command_is_one(line: str):
     context = command.make_context(context.info_name, words, context.parent)
     pairs, file = context.params.get("pairs", ()), context.params.get("file")
     config.load(ROOT / file if file else None, pairs)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_there_is_one_way_to_say_the_command(page: str):
+    assert not re.findall(r".*bin/backchat\b.*", PAGES[page])
 
 
 def test_every_command_of_backchat_is_shown():

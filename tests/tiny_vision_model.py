@@ -1,4 +1,4 @@
-"""Models with eyes of a few thousand random weights, built and saved by transformers' real classes."""
+"""Models that see of a few thousand random weights, built and saved by transformers' real classes."""
 
 from __future__ import annotations
 

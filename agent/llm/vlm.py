@@ -28,7 +28,7 @@ _CURE = "give a folder in the hub's format, or owner/name on the hub, of a model
 
 
 class VisionLanguage:
-    """A chat model with eyes, such as SmolVLM or Qwen-VL: `AutoModelForImageTextToText` and its processor.
+    """A chat model that sees, such as SmolVLM or Qwen-VL: `AutoModelForImageTextToText` and its processor.
 
     weights: a folder in the hub's format, or `owner/name` on the hub. The rest is as in
     `agent.llm.transformers.Transformers`. Raises MissingExtra without torch, or what the model's own

@@ -118,7 +118,7 @@ def said(sign: Sign, answer: str) -> bool:
 
 
 def run() -> Results:
-    results = Results("eyes")
+    results = Results("vision")
     config = load(None, ["llm.max_tokens=60"])
     signs = SIGNS[: int(os.environ.get("BENCH_SIGNS", len(SIGNS)))]
     with models.progress_bar() as progress:
