@@ -177,6 +177,11 @@ def test_every_engine_is_told():
     assert {name for kind in ("stt", "llm", "tts", "vision") for name in BUILT_IN[kind]} <= told
 
 
+def test_the_program_of_the_readme_is_the_one_that_is_run():
+    (shown,) = [text for page, kind, text in BLOCKS if (page, kind) == ("README.md", "python")]
+    assert shown == next(text for page, kind, text in BLOCKS if (page, kind) == ("docs/python.md", "python"))
+
+
 def test_models_have_the_size_and_licence_shown():
     page = PAGES["docs/getting-started.md"]
     rows = re.findall(r"^\| `([\w.-]+)` \| .+? \| (\d+) MB \| ([\w.-]+) \|$", page, re.MULTILINE)
