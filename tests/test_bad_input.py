@@ -252,7 +252,7 @@ def on_a_full_disk(*words: str, room: int, folder: Path, out: Path | None = None
 @pytest.mark.parametrize(
     ("room", "code", "name", "kept"),
     [
-        (100, 2, "conversation.wav", {"conversation.wav": 100, "events.jsonl": 90}),
+        (140, 2, "conversation.wav", {"conversation.wav": 140, "events.jsonl": 127}),
         (3_000, 2, "conversation.wav", {"conversation.wav": 3_000, "transcript.md": 131}),
     ],
 )
