@@ -57,7 +57,8 @@ class Stream:
             if not self.open:
                 return self.finished()
             times = SimpleNamespace(currentTime=now, inputBufferAdcTime=now, outputBufferDacTime=now)
-            self.callback(data, len(data), times, SimpleNamespace(output_underflow=False))
+            nothing_lost = SimpleNamespace(output_underflow=False, input_overflow=False)
+            self.callback(data, len(data), times, nothing_lost)
 
     def close(self):
         self.open = False
@@ -108,13 +109,13 @@ def test_no_command_with_a_device_is_left_out():
 def test_only_what_we_say_reaches_standard_error_while_a_device_is_open(name: str, tmp_path: Path):
     with start(WITH_A_DEVICE[name], tmp_path) as process:
         if name == "talk":
-            while "listening" not in process.stdout.readline():
-                pass
+            assert any("listening" in line for line in process.stdout), process.stderr.read()
             assert process.stderr.readline() == "ours\n"  # at once, not when it is over
             assert process.stderr.readline() == "ours\n"  # the microphone's
             process.send_signal(signal.SIGINT)
         _, err = process.communicate("Hello.\n" if name == "chat" else None, timeout=60)
-    assert err == ("ours\n" if name != "talk" else "\nstopped\n")
+    closing = "sound: nothing lost; speaker latency 0 ms\n\nstopped\n"
+    assert err == ("ours\n" if name != "talk" else closing)
     assert process.returncode == (130 if name == "talk" else 0)
 
 

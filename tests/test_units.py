@@ -7,8 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
+from agent.cli.commands import backchat
 from agent.cli.serve import serve
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -73,7 +75,8 @@ def test_its_command_is_one_that_serve_takes(file: str) -> None:
     text = (CONFIGS / file).read_text(encoding="utf-8").replace("\\\n", "")
     (line,) = [line for line in text.splitlines() if line.startswith(("ExecStart=", "ENTRYPOINT "))]
     words = re.findall(r"[^\s\",\[\]]+", line.partition(" serve" if file != "Dockerfile" else '"serve"')[2])
-    with serve.make_context("serve", words) as context:
+    parent = click.Context(backchat, **backchat.context_settings)
+    with serve.make_context("serve", words, parent) as context:
         assert context.params["token_file"]
         assert context.params["certificate"]
         assert context.params["key"]

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cli import care, link
-from agent.cli.serve import _draw, serve
+from agent.cli.commands import backchat
+from agent.cli.serve import _draw
 from agent.errors import ConfigError, ModelError
 from agent.server.admission import exposure
 from agent.server.run import run_server
@@ -184,7 +185,7 @@ def test_serve_says_first_that_others_can_overhear_it(
     monkeypatch.setenv("BACKCHAT_CACHE", str(tmp_path / "none"))
     monkeypatch.delenv("BACKCHAT_TOKEN", raising=False)
     file = str(written(tmp_path / "token"))
-    done = CliRunner().invoke(serve, ["--host", "0.0.0.0", "--token-file", file])
+    done = CliRunner().invoke(backchat, ["serve", "--host", "0.0.0.0", "--token-file", file])
     assert isinstance(done.exception, ModelError), "it came as far as the weights, which are not there"
     assert done.stderr.startswith("backchat: server.host: 0.0.0.0 can be reached by others, and without TLS")
     assert TOKEN not in done.output
