@@ -82,7 +82,7 @@ def test_every_module_can_be_imported_without_extras():
 def test_an_engine_whose_extra_is_missing_says_what_to_type(kind: str):
     """With its default weights, where it has any: an engine may look at its files first."""
     program = f"""
-from agent import engines
+from agent.engines import registry as engines
 from agent.config import load
 from agent.engines.status import KNOWN
 from agent.errors import MissingExtra
@@ -106,7 +106,7 @@ for name in engines.BUILT_IN[{kind!r}]:
 def test_a_whole_conversation_without_extras(tmp_path: Path):
     program = f"""
 from pathlib import Path
-from agent import engines
+from agent.engines import registry as engines
 from agent.config import load
 from agent.simulation.virtual import Line, converse
 from audio.files import read_audio

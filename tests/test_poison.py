@@ -64,7 +64,7 @@ def test_settings_and_scenarios_are_clean(tmp_path: Path):
 def test_the_event_log_takes_and_gives_whatever_there_is(tmp_path: Path):
     file = tmp_path / "events.jsonl"
     write_events(file, [ev.Token(1.0, 1, "half \ud83d"), ev.Error(1.0, "vision", "caf\udce9.png: \x1b[2J")])
-    assert json.loads(file.read_text().splitlines()[0])["text"] == "half \ud83d"
+    assert json.loads(file.read_text().splitlines()[1])["text"] == "half \ud83d"
     token, error = read_events(file)
     assert isinstance(token, ev.Token)
     assert token.text == "half \ufffd"
