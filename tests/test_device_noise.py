@@ -114,7 +114,7 @@ def test_only_what_we_say_reaches_standard_error_while_a_device_is_open(name: st
             assert process.stderr.readline() == "ours\n"  # the microphone's
             process.send_signal(signal.SIGINT)
         _, err = process.communicate("Hello.\n" if name == "chat" else None, timeout=60)
-    closing = "sound: nothing lost; speaker latency 0 ms\n\nstopped\n"
+    closing = "\nsound: nothing lost; speaker latency 0 ms\n\nstopped\n"
     assert err == ("ours\n" if name != "talk" else closing)
     assert process.returncode == (130 if name == "talk" else 0)
 

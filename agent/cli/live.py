@@ -96,7 +96,8 @@ async def _talk(
     watchers = [view.watch, *([tape.watch] if tape else [])]
     local = LocalSession(loaded, config, watchers, tape.played if tape else None)
     shows.to(local.session)
-    afterwards.callback(lambda: click.echo(local.sound.summary, err=True) if local.sound else None)
+    # A line of its own: the terminal has just echoed ^C.
+    afterwards.callback(lambda: click.echo(f"\n{local.sound.summary}", err=True) if local.sound else None)
 
     def through(frames: AsyncIterable[Frame]) -> AsyncIterable[Frame]:
         heard = view.listening(frames)
