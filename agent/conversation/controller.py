@@ -1,4 +1,4 @@
-"""Who has the floor: opens, releases, holds and gives up turns as turn-taking decides. Knows no threshold."""
+"""Whose turn it is: generates, commits, pauses, discards replies as the policy says. Knows no threshold."""
 
 from __future__ import annotations
 

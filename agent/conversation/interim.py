@@ -1,4 +1,4 @@
-"""Partial transcripts of one utterance as captions that do not flicker. Pure; knows no engine."""
+"""Partial transcripts of one utterance that do not flicker. Pure; knows no engine."""
 
 from __future__ import annotations
 

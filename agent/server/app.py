@@ -91,7 +91,7 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
 
 
 def _seated(pool: Pool, handler: Handler) -> Handler:
-    """`handler`, which is not asked, nor any body read, where there is no seat."""
+    """`handler`, which is not asked, nor any body read, where there is no slot."""
 
     async def answered(request: Request) -> Streamed | Answer:
         await pool.expect_seat()
@@ -101,7 +101,7 @@ def _seated(pool: Pool, handler: Handler) -> Handler:
 
 
 def _half_seated(pool: Pool, handler: Handler) -> Handler:
-    """The same for half a seat."""
+    """The same for a shared slot."""
 
     async def answered(request: Request) -> Streamed | Answer:
         pool.expect_half_seat()

@@ -28,9 +28,9 @@ class Metrics:
         def timed(name: str, about: str, buckets: tuple[float, ...] = SECONDS) -> Any:
             return prometheus.Histogram(name, about, registry=registry, buckets=buckets)
 
-        sessions = prometheus.Gauge("backchat_sessions", "Seats in use.", registry=registry)
+        sessions = prometheus.Gauge("backchat_sessions", "Session slots in use.", registry=registry)
         sessions.set_function(lambda: pool.taken)
-        slots = prometheus.Gauge("backchat_seats", "Seats there are.", registry=registry)
+        slots = prometheus.Gauge("backchat_seats", "Session slots there are.", registry=registry)
         slots.set(pool.size)
         self.begun = prometheus.Counter("backchat_sessions_begun", "Sessions, ever.", registry=registry)
         self.refused = prometheus.Counter(

@@ -1,4 +1,4 @@
-"""Engines that are loaded once and the seats from which sessions use them. Knows no wire and no session."""
+"""Engines that are loaded once and the slots from which sessions use them. Knows no wire and no session."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CORES_PER_COPY = 2
 
 
 SHARED_PER_SLOT = 4
-"""Requests for speech or a transcript, for each seat, that may be in work or wait."""
+"""Requests for speech or a transcript, for each slot, that may be in work or wait."""
 
 
 STOPPING = 60
 """Seconds after which a server that stops may be back."""
 FREEING = 1.0
-"""Seconds that a newcomer waits for a seat: whoever has just gone may still be leaving it."""
+"""Seconds that a newcomer waits for a slot: whoever has just gone may still be leaving it."""
 LOOK = 0.01
 """Seconds between two looks at it."""
 
@@ -44,10 +44,10 @@ class Shareable(Protocol):
 
 
 class Pool:
-    """Admits as many as there are seats; a newcomer beyond that is told to come back later.
+    """Admits as many as there are slots; a newcomer beyond that is told to come back later.
 
     copies: the engines; the first one's language model is the one that all share, by its `views`. A model
-    without them serves one conversation at a time, so there is one seat.
+    without them serves one conversation at a time, so there is one slot.
     """
 
     def __init__(self, config: Config, copies: Sequence[Engines]) -> None:
@@ -69,12 +69,12 @@ class Pool:
         self._taken: dict[SessionSlot, Callable[[], None]] = {}
         self._halved = self._turns = self._waiting = 0
         self.left = 0
-        """How many seats were ever given back."""
+        """How many slots were ever given back."""
         self._halves = [replace(slot) for slot in self._free[: len(copies)]]
 
     @property
     def taken(self) -> int:
-        """How many seats are in use."""
+        """How many slots are in use."""
         return len(self._taken)
 
     @property
@@ -84,7 +84,7 @@ class Pool:
 
     @asynccontextmanager
     async def slot(self, hang_up: Callable[[], None] = lambda: None) -> AsyncGenerator[SessionSlot]:
-        """A seat for oneself; `hang_up` is called when the server closes. Raises Busy."""
+        """A slot for oneself; `hang_up` is called when the server closes. Raises Busy."""
         slot = await self._next()
         self._free.remove(slot)
         self._taken[slot] = hang_up
@@ -96,15 +96,15 @@ class Pool:
             self.left += 1
 
     async def expect_seat(self) -> None:
-        """Wait until there is a seat, without taking it: before a body is read for nothing. Raises Busy."""
+        """Wait until there is a slot, without taking it: before a body is read for nothing. Raises Busy."""
         await self._next()
 
     async def _next(self) -> SessionSlot:
-        """A free seat. Raises Busy."""
+        """A free slot. Raises Busy."""
         self._admit()
         slot = self._found()
         # An engine comes to the end of its item before it is free of a client that went. Only as many wait
-        # as may all get a seat, so that a crowd is still refused at once.
+        # as may all get a slot, so that a crowd is still refused at once.
         if slot is None and self._waiting < self.size:
             slot = await self._freed()
             self._admit()
@@ -116,7 +116,7 @@ class Pool:
         return next((slot for slot in self._free if not slot.hangs), None)
 
     async def _freed(self) -> SessionSlot | None:
-        """A seat that becomes free soon."""
+        """A slot that becomes free soon."""
         self._waiting += 1
         try:
             with anyio.move_on_after(FREEING):
@@ -129,7 +129,7 @@ class Pool:
 
     @contextmanager
     def shared_slot(self) -> Generator[SessionSlot]:
-        """A seat to transcribe and to speak from, where requests wait for each other. Raises Busy."""
+        """A slot to transcribe and to speak from, where requests wait for each other. Raises Busy."""
         self.expect_half_seat()
         self._halved += 1
         self._turns += 1

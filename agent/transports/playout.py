@@ -1,4 +1,4 @@
-"""The mouth of a line: what a client is sent of each reply, and what of that was heard. Knows no session."""
+"""Playout to a client: what a client is sent of each reply, and what of that was heard. Knows no session."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Reply:
 
 
 class Voice:
-    """The seat's voice, which can be muted: a muted one says every word at once and without a sound.
+    """The slot's voice, which can be muted: a muted one says every word at once and without a sound.
 
     So a reply in text alone goes the same way as a spoken one.
     """

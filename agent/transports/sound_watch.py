@@ -37,5 +37,4 @@ class SoundWatch:
         """One line on the whole conversation."""
         gaps = {device: count() for device, (count, _) in self._counts.items()}
         lost = ", ".join(f"{device} {count} gaps" for device, count in gaps.items() if count)
-        latency = max(0.0, self._speaker.latency)
-        return f"sound: {lost or 'nothing lost'}; speaker latency {latency * 1000:.0f} ms"
+        return f"sound: {lost or 'nothing lost'}; speaker latency {self._speaker.latency * 1000:.0f} ms"

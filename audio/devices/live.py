@@ -256,7 +256,7 @@ class Speaker:
         while len(self._held) < count:
             wanted = count if self._resampler.target == self._rate else round(_PULL * self._rate)
             first = at + self._asked - self._played
-            self.latency = first - self._clock()
+            self.latency = max(0.0, first - self._clock())
             samples = self._source(wanted, first)
             if samples.shape != (wanted,):
                 raise ValueError(f"{wanted} samples were asked for, shape {samples.shape} came")

@@ -48,14 +48,14 @@ class Connection:
 
 
 class Connections:
-    """At most `most` connections, of which none waits for a request longer than `patience` seconds.
+    """At most `most` connections, of which none waits for a request longer than `client_timeout` seconds.
 
     There is always room for one more: the one that has waited longest for its client goes, of the address
     that has most of them. So whoever holds many makes room for others, and nobody is cut in mid-answer.
     """
 
     def __init__(self, most: int, client_timeout: float) -> None:
-        self._most, self._patience = most, client_timeout
+        self._most, self._client_timeout = most, client_timeout
         self._open: dict[Connection, None] = {}
 
     def __len__(self) -> int:
@@ -79,8 +79,8 @@ class Connections:
     async def watch(self) -> None:
         """End those on which no request comes, for ever."""
         while True:
-            await anyio.sleep(self._patience / 4)
-            latest = time.monotonic() - self._patience
+            await anyio.sleep(self._client_timeout / 4)
+            latest = time.monotonic() - self._client_timeout
             for each in list(self._open):
                 if not each.served and not each.sending and each.since < latest:
                     self._end(each)

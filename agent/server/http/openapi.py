@@ -22,7 +22,7 @@ REFUSALS = {
     "413": "The request is too large.",
     "429": "Too many requests in a minute.",
     "500": "An engine failed.",
-    "503": "All seats are taken, or the server stops; `Retry-After` says when to come again.",
+    "503": "All session slots are taken, or the server stops; `Retry-After` says when to come again.",
 }
 NOT_FOUND = {"404": "No such model or voice."}
 UNINTELLIGIBLE = {"422": "Nothing intelligible is said in the sound."}

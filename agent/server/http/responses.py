@@ -62,7 +62,7 @@ class Streamed:
 
     What is refused before the first piece is raised, as RequestError; after it, `failed` writes it in the
     stream's own manner, or the connection is cut where there is none. A client that goes ends the work.
-    patience: seconds that it may take to read one piece.
+    client_timeout: seconds that it may take to read one piece.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class Streamed:
         failed: Callable[[RequestError], bytes] | None = None,
     ) -> None:
         self._media, self._produce = media, produce
-        self._patience, self._failed = client_timeout, failed
+        self._client_timeout, self._failed = client_timeout, failed
         self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, for as long as somebody listens."""
 
         async def push(message: MutableMapping[str, Any]) -> None:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self._client_timeout):
                 await send(message)
 
         async def write(data: bytes) -> None:

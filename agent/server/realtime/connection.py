@@ -1,6 +1,6 @@
 """The OpenAI Realtime protocol on a WebSocket: a client's events in, the line's items out.
 
-What a client asks for is done by `wishes.py`, what the session does is told by `items.py`.
+What a client asks for is done by `client_events.py`, what the session does is told by `server_events.py`.
 """
 
 from __future__ import annotations
