@@ -18,8 +18,8 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # `typing` would have to be loaded, and until this file is, Ctrl-C is Python's
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any, NoReturn
