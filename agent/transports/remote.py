@@ -121,7 +121,7 @@ class RemoteSession:
     async def items(self) -> AsyncIterator[Item]:
         """Everything to tell the client, in order; ends when the session has."""
         async for item in self._items:
-            yield item
+            yield self._as_heard(item)
 
     async def hear(self, samples: Samples, rate: int) -> None:
         """Sound from the client, float32 (n,) at `rate` Hz; waits while too much of it is unheard."""
@@ -254,6 +254,13 @@ class RemoteSession:
         for watch in self._watchers:
             watch(event)
         self._put(event)
+
+    def _as_heard(self, item: Item) -> Item:
+        """The end of a reply with what is known to have been heard: it may be truncated by now."""
+        if not isinstance(item, ev.TurnEnded) or item.turn not in self._replies:
+            return item
+        heard, whole = self._replies[item.turn].heard or "", item.heard + item.unheard
+        return replace(item, heard=heard, unheard=whole[len(heard) :])
 
     def _disclosed(self, event: ev.Error) -> str:
         """What the client is told of an error in its session; what it is not told is in the log."""
