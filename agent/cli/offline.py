@@ -100,4 +100,8 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     from audio.devices.portaudio import quiet
 
     with quiet():
-        play(words, voice, config, device)
+        gaps = play(words, voice, config, device)
+    if gaps:
+        from agent.cli.view import lost
+
+        click.echo(f"backchat: {lost('speaker', gaps)}", err=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager, nullcontext
 
+import anyio
 import click
 
 from agent import events as ev
@@ -21,6 +22,7 @@ from agent.protocols import Engines, LanguageModel
 from agent.runner import Runner, run_real, stoppable
 from agent.settings import Config, LimitsConfig
 from agent.text.cleaning import cleaned
+from agent.transports.sound_watch import SoundWatch
 from audio.frame import Frame
 from audio.playback import Playback
 
@@ -99,8 +101,13 @@ async def _aloud(config: Config, engines: Engines, speaker: str | None, image: P
             for frame in tuple[Frame, ...]():
                 yield frame
 
-        async with Speaker(speaker, playback.read, playback.rate, runner.now):
+        async with (
+            Speaker(speaker, playback.read, playback.rate, runner.now) as speaking,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(SoundWatch(None, speaking, [screen.watch]).watching, runner.now)
             await session.run(words())
+            tasks.cancel_scope.cancel()
 
 
 class _Screen:
@@ -138,6 +145,10 @@ class _Screen:
                     self.ask()
             case ev.Error():
                 self._print(f"backchat: {event.message}", err=True)
+            case ev.SoundLost():
+                from agent.cli.view import lost
+
+                self._print(f"backchat: {lost(event.device, event.gaps)}", err=True)
             case _:
                 pass
 

@@ -32,10 +32,10 @@ LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
 GONE = "the microphone does not hear the speaker any more"
 
 
-def lost(event: ev.SoundLost) -> str:
-    """The news of sound that was lost, and what helps."""
-    times = "once" if event.gaps == 1 else f"{event.gaps} times"
-    return f"the {event.device} lost sound {times}: this machine is too busy; close other programs"
+def lost(device: ev.Lossy, gaps: int) -> str:
+    """The news of sound that was lost, so often, and what helps."""
+    times = "once" if gaps == 1 else f"{gaps} times"
+    return f"the {device} lost sound {times}: this machine is too busy; close other programs"
 
 
 class Conversation:
@@ -109,7 +109,7 @@ class Conversation:
             case ev.EchoHeard() | ev.EchoGone():
                 self.leaks = isinstance(event, ev.EchoHeard)
             case ev.SoundLost():
-                self.error = lost(event)
+                self.error = lost(event.device, event.gaps)
             case ev.Error(where="recording", message=message):
                 self.unrecorded = message
             case ev.Error(message=message):
@@ -247,7 +247,7 @@ def print_line(event: ev.Event) -> None:
         case ev.EchoHeard():
             click.echo(f"{event.time:7.2f} s  {LEAK}", err=True)
         case ev.SoundLost():
-            click.echo(f"{event.time:7.2f} s  {lost(event)}", err=True)
+            click.echo(f"{event.time:7.2f} s  {lost(event.device, event.gaps)}", err=True)
         case ev.Error():
             click.echo(f"{event.time:7.2f} s  error   {event.message}", err=True)
         case _:

@@ -55,17 +55,20 @@ async def _render(text: str, voice: Synthesizer, limit: float) -> Samples:
         return np.concatenate([speech.samples async for speech in parts])
 
 
-def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
-    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`."""
-    run_real(_play, text, voice, config, device)
+def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> int:
+    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`.
+
+    Returns how many gaps the speaker has torn, because it was not given its sound in time.
+    """
+    return run_real(_play, text, voice, config, device)
 
 
-async def _play(text: str, voice: Synthesizer, config: Config, device: str | None) -> None:
+async def _play(text: str, voice: Synthesizer, config: Config, device: str | None) -> int:
     from audio.devices.live import Speaker
 
     runner, playback, limit = Runner(), Playback(), config.limits.speech
     track = playback.open()
-    async with Speaker(device, playback.read, playback.rate, runner.now):
+    async with Speaker(device, playback.read, playback.rate, runner.now) as speaker:
         async with runner.stream("tts", lambda: speak(text, voice), limit, limit) as parts:
             async for speech in parts:
                 playback.play(track, speech.samples, speech.rate)
@@ -74,3 +77,4 @@ async def _play(text: str, voice: Synthesizer, config: Config, device: str | Non
         playback.finish(track)
         while track.finished is None or runner.now() < track.finished:
             await anyio.sleep(0.02)
+        return speaker.underflows

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 
 import anyio
@@ -12,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import events as ev
+from agent.cli.typed import chat_aloud
 from agent.cli.view import Conversation, print_line
+from agent.config import load
+from agent.conversation.speak import play
+from agent.protocols import Engines
 from agent.transports.sound_watch import SoundWatch
 from audio.devices.bursts import LONGEST, QUIET, Bursts
 from audio.frame import HEARING_RATE, Frame, silence
+from scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 
 
 @given(st.lists(st.integers(0, 3), max_size=400), st.integers(0, 5))
@@ -66,3 +72,41 @@ def test_a_talk_tells_of_both_devices(capsys: pytest.CaptureFixture[str]) -> Non
     shown = Conversation()
     shown.note(events[0])
     assert "the microphone lost sound 5 times" in shown.error
+
+
+class TornSpeaker:
+    """A card that is there in name only, and has torn three gaps; it plays ten times as fast as it should."""
+
+    def __init__(self, _: object, source: Callable[[int, float], object], rate: int, clock: Callable) -> None:
+        self._source, self._rate, self._clock = source, rate, clock
+        self.underflows = 3
+
+    async def __aenter__(self) -> TornSpeaker:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._play)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(*error)
+
+    async def _play(self) -> None:
+        while True:
+            self._source(self._rate // 50, self._clock())
+            await anyio.sleep(0.002)
+
+
+def test_a_chat_aloud_and_a_text_said_tell_of_the_speaker(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is heard there: no frame comes with which one could look."""
+    config = load(None, [])
+    engines = Engines(ScriptedSTT([]), ScriptedLLM(["One two three four five."]), ScriptedTTS())
+
+    monkeypatch.setattr("audio.devices.live.Speaker", TornSpeaker)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Count, please.\n"))
+    chat_aloud(config, engines, None)
+    lost = "the speaker lost sound 3 times: this machine is too busy; close other programs"
+    assert capsys.readouterr() == ("One two three four five.\n", f"backchat: {lost}\n")
+    assert play("One.", ScriptedTTS(), config, None) == 3
