@@ -35,7 +35,7 @@ def run() -> Results:
                 tried, failed = tried + 1, failed + bool(found)
                 if found:
                     print(f"{found}: {plan}")
-            results.rows.append({"boundary": name, "conversations": tried, "silence or loss": failed})
+            results.add({"boundary": name, "conversations": tried, "silence or loss": failed})
             wrong += failed
     results.target("conversations with a turn without a reply or a reason", wrong, "<=", 0)
     return results

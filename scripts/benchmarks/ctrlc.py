@@ -90,7 +90,7 @@ def run() -> Results:
             env=environment(),
         )
         for name, case in cases(Path(out), card, hub).items():
-            results.rows.append(row(name, case))
+            results.add(row(name, case))
     pressed, good = (sum(each[key] for each in results.rows) for key in ("pressed", "good"))
     results.target("share of Ctrl-C that ended the command as it should", good / pressed, ">=", 1.0)
     return results
@@ -109,7 +109,7 @@ def row(name: str, case: Case, tree: Path = ROOT) -> dict[str, Any]:
     for number in range(-1, MOMENTS):  # the first one only finds out how long it takes
         moment = LAST if number < 0 else FIRST + (last - FIRST) * number / (MOMENTS - 1)
         with tempfile.TemporaryDirectory() as folder:
-            env = environment(tree) | case.env | ({case.fresh: folder} if case.fresh else {})
+            env = environment(tree) | dict(case.env) | ({case.fresh: folder} if case.fresh else {})
             found = press(
                 command, env, moment, after=case.after, then=case.then, twice=case.twice, meant=case.meant
             )

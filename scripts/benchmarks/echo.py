@@ -42,7 +42,7 @@ def run() -> Results:
     results = Results("echo")
     for level, delay in ROOMS:
         row = _alone(loaded, config, level, delay)
-        results.rows.append(row)
+        results.add(row)
         what = f"{level:g} dB, {delay * 1000:g} ms"
         results.target(f"{what}: interrupted itself after {SETTLING:g} s", row["interrupted itself"], "<=", 0)
         results.target(f"{what}: silent after a user's onset (s)", row["silent (s)"], "<=", 0.5)

@@ -87,7 +87,7 @@ def run() -> Results:
             figures: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
             what = f"`{name}`" + (f" {model}" if model else "")
             licence = KNOWN[kind][name].licence
-            results.rows.append({"kind": kind, "engine": what, **figures, "licence": licence})
+            results.add({"kind": kind, "engine": what, **figures, "licence": licence})
     return results
 
 

@@ -25,7 +25,7 @@ def run() -> Results:
             some[len(some) * part // PARTS : len(some) * (part + 1) // PARTS] for some in (read, ahead)
         )
         means.append(statistics.mean(waited) + statistics.mean(before))
-        results.rows.append(
+        results.add(
             {
                 "turns": f"{TURNS * part // PARTS + 1}-{TURNS * (part + 1) // PARTS}",
                 "read_while_waiting_mean": statistics.mean(waited),
@@ -43,7 +43,7 @@ def run() -> Results:
     real = growing.answers(models.resolve("smollm2"), REAL)
     for name, turns in (("first half", slice(REAL // 2)), ("second half", slice(REAL // 2, REAL))):
         read = real.model.read[turns]
-        results.rows.append(
+        results.add(
             {
                 "turns": f"{name} of {REAL} with real answers",
                 "read_while_waiting_mean": statistics.mean(read),

@@ -219,13 +219,12 @@ def run(minutes: float, clients: int, kinds: str) -> Results:
             anyio.run(short, served, 2)  # warm
             time.sleep(QUIET)
             calm = anyio.run(watched, served, 1 if one_by_one else TALKERS, CALM)
-            results.rows.append({"crowd": "none", "answers": len(calm.waits), "p95 (s)": calm.p95})
+            results.add({"crowd": "none", "answers": len(calm.waits), "p95 (s)": calm.p95})
             print(f"calm: {calm.p95:.3f} s of {len(calm.waits)}", calm.errors, file=sys.stderr)
             time.sleep(QUIET)
             for group in [[name] for name in names] if one_by_one else [names]:
                 size, seconds = (EACH_CLIENTS, EACH) if one_by_one else (clients, minutes * 60)
-                results.rows.append(hostile(served, calm, group, size, seconds))
-                print(results.rows[-1], file=sys.stderr)
+                results.add(hostile(served, calm, group, size, seconds))
         found = faults(log)
     for fault in found[:20]:
         print(fault[:2000], file=sys.stderr)

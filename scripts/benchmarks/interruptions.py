@@ -96,7 +96,7 @@ def _words(results: Results, loaded, config, judge: Whisper) -> None:
         said = agent.samples[round(starts[turn] * agent.rate) : round((onset + stops[-1]) * agent.rate)]
         heard = judge.transcribe(Frame(said, agent.rate)).text
         off.append(abs(edits(normalise(ended.heard).split(), normalise(heard).split())))
-    results.rows.append(
+    results.add(
         {
             "what": "real words", "count": len(sounds), "ended the reply": len(cut),
             "ducked p95 (s)": _p95(ducked), "silent p50 (s)": statistics.median(stops),
@@ -117,7 +117,7 @@ def _harmless(results: Results, loaded, config, kind: str, sounds: dict[str, Sam
     held = sum(isinstance(e, ev.AudioHeld) for e in seen)
     whole = sum(e.heard.strip() == REPLY for e in ends if e.reason == "finished")
     told = ", ".join(sorted({e.text for e in seen if isinstance(e, ev.Overheard) and e.kind == "words"}))
-    results.rows.append(
+    results.add(
         {
             "what": kind, "count": len(sounds), "ended the reply": len(ended), "held": held,
             "every word heard": whole, "taken for words": told,

@@ -37,7 +37,7 @@ def run() -> Results:
     for model, policy, settings, bound in RUNS:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             row = process.submit(measured, model, policy, settings).result()
-        results.rows.append(row)
+        results.add(row)
         results.target(f"median voice to voice, {model}, {policy} (s)", row["voice to voice"], "<=", bound)
         after = f"median from the end of the turn to its answer, {model}, {policy} (s)"
         results.target(after, row["after release"], "<=", 0.06)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from threading import Thread
 from typing import Any
 
 from agent.llm.checkpoint import load
+from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers
 from agent.messages import Message
+from agent.protocols import Delta
 from agent.settings import SYSTEM_PROMPT
 from agent.weights import catalogue as models
 from benchmarks.results import Results
@@ -54,7 +56,7 @@ class Usual:
         self.thread: Thread | None = None
         model.register_forward_hook(lambda *_: self.steps.append(time.perf_counter()))
 
-    def stream(self, messages: Sequence[Message], tokens: int) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message], tokens: int) -> Generator[str]:
         from transformers import TextIteratorStreamer
 
         said = [{"role": message.role, "content": message.content} for message in messages]
@@ -70,6 +72,11 @@ class Usual:
         self.thread.join()
 
 
+def texts(stream: Iterator[str | Delta] | Iterator[str]) -> Generator[str]:
+    """The text of each step of a model; closed, it closes the model's stream."""
+    yield from (delta.text for delta in deltas(stream))
+
+
 def first_text(stream: Iterator[str]) -> float:
     """Seconds until there is text."""
     began = time.perf_counter()
@@ -81,7 +88,7 @@ def same_texts(ours: Transformers, usual: Usual, questions: Sequence[str], token
     """Questions that both answer with the same greedy text."""
     short = ours.tuned(max_tokens=tokens, stop=(), seed=0)
     return sum(
-        "".join(short.stream(asked(question))) == "".join(usual.stream(asked(question), tokens))
+        "".join(texts(short.stream(asked(question)))) == "".join(usual.stream(asked(question), tokens))
         for question in questions
     )
 
@@ -93,9 +100,9 @@ def third_turns(ours: Transformers, usual: Usual, talks: int, tokens: int) -> tu
     for start in range(talks):
         talk = asked(QUESTIONS[start])
         for turn in (1, 2):
-            talk.append(Message("assistant", "".join(answering.stream(talk))))
+            talk.append(Message("assistant", "".join(texts(answering.stream(talk)))))
             talk.append(Message("user", QUESTIONS[(start + 5 * turn) % len(QUESTIONS)]))
-        stream = answering.stream(talk)
+        stream = texts(answering.stream(talk))
         took[0].append(first_text(stream))
         stream.close()
         took[1].append(first_text(usual.stream(talk, 4)))
@@ -123,7 +130,7 @@ def cancelled(ours: Transformers, usual: Usual, tokens: int) -> tuple[tuple[int,
     Ours is charged one whole step: the one that a worker thread may be in at that moment.
     """
     story = asked("Tell me a very long bedtime story about a lighthouse keeper and her cat.")
-    stream = ours.stream(story)
+    stream = texts(ours.stream(story))
     for _ in range(5):
         next(stream)
     began = time.perf_counter()
@@ -158,7 +165,7 @@ def run(questions: int = 20, talks: int = 7, rounds: int = 7, tokens: int = 60) 
     for name, turn, speed, (steps, idle) in zip(names, third, rate, stops, strict=True):
         row = {"": name, "third turn's first text (s)": statistics.median(turn)}
         row |= {"tokens/s": statistics.median(speed), "steps after cancel": steps, "until idle (s)": idle}
-        results.rows.append(row)
+        results.add(row)
     sooner = statistics.median(b / a for a, b in zip(*third, strict=True))
     results.target("times sooner in the third turn (median of pairs)", sooner, ">=", 3.0)
     faster = statistics.median(a / b for a, b in zip(*rate, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ class Results:
     name: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a row, and tell it at once: a run takes minutes, and may be ended before its table."""
+        self.rows.append(row)
+        print("  ".join(f"{key}={_cell(value)}" for key, value in row.items()), file=sys.stderr, flush=True)
 
     def target(self, what: str, value: float, sign: str, bound: float) -> None:
         self.targets.append(Target(what, value, sign, bound))

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import anyio
 import numpy as np
@@ -237,7 +237,7 @@ def row(what: str, served: Served, clients: list[Client], before: float, load: f
     }
 
 
-def measured(what: str, slots: int, count: int) -> dict[str, object]:
+def measured(what: str, slots: int, count: int) -> dict[str, Any]:
     """A fresh server with `seats` seats, and `count` clients."""
     with server(slots, UNCOUNTED) as served:
         anyio.run(short, served, 2)  # warm
@@ -263,15 +263,14 @@ def run() -> Results:
     most = 0
     for count in CLIENTS:
         found = measured(f"{count} at once", count, count)
-        results.rows.append(found)
-        print(found, file=sys.stderr)
+        results.add(found)
         if found["p95"] > BOUND or found["unanswered"]:
             break
         most = count
     results.target(f"people at once with p95 voice to voice <= {BOUND} s", most, ">=", 1)
     slots = max(most, 1)
     found = measured(f"{2 * slots} come, {slots} seats", slots, 2 * slots)
-    results.rows.append(found)
+    results.add(found)
     results.target("p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
     results.target("refused of those too many", found["refused"], ">=", slots)
     with server(slots, UNCOUNTED) as served:
@@ -281,9 +280,7 @@ def run() -> Results:
         anyio.run(short, served, SHORT)
         time.sleep(QUIET)
         grown = served.memory - before
-        results.rows.append(
-            {"load": f"{SHORT} short sessions", "inside": 1, "MB a session": round(grown / SHORT, 4)}
-        )
+        results.add({"load": f"{SHORT} short sessions", "inside": 1, "MB a session": round(grown / SHORT, 4)})
         print(f"{SHORT} sessions in {time.monotonic() - began:.0f} s: {grown:+.1f} MB", file=sys.stderr)
     results.target(f"growth over {SHORT} short sessions (MB)", grown, "<=", 25)
     return results

@@ -47,7 +47,7 @@ def run() -> Results:
     rates = {w: sum(e * n for e, n in errors[w]) / sum(n for _, n in errors[w]) for w in engines}
     for window in engines:
         row = {"window (s)": window, "clips": len(spoken), "median (s)": statistics.median(took[window])}
-        results.rows.append({**row, "word error rate": rates[window]})
+        results.add({**row, "word error rate": rates[window]})
     ratio = statistics.median(b / a for a, b in zip(took[10.0], took[30.0], strict=True))
     results.target("times faster than the full window (median of pairs)", ratio, ">=", 3.0)
     results.target("word error rate above the full window's", rates[10.0] - rates[30.0], "<=", 0.02)

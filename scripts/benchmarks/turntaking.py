@@ -18,7 +18,7 @@ from agent.config import load
 from agent.engines import registry as engines
 from agent.settings import Config, TurnsConfig
 from agent.simulation.virtual import Line, converse
-from agent.turns.endpointing import Delays, verdict
+from agent.turns.endpointing import Delays, decision
 from agent.turns.phrases import language
 from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
@@ -82,16 +82,16 @@ def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
     words, turns = language("en"), config.turns
     judges: dict[str, Callable[[Pause, Delays], float]] = {
         "silence only": lambda p, w: w.unsure,
-        "words": lambda p, w: verdict(p.text, None, w, words).wait,
-        "sound": lambda p, w: verdict("", p.complete, w, words).wait,
-        "words and sound": lambda p, w: verdict(p.text, p.complete, w, words).wait,
+        "words": lambda p, w: decision(p.text, None, w, words).wait,
+        "sound": lambda p, w: decision("", p.complete, w, words).wait,
+        "words and sound": lambda p, w: decision(p.text, p.complete, w, words).wait,
     }
     for name, judge in judges.items():
         for scale in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):
             waits = Delays(turns.complete, *(w * scale for w in _longer(turns)))
             cut = sum(any(p.left and judge(p, waits) < p.left for p in pauses) for pauses in spoken)
             last = [judge(p, waits) for pauses in spoken for p in pauses[-1:] if p.left is None]
-            results.rows.append(
+            results.add(
                 {
                     "judged by": name,
                     "waits (s)": f"{waits.complete:.2f} {waits.unsure:.2f} {waits.incomplete:.2f}",
@@ -121,9 +121,9 @@ def _measured(results: Results, spoken: list[Utterance], loaded: engines.Engines
         wait = int(first[0]) / agent.rate - ended
         (waits if wait >= 0 else cut).append(wait)
         if wait < 0:
-            results.rows.append({"judged by": f"cut in: {said.name} {said.text}", "wait p50 (s)": wait})
+            results.add({"judged by": f"cut in: {said.name} {said.text}", "wait p50 (s)": wait})
     answered = len(waits) + len(cut)
-    results.rows.append(
+    results.add(
         {
             "judged by": "the session as it is",
             "waits (s)": "measured",

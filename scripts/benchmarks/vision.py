@@ -139,7 +139,7 @@ def run() -> Results:
         right += good
         row = {"sign": " / ".join(sign.lines), "font": sign.font, "tilt": sign.tilt, "right": str(good)}
         waits = {"eye (s)": look.took, "eye waited for (s)": dict(turn.parts).get(report.VISION, 0.0)}
-        results.rows.append({**row, **waits, "heard": report.shorten(heard, 70)})
+        results.add({**row, **waits, "heard": report.shorten(heard, 70)})
     results.target("share of signs whose words were in the answer", right / len(signs), ">=", RIGHT)
     blind = dataclasses.replace(loaded, vision=None)
     waited = [_voice_to_voice(each, config, asked) for each in (loaded, blind)]

@@ -109,7 +109,7 @@ def _silences(audio: Samples, count: int) -> tuple[tuple[float, float], ...]:
     loud = np.flatnonzero(np.abs(audio) > 0.004)
     gaps = np.diff(loud)
     longest = sorted(np.argsort(gaps)[len(gaps) - count :]) if count else []
-    return tuple((loud[i] / HEARING_RATE, loud[i + 1] / HEARING_RATE) for i in longest)
+    return tuple((float(loud[i]) / HEARING_RATE, float(loud[i + 1]) / HEARING_RATE) for i in longest)
 
 
 def noises(seed: int = 0) -> dict[str, Samples]:

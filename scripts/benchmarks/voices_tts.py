@@ -81,7 +81,7 @@ def chunks(results: Results, name: str, voice: Any, plan: Callable[[Plan], None]
     for chosen, how in ((STREAMED, "in chunks"), (WHOLE, "whole")):
         row = {"voice": name, "how": how, "speech (s)": sum(p.duration for p in parts[chosen])}
         first, total = (statistics.median(took[chosen][1:]) for took in (firsts, totals))
-        results.rows.append({**row, "first (s)": first, "all (s)": total, "parts": len(parts[chosen])})
+        results.add({**row, "first (s)": first, "all (s)": total, "parts": len(parts[chosen])})
     pairs = list(zip(firsts[WHOLE][1:], firsts[STREAMED][1:], strict=True))
     sooner = statistics.median(whole / early for whole, early in pairs)
     costs = zip(totals[STREAMED][1:], totals[WHOLE][1:], strict=True)
@@ -107,7 +107,7 @@ def words_and_times(results: Results, voices: dict[str, Any]) -> None:
             off += map(abs, onset_errors(begins(parts, text), heard_words(base, heard)))
         rates[name] = sum(e * n for e, n in errors) / sum(n for _, n in errors)
         row = {"voice": name, "how": f"{len(SENTENCES)} sentences", "word error rate": rates[name]}
-        results.rows.append({**row, "words": len(off), "median off (s)": statistics.median(off)})
+        results.add({**row, "words": len(off), "median off (s)": statistics.median(off)})
         results.target(f"{name}: begins of words, median error (s)", statistics.median(off), "<=", 0.12)
     above = rates["coqui"] - rates["piper"]
     results.target("converted voice: word error rate above Piper's own", above, "<=", 0.05)
