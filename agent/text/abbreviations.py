@@ -13,7 +13,9 @@ def _words(text: str) -> frozenset[str]:
 TITLES = _words("mr mrs ms dr prof gen rep sen gov capt lt col sgt rev hon pres messrs mme mlle")
 LEADING = TITLES | _words("vs cf viz approx e.g i.e eg ie ca")
 # Before a number the sentence goes on; otherwise the word is ordinary ("No.", "I like fig.").
-REFERENCES = _words("no nos nr n° nº p pg pp ver rs vol vols fig figs ch chap sec eq art ed op")
+REFERENCES = _words(
+    "no nos nr n° nº p pg pp ver rs vol vols fig figs ch chap sec eq art ed op kr apt ste bldg rm hwy"
+)
 # May or may not end the sentence; the next word tells.
 TRAILING = _words(
     "co inc ltd corp bros jr sr st mt ft ave blvd rd etc al dept univ est esp gal tel ext min max avg "

@@ -37,6 +37,9 @@ JOINT = re.compile(
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 BESIDE_NUMBER = re.compile(r"\d\S?$|(?<!\S)[A-Z]$")
 """What needs the words after it: a number, and a letter by itself, which may be a roman one."""
+NO_WORD = re.compile(r"[\s–—]")
+NUMBER_ENDS = re.compile(r"\d(?:st|nd|rd|th)?$")
+LETTER_ENDS = re.compile(r"(?<![\w'’])[a-z]$")
 FARTHEST = 240
 
 
@@ -192,9 +195,11 @@ class _Scan:
             return True
         before, after = text[found.start() - 1 : found.start()], text[at : at + 1]
         rest = text[at : at + 20].lstrip()
-        digit = text[max(0, found.start() - 20) : found.start()].rstrip()[-1:].isdigit()
-        if mark in "-–":  # none in "7 - 2 = 5"
-            return before.isspace() and after.isspace() and bool(rest) and not (digit or rest[0].isdigit())
+        lead = text[max(0, found.start() - 20) : found.start()].rstrip()
+        digit = NUMBER_ENDS.search(lead)
+        if mark in "-–":  # none in "7 - 2 = 5", "a - b"
+            operand = digit or rest[:1].isdigit() or LETTER_ENDS.search(lead)
+            return before.isspace() and after.isspace() and bool(rest) and not operand
         if mark == "," and digit:  # none in "March 5, 2025"
             return after.isspace() and bool(rest) and not rest[0].isdigit()
         if mark == "—":
@@ -270,7 +275,7 @@ class _Scan:
     def _word(self, end: int) -> str:
         """The word before a mark, without the quotes and brackets that open it."""
         begin = end
-        while begin > max(self.start, end - FARTHEST) and not self.text[begin - 1].isspace():
+        while begin > max(self.start, end - FARTHEST) and not NO_WORD.match(self.text[begin - 1]):
             begin -= 1
         return self.text[begin:end].lstrip("\"'“‘„«([{*_").rstrip("*_")
 

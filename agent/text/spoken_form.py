@@ -24,19 +24,35 @@ RULE = re.compile(r"^[ \t]*+(?:([-*_=])[ \t]*(?:\1[ \t]*){2,}|(?:\|[ \t]*)?:?-{2
 COMMENT = re.compile(r"<!--.*?-->", re.S)
 AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>")
 BREAK = re.compile(r"<(?:br|hr|/p|/div|/li|/tr|/h[1-6])[ \t]*/?>", re.I)
-TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))*\s*/?>")
+POWER = re.compile(r"(?<![^\W\d_]{4})<sup>([-−+]?\d{1,3})</sup>", re.I)
+TAG = re.compile(r"</?([A-Za-z][\w-]*)(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))*\s*/?>")
+INLINE = re.compile(
+    "(?:a|abbr|b|bdi|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong|su[bp]|tt|u|var|wbr)",
+    re.I,
+)
+"""Tags that may stand inside a word."""
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});")
 LINK = re.compile(
     r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+[\"'][^\"']*[\"'])?\)|\[[^\[\]]*\])"
 )
 FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|(?<![ \t])[ \t]*\[(?:\.\.\.|…)\]")
 CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.S)
-PATH = r"(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?"
-URL = re.compile(r"(?:https?://|www\.)(?:www\.)?([\w-]+(?:\.[\w-]+)*)(?::\d+)?" + PATH)
-DOMAIN = r"(?:[A-Za-z0-9-]{1,63}\.){1,9}(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b"
-ADDRESS = re.compile(
-    rf"(?<![\w.-])(?:[\w.+-]{{1,64}}@[A-Za-z0-9-]{{1,63}}(?:\.[A-Za-z0-9-]{{1,63}}){{1,9}}|({DOMAIN}){PATH})"
+PATH = r"(?P<path>(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?)"
+URL = re.compile(
+    r"(?:https?://|www\.)(?:www\.)?(?P<host>[\w-]+(?:\.[\w-]+)*)(?P<port>:\d{1,5}(?!\d))?" + PATH
 )
+LABEL = "[A-Za-z0-9-]{1,63}"
+DOMAIN = (
+    rf"(?:{LABEL}\.){{1,9}}(?:(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b|[a-z]{{2,6}}(?=/\w))"
+)
+ADDRESS = re.compile(
+    rf"(?<![^\W_])(?<![.+&-])(?:(?P<mail>[^\W_][\w.+&-]{{0,63}}@{LABEL}(?:\.{LABEL}){{1,9}})|"
+    rf"(?P<host>{DOMAIN}){PATH})"
+)
+_WORD = r"(?:(?:[A-Z]?[a-z]++|[A-Z]++[a-z]*+){1,3}\d{0,4}|\d{1,6}[a-z]{0,2})"
+WORDY = re.compile(rf"(?:/[@~]?{_WORD}(?:[-_.]{_WORD}){{0,7}}){{1,5}}/?")
+LONGEST_PATH = 48
+"""Characters of a path that a user can follow; beyond them, or in a machine's, the host is enough."""
 LINE_MARKS = re.compile(rf"(?:^|(?<=\n))[ \t]*{MARKS}")
 MARKED = re.compile(rf"[ \t]*(?:{MARKS}|(?:\d{{1,3}}|[A-Za-z])[.)][ \t])")
 CELL = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
@@ -59,7 +75,7 @@ CONTEXT = 60
 SENTENCE_END = (".", "!", "?", "\n")
 BEFORE = -1
 """The source of a character that is of an earlier piece."""
-UNKNOWN = Language(markup=(), text=(), rest=Rule(re.compile(r"\A(?!)"), lambda _: None), dot=".", at="@")
+UNKNOWN = Language(markup=(), text=(), rest=Rule(re.compile(r"\A(?!)"), lambda _: None), address=str)
 """A language without rules."""
 PAUSES = ".!?:;,…。！？：；，、।؟"
 
@@ -112,7 +128,8 @@ class Speakable:
         """Return the words to say of `piece`, with the way back to it.
 
         Lists, headings and table rows get a full stop where they end without a pause. Code blocks are
-        silent, and of an address only its host is said. Prose comes back as it is, but for white space.
+        silent, and of an address only what a user can follow is said. Prose comes back as it is, but for
+        white space.
         """
         begins_line = self._line
         text = _Text(piece, self._after_address(piece, self._outside_fences(piece)))
@@ -253,10 +270,23 @@ def _entity(found: Found) -> Put:
     return html.unescape(found.group())
 
 
+def _tag(found: Found) -> Put:
+    """`go<pause/>home` is two words, `<b>H</b>ello` one."""
+    text, (begin, end) = found.string, found.span()
+    between = text[begin - 1 : begin].isalnum() and text[end : end + 1].isalnum()
+    return " " if between and not INLINE.fullmatch(found[1]) else ""
+
+
 def _address(found: Found, rules: Language) -> Put:
-    """`https://www.example.com/a` and `me@example.com`, as a user would read them out."""
-    name = found[1] or found.group()
-    return name.replace(".", rules.dot).replace("@", rules.at)
+    """`https://www.example.com/help` and `me@my-site.com`, as a user would read them out."""
+    parts = found.groupdict("")
+    path = parts["path"].rstrip("/")
+    if len(path) > LONGEST_PATH or not WORDY.fullmatch(path):
+        path = ""
+    host = (parts.get("mail") or parts["host"]) + parts.get("port", "")
+    if host[0].isdigit() and not re.search("[A-Za-z]", host):
+        return host + rules.address(path)
+    return rules.address(host + path)
 
 
 def _cell(found: Found, begins_line: bool) -> Put:
@@ -311,7 +341,8 @@ STEPS: list[tuple[re.Pattern[str], Callable[[Found], Put]]] = [
     (COMMENT, _silent),
     (AUTOLINK, _group(1)),
     (BREAK, lambda _: "\n\n"),
-    (TAG, _silent),
+    (POWER, lambda found: f"^{found[1]}"),
+    (TAG, _tag),
     (ENTITY, _entity),
     (EMOJI_BEFORE_MARK, _silent),
     (re.compile(EMOJI), _blank),

@@ -39,14 +39,13 @@ class Language:
     markup: rules for the text as it was written, before its marks are taken out: formulas.
     text: rules for running text, in order; after the last one no digit is left.
     rest: the digits at the beginning of a text that go on a number too long to be in one text.
-    dot, at: how those in an address are said.
+    address: what is said of an address of mail or of the web.
     """
 
     markup: Sequence[Rule]
     text: Sequence[Rule]
     rest: Rule
-    dot: str
-    at: str
+    address: Callable[[str], str]
 
 
 ENGLISH = "agent.text.normalization.english:ENGLISH"

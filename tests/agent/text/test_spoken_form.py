@@ -39,6 +39,23 @@ CASES = [
     ("Go to https://www.example.co.uk/x?y=1_2.", "Go to example dot co dot uk."),
     ("It is at <https://example.com/>, or example.org.", "It is at example dot com, or example dot org."),
     ("Mail Jane.Doe@example.com, please.", "Mail Jane dot Doe at example dot com, please."),
+    (
+        "Mail a-1.b_c&d+e@my-site.com.",
+        "Mail eh dash one dot b underscore c ampersand d plus e at my dash site dot com.",
+    ),
+    ("_me@example.com_", "me at example dot com"),
+    ("See example.com/help/sign-in.html.", "See example dot com slash help slash sign dash in dot html."),
+    (
+        "See https://x.org/@jane/ and http://localhost:8080.",
+        "See x dot org slash at jane and localhost port eight thousand eighty.",
+    ),
+    ("See youtu.be/dQw4w9WgXcQ or x.org/8f14e45f-ceea-467d.", "See youtu dot be or x dot org."),
+    (
+        "See x.org/a/b/c/d/e/f or x.org/one-two-three-four-five-six-seven-eight-nine-ten.",
+        "See x dot org or x dot org.",
+    ),
+    ("go<noise/>home, <b>b</b>old", "go home, bold"),
+    ("5 m<sup>2</sup>, the 1<sup>st</sup>", "five square meters, the first"),
     ("Call `parse_all(x)` or ``a ` b``.", "Call parse_all(x) or a b."),
     ("```python\nx = 1\n```\nDone.\n", "Done."),
     ("~~~\nx = 1\n~~~", ""),

@@ -6,27 +6,28 @@ import re
 import unicodedata
 
 from agent.text.normalization import Found, Language, Said
+from agent.text.normalization.english.addresses import POSTAL, address
 from agent.text.normalization.english.dates import DATES, DECADES, TIMES, YEARS
 from agent.text.normalization.english.formulas import FORMULAS
 from agent.text.normalization.english.identifiers import IDENTIFIERS
 from agent.text.normalization.english.maths import MATHS, SCRIPTURE
 from agent.text.normalization.english.measures import MEASURES, PRODUCTS
 from agent.text.normalization.english.money import MONEY
-from agent.text.normalization.english.patterns import before, rule, spelled
+from agent.text.normalization.english.patterns import any_of, before, rule, spelled
+from agent.text.normalization.english.symbols import ARROWS, SYMBOLS
+from agent.text.normalization.english.tables import MONTH_NAMES
 from agent.text.normalization.english.words import (
     ABBREVIATED,
     ALPHANUMERIC,
-    ARROWS,
     CARDINALS,
     LATIN,
     ROMANS,
     SLASHES,
-    SYMBOLS,
 )
 
 
 def _grouped(found: Found) -> Said:
-    """`20 000`."""
+    """`20 000`, `1,00,000`."""
     return "".join(char for char in found[0] if char.isdigit())
 
 
@@ -48,7 +49,7 @@ def _decimal_comma(found: Found) -> Said:
     grouped = (len(after) == 3 and whole != "0" and "." not in whole) or len(after) > 3 < len(whole)
     listed = LISTED.search(before(found)) or re.match(r" (?:and|or|to) \d", found.string[found.end() :])
     paired = before(found)[-1:] in tuple("([{<") and found.string[found.end() :][:1] in tuple(")]}>")
-    if grouped or listed or paired:
+    if grouped or listed or paired or (len(after) == 4 and AFTER_MONTH.search(before(found))):
         return None
     end = len(whole)
     return [(end, whole.replace(".", "")), (end + 1, "."), (end + 1 + len(after), after)]
@@ -65,8 +66,11 @@ LISTED = re.compile(
     re.I,
 )
 """Before numbers that a comma keeps apart."""
+AFTER_MONTH = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.? $")
+"""Before a day, whose year a comma keeps apart."""
 SPELLING = [
     rule(r"(?:(?![0-9])\d)+", _plain_digits),
+    rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])", _grouped),
     rule(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+", _raised),
     rule(r"\u2044", "/"),
     rule(r"[₀-₉①-⑳⓪Ⅰ-ⅿ]", _compatible),
@@ -82,6 +86,7 @@ ENGLISH = Language(
     text=[
         *LATIN,
         *SPELLING,
+        *POSTAL,
         *SYMBOLS,
         *ABBREVIATED,
         *ROMANS,
@@ -100,6 +105,5 @@ ENGLISH = Language(
         *SLASHES,
     ],
     rest=rule(r"\A\d+", lambda found: spelled(found[0])),
-    dot=" dot ",
-    at=" at ",
+    address=address,
 )

@@ -57,6 +57,7 @@ ANOTHER = r"(?:1\d{3}|20\d\d)(?:,? (?:and|or|to|through|until|till|but) |, ?)"
 YEARS_BEFORE = re.compile(rf"(?:{ANOTHER}){{1,9}}$")
 YEARS_AFTER = re.compile(r"\A(?:(?:,? (?:and|or) |, ?)(?:1\d{3}|20\d\d)\b){1,9}")
 """The years before and after one in a list: "in 1850, 1900 and 1950"."""
+UNTIL_NOW = re.compile(r" to (?:the )?(?:present|today|now|date)\b")
 DATE_ENDS = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.?(?:,? \d{{4}})?$")
 LIST_CUE = re.compile(r"\b(?:in|between|since|until|till|from|before|after|during|circa) $", re.I)
 COUNT_OF_YEARS = re.compile(
@@ -233,8 +234,11 @@ def _years(found: Found) -> Said:
         return None
     if len(last) == 2 and found[2].strip() != "/" and int(last) <= int(first[2:]):
         return None
-    second = numbers.year(last) if len(last) == 4 else _short_year(last)
-    return f"{numbers.year(first)}{' ' if found[2] == '/' else ' to '}{second}"
+    return f"{numbers.year(first)}{' ' if found[2] == '/' else ' to '}{_any_year(last)}"
+
+
+def _any_year(text: str) -> str:
+    return numbers.year(text) if len(text) == 4 else _short_year(text)
 
 
 def _short_year(text: str) -> str:
@@ -282,7 +286,11 @@ def _tells_of_years(found: Found) -> bool:
     """Whether what follows is said of a year: "1984 was", "1984's", "1999, 2000 and 2001 were"."""
     rest = YEARS_AFTER.sub("", found.string[found.end() :], count=1)
     word = re.match(r" ([a-z]+)", rest)
-    return rest[:2] in ("'s", "’s") or (word is not None and word[1] in VERBS_OF_YEARS)
+    return (
+        rest[:2] in ("'s", "’s")
+        or UNTIL_NOW.match(rest) is not None
+        or (word is not None and word[1] in VERBS_OF_YEARS)
+    )
 
 
 def _many(found: Found) -> bool:
@@ -308,8 +316,23 @@ DATES = [
         rf"\b({DAYS})\.?\s?[-–—]\s?({DAYS})\b\.?",
         _days,
     ),
+    rule(
+        r"\b(Tues|Thurs|Thur)\b\.?|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\.(?=,)",
+        lambda found: DAY_NAMES[found[1] or found[2]],
+    ),
     rule(rf"\b({DAYS})\b\.?(?=,? (?:\d|(?:{any_of(MONTH_NAMES)})\b))", lambda found: DAY_NAMES[found[1]]),
-    rule(rf"(?<=\d)\s?[-–—]\s?(?=(?:{any_of(MONTH_NAMES)})\b\.? \d)", " to "),
+    rule(
+        rf"(?:(?<=\d)|(?<=\d(?:st|nd|rd|th)))\s?[-–—]\s?(?=(?:{any_of(MONTH_NAMES)})\b\.? \d)",
+        " to ",
+    ),
+    rule(
+        r"\b([QH][1-4]) ?['’](\d\d)\b",
+        lambda found: f"{found[1]} {_short_year(found[2])}",
+    ),
+    rule(
+        r"\b([1-4])Q ?['’]?(\d\d|20\d\d)\b",
+        lambda found: f"{numbers.ordinal(found[1])} quarter {_any_year(found[2])}",
+    ),
     rule(
         rf"\s?[–—]\s?(?={DAY}(?: of)? (?:{any_of(MONTH_NAMES)})\b)",
         lambda found: " to " if DATE_ENDS.search(before(found)) else None,
@@ -339,16 +362,17 @@ DATES = [
     ),
     rule(
         rf"\b{MONTH} (?P<day>0?[1-9]|[12]\d|3[01])(?P<nth>st|nd|rd|th)?"
-        r"(?:\s?[-–—]\s?(?P<end>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w:]))?(?:,? (?P<year>1\d{3}|20\d\d))?"
+        r"(?:\s?[-–—]\s?(?P<end>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w:]))?"
+        r"(?:(?:,? |,)(?P<year>1\d{3}|20\d\d))?"
         r"(?![\w%:°]|[.,/-]\d)",
         _month_and_day,
     ),
     rule(
         START + rf"(?:(?P<begin>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\s?[-–—]\s?)?{DAY}(?: of)? {MONTH}"
-        rf"(?: {YEAR}(?!\w|[.,:]\d))?",
+        rf"(?:[ ,]{YEAR}(?!\w|[.,:]\d))?",
         _day_and_month,
     ),
-    rule(rf"\b{MONTH} {YEAR}(?!\w|[.,:]\d)", _month_and_year),
+    rule(rf"\b{MONTH}[ ,]{YEAR}(?!\w|[.,:]\d)", _month_and_year),
     rule(START + r"(0?[1-9]|[1-9]\d)/(\d\d?)(?![\w/]|[.,]\d)", _bare_date),
 ]
 
@@ -361,6 +385,14 @@ def _slashed_like(found: Found) -> Said:
 
 
 TIMES = [
+    rule(
+        r"\b([Nn]oon|[Mm]idnight|[Nn]ow|[Tt]oday|[Dd]awn|[Ss]unrise)\s?[-–—]\s?(?=\d|noon|midnight|dusk|sunset)",
+        lambda found: f"{found[1]} to ",
+    ),
+    rule(
+        r"(?:(?<=\d)|(?<=[ap]m)|(?<=[AP]M)|(?<=m\.))\s?[-–—]\s?(?=(?:noon|midnight|present|now|today|dusk|sunset|close)\b)",
+        " to ",
+    ),
     rule(START + r"(\d{1,2}):([0-5]\d\.\d{1,3})(?!\w|[.:,]\d)", _lap),
     rule(r"\b(UTC|GMT) ?([-−–+])(\d{1,2})(?::([0-5]\d))?(?!\w|[:.]\d)", _zone),
     rule(
@@ -402,7 +434,8 @@ YEARS = [
             else _era(found)
         ),
     ),
-    rule(START + r"()(\d{1,4}|\d{1,2},\d{3}) ?(BCE?|B\.C\.(?:E\.)?|AD|A\.D\.|CE)(?![^\W_])", _era),
+    rule(r"(?<=\d)( (?:BCE?|AD|CE))\s?[-–—]\s?(?=\d|AD )", lambda found: f"{found[1]} to "),
+    rule(START + r"()(\d{1,4}|\d{1,2},\d{3}) ?(BCE?|B\.C\.(?:E\.?)?|B\.C|AD|A\.D\.?|CE)(?![^\W_])", _era),
     rule(
         r"(?<!\w)(?<!\d[.,:/-])(?<![+−$€£#/])(?<![^a-z]-)(1\d{3}|20\d\d)"
         r"(?!\w|[.,:/]\d|[-–—]\d|%| ?(?:[=+*×÷^<>≤≥]|[-−–] ?\d))",

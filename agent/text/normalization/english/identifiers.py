@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
-from agent.text.normalization import Found, Said
+from agent.text.normalization import Found, Part, Said
 from agent.text.normalization.english import numbers
+from agent.text.normalization.english.addresses import HOUSE
 from agent.text.normalization.english.patterns import START, before, counts, rule, spelled
-from agent.text.normalization.english.tables import DIGITS, HOUSES, LONG_DIGITS, ROADS, VERSIONED
+from agent.text.normalization.english.tables import DIGITS, HOUSES, LONG_DIGITS, VERSIONED
 
 CALL = re.compile(
     r"\b(?:call|calls|dial|phone|ring|text|telephone|tel|fax|mobile|cell|hotline|number|reach|at)\b", re.I
 )
+VERSION_CUE = re.compile(r"\b(?:version|release|build|update|firmware|driver|Chrome|Windows|v\.?) $", re.I)
 GAP = r"[ .\-\u2010-\u2013/]"
 
 
@@ -31,9 +33,25 @@ def _local(found: Found) -> Said:
 
 
 def _letters_too(found: Found) -> Said:
-    """`1-800-FLOWERS`."""
-    head = found[1]
-    return [*spelled(head)[:-1], (len(found[0]), f"{spelled(head)[-1][1]}, {found[2]}")]
+    """`1-800-FLOWERS`, `1-800-GO-2-HAUL`."""
+    head, rest = found[1], re.split(r"-", found[2])
+    said = " ".join(numbers.digits(part) if part.isdigit() else part for part in rest)
+    return [*spelled(head)[:-1], (len(found[0]), f"{spelled(head)[-1][1]}, {said}")]
+
+
+def _chained(found: Found) -> Said:
+    """`1-413-te-b-1-5`, `0-8044-2957-X`: no ranges; but those are, in `3-4-day` and `2-3-year-olds`."""
+    groups = found[0].split("-")
+    if re.fullmatch(r"\d+-\d+(?:-[a-z]{3,})+", found[0]) and int(groups[0]) < int(groups[1]):
+        return None
+    said: list[Part] = []
+    end = 0
+    for group in groups:
+        words = numbers.named(group) if group.isdigit() else "eh" if group in ("A", "a") else group
+        end += len(group)
+        said.append((end, f" {words}" if said else words))
+        end += 1
+    return [*said[:-1], (len(found[0]), said[-1][1])]
 
 
 def _dialled(found: Found) -> Said:
@@ -46,7 +64,7 @@ def _dialled(found: Found) -> Said:
 
 
 def _dialled_after(found: Found) -> Said:
-    """`NY 10001`."""
+    """`account ending in 4321`."""
     return [(len(found[1]), found[1]), *_shifted(found[2], len(found[1]))]
 
 
@@ -69,10 +87,6 @@ def _house(found: Found) -> Said:
     return found[1] + numbers.house(found[2])
 
 
-def _road(found: Found) -> Said:
-    return numbers.house(found[1]) + (" " if found.string[found.end()].isalpha() else "")
-
-
 def _version(found: Found) -> Said:
     """`1.2.3`, `v2.0.1`, `Python 3.10`: each part is a number."""
     lead = {"v": "version ", "V": "version "}.get(found["lead"], found["lead"])
@@ -80,7 +94,9 @@ def _version(found: Found) -> Said:
 
 
 def _machine(found: Found) -> Said:
-    """`192.168.0.1`, with its port or the size of its network."""
+    """`192.168.0.1`, with its port or the size of its network; not `version 1.2.3.4`."""
+    if VERSION_CUE.search(before(found)):
+        return None
     said = " dot ".join(numbers.digits(part) for part in found[1].split("."))
     if found[3]:
         said += (" port " if found[2] == ":" else " slash ") + numbers.cardinal(found[3])
@@ -112,22 +128,21 @@ IDENTIFIERS = [
     rule(r"(?<!\w)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?!\w)", _hexadecimal),
     rule(r"(?<!\w)0[xX][0-9a-fA-F]{1,16}(?!\w)", _hexadecimal),
     rule(
-        START + r"((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))"
-        r"(?:([:/])(\d{1,5}))?(?!\w|[.]\d)",
+        START + r"((?:\d{1,3}\.){3}\d{1,3})(?:([:/])(\d{1,5}))?(?!\w|[.]\d)",
         _machine,
     ),
     rule(START + r"\d{3}([. ])\d{3}\1\d{4}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
     rule(START + r"\d{1,3}(?:\.000){2,5}(?!\w|[.,]\d)", lambda found: found[0].replace(".", "")),
     rule(r"(?<=\d)-(?=(?:rc|beta|alpha|dev|pre|post)[.-]?\d{0,4}(?![^\W_]))", " "),
     rule(r"(?<!\w)(?P<lead>[vV]|)(?P<number>\d{1,9}(?:\.\d{1,9}){2,})(?!\w)", _version),
-    rule(r"\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
+    rule(r"(?<!slash )\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
     rule(
         rf"\b(?P<lead>(?:{VERSIONED})[ -]v?)"
         rf"(?P<number>\d{{1,4}}\.\d{{1,4}})(?![^\W_]|[.,%]\d|%| ?(?:million|billion))",
         _version,
     ),
     rule(
-        r"(?<!\w)\(?\+(?=(?:\D?\d){7})[1-9]\d{0,2}\)?(?:" + GAP + r"?\(?\d{1,5}\)?){2,8}(?![\w%])",
+        r"(?<!\w)\(?\+(?=(?:\D{0,3}\d){7})[1-9]\d{0,2}\)?(?:" + GAP + r"?\(?\d{1,5}\)?){2,8}(?![\w%])",
         lambda found: [(1, "plus "), *_shifted(found[0][1:], 1)] if found[0][0] == "+" else spelled(found[0]),
     ),
     rule(
@@ -135,13 +150,33 @@ IDENTIFIERS = [
         lambda found: spelled(found[0]),
     ),
     rule(r"(?<!\w)\(0\d{1,5}\)(?:[ /-]?\d{2,8}){1,5}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
-    rule(START + r"((?:1[- ])?8\d\d-)([A-Z][A-Z-]{3,10})\b", _letters_too),
+    rule(
+        START + r"((?:1[- ])?(?:8\d\d|900)-)(?=[\dA-Z-]{0,20}[A-Z])"
+        r"((?:[A-Z]{1,10}|\d{1,4})(?:-(?:[A-Z]{1,10}|\d{1,4})){0,4})\b(?!-)",
+        _letters_too,
+    ),
+    rule(
+        r"(?<![\w-])(?=[\w-]{0,99}\d-\d)(?=[\d-]{0,99}[^\W\d_])"
+        r"(?:[^\W\d_]{1,12}|\d{1,15})(?:-(?:[^\W\d_]{1,12}|\d{1,15})){2,12}(?![\w%]|-\w)",
+        _chained,
+    ),
     rule(START + r"(?<!-)(?<!−)\d{1,15}(?:[-\u2010\u2011]\d{1,15}){2,}(?![\w%])", _dashed),
+    rule(
+        r"\b10\.(\d{4,9})/(?=\w)",
+        lambda found: f"{numbers.decimal(f'10.{found[1]}')} slash ",
+    ),
+    rule(
+        r"\b((?:ISO|IEC|EN|DIN|ASTM|IEEE|BS)(?:[ /](?:IEC|EN|ISO))? )(\d{1,6}(?:-\d{1,3})?)"
+        r":((?:19|20)\d\d)(?!\d)",
+        lambda found: f"{found[1]}{found[2]}, {numbers.year(found[3])}",
+    ),
     rule(START + r"\d{4}(?: \d{4}){2,4}(?![\w,.]\d|\w)", lambda found: spelled(found[0])),
     rule(START + r"0\d{1,5}(?:[ /-]\d{2,8}){1,5}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
     rule(START + r"(\d{3})[-\u2010\u2011](\d{4})(?![\w%]|[-.,]\d)", _local),
     rule(
-        r"\b([Cc]all(?:ing)? |[Dd]ial(?:ing|ling)? |[Tt]ext |[Pp]ress )(\d{2,15})(?!\w|[.,:/-]\d)", _dialled
+        r"\b([Cc]all(?:ing)? |[Dd]ial(?:ing|ling)? |[Pp]ress |"
+        r"(?:[Tt]ext|[Ss]end) (?:[\"“']?[A-Z]{1,12}[\"”']? )?(?:to )?)(\d{2,15})(?!\w|[.,:/-]\d)",
+        _dialled,
     ),
     rule(
         rf"\b(?P<lead>(?i:{DIGITS})(?: ?(?:is|was|are|:|=|#|no\.?|number))*:? "
@@ -159,16 +194,11 @@ IDENTIFIERS = [
     ),
     rule(rf"\b((?:{HOUSES}) (?:number |no\. )?)(\d{{2,4}})(?![^\W_]|[.,:/-]\d)", _house),
     rule(r"\b((?:Boeing|Airbus|Embraer|Fokker) )(\d{3})(?=-\d)", _house),
-    rule(
-        START + rf"([1-9]\d{{2,4}})(?=[A-Z]? (?:[NSEW]\.? |North |South |East |West )?"
-        rf"(?:[A-Z][a-z]+ |\d{{1,3}}(?:st|nd|rd|th) ){{1,3}}(?:{ROADS})\b)",
-        _road,
-    ),
+    HOUSE,
     rule(START + r"911(?![\w%]|[.,:/-]\d)(?! (?:people|times)\b)", "nine one one"),
     rule(r"\b((?:HTTP|[Ee]rror|[Ss]tatus)(?: code)?(?:[: ]| is ))(\d{3})(?!\w|[.,:/-]\d)", _house),
     rule(
         r"\b((?:account|card|number|phone)s? (?:ending|that ends) (?:in|with) )(\d{3,6})(?!\w|[.,:/-]\d)",
         _dialled_after,
     ),
-    rule(r"\b([A-Z]{2},? )(\d{5}(?:-\d{4})?)(?!\w|[.,:/-]\d)", _dialled_after),
 ]

@@ -54,6 +54,14 @@ def _verse(found: Found) -> Said:
     return f"{said} to {numbers.cardinal(found[4])}" if found[4] else said
 
 
+def _slashes(found: Found) -> Said:
+    """`123/261788/2021`: numbers beside each other, where it is no sum."""
+    if TWO_WAYS.match(found.string[found.end() :]) or EXPRESSION.search(before(found)) or found[0] in IDIOMS:
+        return None
+    groups = found[0].split("/")
+    return ", ".join(numbers.cardinal(part) if len(part) < 5 else numbers.digits(part) for part in groups)
+
+
 def _part(found: Found) -> Said:
     """`1/10th`."""
     return fraction(found[1], found[2])
@@ -122,7 +130,7 @@ def _factorial(found: Found) -> Said:
     return " factorial"
 
 
-OPERATORS = "=≤≥≠≈+×÷^∈∉⊂√"
+OPERATORS = "=≤≥≠≈+×÷^∈∉⊂√±∓∪∩∝≡"
 SIGNS_OF_TWO = {
     "+/-": "plus or minus",
     "+-": "plus or minus",
@@ -148,6 +156,12 @@ MATHS = [
     rule(START + r"(\d{1,6}\.\d)/(10|5|100)(?![\w/]|[.,]\d)", _marks),
     rule(rf"(?<!\w)(?:{any_of(IDIOMS)})(?![\w%]|\s?[=/-])", lambda found: IDIOMS[found[0]]),
     rule(START + r"(\d{1,3})/(\d{1,3})(?:th|rd|nd)s?\b", _part, re.I),
+    rule(
+        START
+        + r"(\d{1,2})/(2|4|8|16)(?= (?:time|meter|metre|rhythm|beat|bars?|signature|groove|feel|waltz)\b)",
+        lambda found: f"{numbers.cardinal(found[1])} {numbers.cardinal(found[2])}",
+    ),
+    rule(START + r"\d{1,9}(?:/\d{1,9}){2,6}(?![\w/]|[.,]\d)", _slashes),
     rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
     rule(r"(?<![\w/])(\d{1,9}|[A-Za-z])/([A-Za-z])(?![\w/])", _letters),
     rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
@@ -160,7 +174,16 @@ MATHS = [
     rule(r"(?<=\d) ?/ ?(?=[\d(])|(?<=[)\]]) ?/ ?(?=[\w(])", " divided by "),
     rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),
     rule(r"(?<=[\w)\]]) [-–] (?=[\w(]{1,12}\s?=)", " minus "),
-    rule(r"@ ?(?=\.?\d)", "at "),
+    rule(
+        r"(?<![^\s(|])([a-z]) [-–] (?=\d|[a-z](?![^\W_]))",
+        lambda found: f"{'eh' if found[1] == 'a' else found[1]} minus ",
+    ),
+    rule(r"(?<=\d) [-–] (?=[a-z](?![^\W_]))", " minus "),
+    rule(r"\b([xyzk])-(?=\d)|\b(n)-(?=[12]\b)", lambda found: f"{found[1] or found[2]} minus "),
+    rule(
+        r"\b([A-Za-z])(['′’]{1,2}|″)(?=\()",
+        lambda found: f"{found[1]} {'prime' if found[2] in '′’' or found[2] == chr(39) else 'double prime'} ",
+    ),
     rule(r"(?<![\w)\]] )[<>](?! ?[\d.(−-])|[<>](?![\w(−]| [\w(.−-])", " "),
     rule(rf" ?[{re.escape(''.join(SIGNS))}] ?", _sign),
     rule(rf"[{''.join(GREEK)}]", lambda found: f" {GREEK[found[0]]} "),

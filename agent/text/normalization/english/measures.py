@@ -37,18 +37,34 @@ TO_POWER = {"2": " squared", "3": " cubed", "4": " to the fourth"}
 RANGE = rf"(?P<first>{MINUS}(?:{NUMBER})(?:{DASH})(?=[\d.]))?(?P<number>{MINUS}(?:{NUMBER}))"
 FRACTION = any_of(VULGAR)
 UNIT = any_of(UNITS)
-LENGTH = any_of([*LENGTHS, "in", "px", '"', "″"])
+LENGTH = any_of([*LENGTHS, "px", '"', "″"])
 BELOW = any_of(AFTER_SLASH)
 TO = r"(?:\^?[234](?!\d))?"
 """A unit's power, "m2" or "m^2"."""
 TIMES = "[·⋅∙*]"
 PERIOD = rf"(?:{any_of(word for word in AFTER_SLASH if len(word) > 1 or word in 'shdL')})"
+ABOVE = (
+    rf"(?:{any_of(word for word in UNITS if len(word) > 1 and word[-1].isalpha())}){TO}|m(?=/s|/min)|"
+    rf"[mgJWVNK](?=/(?:{any_of(word for word in AFTER_SLASH if len(word) > 1)}))"
+)
+"""Units that are known as such without a number before them."""
 COUNTED = {"req": "requests", "reqs": "requests", "msgs": "messages", "revs": "revolutions"}
 FACTOR = re.compile(rf"(?P<stroke>/)?[ ·⋅∙*(/]{{0,3}}(?P<unit>{BELOW})(?:\^?(?P<power>-?[1-4]))?")
+MANY = re.compile(r"(?:people|men|women|children|[a-z]*[a-rt-z]s)\b")
+"""After "60m": a million of them, and no meters."""
+EVENTS = re.compile(r"(?:dash|sprint|relay|hurdles|freestyle|backstroke|butterfly|breaststroke|medley)\b")
+RACES = re.compile(r"(?:run|race|runner|walk|jog|swim|row|training|time|finish|event|course|route)\b")
+RUN = re.compile(
+    r"\b(?:run|ran|running|race|raced|jog|jogged|walk|walked|(?:first|fast|slow|charity|every|an?|the)) $"
+)
 LASTING = re.compile(r"\b(?:for|in|after|every|about|takes?|took|than|within|wait|last(?:s|ed)?) $", re.I)
 """Before "5s": seconds, and no plural."""
+PLURAL = re.compile(
+    r"(?:\b(?:the|all|of|and|or|both|two|three|four|five|six|seven|eight|nine|ten|many|some|these|those|more|no|"
+    r"only|any|are|pair|rolled|got|straight|were|my|your|his|her|their|'|’)|\d|[A-Z]\w*) $",
+)
 OF_LENGTH = re.compile(
-    r"(?:tall|long|deep|wide|high|away|run|dash|race|sprint|above|below|apart|thick|pool)\b"
+    r"(?:tall|long|deep|wide|high|away|run|dash|race|sprint|above|below|apart|thick|pool|hurdles)\b"
 )
 
 
@@ -67,9 +83,9 @@ def _unit(found: Found) -> Said:
     unit, gap = found["unit"], found["gap"]
     if _is_no_unit(found, unit, gap):
         return None
-    one = _one(found) or qualifies(found) or gap == "-"
+    one = _one(found) or qualifies(found) or gap == "-" or EVENTS.match(next_word(found))
     scale = found["scale"]
-    return f"{_numbers(found)} {scale + ' ' if scale else ''}{_compound(found['units'], one=one)}"
+    return f"{_numbers(found)} {scale + ' ' if scale else ''}{_compound(found['units'], one=bool(one))}"
 
 
 def _compound(text: str, *, one: bool) -> str:
@@ -104,11 +120,27 @@ def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
         return found["units"] == unit
     if unit in ONLY_APART:
         return gap == "" or (unit == "K" and len(found["number"].strip("-−–")) < 3)
+    if gap == "" and re.search("[A-Z]-$", before(found)):  # "F-16s"
+        return True
     if unit == "s" and gap == "":
-        return "." not in found["number"] and (len(found["number"]) < 2 and not LASTING.search(before(found)))
+        return "." not in found["number"] and len(found["number"]) < 2 and _plural_of_digit(found)
     if unit == "m" and gap == "" and found["units"] == unit:
-        return counts(found) and not OF_LENGTH.match(next_word(found))
+        return _million(found)
     return False
+
+
+def _plural_of_digit(found: Found) -> bool:
+    """`two 5s`, `1s and 0s`, `iPhone 4s`; else "4s" is so many seconds."""
+    if re.match(r" (?:and|or) \d+s\b", found.string[found.end() :]):
+        return True
+    lead = before(found)
+    return bool(PLURAL.search(lead)) and not LASTING.search(lead)
+
+
+def _million(found: Found) -> bool:
+    """`60m people`, but `a 30m rope`, `the 110m hurdles`."""
+    word = next_word(found)
+    return counts(found) and MANY.match(word) is not None and not OF_LENGTH.match(word)
 
 
 def _degrees(found: Found) -> Said:
@@ -141,6 +173,22 @@ def _each(found: Found) -> Said:
     count = len(found["count"])
     per = _compound("/" + found["per"], one=True)
     return [(count, found["count"]), (len(found[0]), COUNTED.get(found["what"], found["what"]) + per)]
+
+
+def _per(found: Found) -> Said:
+    """`12/kg`, `5/day`."""
+    number = found["number"]
+    return [(len(number), number), (len(found[0]), _compound("/" + found["per"], one=True))]
+
+
+def _alone(found: Found) -> Said:
+    """`km/h`, `mg/dL` without a number."""
+    return _compound(found[0], one=False)
+
+
+def _square(found: Found) -> Said:
+    """`km²` without a number."""
+    return f"{POWER[found[2]]} {AFTER_SLASH[found[1]][1]}"
 
 
 def _percent(found: Found) -> Said:
@@ -181,13 +229,23 @@ def _points(found: Found) -> Said:
 def _scaled(found: Found) -> Said:
     """`10k`, `1.5M`, `2bn`; "4K" is a picture, "7B" a model."""
     number, letter = found["number"], found["scale"]
-    if letter == "m" and "." not in number and not counts(found):
+    if letter == "m" and "." not in number and not _million(found):
         return None
+    if letter == "k" and (number == "401" or _is_race(found)):
+        return f"{numbers.house(number)} k"
     if letter in "BT" and "." not in number and not counts(found):
         return None
     if letter == "K" and number in ("2", "4", "5", "8"):
         return None
     return f"{_numbers(found)} {SCALES[letter]}"
+
+
+def _is_race(found: Found) -> bool:
+    """`a 10k run`, `ran a 5k`."""
+    if found["number"] not in ("3", "5", "8", "10", "15", "20") or found["first"]:
+        return False
+    word = next_word(found)
+    return bool(RACES.match(word)) or (not counts(found) and bool(RUN.search(before(found))))
 
 
 def _times(found: Found) -> Said:
@@ -202,7 +260,7 @@ def _times(found: Found) -> Said:
 def _by(found: Found) -> Said:
     """`3x4`, `1920 x 1080`, `3 × 4 × 5` as sizes; a product where it has a result."""
     rest = found.string[found.end() :]
-    if rest.startswith("10^"):
+    if rest.startswith("10^") or re.match(rf"\d+(?:\.\d+)? ?(?!(?:{LENGTH})(?!\w))(?:{UNIT})(?!\w)", rest):
         return " times "
     if "×" in found[0] and " " in found[0] and not re.match(rf"\d+(?:\.\d+)? ?(?:{UNIT})\b", rest):
         return " times "
@@ -233,6 +291,10 @@ def fraction(top: str, bottom: str) -> str:
 
 PRODUCTS = [
     rule(
+        r"(?<=\d)( ?(?:mcg|µg|mg|g|IU|mmol))/(?=\d+(?:\.\d+)? ?(?:mL|ml|L|dL|kg|h|hr|min)\b)",
+        lambda found: f"{found[1]} per ",
+    ),
+    rule(
         rf"(?<=\d)( ?(?:°[CFK]|{UNIT}))(?:\s?[–—]\s?|-)(?=[-−]?\d+(?:[.,]\d+)? ?(?:°|{UNIT}))",
         lambda found: f"{found[1]} to ",
     ),
@@ -240,6 +302,11 @@ PRODUCTS = [
     rule(rf"(?<=\d)( ?(?:{LENGTH}))\s?[x×]\s?(?=\d)", lambda found: f"{found[1]} by "),
     rule(r"(?<=\d)\s?[x×✕✖]\s?(?=[$€£]?\d)", _by),
     rule(r"(?<=[%°])\s?[-–—]\s?(?=\d)|(?<=\d[kKmMbB])\s?[-–—]\s?(?=[$€£]?\d)", " to "),
+    rule(
+        rf"(?<=\d)( ?(?:mn|mln|bn|bln|tn|trn|T|{SCALE_WORDS}))\s?[-–—]\s?(?=[$€£¥₹]?\d)",
+        lambda found: f"{found[1]} to ",
+    ),
+    rule(r"(?<![^\W_])(?<!\d )[Ll]/100 ?km\b", "liters per hundred kilometers"),
 ]
 OF_FRACTION = rf"(?: ?(?P<unit>{any_of(unit for unit in UNITS if len(unit) > 1 or unit in '″′')})(?![^\W_]))?"
 TALL = r" (?:x|by|long|wide|tall|deep|high|thick)\b"
@@ -280,9 +347,13 @@ MEASURES = [
         lambda found: f"{_numbers(found)} degrees {'Celsius' if found['scale'] == '℃' else 'Fahrenheit'}",
     ),
     rule(START + RANGE + r" ?(?P<sign>[%‰％])", _percent),
+    rule(
+        START + rf"(?P<number>{NUMBER})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^]|\s?[=+])",
+        _per,
+    ),
     rule(START + r"(\d{1,2}) ?ft\.? (\d{1,2}) ?in\b\.?", _height),
     rule(
-        rf"(?<=\d) ?in\b(?={TALL})",
+        rf"(?<=\d) ?in\b\.?(?={TALL})",
         _inch,
     ),
     rule(START + r"(\d{1,2})['′’] ?(\d{1,2})(?:\"|″|''|”|(?!\w))", _height),
@@ -298,6 +369,10 @@ MEASURES = [
         START + rf"(?P<count>(?:{NUMBER}) )(?P<what>[a-z]{{3,15}})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])",
         _each,
     ),
+    rule(rf"(?<![^\W_])(?<![\d.,/^-])(?<!\d )(?:{ABOVE})/(?:{PERIOD}){TO}(?![^\W_]|[/^(])", _alone),
+    rule(r"(?<![\w/.-])(km|cm|mm|ft|mi|yd|in)\^?([23])(?![\w^])", _square),
+    rule(r"(?<![\w.])°([CF])\b", lambda found: f"degrees {DEGREES[found[1]]}"),
+    rule(START + r"(\d{1,3})['′](?= ?(?:tall|long|wide|deep|high|by|x)\b)", lambda found: f"{found[1]} feet"),
     rule(START + r"(\d{1,3}(?:\.\d{1,3})?)\"(?!\w)", _inches),
     rule(
         START

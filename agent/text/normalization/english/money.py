@@ -6,7 +6,7 @@ import re
 
 from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
-from agent.text.normalization.english.patterns import MINUS, START, any_of, qualifies, rule
+from agent.text.normalization.english.patterns import MINUS, START, any_of, next_word, qualifies, rule
 from agent.text.normalization.english.tables import (
     AFTER_SLASH,
     CURRENCIES,
@@ -18,6 +18,7 @@ from agent.text.normalization.english.tables import (
 
 CURRENCY = any_of(CURRENCIES)
 SIGN_AFTER = any_of([sign for sign in CURRENCIES if not sign.endswith("$") or sign == "$"])
+SIGNS = any_of([sign for sign in CURRENCIES if len(sign) == 1 or sign.isupper()])
 AMOUNT = (
     r"(?:\d{1,3}(?:\.\d{3})++,\d\d(?!\d)|\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d{1,6},\d\d(?!\d)|"
     r"\d++(?:\.\d++)?|\.\d++)"
@@ -27,6 +28,10 @@ SCALE = rf"(?:[ -]?(?P<scale>{SCALE_WORDS}|{any_of(SCALES)})(?![A-Za-z]))?"
 PER = rf"(?P<per>(?: ?/ ?|(?<=[^ ]) per )(?:{any_of(AFTER_SLASH)}|[a-z]{{3,12}})(?![A-Za-z/]))?"
 BEFORE = rf"(?<![\w$])(?P<sign>[-−–+]?)(?P<currency>{CURRENCY}) ?(?P<inner>[-−]?)(?P<amount>{AMOUNT})"
 TO = rf"(?:\s?[-–—]\s?(?:(?P=currency) ?)?(?P<last>{AMOUNT}))?"
+
+
+CASH = re.compile(r"(?:bills?|notes?|banknotes?|coins?|vouchers?|stamps?|gift)\b")
+"""What an amount says the value of: "$20 bills"."""
 
 
 def _plain(amount: str, euro: bool = False) -> str:
@@ -67,7 +72,7 @@ def _amount(found: Found) -> Said:
     sign = {"-": "minus ", "−": "minus ", "–": "minus ", "+": "plus "}.get(
         groups["sign"] or groups.get("inner", ""), ""
     )
-    adjective = qualifies(found) and not groups["per"]
+    adjective = (qualifies(found) or CASH.match(next_word(found)) is not None) and not groups["per"]
     currency, scale = groups["currency"], groups["scale"]
     if not groups["last"]:
         said = _spoken(groups["amount"], currency, scale=scale, adjective=adjective)
@@ -104,6 +109,11 @@ def _after(found: Found) -> Said:
     return _amount(found)
 
 
+def _rate(found: Found) -> Said:
+    """`€/kg` without a number."""
+    return CURRENCIES[found[1]][1] + _per(found["per"])
+
+
 def _pence(found: Found) -> Said:
     return f"{numbers.cardinal(found[1])} pence"
 
@@ -117,6 +127,11 @@ MONEY = [
         _after,
     ),
     rule(START + r"([1-9]\d?)p(?!\w)", _pence),
+    rule(rf"(?<![\w$])({SIGNS})(?P<per> ?/ ?(?:{any_of(AFTER_SLASH)}))(?![^\W_]|/)", _rate),
+    rule(
+        r"(?<![\w$])([€£¥₹₩₽₺₪₿$])(?![\w$])(?! signs?\b| symbols?\b)", lambda found: CURRENCIES[found[1]][1]
+    ),
     rule(r"(?<=[A-Za-z])\$|\$(?=[A-Za-z{(\\])", ""),
     rule(r"\$", " dollar "),
+    rule(r"[€£¥₹₩₽₺₪₿]", lambda found: f" {CURRENCIES[found[0]][0]} "),
 ]

@@ -142,6 +142,14 @@ def house(text: str) -> str:
     return f"{_value(int(head))} {_after_hundreds(rest)}"
 
 
+def named(text: str) -> str:
+    """A number beside letters, part of a name: "380" is "three eighty", "2041" digits, "2024" a year."""
+    if "." in text:
+        return decimal(text)
+    short = len(text) < 4 or (len(text) == 4 and (text.endswith("00") or "1900" < text < "2100"))
+    return house(text) if short else digits(text)
+
+
 def _after_hundreds(rest: int) -> str:
     return f"oh {SMALL[rest]}" if rest < 10 else _value(rest)
 

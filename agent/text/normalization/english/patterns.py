@@ -21,7 +21,11 @@ NO_MORE = r"(?![^\W_])(?![.,:]\d)"
 
 _NEXT_WORD = re.compile(r" ([A-Za-z]\S*)")
 _ARTICLE = re.compile(r"\b(?:an?|the|this|that|every|each|my|your|our|his|her|another|per) $", re.I)
-_FEW_ARTICLES = re.compile(r"\b(?:an?|another|every|each) $", re.I)
+_FEW_ARTICLES = re.compile(
+    r"\b(?:an?|another|every|each|\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|several|"
+    r"dozen) $",
+    re.I,
+)
 
 
 def rule(pattern: str, read: Callable[[Found], Said] | str, flags: int = 0) -> Rule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def _pairs(text: str) -> dict[str, tuple[str, str]]:
     """Lines "signs: singular, plural" as a table by sign; without a plural it is as the singular."""
@@ -13,7 +15,8 @@ def _pairs(text: str) -> dict[str, tuple[str, str]]:
     return table
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
     return frozenset(text.split())
 
 
@@ -38,7 +41,7 @@ MONTH_NAMES = _MONTH_NAMES | {
     for in_case in (short.upper(), short.lower())
     if in_case not in ("sun", "mar", "dec", "DEC")
 }
-LOWER_WORDS = _words("may march")
+LOWER_WORDS = words("may march")
 """Months that are other words as well, in small letters."""
 
 DAY_NAMES = {
@@ -79,6 +82,7 @@ cl cL: centiliter, centiliters
 dl dL: deciliter, deciliters
 l L: liter, liters
 gal: gallon, gallons
+bbl: barrel, barrels
 tsp: teaspoon, teaspoons
 tbsp: tablespoon, tablespoons
 ns: nanosecond, nanoseconds
@@ -218,6 +222,7 @@ d day: day, days
 wk week: week, weeks
 mo month: month, months
 yr year: year, years
+in: inch, inches
 second: second, seconds
 minute: minute, minutes
 hour: hour, hours
@@ -230,17 +235,18 @@ token: token, tokens
 """)
 """What may stand after the slash of a unit or a price: "km/h", "$5/month"."""
 
-ONLY_APART = _words("K t N B")
+ONLY_APART = words("K t N B")
 """Letters that are units where a space is before them, and something else where none is: "300K", "4K"."""
-ONLY_WITH_SLASH = _words("B N")
-LENGTHS = _words("mm cm dm m km Km KM nm µm μm mi yd ft")
+ONLY_WITH_SLASH = words("B N")
+LENGTHS = words("mm cm dm m km Km KM nm µm μm mi yd ft in")
 """Units whose second power is an area, and whose third is a volume."""
 
 DEGREES = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
 QUARTERS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 
 CURRENCIES = _pairs("""
-$ USD US$ U.S.$: dollar, dollars
+$ USD: dollar, dollars
+US$ U.S.$: U S dollar, U S dollars
 CAD CA$ C$: Canadian dollar, Canadian dollars
 AUD AU$ A$: Australian dollar, Australian dollars
 NZD NZ$: New Zealand dollar, New Zealand dollars
@@ -266,7 +272,7 @@ ETH: ether
 CHF: Swiss franc, Swiss francs
 SEK: Swedish krona, Swedish kronor
 NOK: Norwegian krone, Norwegian kroner
-kr: krone, kroner
+kr kr.: krone, kroner
 DKK: Danish krone, Danish kroner
 PLN zł: zloty, zlotys
 CZK Kč: Czech koruna, Czech korunas
@@ -278,7 +284,7 @@ AED: dirham, dirhams
 """)
 HUNDREDTHS = {"£": ("penny", "pence"), "GBP": ("penny", "pence"), "₹": ("paisa", "paise")}
 """What a hundredth is called where it is no cent."""
-WHOLE_ONLY = _words("¥ JPY ₩ KRW ₫ VND ₿ BTC ETH ¢")
+WHOLE_ONLY = words("¥ JPY ₩ KRW ₫ VND ₿ BTC ETH ¢")
 """Currencies whose decimals are said as such."""
 SCALES = {
     "k": "thousand",
@@ -408,6 +414,18 @@ GREEK = dict(
         strict=True,
     )
 )
+ADDRESS_SIGNS = {
+    ".": " dot ",
+    "@": " at ",
+    "-": " dash ",
+    "_": " underscore ",
+    "+": " plus ",
+    "&": " ampersand ",
+    "/": " slash ",
+    "~": " tilde ",
+    ":": " port ",
+}
+"""Signs in addresses of mail and of the web, where each counts."""
 IDIOMS = {
     "24/7": "twenty four seven",
     "24/7/365": "twenty four seven three sixty five",
@@ -424,7 +442,7 @@ BOOKS = (
     "Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|Timothy|Titus|Hebrews|James|Peter|"
     "Revelation|Surah?|Quran"
 )
-FUNCTION_WORDS = _words(
+FUNCTION_WORDS = words(
     "of in on at for from with by as to and or but so if than then that which who when while where is are "
     "was were be been has have had do does did will would can could should may might must not no per each "
     "a an the this these those it he she we you they i my our his her their its now again today tomorrow "
@@ -433,7 +451,7 @@ FUNCTION_WORDS = _words(
     "around like or nor yet dot "
 )
 """Words after a number that it does not count."""
-VERBS_OF_YEARS = _words("was were is are saw marked brought will has had would became began ended came")
+VERBS_OF_YEARS = words("was were is are saw marked brought will has had would became began ended came")
 
 # What makes the number after it one that identifies. `DIGITS` are always said digit by digit.
 DIGITS = (
@@ -448,14 +466,24 @@ DIGITS = (
 )
 LONG_DIGITS = r"order|ticket|invoice|case|reference|ref|booking|confirmation|tracking|serial|number|card"
 """The same from four digits on: "order 66 pizzas"."""
+_STATES = """
+AL Alabama, AK Alaska, AZ Arizona, AR Arkansas, CA California, CO Colorado, CT Connecticut,
+DE Delaware, DC D C, FL Florida, GA Georgia, HI Hawaii, ID Idaho, IL Illinois, IN Indiana, IA Iowa,
+KS Kansas, KY Kentucky, LA Louisiana, ME Maine, MD Maryland, MA Massachusetts, MI Michigan,
+MN Minnesota, MS Mississippi, MO Missouri, MT Montana, NE Nebraska, NV Nevada, NH New Hampshire,
+NJ New Jersey, NM New Mexico, NY New York, NC North Carolina, ND North Dakota, OH Ohio, OK Oklahoma,
+OR Oregon, PA Pennsylvania, PR Puerto Rico, RI Rhode Island, SC South Carolina, SD South Dakota,
+TN Tennessee, TX Texas, UT Utah, VT Vermont, VA Virginia, VI Virgin Islands, WA Washington,
+WV West Virginia, WI Wisconsin, WY Wyoming
+"""
+STATES = {
+    code: name for code, _, name in (state.strip().partition(" ") for state in re.split(r",\s", _STATES))
+}
+"""What the letters of the United States' mail stand for."""
 HOUSES = (
     r"[Rr]oom|[Ss]uite|[Aa]partment|[Aa]pt\.?|[Rr]oute|[Hh]ighway|[Hh]wy\.?|[Ii]nterstate|[Bb]us|"
     r"[Tt]rain|Boeing|Airbus|Peugeot|Porsche|Ferrari|Intel|Core i\d|RTX|GTX|GeForce|Radeon|Ryzen \d|"
     r"[Gg]ate|[Ll]ocker"
-)
-ROADS = (
-    r"Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Way|Court|Ct|Place|Square|Highway|"
-    r"Parkway|Terrace|Row|Close|Crescent"
 )
 VERSIONED = (
     r"[Vv]ersions?|[Rr]elease|Python|Java|JavaScript|TypeScript|Node(?:\.js)?|Ubuntu|Debian|Fedora|"

@@ -10,7 +10,7 @@ from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
 from agent.text.normalization.english.measures import fraction
 from agent.text.normalization.english.patterns import before, rule, spelled
-from agent.text.normalization.english.tables import FUNCTION_WORDS, NUMBERED, REGNAL
+from agent.text.normalization.english.tables import NUMBERED, REGNAL
 
 BEFORE_NUMBER = {
     "no": "number",
@@ -65,35 +65,7 @@ TITLES = {
     "Col": "Colonel",
     "Rev": "Reverend",
 }
-ROAD_NAMES = {
-    "St": "Street",
-    "Ave": "Avenue",
-    "Av": "Avenue",
-    "Rd": "Road",
-    "Blvd": "Boulevard",
-    "Ln": "Lane",
-    "Dr": "Drive",
-    "Ct": "Court",
-    "Pl": "Place",
-    "Sq": "Square",
-    "Hwy": "Highway",
-    "Pkwy": "Parkway",
-}
-ROAD_LEAD = re.compile(
-    r"(?:(?<!\w)\d+[A-Za-z]?(?:-\d+)? |\b(?:on|at|of|near|off|from|to|down|up|and|along|corner of|across) )"
-    r"(?:the )?(?:[NSEW]\.? |North |South |East |West )?(?:[A-Z][a-z]+ |\d+(?:st|nd|rd|th) ){1,2}$|"
-    r"\b(?:First|Second|Third|Fourth|Fifth|Sixth|Seventh|Eighth|Ninth|Tenth|Main|Park|Wall|Broad) $|"
-    r"\d(?:st|nd|rd|th) $"
-)
-COMPARED = {
-    "<": "less than ",
-    ">": "more than ",
-    "<=": "at most ",
-    "≤": "at most ",
-    ">=": "at least ",
-    "≥": "at least ",
-    "≈": "about ",
-}
+TITLE = "|".join(TITLES)
 ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 SMALL_ROMAN = r"(?=[IVX])X{0,2}(?:IX|IV|V?I{0,3})"
 VERB = r"(?= (?:was|is|ruled|reigned|died|became|had|of|and|in|succeeded|married)\b|[,.;:)!?]|['’]s|$)"
@@ -114,13 +86,9 @@ def _abbreviation(found: Found) -> Said:
     return said + ("." if ends and found[1].lower() != "vs" else "")
 
 
-def _road_name(found: Found) -> Said:
-    """`1428 Elm St.`, `Fifth Ave.`; "St." before a name is a saint, and "Dr." a doctor."""
-    lead = before(found)
-    if not ROAD_LEAD.search(lead):
-        return None
-    ends = found[2] and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
-    return ROAD_NAMES[found[1]] + ("." if ends else "")
+def _ampersand(found: Found) -> Said:
+    """`Q&A`."""
+    return " and ".join("eh" if letter == "A" else letter for letter in found.groups())
 
 
 def _monarch(found: Found) -> Said:
@@ -198,44 +166,18 @@ def _century(found: Found) -> Said:
 
 
 def _letters_and_digits(found: Found) -> Said:
-    """`A4`, `B2B`, `COVID-19`, `GPT-4o`, `x86`: the letters stay, the digits are said as a name's."""
+    """`A4`, `B2B`, `COVID-19`, `GPT-4o`, `F-16s`: the letters stay, the digits are said as a name's."""
     said: list[str] = []
     pieces = re.findall(r"[^\W\d_]+|\d+(?:\.\d+)?", found[0])
     for piece in pieces:
         if piece[0].isdecimal():
-            said.append(_named(piece))
+            said.append(numbers.named(piece))
+        elif piece == "s" and said and pieces[-1] is piece:
+            said[-1] = numbers.plural(said[-1])
         else:
             # A lone "A" is an article to the voices, "eh" is the letter.
             said.append("eh" if piece in ("A", "a") else piece)
     return " ".join(said)
-
-
-def _named(text: str) -> str:
-    if "." in text:
-        return numbers.decimal(text)
-    return numbers.house(text) if len(text) < 4 else _long_name(text)
-
-
-def _long_name(text: str) -> str:
-    return (
-        numbers.house(text)
-        if len(text) == 4 and (text.endswith("00") or "1900" < text < "2100")
-        else numbers.digits(text)
-    )
-
-
-def _compared(found: Found) -> Said:
-    """`>10`, `≈ 20 people`: how many; a relation where something stands before it, "x ≥ 10"."""
-    operand = re.search(r"[^\s(.!?:;]+$", before(found).rstrip(" "))
-    word = operand[0] if operand else ""
-    glued = not found[2] and (len(word.rstrip(",")) > 1 or "," in word)
-    counted = word.rstrip(",").isalpha() and (glued or (len(word) > 1 and word.lower() in FUNCTION_WORDS))
-    return COMPARED[found[1]] if counted or not word else None
-
-
-def _colour(found: Found) -> Said:
-    """`#FF8800`."""
-    return numbers.hexadecimal(found[1])
 
 
 def _ordinal(found: Found) -> Said:
@@ -264,38 +206,19 @@ def _numeral(found: Found) -> Said:
 def _number(found: Found) -> Said:
     """What no other class has taken: a cardinal, or a decimal; one that is too long, digit by digit."""
     text = found[0]
-    whole = text.partition(".")[0].replace(",", "")
+    whole = text.partition(".")[0]
     if len(whole) > numbers.LONGEST and numbers.cardinal(whole) == numbers.digits(whole):
         return spelled(text) if "." not in text else numbers.decimal(text)
     return numbers.decimal(text)
 
 
-ARROWS = [rule(r"\s{0,3}[→⇒]\s{0,3}", " to ")]
 LATIN = [
     rule(r"\b([Ee])\.\s?g\.(?=[\s,]|$)", lambda found: "For example" if found[1] == "E" else "for example"),
     rule(r"\b([Ii])\.\s?e\.(?=[\s,]|$)", lambda found: "That is" if found[1] == "I" else "that is"),
+    rule(r"\b([A-Z])&([A-Z])\b", _ampersand),
     rule(r" ?&++ ?", " and "),
     rule(r"(?<!\w)([A-Z])(?:\s?–\s?|-(?=Z))([A-Z])(?![\w-])", _letter_range),
     rule(r"\b(Cl|Br|OH|NO3|HCO3|NO₃|HCO₃)-(?=[\s.,;:)]|\Z)", lambda found: f"{found[1]} minus"),
-]
-SYMBOLS = [
-    rule(r"\b([CFDG])#(?!\w)", lambda found: f"{found[1]} sharp"),
-    rule(r"\b([A-Za-z])\+\+(?!\w)", lambda found: f"{found[1]} plus plus"),
-    rule(r"~ ?(?=[$€£¥]?\.?\d)", "about "),
-    rule(r"(?<![^\s(])(<=|>=|[<>≤≥≈])( ?)(?=[-−$€£¥]?\.?\d)", _compared),
-    rule(r"(?<!\w)#(?=\d++(?!\w))", "number "),
-    rule(r"(?<!\w)#(?=[a-fA-F]*\d)(?=\d*[a-fA-F])([0-9a-fA-F]{6})(?!\w)", _colour),
-    rule(r"(?<!\w)#(?=\d{0,9}[^\W\d_])", "hashtag "),
-    rule(r"#", " "),
-    rule(r"(?<![\w@.])@(?=[A-Za-z_])", "at "),
-    rule(r"(?<!\w)([A-Za-z]):\\{1,2}", lambda found: f"{found[1]} "),
-    rule(r"(?<!\w)~(?=/)", "home"),
-    rule(r"\\+", " "),
-    rule(r"(?<=\w)\.(?=(?:[a-z][a-z0-9]|[A-Z]{2}|\dz)\w{0,7}(?!\w))(?<!\.[A-Za-z]\.)", " dot "),
-    rule(r"(?<![\w.)\]\"'”’])\.(?=[a-z]{2})", " dot "),
-    rule(r"(?<=[^\W\d_])_(\d{1,9})(?![^\W_]|[.,]\d)", lambda found: f" {_named(found[1])}"),
-    rule(r"№ ?(?=\d)", "number "),
-    rule(r"§§? ?(?=\d)", lambda found: "sections " if "§§" in found[0] else "section "),
 ]
 ABBREVIATED = [
     rule(
@@ -311,17 +234,16 @@ ABBREVIATED = [
     ),
     rule(r"(?<![\w.])(w/o|w/)(?=\s)", _abbreviation),
     rule(
-        rf"(?<=[a-z] )({'|'.join(ROAD_NAMES)})\b(\.?)(?! ?[A-Z][a-z]+ ?[A-Z])",
-        _road_name,
+        rf"(?<![\w.])(?:({TITLE})\. ?(?=[A-Z][\w'’])|(Mr|Mrs|Prof)\. ?|(Mr|Mrs|Ms|Dr|Prof) (?=[A-Z][\w'’]))",
+        lambda found: f"{TITLES[found[1] or found[2] or found[3]]} ",
     ),
-    rule(rf"(?<![\w.])({'|'.join(TITLES)})\. ?(?=[A-Z][\w'’])", lambda found: f"{TITLES[found[1]]} "),
 ]
 ROMANS = [
     rule(rf"\b(?=[IVX]{{2}}|[VX])({ROMAN})(?:st|nd|rd|th)?(?= [Cc]entur)", _century),
     rule(r"\bWW ?(I{1,3}|[123])\b", _world_war),
     rule(rf"\b({REGNAL}) ({SMALL_ROMAN})\b(?<! )(?<! I)(?!['’]m|\.\w)", _monarch),
     rule(rf"\b({REGNAL}) (I)\b{VERB}", _monarch),
-    rule(rf"\b({NUMBERED}) ({ROMAN})\b(?<! )(?!['’](?!s\b)|\.\w)", _numbered),
+    rule(rf"\b({NUMBERED}|{NUMBERED.upper()}) ({ROMAN})\b(?<! )(?!['’](?!s\b)|\.\w)", _numbered),
     rule(rf"\b((?:{NUMBERED})s) ({ROMAN})\b(?<! )(?= (?:and|or|to|through) |[,–-])", _numbered),
     rule(
         rf"(?<=[a-z])( and | or | to | through |, |[–-])(?=[IVX]{{2}}|[VX])({ROMAN})\b(?!['’.]\w)", _another
@@ -337,6 +259,9 @@ ROMANS = [
     rule(r"(?<=(?<!\w)\()(ii|iii|iv|vi{1,3}|ix|xi{1,2})(?=\))", _listed),
 ]
 ALPHANUMERIC = [
+    rule(r"(?<=iPhone )(\d)s\b", lambda found: f"{numbers.cardinal(found[1])} s"),
+    rule(r"(?<=\d(?:st|nd|rd|th))\s?[-–—]\s?(?=\d{1,4}(?:st|nd|rd|th)\b)", " to "),
+    rule(r"\b(([A-Z]{1,2})\d{1,4})\s?[-–—]\s?(?=\2\d{1,4}(?![^\W_]))", lambda found: f"{found[1]} to "),
     rule(r"(?<!\w)(?<!\d[.,])(\d{1,3}(?:,\d{3})*+|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?![^\W_])", _ordinal),
     rule(r"(?<!\w)(?<!-)(?<!\d[.,])(\d{1,9})['’]?s\b", _plural),
     rule(r"(?<!\w)(\d{3,4})([pi])(?!\w)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
