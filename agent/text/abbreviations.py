@@ -14,7 +14,8 @@ TITLES = _words("mr mrs ms dr prof gen rep sen gov capt lt col sgt rev hon pres 
 LEADING = TITLES | _words("vs cf viz approx e.g i.e eg ie ca")
 # Before a number the sentence goes on; otherwise the word is ordinary ("No.", "I like fig.").
 REFERENCES = _words(
-    "no nos nr n° nº p pg pp ver rs vol vols fig figs ch chap sec eq art ed op kr apt ste bldg rm hwy"
+    "no nos nr n° nº p pg pp ver rs vol vols fig figs ch chap sec eq art ed op kr apt ste bldg rm hwy "
+    "exod lev deut josh judg kgs chron ps prov eccl isa jer ezek mk lk jn cor eph thess heb jas"
 )
 # May or may not end the sentence; the next word tells.
 TRAILING = _words(

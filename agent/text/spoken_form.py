@@ -33,7 +33,7 @@ INLINE = re.compile(
 """Tags that may stand inside a word."""
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8}\d{0,2});")
 LINK = re.compile(
-    r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+[\"'][^\"']*[\"'])?\)|\[[^\[\]]*\])"
+    r"!?(?!\[\d+\]\[\d+\])\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+[\"'][^\"']*[\"'])?\)|\[[^\[\]]*\])"
 )
 FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|(?<![ \t])[ \t]*\[(?:\.\.\.|…)\]")
 CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.S)
@@ -57,6 +57,7 @@ LINE_MARKS = re.compile(rf"(?:^|(?<=\n))[ \t]*{MARKS}")
 MARKED = re.compile(rf"[ \t]*(?:{MARKS}|(?:\d{{1,3}}|[A-Za-z])[.)][ \t])")
 CELL = re.compile(r"(?<![ \t])[ \t]*\|[ \t]*")
 LINE_END = re.compile(r"(?<![ \t])[ \t]*\n\s*")
+BOLD_NUMBER = re.compile(r"[\d.,]+[^\W\d]{0,3}\*\*")
 STARS = re.compile(r"\*+|~~+|_+")
 LEFTOVER = re.compile(r"`+|[•⁃]")
 ESCAPE = re.compile(r"\\(?=[^\w\s]|_)")
@@ -324,7 +325,8 @@ def _stars(found: Found) -> Put:
     elif mark == "*":
         stays = inside or (before.isspace() and after.isspace())
     else:
-        stays = mark == "**" and before.isdigit() and after.isdigit()
+        power = before.isdigit() or ((before == ")" or before.isalpha()) and not BOLD_NUMBER.match(text, end))
+        stays = mark == "**" and after.isdigit() and power
     return found.span() if stays else ""
 
 

@@ -27,8 +27,10 @@ from agent.text.normalization.english.words import (
 
 
 def _grouped(found: Found) -> Said:
-    """`20 000`, `1,00,000`."""
-    return "".join(char for char in found[0] if char.isdigit())
+    """`20 000`, `1 234,56`, `1'000`, `1_000`, `1,00,000`."""
+    whole, _, after = found[0].rpartition(found["point"]) if found["point"] else (found[0], "", "")
+    digits = "".join(char for char in whole if char.isdigit())
+    return f"{digits}.{after}" if after else digits
 
 
 def _plain_digits(found: Found) -> Said:
@@ -70,16 +72,21 @@ AFTER_MONTH = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.? $")
 """Before a day, whose year a comma keeps apart."""
 SPELLING = [
     rule(r"(?:(?![0-9])\d)+", _plain_digits),
-    rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])", _grouped),
+    rule(r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])(?P<point>)", _grouped),
+    rule(r"(?<![\w.,])\d{1,3}(?:(?:['’]\d{3})++|(?:_\d{3})++)(?![\w'’])(?P<point>)", _grouped),
     rule(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+", _raised),
     rule(r"\u2044", "/"),
     rule(r"[₀-₉①-⑳⓪Ⅰ-ⅿ]", _compatible),
+    rule(
+        r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3})++"
+        r"(?:(?P<point>[.,])\d{1,2}(?![.,:/-]?\d)|(?![\w]|[-.:/]\d| \d))",
+        _grouped,
+    ),
     rule(
         r"(?<![\w.,:/])(?P<whole>\d{1,3}(?:\.\d{3}){1,4}|\d{1,6}),(?P<after>\d{1,9})"
         r"(?!\d|[.,:/]\d)",
         _decimal_comma,
     ),
-    rule(r"(?<![\w.,:+/-])(?<!\d )[1-9]\d{0,2}(?: \d{3})++(?![\w]|[-.:/]\d| \d)", _grouped),
 ]
 ENGLISH = Language(
     markup=[*ARROWS, *FORMULAS],

@@ -30,7 +30,7 @@ YEAR = r"(?P<year>1\d{3}|20\d\d)"
 DAYS = any_of(DAY_NAMES)
 MERIDIEM = r"(?P<half>[AaPp])(?:[Mm]\b|\.\s?[Mm]\b\.?)"
 AGE = re.compile(
-    r"\b(?:the|in|his|her|their|my|our|your|its|early|mid|late|lower|upper|low|high|and|or|to|"
+    r"\b(?:the|his|her|their|my|our|your|its|early|mid|late|lower|upper|low|high|and|or|to|"
     r"[a-z]+ties)[ -]$",
     re.I,
 )
@@ -57,6 +57,10 @@ ANOTHER = r"(?:1\d{3}|20\d\d)(?:,? (?:and|or|to|through|until|till|but) |, ?)"
 YEARS_BEFORE = re.compile(rf"(?:{ANOTHER}){{1,9}}$")
 YEARS_AFTER = re.compile(r"\A(?:(?:,? (?:and|or) |, ?)(?:1\d{3}|20\d\d)\b){1,9}")
 """The years before and after one in a list: "in 1850, 1900 and 1950"."""
+PROPORTION = re.compile(
+    r"\b(?:ratios?|mix|mixed|dilut\w+|scale|odds|proportions?|concentration)\b[^.!?\d]{0,30}$", re.I
+)
+"""Before "1:10": a ratio, and no time."""
 UNTIL_NOW = re.compile(r" to (?:the )?(?:present|today|now|date)\b")
 DATE_ENDS = re.compile(rf"\b(?:{any_of(MONTH_NAMES)})\b\.?(?:,? \d{{4}})?$")
 LIST_CUE = re.compile(r"\b(?:in|between|since|until|till|from|before|after|during|circa) $", re.I)
@@ -162,7 +166,7 @@ def _clock(hour: str, minute: str) -> str:
 
 def _time(found: Found) -> Said:
     hour, minute, second, half = found["hour"], found["minute"], found["second"], found["half"]
-    if int(hour) > 24 or (half and int(hour) > 12):
+    if int(hour) > 24 or (half and int(hour) > 12) or (not half and PROPORTION.search(before(found))):
         return None
     stop = "." if half and found[0].endswith(".") and _sentence_ends(found) else ""
     tail = f" {half.upper()}M{stop}" if half else ""
@@ -307,6 +311,13 @@ def _era(found: Found) -> Said:
     return f"{found[1]} {said}" if found[1] else f"{said} {found[3].replace('.', '')}"
 
 
+def _era_first(found: Found) -> Said:
+    """`AD 79`, `AD 30–33`."""
+    years = [year for year in (found[2], found[3]) if year]
+    said = " to ".join(numbers.year(year) if len(year) > 2 else numbers.cardinal(year) for year in years)
+    return f"{found[1].replace('.', '')} {said}"
+
+
 def _abbreviated_year(found: Found) -> Said:
     return _short_year(found[1])
 
@@ -385,6 +396,8 @@ def _slashed_like(found: Found) -> Said:
 
 
 TIMES = [
+    rule(r"\bT-(?=\d{1,3} ?(?:s|secs?|seconds?|mins?|minutes?|hours?|days?)\b)", "T minus "),
+    rule(r"(?<=\d:[0-5]\d) ?h\b", ""),
     rule(
         r"\b([Nn]oon|[Mm]idnight|[Nn]ow|[Tt]oday|[Dd]awn|[Ss]unrise)\s?[-–—]\s?(?=\d|noon|midnight|dusk|sunset)",
         lambda found: f"{found[1]} to ",
@@ -427,12 +440,8 @@ YEARS = [
     rule(r"\A(1[1-9]\d\d|20\d\d)(?=[.!?]?\s*\Z)", lambda found: numbers.year(found[1])),
     rule(START + r"(1\d{3}|20\d\d)(\s?[-–—]\s?|/)(1\d{3}|20\d\d|\d\d)(?![\w%]|[-.,:/]\d)", _years),
     rule(
-        r"\b(AD|A\.D\.|CE) (\d{1,4})\b()",
-        lambda found: (
-            f"AD {numbers.year(found[2]) if len(found[2]) > 2 else numbers.cardinal(found[2])}"
-            if found[1] != "CE"
-            else _era(found)
-        ),
+        r"\b(AD|A\.D\.|CE) (\d{1,4})\b(?:\s?[-–—]\s?(\d{1,4})\b)?",
+        _era_first,
     ),
     rule(r"(?<=\d)( (?:BCE?|AD|CE))\s?[-–—]\s?(?=\d|AD )", lambda found: f"{found[1]} to "),
     rule(START + r"()(\d{1,4}|\d{1,2},\d{3}) ?(BCE?|B\.C\.(?:E\.?)?|B\.C|AD|A\.D\.?|CE)(?![^\W_])", _era),

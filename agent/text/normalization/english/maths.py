@@ -16,6 +16,11 @@ SCORE = re.compile(
     r"aspect|final|defeated|victory|defeat|mixed?)\b[^.!?]{0,40}$",
     re.I,
 )
+PART_OF = re.compile(
+    r"\b(?:step|page|part|slide|question|lesson|lap|round|day|week|item|task|episode|exercise|photo) $",
+    re.I,
+)
+"""Before "1/4": one of four, and no quarter."""
 DENOMINATORS = {*range(2, 13), 16, 20, 25, 30, 32, 50, 60, 64, 100, 1000}
 PRESSURE = re.compile(r"\b(?:pressure|BP)\b[^.!?]{0,30}$", re.I)
 TWO_WAYS = re.compile(r"\s*(?:=|[-+−*×÷^<>≤≥≠≈] ?\d|equals\b)")
@@ -23,9 +28,13 @@ EXPRESSION = re.compile(r"(?:[=+*×÷^<>≤≥≠≈−]|\bminus|\bplus|\btimes|
 
 
 def _slash(found: Found) -> Said:
-    """`1/2`, `3/4`; `10/2 = 5` is a division; `8/10` is a mark."""
+    """`1/2`, `3/4`; `10/2 = 5` is a division; `8/10` a mark; `80/20` shares."""
     top, bottom = found[1], found[2]
     rest = found.string[found.end() :]
+    if PART_OF.search(before(found)) and int(top) <= int(bottom):
+        return f"{numbers.cardinal(top)} of {numbers.cardinal(bottom)}"
+    if int(top) + int(bottom) == 100 and min(len(top), len(bottom)) == 2:
+        return f"{numbers.cardinal(top)} {numbers.cardinal(bottom)}"
     exact = int(bottom) == 0 or TWO_WAYS.match(rest) or EXPRESSION.search(before(found))
     if exact and not (0 < int(top) < int(bottom) and int(bottom) in DENOMINATORS):
         return f"{numbers.cardinal(top)} divided by {numbers.cardinal(bottom)}"
@@ -149,6 +158,7 @@ SCRIPTURE = rule(rf"\b((?:{BOOKS}) )(\d{{1,3}}):(\d{{1,3}})(?:[-–](\d{{1,3}}))
 MATHS = [
     rule(r"(?<=\d)\s?[–—]\s?(?=[-−]\d)", " to "),
     rule(rf"\b[aA]\b(?= ?(?:[{OPERATORS}]|!=|==))|(?<=[{OPERATORS}])( ?)[aA]\b(?!['’])", _letter_a),
+    rule(r"(?<![^\W_])([A-Za-z])_(?=\w(?!\w))", lambda found: "eh " if found[1] in "aA" else f"{found[1]} "),
     rule(r"(?<![\w)\]%^])[-–](?=\.?\d)", _minus),
     rule(START + r"(\d{1,15}(?:\.\d{1,15})?)[eE]([-+]?)(\d{1,3})(?!\w)", _exponent),
     rule(r"(?:\^|(?<=[\w)])\*\*)(\{[-−+]?\w{1,9}\}|\([-−+]?\w{1,9}\)|[-−+]?(?:\d{1,9}|[A-Za-z]\b))", _power),

@@ -53,6 +53,11 @@ FACTOR = re.compile(rf"(?P<stroke>/)?[ ·⋅∙*(/]{{0,3}}(?P<unit>{BELOW})(?:\^
 MANY = re.compile(r"(?:people|men|women|children|[a-z]*[a-rt-z]s)\b")
 """After "60m": a million of them, and no meters."""
 EVENTS = re.compile(r"(?:dash|sprint|relay|hurdles|freestyle|backstroke|butterfly|breaststroke|medley)\b")
+SO_MANY = re.compile(
+    r"\b(?:hit|hits|reach|reached|reaches|exceeds?|exceeded|surpassed|topped|total(?:l?ed|s)?|over|about|nearly|"
+    r"almost|around|roughly|approximately|than|worth|to|from|raised|was|is) $"
+)
+"""Before "8B": billions, and no model's size."""
 RACES = re.compile(r"(?:run|race|runner|walk|jog|swim|row|training|time|finish|event|course|route)\b")
 RUN = re.compile(
     r"\b(?:run|ran|running|race|raced|jog|jogged|walk|walked|(?:first|fast|slow|charity|every|an?|the)) $"
@@ -145,7 +150,7 @@ def _million(found: Found) -> bool:
 
 def _degrees(found: Found) -> Said:
     """`20 °C`, `90°`, `40° N`, `40° 26′ 46″ N`."""
-    said = f"{_numbers(found)} {'degree' if _one(found) else 'degrees'}"
+    said = f"{_numbers(found)} {'degree' if _one(found) or qualifies(found) else 'degrees'}"
     for value, one, many in ((found["minute"], "minute", "minutes"), (found["second"], "second", "seconds")):
         if value:
             said += f" {numbers.decimal(value)} {one if value == '1' else many}"
@@ -169,7 +174,7 @@ def _powered(found: Found) -> Said:
 
 
 def _each(found: Found) -> Said:
-    """`80 beats/min`, `20 req/s`, `8 people/km^2`."""
+    """`80 beats/min`, `20 req/s`, `people/km^2`."""
     count = len(found["count"])
     per = _compound("/" + found["per"], one=True)
     return [(count, found["count"]), (len(found[0]), COUNTED.get(found["what"], found["what"]) + per)]
@@ -233,7 +238,7 @@ def _scaled(found: Found) -> Said:
         return None
     if letter == "k" and (number == "401" or _is_race(found)):
         return f"{numbers.house(number)} k"
-    if letter in "BT" and "." not in number and not counts(found):
+    if letter in "BT" and "." not in number and not (counts(found) or SO_MANY.search(before(found))):
         return None
     if letter == "K" and number in ("2", "4", "5", "8"):
         return None
@@ -300,6 +305,10 @@ PRODUCTS = [
     ),
     rule(START + r"(\d{1,4}(?:\.\d{1,3})?)[\"″] ?[x×] ?(\d{1,4}(?:\.\d{1,3})?)[\"″](?!\w)", _inches_by),
     rule(rf"(?<=\d)( ?(?:{LENGTH}))\s?[x×]\s?(?=\d)", lambda found: f"{found[1]} by "),
+    rule(
+        r"(?<![\w.,])(\d{1,2}) ?[x×] ?(\d{1,2})s\b",
+        lambda found: f"{numbers.cardinal(found[1])} by {numbers.plural(numbers.cardinal(found[2]))}",
+    ),
     rule(r"(?<=\d)\s?[x×✕✖]\s?(?=[$€£]?\d)", _by),
     rule(r"(?<=[%°])\s?[-–—]\s?(?=\d)|(?<=\d[kKmMbB])\s?[-–—]\s?(?=[$€£]?\d)", " to "),
     rule(
@@ -367,6 +376,10 @@ MEASURES = [
     ),
     rule(
         START + rf"(?P<count>(?:{NUMBER}) )(?P<what>[a-z]{{3,15}})/(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])",
+        _each,
+    ),
+    rule(
+        rf"\b(?P<count>)(?P<what>[a-z]{{2,14}}s|people) ?/ ?(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])",
         _each,
     ),
     rule(rf"(?<![^\W_])(?<![\d.,/^-])(?<!\d )(?:{ABOVE})/(?:{PERIOD}){TO}(?![^\W_]|[/^(])", _alone),

@@ -104,6 +104,8 @@ def _per(text: str) -> str:
 
 def _after(found: Found) -> Said:
     """`5€`, `20 EUR`, `50¢`; "5 $10 bills" is five bills."""
+    if found["currency"] == "Rs" and re.match(r"\dRs", found[0]):  # "the 3Rs"
+        return None
     if found["currency"] == "$" and re.match(r"\d", found.string[found.end() :]):
         return None
     return _amount(found)

@@ -114,6 +114,7 @@ SYMBOLS = [
     rule(r"(?<![\w.)\]\"'”’])\.(?=[a-z]{2}|[A-Z]{3}\b)", " dot "),
     rule(r"(?<=[^\W\d_])_(\d{1,9})(?![^\W_]|[.,]\d)", lambda found: f" {numbers.named(found[1])}"),
     rule(r"№ ?(?=\d)", "number "),
+    rule(r"¶ ?(?=\d)", "paragraph "),
     rule(r" ?§§ ?", " sections "),
     rule(r" ?§ ?", " section "),
 ]

@@ -91,6 +91,9 @@ ms: millisecond, milliseconds
 s sec secs: second, seconds
 min mins: minute, minutes
 h hr hrs: hour, hours
+wk wks: week, weeks
+mo mos: month, months
+yr yrs: year, years
 Hz: hertz
 kHz: kilohertz
 MHz: megahertz
@@ -189,6 +192,7 @@ dpi: dot per inch, dots per inch
 ppm: part per million, parts per million
 ppb: part per billion, parts per billion
 px: pixel, pixels
+pts: point, points
 MP: megapixel, megapixels
 mmHg: millimeter of mercury, millimeters of mercury
 L/100km l/100km: liter per hundred kilometers, liters per hundred kilometers
@@ -219,9 +223,9 @@ AFTER_SLASH = UNITS | _pairs("""
 s: second, seconds
 h: hour, hours
 d day: day, days
-wk week: week, weeks
-mo month: month, months
-yr year: year, years
+week: week, weeks
+month: month, months
+year: year, years
 in: inch, inches
 second: second, seconds
 minute: minute, minutes
@@ -358,6 +362,11 @@ SIGNS = {
     "¬": "not",
     "∀": "for all",
     "∃": "there exists",
+    "ℕ": "the natural numbers",
+    "ℤ": "the integers",
+    "ℚ": "the rational numbers",
+    "ℝ": "the real numbers",
+    "ℂ": "the complex numbers",
     "√": "the square root of",
     "∛": "the cube root of",
     "∜": "the fourth root of",
@@ -442,6 +451,43 @@ BOOKS = (
     "Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|Timothy|Titus|Hebrews|James|Peter|"
     "Revelation|Surah?|Quran"
 )
+BOOKS_SHORT = {
+    "Gen": "Genesis",
+    "Ex": "Exodus",
+    "Exod": "Exodus",
+    "Lev": "Leviticus",
+    "Num": "Numbers",
+    "Deut": "Deuteronomy",
+    "Josh": "Joshua",
+    "Judg": "Judges",
+    "Sam": "Samuel",
+    "Kgs": "Kings",
+    "Chron": "Chronicles",
+    "Ps": "Psalm",
+    "Prov": "Proverbs",
+    "Eccl": "Ecclesiastes",
+    "Isa": "Isaiah",
+    "Jer": "Jeremiah",
+    "Ezek": "Ezekiel",
+    "Dan": "Daniel",
+    "Hos": "Hosea",
+    "Matt": "Matthew",
+    "Mt": "Matthew",
+    "Mk": "Mark",
+    "Lk": "Luke",
+    "Jn": "John",
+    "Rom": "Romans",
+    "Cor": "Corinthians",
+    "Gal": "Galatians",
+    "Eph": "Ephesians",
+    "Phil": "Philippians",
+    "Thess": "Thessalonians",
+    "Tim": "Timothy",
+    "Heb": "Hebrews",
+    "Jas": "James",
+    "Pet": "Peter",
+    "Rev": "Revelation",
+}
 FUNCTION_WORDS = words(
     "of in on at for from with by as to and or but so if than then that which who when while where is are "
     "was were be been has have had do does did will would can could should may might must not no per each "

@@ -10,7 +10,7 @@ from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
 from agent.text.normalization.english.measures import fraction
 from agent.text.normalization.english.patterns import before, rule, spelled
-from agent.text.normalization.english.tables import NUMBERED, REGNAL
+from agent.text.normalization.english.tables import BOOKS_SHORT, NUMBERED, REGNAL
 
 BEFORE_NUMBER = {
     "no": "number",
@@ -221,8 +221,10 @@ LATIN = [
     rule(r"\b(Cl|Br|OH|NO3|HCO3|NO₃|HCO₃)-(?=[\s.,;:)]|\Z)", lambda found: f"{found[1]} minus"),
 ]
 ABBREVIATED = [
+    rule(rf"\b({'|'.join(BOOKS_SHORT)})\b\.?(?= \d{{1,3}}:\d)", lambda found: BOOKS_SHORT[found[1]]),
+    rule(r"(?<=\d) ea\b\.?", " each"),
     rule(
-        rf"(?<![\w.])({'|'.join(sorted(BEFORE_NUMBER, key=len, reverse=True))})\.\s?(?=\d)",
+        rf"(?<![\w.])({'|'.join(sorted(BEFORE_NUMBER, key=len, reverse=True))})\.\s?(?=\d|AD \d)",
         _abbreviated,
         re.I,
     ),
