@@ -1,16 +1,20 @@
 """How much one client may ask at once: characters of a request, and entries of a list.
 
 One check for every wire. It looks at the request as it was read, before anything else is done with it, so
-that a field which is added later is bounded already. Knows no route, and no field but those without text.
+that a field which is added later is bounded already. Refusing costs little, however much was sent: nothing
+is looked for in a text before it is known to be short enough. Knows no route, and no field but those without
+text.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from agent.errors import RequestError
 from agent.settings import ServerConfig
+from agent.text.cleaning import cleaned
 from agent.text.tokens import least_tokens
 from agent.transports.disclosure import said
 
@@ -18,6 +22,21 @@ DATA = {"audio", "image_url", "url"}
 """Fields that hold a sound or a picture in base64: their bytes are bounded where they are decoded."""
 NAMES = {"model", "object", "role", "type", "voice"}
 """Fields whose words are nobody's conversation."""
+MANY = 20
+"""Entries of all lists and objects of a request together, for each that one list may have."""
+
+
+def read(raw: str | bytes, limits: ServerConfig, context: int | None = None) -> Any:
+    """What a client sent as JSON, checked, and each text in it cleaned. Raises RequestError, ValueError.
+
+    What cannot be within the limits is refused before it is read: a list of three bytes takes 56 in memory.
+    """
+    marks = sum(map(raw.count, ",[{") if isinstance(raw, str) else map(raw.count, (b",", b"[", b"{")))
+    if marks > limits.characters + MANY * limits.entries:  # each is an entry, or a character of a text
+        raise _too_many("the request", marks, MANY * limits.entries)
+    given = json.loads(raw)
+    check(given, limits, context)
+    return _cleaned(given)
 
 
 def check(request: Any, limits: ServerConfig, context: int | None = None) -> None:
@@ -29,13 +48,12 @@ def check(request: Any, limits: ServerConfig, context: int | None = None) -> Non
     """
     total = solid = 0
     first: str | None = None
-    for name, text in _texts(request, limits.entries):
+    texts = list(_texts(request, limits.entries))
+    for name, text in texts:
         first = first or (name if len(text) > limits.characters else None)
         total += len(text)
         if context is not None:
             solid += least_tokens(text)
-        if name.rpartition(".")[2] not in NAMES:
-            said(text)
     if context is not None and solid > context:
         raise RequestError(
             f"the prompt is at least {solid} tokens long, more than the model's context of {context}",
@@ -50,34 +68,59 @@ def check(request: Any, limits: ServerConfig, context: int | None = None) -> Non
             "too_large",
             param=first,
         )
+    for name, text in texts:
+        if _field(name) not in NAMES:
+            said(text)
 
 
-def _texts(value: Any, most: int, where: str = "") -> Iterator[tuple[str, str]]:
+def _field(where: str) -> str:
+    """The last name of a path."""
+    return where.rpartition(".")[2]
+
+
+def _texts(request: Any, most: int) -> Iterator[tuple[str, str]]:
     """All texts in a request, each with the path to it."""
-    name = where.rpartition(".")[2]
+    waiting: list[tuple[str, Any]] = [("", request)]
+    count = 0
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str):
+            if _field(where) not in DATA:
+                yield where, value
+            continue
+        pairs = _entries(value)
+        count += len(pairs)
+        if len(pairs) > most:
+            raise _too_many(where or "the request", len(pairs), most)
+        if count > MANY * most:
+            raise _too_many("the request", count, MANY * most)
+        if isinstance(value, dict):
+            yield from ((where, key) for key, _ in pairs)
+        waiting += [(f"{where}.{key}".strip("."), each) for key, each in reversed(pairs)]
+
+
+def _entries(value: Any) -> list[tuple[str, Any]]:
+    """What a list, an object or a message of gRPC consists of, with the names; nothing of anything else."""
+    if isinstance(value, dict):
+        return list(cast(dict[str, Any], value).items())
+    if hasattr(value, "ListFields"):
+        return [(field.name, one) for field, one in value.ListFields()]
+    if not isinstance(value, bytes | int | float) and isinstance(value, Iterable):  # also a repeated field
+        return [(str(at), each) for at, each in enumerate(cast(Iterable[Any], value))]
+    return []
+
+
+def _too_many(where: str, count: int, most: int) -> RequestError:
+    text = f"{where}: {count} entries are more than {most} (server.entries)"
+    return RequestError(text, 413, "too_large", param=None if where == "the request" else where)
+
+
+def _cleaned(value: Any, name: str = "") -> Any:
+    """The data with each text in it cleaned, the names of fields too; but not what is no text."""
     if isinstance(value, str):
-        if name not in DATA:
-            yield where, value
-        return
+        return value if name in DATA else cleaned(value)
     if isinstance(value, list):
-        pairs = [(str(at), each) for at, each in enumerate(cast(list[Any], value))]
-    elif isinstance(value, dict):
-        pairs = list(cast(dict[str, Any], value).items())
-        yield from ((where, key) for key, _ in pairs)
-    elif hasattr(value, "ListFields"):
-        pairs = [(field.name, one) for field, one in value.ListFields()]
-    elif not isinstance(value, str | bytes | int | float) and isinstance(value, Iterable):
-        pairs = [
-            (str(at), each) for at, each in enumerate(cast(Iterable[Any], value))
-        ]  # a repeated field of gRPC
-    else:
-        return
-    if len(pairs) > most:
-        raise RequestError(
-            f"{where or 'the request'}: {len(pairs)} entries are more than {most} (server.entries)",
-            413,
-            "too_large",
-            param=where or None,
-        )
-    for key, each in pairs:
-        yield from _texts(each, most, f"{where}.{key}".strip("."))
+        return [_cleaned(each) for each in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {cleaned(key): _cleaned(each, key) for key, each in cast(dict[str, Any], value).items()}
+    return value

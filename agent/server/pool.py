@@ -70,6 +70,8 @@ class Pool:
         self._halved = self._turns = self._waiting = 0
         self.left = 0
         """How many slots were ever given back."""
+        self.reading = anyio.Lock()
+        """Held while a large request is made out of its bytes."""
         self._halves = [replace(slot) for slot in self._free[: len(copies)]]
 
     @property

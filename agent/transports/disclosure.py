@@ -82,7 +82,7 @@ def said(text: str) -> None:
     words = _words.get()
     if words is None:
         return
-    for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
+    for word in dict.fromkeys(_WORD.findall(unicodedata.normalize("NFC", text).casefold())):
         words.pop(word, None)
         words[word] = None
     while len(words) > KEPT:

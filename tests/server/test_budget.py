@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -25,8 +26,10 @@ from agent.messages import Message
 from agent.server import budget
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
+from agent.server.http import text as json_bodies
 from agent.server.metrics import Metrics
 from agent.settings import ServerConfig
+from agent.text.cleaning import cleaned_data
 from agent.text.tokens import LONGEST_TOKEN, least_tokens
 
 LIMIT = 1000
@@ -151,6 +154,109 @@ def test_sound_and_pictures_are_no_text() -> None:
         {"item": {"content": [{"image_url": data}, {"audio": data}]}, "image_url": {"url": data}}, LIMITS
     )
     budget.check(pb.ConverseRequest(audio=bytes(10 * LIMIT)), LIMITS)
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1) for _ in range(20)] if depth else 1
+
+
+def test_all_lists_together_have_so_many_entries_at_the_most() -> None:
+    """However they are nested: 20 lists of 20 are few enough, and 20 of those are not."""
+    budget.check({"a": nested(1)}, LIMITS)
+    with pytest.raises(RequestError, match=r"entries are more than 400 \(server\.entries\)") as caught:
+        budget.check({"a": nested(3)}, LIMITS)
+    assert caught.value.status == 413
+
+
+@given(JSON | st.text('[]{},:"a', max_size=300))
+def test_what_is_within_the_limits_is_read(value: Any) -> None:
+    """Whatever marks are in its texts."""
+    given = {"a": value}
+    budget.check(given, LIMITS)
+    for raw in (json.dumps(given), json.dumps(given, ensure_ascii=False, indent=1).encode()):
+        assert budget.read(raw, LIMITS) == cleaned_data(given)
+
+
+@pytest.mark.parametrize("many", ["[],", "{},", "1,", '"",', "[[[1]]],"])
+def test_what_cannot_be_within_the_limits_is_not_even_read(
+    many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of three bytes takes 56 in memory, and nobody else's work goes on while they are made."""
+
+    def loads(raw: str | bytes) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(json, "loads", loads)
+    for raw in (f"[{many * 1500}1]", f"[{many * 1500}1]".encode()):
+        with pytest.raises(RequestError, match=r"server\.entries") as caught:
+            budget.read(raw, LIMITS)
+        assert (caught.value.status, caught.value.code) == (413, "too_large")
+
+
+def test_nothing_is_looked_for_in_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of 5 MB, noted so that no error quotes them, took a second in which nobody was answered."""
+    noted = list[str]()
+    monkeypatch.setattr(budget, "said", noted.append)
+    for request, context in (
+        ({"prompt": LONG}, None),
+        ({"messages": ["short", LONG]}, None),
+        ({"prompt": "much" * 10_000}, 100),
+        ({"a": ["x"] * 21}, None),
+    ):
+        with pytest.raises(RequestError):
+            budget.check(request, LIMITS, context)
+    assert noted == []
+    budget.check({"prompt": "short"}, LIMITS)
+    assert "short" in noted
+
+
+def test_sound_and_pictures_are_not_looked_through_for_what_fools_readers() -> None:
+    read = budget.read('{"url": "a\\u0007b", "text": "a\\u0007b"}', LIMITS)
+    assert read == {"url": "a\x07b", "text": "ab"}
+
+
+@pytest.mark.net
+def test_one_large_request_is_read_at_a_time_and_small_ones_do_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading one takes several times its memory."""
+    inside, most, order, go = 0, 0, list[str](), threading.Event()
+
+    def parse(model: Any, body: bytes, *limits: Any) -> Any:
+        nonlocal inside, most
+        large = len(body) > 65_536
+        if large:
+            inside += 1
+            most = max(most, inside)
+            go.wait(10)
+        read = real(model, body, *limits)
+        inside -= large
+        order.append("large" if large else "small")
+        return read
+
+    real = json_bodies.parse
+    monkeypatch.setattr(json_bodies, "parse", parse)
+
+    async def main(address: str) -> None:
+        async with (
+            httpx.AsyncClient(base_url=address, timeout=30) as client,
+            anyio.create_task_group() as all_,
+        ):
+
+            async def ask(prompt: str) -> None:
+                assert (await client.post("/generate", json={"prompt": prompt})).status_code == 200
+
+            for _ in range(3):
+                all_.start_soon(ask, "word " * 20_000)
+            with anyio.fail_after(10):
+                while not inside:
+                    await anyio.sleep(0.01)
+            await ask("word")
+            go.set()
+
+    served(serving.pool(["x"], ["y"]), main)
+    assert most == 1
+    assert order == ["small", "large", "large", "large"]
 
 
 @given(st.text())

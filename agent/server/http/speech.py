@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import anyio
 from pydantic import Field
 
 from agent.conversation.speak import speak
@@ -15,7 +16,7 @@ from agent.server.http.forms import form_of
 from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
 from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool
-from agent.settings import Config
+from agent.settings import Config, ServerConfig
 from agent.transports.slot import SessionSlot
 from agent.transports.transcription import words
 from audio.encode import MEDIA, Encoder, Format
@@ -68,15 +69,39 @@ class Transcribe(Fields):
 
 @asynccontextmanager
 async def say(slot: SessionSlot, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
-    """`text` as speech, each part as soon as it is made. Raises EngineFault; RequestError for no words."""
+    """`text` as speech, each part as soon as it is made, for who takes them as fast as they play.
+
+    Raises EngineFault; RequestError for no words, and as `_as_it_plays` does.
+    """
     voice, limit = slot.engines.tts, config.limits.speech
-    async with slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts:
-        yield parts
+    async with (
+        slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts,
+        aclosing(_as_it_plays(parts, config.server)) as taken,
+    ):
+        yield taken
+
+
+async def _as_it_plays(parts: AsyncIterator[Speech], limits: ServerConfig) -> AsyncGenerator[Speech]:
+    """The parts; who takes them more slowly than they play keeps a place from others, and loses it.
+
+    Raises RequestError for who falls behind by `client_timeout`, and after `longest` seconds.
+    """
+    began, behind = anyio.current_time(), 0.0
+    async for part in parts:
+        given = anyio.current_time()
+        yield part
+        now = anyio.current_time()
+        behind = max(0.0, behind + now - given - len(part.samples) / part.rate)
+        if behind > limits.client_timeout:
+            told = f"read {limits.client_timeout:g} s more slowly than it plays (server.client_timeout)"
+            raise RequestError(told, 408, "timeout")
+        if now - began > limits.longest:
+            raise RequestError(f"longer than {limits.longest:g} s (server.longest)", 408, "timeout")
 
 
 async def speech(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/speech`: text in, audio out while it is made."""
-    body = await read_body(request, Speak, pool.config.server)
+    body = await read_body(request, Speak, pool)
     pool.check("tts", body.model)
     pool.check_voice(body.voice_name)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -17,13 +16,14 @@ from agent.messages import Message
 from agent.protocols import Delta
 from agent.runner import Runner
 from agent.server import budget
+from agent.server.admission.bodies import SMALL
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.pool import Pool
 from agent.settings import ServerConfig
-from agent.text.cleaning import cleaned_data, json_text
+from agent.text.cleaning import json_text
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -155,21 +155,21 @@ class Chat(_Sampled):
         return self
 
 
-async def read_body(request: Request, model: type[B], limits: ServerConfig, context: int | None = None) -> B:
+async def read_body(request: Request, model: type[B], pool: Pool, context: int | None = None) -> B:
     """The JSON body of a request, within its limits, read in a worker: pictures make it large.
 
-    context: see `budget.check`. Raises RequestError.
+    Of large ones one at a time, since reading it takes several times its memory. context: see `budget.check`.
+    Raises RequestError.
     """
-    body = await request.body()
-    return await Runner().wait_for(lambda: parse(model, body, limits, context))
+    body, limits = await request.body(), pool.config.server
+    async with pool.reading if len(body) > SMALL else nullcontext():
+        return await Runner().wait_for(lambda: parse(model, body, limits, context))
 
 
 def parse(model: type[B], body: bytes | str, limits: ServerConfig, context: int | None = None) -> B:
     """JSON as `model`, each text in it cleaned. Raises RequestError, naming the field."""
     with suppress(ValueError, RecursionError):  # the model itself says what is wrong with it
-        given = json.loads(body)
-        budget.check(given, limits, context)
-        body = json_text(cleaned_data(given))
+        body = json_text(budget.read(body, limits, context))
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -187,7 +187,7 @@ def checked(model: type[B], fields: dict[str, Any], limits: ServerConfig) -> B:
 
 async def generate(request: Request, pool: Pool) -> Streamed:
     """`POST /generate`: a prompt in, its answer out while it is written; `Accept` chooses the form."""
-    body = await read_body(request, Generate, pool.config.server, pool.context)
+    body = await read_body(request, Generate, pool, pool.context)
     config = pool.config
     messages = [Message("system", body.system or config.session.system), Message("user", body.prompt)]
     accepts = request.headers.get("accept", "")
@@ -223,7 +223,7 @@ _FORMS: dict[
 
 async def chat(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/chat/completions`, streamed and not."""
-    body = await read_body(request, Chat, pool.config.server, pool.context)
+    body = await read_body(request, Chat, pool, pool.context)
     pool.check("llm", body.model)
     config = pool.config
     said = [message.message() for message in body.messages]

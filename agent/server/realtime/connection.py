@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.lowlevel
 from pydantic import ValidationError
 
 from agent import events as ev
@@ -22,7 +23,7 @@ from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
 from agent.server.realtime.client_events import ClientEvents
 from agent.settings import ServerConfig
-from agent.text.cleaning import cleaned_data, json_text
+from agent.text.cleaning import json_text
 from agent.transports.disclosure import told
 from agent.transports.remote import RemoteSession
 from agent.transports.slot import SessionSlot
@@ -123,6 +124,7 @@ class Realtime:
             raise RequestError(told, 408, "session_expired") from error
         while message["type"] != "websocket.disconnect":
             await self._take(message.get("text") or message.get("bytes") or "")
+            await anyio.lowlevel.checkpoint()  # a thousand that say nothing may have come at once
             message = await self._socket.receive()
         self._gone = True
 
@@ -159,9 +161,7 @@ class Realtime:
 def _event(raw: str | bytes, limits: ServerConfig) -> dict[str, Any]:
     """A client's event. Raises RequestError."""
     try:
-        given = json.loads(raw)
-        budget.check(given, limits)
-        event: Any = cleaned_data(given)
+        event: Any = budget.read(raw, limits)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"not a JSON event: {str(error)[:100]}", code="invalid_json") from error
     if not isinstance(event, dict):
