@@ -138,10 +138,17 @@ VALID = [
         "type": "conversation.item.create",
         "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi."}]},
     },
+    {
+        "type": "conversation.item.create",
+        "previous_item_id": "root",
+        "item": {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Hi."}]},
+    },
+    {"type": "conversation.item.delete", "item_id": "item_1"},
+    {"type": "backchat.view", "image_url": None},
     {"type": "conversation.item.truncate", "item_id": "item_1", "content_index": 0, "audio_end_ms": 10},
     {"type": "conversation.item.retrieve", "item_id": "item_1"},
     {"type": "response.create", "response": {"output_modalities": ["text"], "instructions": "Be brief."}},
-    {"type": "response.cancel"},
+    {"type": "response.cancel", "response_id": "resp_1", "event_id": "mine"},
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -201,7 +201,8 @@ class ClientEvents:
         name, after = given.id or items.new_id("item"), event.get("previous_item_id")
         if name in self.narrator.items:
             raise RequestError(f"item.id: there is an item {name!r} already", param="item.id")
-        if after is not None and after != "root" and after not in self.narrator.items:
+        known = after in (None, "root") or (isinstance(after, str) and after in self.narrator.items)
+        if not known:
             raise RequestError(
                 "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
             )
