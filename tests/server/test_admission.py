@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 import grpc
 import httpx
@@ -173,6 +175,23 @@ def test_behind_an_unknown_proxy_the_proxy_is_counted() -> None:
         assert await wires.get(**BEARER, x_forwarded_for="203.0.113.8") == 429
 
     served(main, "server.rate=1")
+
+
+def test_the_operator_is_told_once_of_a_proxy_that_no_setting_names(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(wires: Wires) -> None:
+        assert await wires.call(**BEARER, x_forwarded_for="203.0.113.7") == "INVALID_ARGUMENT"
+        assert await wires.get(**BEARER, forwarded="for=203.0.113.7") == 200
+        assert await wires.shake(**BEARER, x_forwarded_proto="https") == 101
+
+    def told() -> list[str]:
+        return [record.data["why"] for record in caplog.records if record.getMessage() == "proxy"]
+
+    with caplog.at_level(logging.INFO):
+        served(main)
+        (why,) = told()
+        assert 'server.proxies=["127.0.0.1"]' in why
+        served(main, 'server.proxies=["127.0.0.1"]')
+    assert len(told()) == 1, "one that is named is expected"
 
 
 def test_behind_a_trusted_proxy_with_tls_its_own_page_is_the_one_over_tls() -> None:

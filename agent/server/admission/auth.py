@@ -11,7 +11,14 @@ from agent.server.admission import forwarded
 from agent.server.admission.bodies import Bodies
 from agent.server.admission.forwarded import Client
 from agent.server.admission.ratelimit import RateLimit
+from agent.server.log import log
 from agent.settings import ServerConfig
+
+UNNAMED = (
+    "requests come through a proxy and server.proxies names none, so all of its clients count as one: if it "
+    'is yours, set server.proxies=["%s"] (docs/server.md)'
+)
+"""What the operator is told of the first that comes so."""
 
 
 class Admission:
@@ -28,6 +35,8 @@ class Admission:
         self._refused = RateLimit(config.refusals, "requests without the token", "server.refusals")
         self.bodies = Bodies(config.bodies)
         """What those who were let in have sent and is still in work."""
+        self._unnamed_proxy = False
+        """Whether one has come that no setting names."""
 
     @property
     def open(self) -> bool:
@@ -36,7 +45,11 @@ class Admission:
 
     def client(self, peer: str, scheme: str, headers: Mapping[str, str]) -> Client:
         """Who came, by the connection's other end and the headers it brought (see `forwarded.joined`)."""
-        return forwarded.client(peer, scheme, headers, self._proxies)
+        found = forwarded.client(peer, scheme, headers, self._proxies)
+        if found.relayed and found.address and not (self._proxies or self.open or self._unnamed_proxy):
+            self._unnamed_proxy = True
+            log.warning("proxy", extra={"data": {"address": found.address, "why": UNNAMED % found.address}})
+        return found
 
     def check_way(self, client: Client) -> None:
         """Raise RequestError for who came through a proxy where there is no token: it may be anybody."""
