@@ -65,11 +65,12 @@ class Decoder(Protocol):
 class Sound:
     """A sound file that is open: its rate (Hz), its channels, its samples.
 
+    warns: whether it is told where the header gives another length, and what follows is damaged.
     Raises AudioFileError for what is empty, no sound, without samples or at an odd rate, MissingExtra for
     what another library reads.
     """
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, *, warns: bool = True) -> None:
         self._name = name
         if file.seek(0, os.SEEK_END) == 0:
             raise AudioFileError(f"{name}: empty, 0 bytes; record it again")
@@ -82,7 +83,7 @@ class Sound:
             )
         if self._decoder.frames == 0:
             raise self._no_samples()
-        self._told = False
+        self._told = not warns
 
     def _opened(self, file: IO[bytes]) -> Decoder:
         try:

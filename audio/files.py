@@ -55,10 +55,11 @@ def read_bytes(data: bytes, name: str, longest: float | None = None) -> Frame:
 def stream_bytes(data: bytes, name: str, rate: int, longest: float | None = None) -> Iterator[Samples]:
     """As `read_bytes`, at `rate` Hz and in blocks of which no length makes more memory necessary.
 
+    Without a warning where the header lies: whoever asks here is a server, whose log is no place for that.
     All of it is decoded twice: the first time to judge it, so that nobody works on the beginning of a file
     that is refused further on. Empty blocks are given meanwhile, so that who asks may let others in between.
     """
-    sound = Sound(io.BytesIO(data), name)
+    sound = Sound(io.BytesIO(data), name, warns=False)
     mixing = Mixing(sound.channels)
     yield from _in_steps(_judged(sound, mixing, longest))
     yield from _in_steps(_resampled(sound, mixing.weights(), rate))

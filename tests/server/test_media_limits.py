@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import json
 import threading
@@ -15,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 import serving
+import soundfile
 import websockets
 
 import pictures
@@ -212,6 +214,35 @@ def test_one_file_is_decoded_at_a_time_step_by_step_and_never_by_the_loop(
     served(main)
     changes = sum(one != other for one, other in itertools.pairwise(order))
     assert changes > 20, "a long file keeps the others waiting"
+
+
+def test_a_short_clip_is_not_kept_waiting_by_the_densest_long_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes with a word while files at 192 kHz in stereo are being decoded is done before them."""
+    out, done, begun = io.BytesIO(), list[str](), list[int]()
+    soundfile.write(out, np.zeros((int(1.9 * 192_000), 2), np.int16), 192_000, "PCM_16", format="FLAC")
+
+    def watched(data: bytes, name: str, rate: int, longest: float) -> Iterator[Samples]:
+        begun.append(len(data))
+        yield from stream_bytes(data, name, rate, longest)
+
+    monkeypatch.setattr(transcription, "stream_bytes", watched)
+    monkeypatch.setattr("audio.files._STEP", 1 << 12)  # as an hour of it, in several hundred steps
+    monkeypatch.setattr("audio.decode.BLOCK", 1 << 12)
+
+    async def main(wires: Wires) -> None:
+        async def ask(name: str, data: bytes) -> None:
+            assert (await wires.asked(data, "/v1/audio/transcriptions")).status_code == 200
+            done.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(ask, "dense", out.getvalue())
+            while len(begun) < 3:
+                await anyio.sleep(0.001)
+            tasks.start_soon(ask, "short", serving.wav(0.2))
+
+    served(main)
+    assert done == ["short", "dense", "dense", "dense"]
 
 
 def test_a_picture_with_too_many_pixels_is_refused_on_every_wire() -> None:
