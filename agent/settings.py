@@ -319,11 +319,11 @@ class ServerConfig(Section):
     max_buffer: float = Field(default=20.0, ge=1.0)
     """Seconds of audio that may wait to be heard, or to be read by a client; then it is held back, or cut."""
     client_timeout: float = Field(default=20.0, gt=0.0)
-    """Seconds that a client may take to read or to send one thing."""
+    """Seconds that a client may take to read or to send one thing, or be behind speech that it takes."""
     first_event: float = Field(default=60.0, gt=0.0)
     """Seconds in which the client of a new session must have sent something."""
     longest: float = Field(default=3600.0, gt=0.0)
-    """Seconds after which any session is closed."""
+    """Seconds after which any session is closed, and any reading aloud over HTTP or gRPC."""
     idle: float = Field(default=600.0, gt=0.0)
     """Seconds without a turn after which a session is closed."""
     proxies: tuple[Network, ...] = ()
@@ -345,14 +345,14 @@ class ServerConfig(Section):
     bodies: int = Field(default=100_000_000, ge=1000)
     """Most bytes of all requests that are in work, beyond the first 65536 of each."""
     connections: int = Field(default=256, ge=4)
-    """Connections at once, gRPC's apart; beyond it the one goes that has waited longest for its client."""
+    """Connections at once, and gRPC calls; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)
-    """Most bytes of a WebSocket message."""
+    """Most bytes of a message on a WebSocket or in gRPC."""
     characters: int = Field(default=200_000, ge=100)
     """Most characters of the texts of one request or event together: a prompt, a conversation's messages, an
     item, instructions, what is to be said."""
     entries: int = Field(default=1000, ge=10)
-    """Most entries of a list in a request, as messages of a conversation."""
+    """Most entries of a list in a request, as messages of a conversation; of all of them 20 times that."""
     memory: int = Field(default=25_000_000, ge=1000)
     """Most bytes that a session keeps: texts, pictures, and sound that is not committed. The oldest items are
     let go for newer ones."""

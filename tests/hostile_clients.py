@@ -421,6 +421,78 @@ async def bad_json(to: Target) -> Told:
         return str(json.loads(await socket.recv())["type"])
 
 
+async def many_chunks(to: Target) -> Told:
+    """A body in chunks of one byte each, by who may come and by who may not."""
+    path, shown = to.random.choice(("/converse", "/generate", "/nowhere")), to.random.choice((True, False))
+    more = {} if shown else {"authorization": ""}
+    async with opened(to) as (reader, writer):
+        writer.write(to.head("POST", path, transfer_encoding="chunked", connection="close", **more))
+        writer.write(b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n")
+        return await told(reader)
+
+
+async def many_frames(to: Target) -> Told:
+    """A session whose client sends frames without an end: of one byte, empty ones, pings, small messages."""
+    first, then = to.random.choice(
+        (
+            (b"\x01\x81\0\0\0\0x", b"\0\x81\0\0\0\0x"),
+            (b"\x01\x80\0\0\0\0", b"\0\x80\0\0\0\0"),
+            (b"", b"\x89\x80\0\0\0\0"),
+            (b"", b"\x81\x82\0\0\0\0{}"),
+        )
+    )
+    async with talking(to, max_queue=None) as socket:
+        socket.transport.write(first)
+        while not socket.transport.is_closing():
+            if socket.transport.get_write_buffer_size() < READ:
+                socket.transport.write(then * 10_000)
+            await asyncio.sleep(0.01)
+        return f"close {socket.close_code}"
+
+
+async def many_entries(to: Target) -> Told:
+    """JSON of many little things: its memory is twenty times its bytes."""
+    one = to.random.choice((b"[]", b"{}", b"1.5", b'""'))
+    if to.random.random() < 0.3:
+        async with talking(to) as socket:
+            await socket.recv()
+            for _ in range(10):
+                await socket.send(b"[" + (one + b",") * 400_000 + b"1]")
+                last = json.loads(await socket.recv())
+            return str(last["error"]["code"])
+    body = b'{"prompt": [' + (one + b",") * 3_000_000 + b"1]}"
+    return await asked(to, to.random.choice(("/generate", "/v1/chat/completions")), body)
+
+
+async def slow_reader(to: Target) -> Told:
+    """A long text read aloud to who hardly listens, and so holds a place."""
+    text = json.dumps({"input": "A sentence that is said aloud. " * 6000, "response_format": "wav"}).encode()
+    async with opened(to) as (reader, writer):
+        head = to.head("POST", "/v1/audio/speech", content_length=str(len(text)), connection="close")
+        writer.write(head + text)
+        first = await reader.readuntil(b"\r\n\r\n")
+        while await reader.read(READ // 8):
+            await asyncio.sleep(0.5)
+        return first.split()[1].decode()
+
+
+async def dense_sound(to: Target) -> Told:
+    """Minutes at the highest rates that are taken, which are silent and so few bytes."""
+    body, media = form(flac(180, 192_000))
+    return await asked(to, "/v1/audio/transcriptions", body, media)
+
+
+async def strangers_call(to: Target) -> Told:
+    """A call that is for whoever asks, without a token and without its message."""
+    async with grpc.aio.insecure_channel(to.grpc, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        waiting = [channel.stream_unary("/grpc.health.v1.Health/Check")() for _ in range(50)]
+        try:
+            return (await waiting[0].code()).name
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
 async def aborted(to: Target) -> Told:
     """Handshakes that end in the middle: of TCP, of HTTP, of TLS where there is none, of WebSockets."""
     upgrade = to.head(
@@ -455,7 +527,8 @@ KINDS: dict[str, Kind] = {
     for kind in (
         long_sound, lying_header, large_picture, no_token, cross_site, slow_body, slow_head, silent,
         unread_page, unread_socket, mute_socket, large_items, large_prompt, large_call, silent_call,
-        bad_json, aborted, broken_upload,
+        bad_json, many_chunks, many_frames, many_entries, slow_reader, dense_sound, strangers_call,
+        aborted, broken_upload,
     )
 }  # fmt: skip
 """What a client may do, by name."""
@@ -504,13 +577,21 @@ async def crowd(
     return heard
 
 
-def prepared() -> None:
-    """Make all that is sent, which takes a while, before anybody comes."""
-    for seconds in (LONG, HOUR - 60):
-        flac(seconds)
-    flac(2 * HOUR, lying=True)
-    for side in (7700, 4900):
-        png(side)
+MADE: dict[str, Callable[[], Any]] = {
+    "long_sound": lambda: [flac(LONG), flac(HOUR - 60)],
+    "lying_header": lambda: flac(2 * HOUR, lying=True),
+    "large_picture": lambda: [png(7700), png(4900)],
+    "large_call": lambda: flac(LONG),
+    "dense_sound": lambda: flac(180, 192_000),
+}
+"""What takes a while to make, by the kind that sends it."""
+
+
+def prepared(kinds: list[str]) -> None:
+    """Make all that is sent before anybody comes."""
+    for kind in kinds:
+        if kind in MADE:
+            MADE[kind]()
 
 
 def target(number: int, port: int, address: str, token: str) -> Target:
@@ -533,7 +614,7 @@ def main() -> None:
     given = parser.parse_args()
     os.nice(10)
     token = sys.stdin.readline().strip()
-    prepared()
+    prepared(given.kinds.split(","))
     print("ready", flush=True)
     sys.stdin.readline()
     heard = asyncio.run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import run
 
 import anyio
 import numpy as np
@@ -107,9 +109,24 @@ def wav(seconds: float = 1.0) -> bytes:
     return encoder.feed(from_pcm16(tone(seconds))) + encoder.finish()
 
 
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for this machine, and its key."""
+    pair = folder / "certificate.pem", folder / "key.pem"
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-out", str(pair[0]), "-keyout", str(pair[1]), "-subj", "/CN=localhost", "-addext", names]
+    run(command, check=True, capture_output=True)
+    return pair
+
+
 @asynccontextmanager
-async def both(engines: Pool, token: str | None = None) -> AsyncIterator[list[str]]:
-    """Every address of the server while it runs: `http://127.0.0.1:PORT`; of gRPC `127.0.0.1:PORT`."""
+async def both(
+    engines: Pool, token: str | None = None, tls: tuple[Path | None, Path | None] = (None, None)
+) -> AsyncIterator[list[str]]:
+    """Every address of the server while it runs: `http://127.0.0.1:PORT`; of gRPC `127.0.0.1:PORT`.
+
+    tls: a certificate and its key, of `certificate`.
+    """
     address: list[str] = []
     opened = anyio.Event()
 
@@ -118,7 +135,7 @@ async def both(engines: Pool, token: str | None = None) -> AsyncIterator[list[st
         opened.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run_server, engines, token, None, None, started)
+        tasks.start_soon(run_server, engines, token, *tls, started)
         await opened.wait()
         try:
             yield address

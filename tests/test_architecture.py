@@ -104,7 +104,7 @@ HEAVY: dict[str, set[str]] = {
         "audio/stt/transformers.py",
         "audio/tts/mms.py",
     },
-    "uvicorn": {"agent/server/run.py"},
+    "uvicorn": {"agent/server/run.py", "agent/server/http/sockets.py"},
     "webrtcvad": {"audio/vad.py"},
     "xllamacpp": {"agent/llm/llamacpp.py"},
 }

@@ -23,10 +23,11 @@ from agent.errors import ConfigError, MissingExtra
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connections
 from agent.server.admission.exposure import clear_text
-from agent.server.admission.guard import CONNECTION, Guard
+from agent.server.admission.guard import Guard
 from agent.server.app import application
 from agent.server.concealment import Concealment
 from agent.server.grpc.server import Answering, answering
+from agent.server.http.sockets import Arrivals, protocols
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.traces import Traces
@@ -36,6 +37,10 @@ from agent.transports.disclosure import trace, wordless
 
 BACKLOG = 128
 """Connections that the system keeps until they are taken."""
+AT_ONCE = 4
+"""Connections that are taken before the others are looked after again: a crowd comes all at once."""
+FILES, OTHER_FILES = 3, 256
+"""Files of a connection (one of gRPC is passed on, so it has three), and all the others."""
 LOOK = 0.1
 """Seconds between two looks at whether the last reply has ended."""
 
@@ -65,6 +70,7 @@ def serve(
     traces: where turns are told as spans; closed at the end. Raises
     ConfigError where a port or the files cannot be used.
     """
+    _allow_files(pool.config.server.connections)
     # The engines stay: left out of every collection, they make one take milliseconds.
     gc.collect()
     gc.freeze()
@@ -73,6 +79,20 @@ def serve(
     finally:
         if traces is not None:
             traces.close()
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process open as many files as so many connections need, where the system allows it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES * connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
 
 
 async def run_server(
@@ -88,8 +108,9 @@ async def run_server(
     metrics = Metrics(pool, traces)
     admission = Admission(settings, token)
     connections = Connections(settings.connections, settings.client_timeout)
-    server = _server(application(pool, admission, metrics), settings, connections, certificate, key)
-    socket = _bound(settings.host, settings.port)
+    arrivals = Arrivals(connections)
+    server = _server(application(pool, admission, metrics), settings, arrivals, certificate, key)
+    socket = arrivals.listening(_bound(settings.host, settings.port))
     scheme = "https" if certificate else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{scheme}://{host}:{socket.getsockname()[1]}"
@@ -115,10 +136,10 @@ async def run_server(
                 await anyio.sleep(LOOK)
         server.should_exit = True
 
-    async with AsyncExitStack() as wires, anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks, AsyncExitStack() as wires:
         addresses = [address]
         if settings.grpc_port >= 0:
-            calls = answering(pool, token, metrics, certificate, key, admission)
+            calls = answering(pool, token, metrics, certificate, key, admission, connections)
             grpc = await wires.enter_async_context(calls)
             addresses.append(f"grpc://{grpc.address}")
         tasks.start_soon(until_told)
@@ -154,7 +175,7 @@ async def _tidy(pool: Pool) -> None:
 
 
 def _server(
-    app: Guard, settings: ServerConfig, connections: Connections, certificate: Path | None, key: Path | None
+    app: Guard, settings: ServerConfig, arrivals: Arrivals, certificate: Path | None, key: Path | None
 ) -> Any:
     """uvicorn around the application. Raises MissingExtra, ConfigError."""
     try:
@@ -174,9 +195,10 @@ def _server(
             self.servers = list[asyncio.Server]()
             for each in sockets or []:
                 listening = loop.create_server(
-                    made, sock=each, ssl=config.ssl, backlog=BACKLOG, ssl_handshake_timeout=client_timeout
+                    made, sock=each, ssl=config.ssl, backlog=AT_ONCE, ssl_handshake_timeout=client_timeout
                 )
                 self.servers.append(await listening)
+                each.listen(BACKLOG)  # asyncio takes as many at once as are kept, unless it is told later
             self.started = True
             self.accepting()
 
@@ -184,7 +206,7 @@ def _server(
         def capture_signals(self) -> Generator[None]:
             yield
 
-    http, websocket = _protocols(connections)
+    http, websocket = protocols(arrivals, settings)
     config = uvicorn.Config(
         app,
         http=http,
@@ -208,43 +230,6 @@ def _server(
         why = error.strerror or error
         raise ConfigError(f"TLS: the certificate or its key cannot be used ({why})") from error
     return Server(config)
-
-
-def _protocols(connections: Connections) -> tuple[Any, Any]:
-    """uvicorn's HTTP and WebSocket, which say of each connection that it is there and that it is gone.
-
-    uvicorn itself waits for ever for the first request of a connection, and for its end.
-    """
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
-
-    http: Any = H11Protocol
-    websocket: Any = AutoWebSocketsProtocol
-
-    class Counted(http):
-        """A connection from its beginning, until it ends or becomes a WebSocket's."""
-
-        app_state: dict[str, Any]
-
-        def connection_made(self, transport: Any) -> None:
-            http.connection_made(self, transport)
-            opened = connections.opened(self.client[0] if self.client else "", transport.abort)
-            self.app_state = {**self.app_state, CONNECTION: opened}
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            connections.closed(self.app_state[CONNECTION])
-            http.connection_lost(self, exc)
-
-    class CountedSocket(websocket):
-        """The same connection from its upgrade on."""
-
-        app_state: dict[str, Any]
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            connections.closed(self.app_state[CONNECTION])
-            websocket.connection_lost(self, exc)
-
-    return Counted, CountedSocket
 
 
 def _bound(host: str, port: int) -> Any:

@@ -37,13 +37,13 @@ OPTIONS = [
     click.Option(
         ["--kinds"],
         default=",".join(KINDS),
-        help="What they do; with `each` in front one kind at a time: 12 clients, 20 seconds.",
+        help="What they do; with `each` in front one kind at a time: 12 clients, 15 seconds.",
     ),
 ]
 TALKERS, SEATS = 3, 4
 CALM = 60.0
-"""Seconds for which the three talk in quiet."""
-EACH, EACH_CLIENTS = 20.0, 12
+"""Seconds for which they talk in quiet."""
+EACH, EACH_CLIENTS = 15.0, 12
 FACTOR = 1.5
 """How much longer the 95th percentile of their waits may become."""
 MEMORY = 400.0

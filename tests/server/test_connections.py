@@ -60,6 +60,47 @@ def test_a_newcomer_is_turned_away_when_all_are_served() -> None:
     assert table.ended == ["c", "b"], "they have been answered"
 
 
+def test_a_connection_is_served_while_any_of_its_requests_is_whole() -> None:
+    """HTTP/2 carries many."""
+    one = Connection()
+    assert (one.served, one.waits) == (False, True)
+    with one.request(body=True) as first, one.request(body=True) as second:
+        assert (one.served, one.waits) == (False, False), "both are yet to come"
+        second()
+        second()
+        assert one.served
+        first()
+    assert (one.served, one.waits) == (False, True)
+    with one.request(body=False):
+        with one.request(body=True):
+            pass
+        assert one.served
+
+
+def test_who_must_go_is_told_by_the_setting_and_its_work_ends() -> None:
+    async def main() -> None:
+        table, told = Connections(2, 20.0), list[RequestError]()
+
+        async def held(address: str) -> None:
+            try:
+                with table.holding(address):
+                    await anyio.sleep_forever()
+            except RequestError as error:
+                told.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(held, "10.0.0.1" if number else "192.0.2.1")
+            await anyio.wait_all_tasks_blocked()
+            assert len(table) == 2
+            assert [(error.status, error.code, error.retry_after) for error in told] == [(503, "busy", 5)] * 3
+            assert all("server.connections" in str(error) for error in told)
+            tasks.cancel_scope.cancel()
+        assert len(table) == 0
+
+    anyio.run(main)
+
+
 @given(st.lists(st.lists(st.integers(1, 200_000), max_size=5), max_size=8), st.integers(1_000, 400_000))
 def test_no_more_is_held_than_may_be_and_a_small_body_always_has_room(sizes, most: int) -> None:
     bodies = Bodies(most)

@@ -44,7 +44,7 @@ async def honest(address: str, ended: asyncio.Event) -> int:
 
 def test_a_crowd_of_all_kinds_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     """Neither a socket nor a file, a task or a seat; nor a fault in the log."""
-    hostile.prepared()
+    hostile.prepared(list(hostile.KINDS))
 
     async def inside() -> None:
         pool = serving.pool(["x"], ["Yes. "] * 3, "server.grpc_port=0", "server.client_timeout=2")

@@ -395,7 +395,9 @@ def test_every_wire_refuses_at_the_limit_with_the_same_code_and_names_the_settin
 
 
 def test_a_message_that_is_too_long_is_refused_by_the_protocols_themselves() -> None:
-    """They read no more of it, so that they alone can say so; both have a code of their own for it."""
+    """They read no more of it, so that they alone can say so; both have a code of their own for it. gRPC has
+    words of its own too, and gives the number of bytes.
+    """
 
     async def main(wires: Wires) -> None:
         async with connect(wires.realtime) as socket:
@@ -405,7 +407,9 @@ def test_a_message_that_is_too_long_is_refused_by_the_protocols_themselves() -> 
                 await socket.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
+        assert "server.message" in closed.value.rcvd.reason
         refused = await call("Transcribe", pb.TranscribeRequest(data=bytes(2000)))(wires)
         assert refused.text.startswith("RESOURCE_EXHAUSTED")
+        assert "1000" in refused.text
 
     served(main, "server.message=1000")

@@ -124,13 +124,7 @@ def test_curl_prints_the_first_piece_before_the_last_is_written(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for this machine, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    pair = folder / "certificate.pem", folder / "key.pem"
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-out", str(pair[0]), "-keyout", str(pair[1]), "-subj", "/CN=localhost", "-addext", names]
-    subprocess.run(command, check=True, capture_output=True)
-    return pair
+    return serving.certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_tls_on_every_wire(certificate: tuple[Path, Path], tmp_path: Path) -> None:

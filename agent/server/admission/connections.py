@@ -1,4 +1,4 @@
-"""The connections that are open, and which one goes when there is no room. Knows no protocol."""
+"""Connections and calls that are open, and which one goes when there is no room. Knows no protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from agent.errors import RequestError
 from agent.server.admission.forwarded import subscriber
+
+AGAIN = 5
+"""Seconds after which there may be room again."""
 
 
 @dataclass(eq=False)
@@ -21,30 +25,49 @@ class Connection:
     abort: Callable[[], None] = lambda: None
     since: float = field(default_factory=time.monotonic)
     """When it began to wait for its client, as the monotonic clock has it."""
-    served: bool = False
-    """Whether it has a request whose body is whole, so that it's the server that is to go on."""
-    sending: bool = False
-    """Whether the body of a request that was let in is on its way, which has a deadline of its own."""
     lost: Callable[[], None] = lambda: None
     """Is called when it is over, by whoever works for it and would read of that only after all that came."""
+    _requests: int = 0
+    _whole: int = 0
+
+    @property
+    def served(self) -> bool:
+        """Whether it has a request that is whole, so that it's the server that is to go on."""
+        return self._whole > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing was let in on it, so that its client is to go on, which has no other deadline."""
+        return not self._requests
 
     def asked(self) -> None:
         """A request has come whole but for its body; from here on its client has time again."""
         self.since = time.monotonic()
 
     @contextmanager
-    def request(self, *, body: bool) -> Generator[None]:
-        """While a request is in work that was let in. body: whether it has one, yet to come."""
-        self.sending, self.served = body, not body
-        try:
-            yield
-        finally:
-            self.sending = self.served = False
-            self.since = time.monotonic()
+    def request(self, *, body: bool) -> Generator[Callable[[], None]]:
+        """While a request is in work that was let in; there may be several.
 
-    def whole(self) -> None:
-        """The body has come to its end."""
-        self.sending, self.served = False, True
+        body: whether it has one, yet to come, which has a deadline of its own. What is yielded is called when
+        that has come to its end.
+        """
+        coming = True
+
+        def whole() -> None:
+            nonlocal coming
+            self._whole += coming
+            coming = False
+
+        self._requests += 1
+        if not body:
+            whole()
+        try:
+            yield whole
+        finally:
+            whole()
+            self._whole -= 1
+            self._requests -= 1
+            self.since = time.monotonic()
 
 
 class Connections:
@@ -71,6 +94,22 @@ class Connections:
             self._end(min(waiting, key=lambda each: (-crowds[subscriber(each.address)], each.since)))
         return new
 
+    @contextmanager
+    def holding(self, address: str) -> Generator[Connection]:
+        """One more, which lasts as long as the block; where it must go, the block is cancelled.
+
+        Raises RequestError then.
+        """
+        with anyio.CancelScope() as scope:
+            connection = self.opened(address, scope.cancel)
+            try:
+                yield connection
+            finally:
+                self.closed(connection)
+        if scope.cancelled_caught:
+            text = f"there is room for {self._most} at once (server.connections), and this one waited longest"
+            raise RequestError(text, 503, "busy", retry_after=AGAIN)
+
     def closed(self, connection: Connection) -> None:
         """It is over."""
         if self._open.pop(connection, self) is None:
@@ -82,7 +121,7 @@ class Connections:
             await anyio.sleep(self._client_timeout / 4)
             latest = time.monotonic() - self._client_timeout
             for each in list(self._open):
-                if not each.served and not each.sending and each.since < latest:
+                if each.waits and each.since < latest:
                     self._end(each)
 
     def _end(self, connection: Connection) -> None:

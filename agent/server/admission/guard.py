@@ -69,9 +69,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        with self._admission.bodies.holding() as hold, connection.request(body=body):
+        with self._admission.bodies.holding() as hold, connection.request(body=body) as whole:
             if scope["type"] == "http":
-                receive = self._bounded(receive, hold, connection.whole)
+                receive = self._bounded(receive, hold, whole)
             await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:

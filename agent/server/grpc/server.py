@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import anyio
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.stapled import MultiListener
 
 from agent.errors import ConfigError, MissingExtra, RequestError
 from agent.server import budget
 from agent.server.admission.auth import Admission
+from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.forwarded import Client, joined
+from agent.server.grpc.front import HOST, Front
 from agent.server.log import Refusals
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
@@ -64,10 +67,12 @@ async def answering(
     certificate: Path | None = None,
     key: Path | None = None,
     admission: Admission | None = None,
+    connections: Connections | None = None,
 ) -> AsyncGenerator[Answering]:
     """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
 
-    admission: that of the other wires, where there are some. Needs asyncio. Raises MissingExtra, ConfigError.
+    admission, connections: those of the other wires, where there are some. Needs asyncio. Raises
+    MissingExtra, ConfigError.
     """
     # Its C core writes a line for each scanner that comes, past Python's log, unless it is told not to.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -79,13 +84,11 @@ async def answering(
         raise MissingExtra("gRPC's libraries are missing", "grpc") from error
 
     # The libraries are not typed, as far as they are used here.
-    door = _Slot(admission or Admission(pool.config.server, token), metrics)
     settings = pool.config.server
-    server: Any = grpc.aio.server(
-        interceptors=[_checking(door)],
-        options=_options(settings),
-        maximum_concurrent_rpcs=settings.connections,
-    )
+    front = Front(connections or Connections(settings.connections, settings.client_timeout))
+    calls = Connections(settings.connections, settings.client_timeout)
+    door = _Slot(admission or Admission(settings, token), metrics, front, calls)
+    server: Any = grpc.aio.server(interceptors=[_checking(door)], options=_options(settings))
     server.add_generic_rpc_handlers([_handlers(pool, metrics, door)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
@@ -93,30 +96,38 @@ async def answering(
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    address = _opened(server, settings, certificate, key)
-    await server.start()
+    inside = _opened(server, certificate, key)
+    host, port = settings.host, settings.grpc_port
+    async with await _listening(host, port) as listeners, anyio.create_task_group() as tasks:
+        await server.start()
+        tasks.start_soon(front.serve, listeners, inside)
+        try:
+            where = listeners.extra(SocketAttribute.local_port)
+            yield Answering(f"[{host}]:{where}" if ":" in host else f"{host}:{where}", checks)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await server.stop(0)
+            tasks.cancel_scope.cancel()
+
+
+async def _listening(host: str, port: int) -> MultiListener[SocketStream]:
+    """The port that clients see. Raises ConfigError."""
     try:
-        yield Answering(address, checks)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await server.stop(0)
+        return await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=False)
+    except OSError as error:
+        raise ConfigError(
+            f"server.grpc_port: {host}:{port} cannot be opened ({error.strerror}); take another --grpc-port"
+        ) from error
 
 
-def _opened(server: Any, settings: ServerConfig, certificate: Path | None, key: Path | None) -> str:
-    """Open the port. The address, as host:port."""
+def _opened(server: Any, certificate: Path | None, key: Path | None) -> int:
+    """The port of the service itself, open for nobody but the front."""
     import grpc
 
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    where = f"{host}:{settings.grpc_port}"
-    try:
-        if certificate is None:
-            port = server.add_insecure_port(where)
-        else:
-            pair = ((key or certificate).read_bytes(), certificate.read_bytes())
-            port = server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
-    except RuntimeError as error:
-        raise ConfigError(f"server.grpc_port: {where} cannot be opened; take another --grpc-port") from error
-    return f"{host}:{port}"
+    if certificate is None:
+        return server.add_insecure_port(f"{HOST}:0")
+    pair = ((key or certificate).read_bytes(), certificate.read_bytes())
+    return server.add_secure_port(f"{HOST}:0", grpc.ssl_server_credentials([pair]))
 
 
 def _options(settings: ServerConfig) -> list[tuple[str, int]]:
@@ -125,7 +136,6 @@ def _options(settings: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.message),
         ("grpc.max_metadata_size", 16_384),
         ("grpc.max_concurrent_streams", 100),
-        ("grpc.max_allowed_incoming_connections", settings.connections),
         ("grpc.server_handshake_timeout_ms", client_timeout),
         ("grpc.max_connection_idle_ms", client_timeout),  # without a call; clients come again by themselves
         ("grpc.keepalive_time_ms", round(PING * 1000)),
@@ -140,11 +150,46 @@ class _Slot:
 
     admission: Admission
     metrics: Metrics
+    front: Front
+    calls: Connections
+    """Calls, which are held open as connections are."""
     refusals: Refusals = field(default_factory=Refusals)
+
+    def connection(self, context: Any) -> Connection:
+        """What the call came on. Raises RequestError for one that did not come by the front."""
+        port = str(context.peer()).rpartition(":")[2]
+        connection = self.front.connection(int(port)) if port.isdigit() else None
+        if connection is None:
+            raise RequestError("this is no way in", 403, "forbidden_way")
+        return connection
 
     def client(self, context: Any) -> Client:
         """Who calls."""
-        return self.admission.client(_address(context), "http", _headers(context.invocation_metadata()))
+        try:
+            address = self.connection(context).address
+        except RequestError:
+            address = ""
+        return self.admission.client(address, "http", _headers(context.invocation_metadata()))
+
+    @contextmanager
+    def holding(self, context: Any) -> Generator[Callable[[], None]]:
+        """A call that was let in, as long as it lasts; call what is yielded once its first message came.
+
+        Until then another may need its place more. Raises RequestError when it must go.
+        """
+        connection = self.connection(context)
+        connection.asked()
+        with (
+            self.calls.holding(connection.address) as call,
+            call.request(body=True) as begun,
+            connection.request(body=True) as whole,
+        ):
+
+            def came() -> None:
+                begun()
+                whole()
+
+            yield came
 
     async def refuse(self, context: Any, client: Client, error: RequestError) -> None:
         """End the call with the error's status, and note who was refused."""
@@ -174,11 +219,25 @@ def _checking(door: _Slot) -> Any:
             except RequestError:
                 return refusing
             if handler_call_details.method in OPEN or door.admission.knows(_shown(headers)):
-                return await continuation(handler_call_details)
+                found = await continuation(handler_call_details)
+                return _kept(found, door) if found is not None and found.unary_stream else found
             return refusing
 
     refusing = cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
     return Checking()
+
+
+def _kept(found: Any, door: _Slot) -> Any:
+    """A method whose answer goes on for ever, as watching the service's health does: counted as a call."""
+
+    async def handler(request: Any, context: Any) -> None:
+        try:
+            with door.holding(context):
+                await found.unary_stream(request, context)
+        except RequestError as error:
+            await door.refuse(context, door.client(context), error)
+
+    return found._replace(unary_stream=handler)
 
 
 def _headers(metadata: Any) -> dict[str, str]:
@@ -224,10 +283,14 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Slot, reads: i
         try:
             # A client that goes cancels this task as asyncio does it: once, and through every shield. The
             # group makes our own kind of it, which lets an engine come to the end of its item.
-            with told("this call"), door.admission.bodies.holding() as hold:
+            with (
+                told("this call"),
+                door.admission.bodies.holding() as hold,
+                door.holding(context) as came,
+            ):
                 async with anyio.create_task_group() as tasks:
                     door.admission.count(client)
-                    caller = _Caller(context, pool.config.server, client.address, reads, hold)
+                    caller = _Caller(context, pool.config.server, client.address, reads, hold, came)
                     tasks.start_soon(method, caller, pool, metrics)
         except RequestError as error:
             failed = error
@@ -249,11 +312,6 @@ async def _refuse(context: Any, error: RequestError, metrics: Metrics) -> None:
     await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
 
 
-def _address(context: Any) -> str:
-    """A caller's address, of what gRPC says: "ipv4:127.0.0.1:4000", "ipv6:%5B::1%5D:4000"."""
-    return unquote(str(context.peer()).rpartition(":")[0]).partition(":")[2].strip("[]")
-
-
 class _Caller:
     """The other side of one call, as `calls.Caller`."""
 
@@ -264,9 +322,10 @@ class _Caller:
         address: str,
         reads: int | None,
         hold: Callable[[int], None],
+        came: Callable[[], None],
     ) -> None:
         self._context, self._limits, self._reads = context, limits, reads
-        self._hold = hold
+        self._hold, self._came = hold, came
         self.address = address
 
     def hold(self, count: int) -> None:
@@ -280,6 +339,7 @@ class _Caller:
             message = await self._context.read()
         except DecodeError as error:
             raise RequestError("a message that cannot be read; see backchat.proto") from error
+        self._came()
         if message is cast(Any, grpc).aio.EOF:
             return None
         budget.check(message, self._limits, self._reads)
