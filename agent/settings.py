@@ -104,13 +104,14 @@ class STTConfig(Section):
 
     engine: str = "whisper"
     """A name from `backchat engines`."""
-    model: str = "whisper-tiny.en"
-    """A name from `backchat models` or a folder in CTranslate2's format; for `whisper-torch` a folder in
-    transformers' format, or a name on the hub."""
+    model: str = ""
+    """A name from `backchat models` or a folder; "" is the engine's own: `whisper-tiny.en`, and
+    `moonshine` for `moonshine`. `whisper` takes CTranslate2's format, `whisper-torch` that of
+    transformers, or a name on the hub."""
     language: str = "en"
     """ISO code of what is spoken; "auto": whatever the model takes it for, each time anew."""
     threads: int = Field(default=0, ge=0)
-    """0: half of the cores; `whisper-torch`: as many as torch takes for everything."""
+    """0: half of the cores, for `moonshine` one; `whisper-torch`: as many as torch takes for everything."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
     partials: float = Field(default=0.6, ge=0.0)

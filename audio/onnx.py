@@ -20,7 +20,7 @@ def session(model: Path | bytes, threads: int, *, alone: bool = True) -> Any:
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised
     if not alone:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # for shapes that repeat, and no two sentences are equally long

@@ -49,7 +49,7 @@ def test_its_engines_are_there_and_its_models_have_names(file: Path):
     chosen = {entry.kind: entry for entry in listing(config) if entry.chosen}
     assert chosen.keys() == {"stt", "llm", "tts", "turns", "vision"}
     assert all(entry.source == "backchat" for entry in chosen.values())
-    assert config.stt.model in models.catalogue()
+    assert engines.weights_of("stt", config) in models.catalogue()
     assert config.llm.engine == "openai" or config.llm.model in models.catalogue()
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from agent import config
 from agent.cli.commands import backchat
-from agent.engines.registry import BUILT_IN
+from agent.engines.registry import BUILT_IN, weights_of
 from agent.weights import catalogue as models
 from audio.files import read_audio
 from audio.stt.whisper import Whisper
@@ -186,7 +186,7 @@ def test_models_have_the_size_and_licence_shown():
     page = PAGES["docs/getting-started.md"]
     rows = re.findall(r"^\| `([\w.-]+)` \| .+? \| (\d+) MB \| ([\w.-]+) \|$", page, re.MULTILINE)
     catalogue = models.catalogue()
-    assert {config.Config().llm.model, config.Config().stt.model} <= {name for name, *_ in rows}
+    assert {weights_of(kind, config.Config()) for kind in ("llm", "stt")} <= {name for name, *_ in rows}
     for name, size, licence in rows:
         assert abs(catalogue[name].size / 1e6 - int(size)) <= 1, name
         assert catalogue[name].licence == licence, name

@@ -37,6 +37,7 @@ Kind = Literal["stt", "llm", "tts", "turns", "vision"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "stt": {
         "whisper": "audio.stt.whisper:Whisper",
+        "moonshine": "audio.stt.moonshine:Moonshine",
         "whisper-torch": "audio.stt.transformers:WhisperTorch",
     },
     "llm": {
@@ -139,8 +140,8 @@ def load(
     tts: Synthesizer = given.tts or load_one("tts", config, progress, tell)
     language(tts.language)  # the rules for what it reads, not first while somebody waits for an answer
     names = {
-        "stt": f"{config.stt.engine} {config.stt.model}",
-        "llm": f"{config.llm.engine} {config.llm.model}",
+        "stt": f"{config.stt.engine} {model_of('stt', config)}",
+        "llm": f"{config.llm.engine} {model_of('llm', config)}",
         "tts": _voice(config) if given.tts is None else "",
     }
     turn = given.endpointing or _end_of_turn(config, progress, tell)
@@ -214,7 +215,7 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
         name: value for name, value in given.items() if name in wanted and value != "" and name != "engine"
     }
     if kind in _TITLES:
-        tell(f"{_TITLES[kind]} {given['model'] or settings.model_dump()['engine']}")
+        tell(f"{_TITLES[kind]} {model_of(kind, config) or given['engine']}")
     engine = _theirs(kind, given["engine"], lambda: factory(**used))
     lacks(f"{kind}.engine: {given['engine']}", OFFERED[kind], engine, "; ask its maker for a newer version")
     if warm := getattr(engine, "warm", None):
@@ -261,9 +262,15 @@ def weights_of(kind: Kind, config: Config) -> str:
         if voice not in voices:
             raise ConfigError(f"{kind}.voice: no voice {voice!r}; {given['engine']} has {', '.join(voices)}")
         return voices[voice]
-    if name := given["model"] or getattr(factory, "default_model", ""):
+    if name := model_of(kind, config):
         return name
     raise ConfigError(f"{kind}.model: name the path of the weights; this engine has none of its own")
+
+
+def model_of(kind: Kind, config: Config) -> str:
+    """The model that the settings name, or the engine's own where they name none; "" where it has none."""
+    given: dict[str, Any] = getattr(config, kind).model_dump()
+    return given["model"] or getattr(find(kind, given["engine"]), "default_model", "")
 
 
 def end_of_turn_model(config: Config) -> str:
@@ -285,8 +292,7 @@ def _voice(config: Config) -> str:
     tts, factory = config.tts, find("tts", config.tts.engine)
     parameter = inspect.signature(factory).parameters.get("voice")
     own = parameter.default if parameter and isinstance(parameter.default, str) else ""
-    model = tts.model or getattr(factory, "default_model", "")
-    return " ".join(filter(None, (tts.engine, model, tts.voice or own)))
+    return " ".join(filter(None, (tts.engine, model_of("tts", config), tts.voice or own)))
 
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:

@@ -47,6 +47,7 @@ class Entry:
 KNOWN: dict[Kind, dict[str, About]] = {
     "stt": {
         "whisper": About("Whisper on CTranslate2, decoded on a short window", "MIT"),
+        "moonshine": About("Moonshine on onnxruntime: English, at half the cost of Whisper", "MIT"),
         "whisper-torch": About("Whisper in transformers' format, on torch, likewise", "Apache-2.0", "torch"),
     },
     "llm": {

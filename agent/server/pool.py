@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 import anyio
 
-from agent.engines.registry import Tell, load, load_one
+from agent.engines.registry import Tell, load, load_one, model_of
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
 from agent.protocols import Engines, LanguageModel
@@ -53,8 +53,8 @@ class Pool:
     def __init__(self, config: Config, copies: Sequence[Engines]) -> None:
         self.config = config
         self.names = {
-            "llm": _short(config.llm.model),
-            "stt": _short(config.stt.model),
+            "llm": _short(model_of("llm", config)),
+            "stt": _short(model_of("stt", config)),
             "tts": config.tts.engine,
         }
         """What clients call the models."""

@@ -49,14 +49,23 @@ class ShortWindow(ABC):
     def _decode(self, samples: Samples, seconds: float) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`. Raises EngineFault."""
 
+    def _again(self, samples: Samples) -> Decoded:
+        """A second look at samples whose decode is doubtful. Raises EngineFault."""
+        return self._decode(samples, FULL)
+
     def warm(self) -> None:
         """Run once on silence, so that the first real call finds its memory and threads ready."""
-        self._decode(silence(1.0, HEARING_RATE), self._window)
+        sound = silence(1.0, HEARING_RATE)
+        self._decode(sound, self._need(sound))
+
+    def _need(self, samples: Samples) -> float:
+        """Seconds that samples are padded to."""
+        return min(FULL, max(self._window, len(samples) / HEARING_RATE + ROOM))
 
     def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
         """The words in `audio`: mono, any rate and length; empty text for silence and noise.
 
-        final: False never takes the time for a second look, on the full window.
+        final: False never takes the time for a second look.
         Audio too long for one window is cut at quiet places and the words are joined. Raises
         EngineFault when the engine fails.
         """
@@ -75,11 +84,11 @@ class ShortWindow(ABC):
 
     def _transcribe(self, samples: Samples, final: bool) -> Transcript:
         """The words in at most `FULL - ROOM` seconds: the short window, and the full one in doubt."""
-        need = min(FULL, max(self._window, len(samples) / HEARING_RATE + ROOM))
+        need = self._need(samples)
         best = self._decode(samples, need)
         doubtful = best.doubtful and not best.noise and need < FULL
         if final and doubtful:
-            best, doubtful = self._decode(samples, FULL), False
+            best, doubtful = self._again(samples), False
         if best.noise or best.wordless:
             return Transcript("", best.confidence, best.no_speech, doubtful)
         text = unloop(best.text) if best.capped else best.text

@@ -19,6 +19,8 @@ from audio.stt.tokens import detokenise, prompt
 class Whisper(ShortWindow):
     """A `Transcriber` for any Whisper model in CTranslate2's format, English-only or multilingual."""
 
+    default_model = "whisper-tiny.en"
+
     def __init__(
         self,
         weights: Path,

@@ -58,6 +58,8 @@ def candidates(server: str, torch_whisper: Path) -> list[tuple[engines.Kind, str
         names = {"llm": LLMS, "stt": STTS, "tts": ("",)}.get(entry.kind)
         if entry.source != "backchat" or names is None or entry.name in NO_WEIGHTS:
             continue
+        if entry.name == "moonshine":
+            names = ("moonshine",)
         for name in names[:1] if entry.state == "elsewhere" else names:
             settings = [f"{entry.kind}.engine={entry.name}"]
             settings += [f"{entry.kind}.model={name}"] if name else []

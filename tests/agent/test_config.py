@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.cli.commands import backchat
 from agent.config import load
+from agent.engines.registry import weights_of
 from agent.errors import ConfigError
 from agent.settings import Config
 from agent.weights.catalogue import catalogue
@@ -127,7 +128,7 @@ def test_the_examples_run_as_they_are():
     for file in examples:
         config = load(file)
         assert config.llm.engine == "openai" or catalogue()[config.llm.model].kind == "llm"
-        assert catalogue()[config.stt.model].kind == "stt"
+        assert catalogue()[weights_of("stt", config)].kind == "stt"
 
 
 def test_the_local_example_is_the_default():

@@ -34,6 +34,7 @@ TTS: dict[str, list[str]] = {
 STTS: dict[str, list[str]] = {
     "whisper tiny.en": [],
     "whisper base": ["stt.model=whisper-base"],
+    "moonshine": [],
     "whisper-torch tiny.en": ["stt.model={converted}"],
 }
 

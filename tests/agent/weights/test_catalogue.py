@@ -140,6 +140,7 @@ def test_catalogue_is_complete_and_pinned():
         "smollm2",
         "whisper-tiny.en",
         "whisper-base",
+        "moonshine",
         "piper-joe",
         "hibari-emma",
         "hibari-fenrir",
@@ -156,7 +157,7 @@ def test_catalogue_is_complete_and_pinned():
             assert len(bytes.fromhex(file.sha256)) == 32
             assert file.hub or file.wheels
             assert all("==" in part.package and part.size <= file.size for part in file.wheels)
-            if file.wheels and file.name.endswith((".bin", ".gguf", ".onnx")):
+            if file.wheels and file.name.endswith((".bin", ".gguf", ".onnx", ".ort")):
                 assert sum(part.size for part in file.wheels) == file.size
     assert known["qwen2.5-0.5b"].size == 491_400_064
 
