@@ -252,7 +252,7 @@ def test_rooms_are_in_order_and_none_is_crowded():
     for number, (name, below) in enumerate(MAY_IMPORT.items()):
         lower = set(list(MAY_IMPORT)[:number])
         assert below <= lower, f"{name} imports what stands above it: {below - lower}"
-    for folder in (ROOT / "agent").iterdir():
+    for folder in (ROOT / "agent").rglob("*"):
         if folder.is_dir() and folder.name != "__pycache__":
             entries = [
                 entry for entry in folder.iterdir() if entry.name not in ("__pycache__", "__init__.py")

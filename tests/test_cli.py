@@ -19,7 +19,7 @@ from agent import events as ev
 from agent.causes import Cause
 from agent.cli import main
 from agent.cli.commands import COMMANDS
-from agent.cli.view import LiveView
+from agent.cli.parts.view import LiveView
 from agent.weights.catalogue import cache_dir, catalogue, resolve
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def test_every_command_has_help(backchat, words: tuple[str, ...], flag: str):
 def test_help_names_every_command_and_says_what_it_does(backchat):
     code, out, _ = backchat("--help")
     assert code == 0
-    for name, (_, about) in COMMANDS.items():
+    for name, about in COMMANDS.items():
         line = next(line for line in out.splitlines() if line.split()[:1] == [name])
         assert line.split(maxsplit=1)[1] in about
 

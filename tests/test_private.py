@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import scripted
-from agent.cli.outputs import write_files
+from agent.cli.parts.output_folder import write_files
 from agent.config import load
 from agent.events import SpeechStarted
 from agent.protocols import Engines

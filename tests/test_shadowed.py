@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import health
+from agent.cli.parts import installation
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,23 +37,23 @@ def test_an_audio_of_ones_own_is_named_and_what_to_do(tmp_path: Path, name: str,
 @pytest.mark.parametrize("name", ["agent.py", "audio.py", "agent/__init__.py"])
 def test_doctor_finds_a_file_here_that_would_hide_us(tmp_path: Path, monkeypatch, name: str):
     monkeypatch.chdir(tmp_path)
-    assert not health.shadows()
+    assert not installation.shadows()
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_text("")
-    (why,) = health.shadows()
+    (why,) = installation.shadows()
     assert why.startswith(f"{file} hides backchat's package `{name[:5]}`")
     assert "rename it" in why
 
 
 def test_doctor_finds_another_distribution_with_our_package(tmp_path: Path, monkeypatch):
     owners = {"agent": ["backchat", "Other_Agent"], "audio": ["backchat"]}
-    monkeypatch.setattr(health, "packages_distributions", lambda: owners)
+    monkeypatch.setattr(installation, "packages_distributions", lambda: owners)
     monkeypatch.chdir(tmp_path)
-    (why,) = health.shadows()
+    (why,) = installation.shadows()
     assert why.startswith("other-agent has a package `agent` too")
 
 
 def test_nothing_hides_us_in_our_own_folder(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert not health.shadows()
+    assert not installation.shadows()

@@ -26,26 +26,27 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 COMMANDS = {
-    "talk": ("agent.cli.live", "Talk and be answered, with microphone and speaker."),
-    "run": ("agent.cli.offline", "Hold a conversation from audio files, with no sound card."),
-    "simulate": ("agent.cli.rehearse", "Rehearse scripted conversations, and check what must be true."),
-    "replay": ("agent.cli.rehearse", "Hear a recorded conversation again, with other settings."),
-    "say": ("agent.cli.offline", "Say a text aloud, or into a WAV file."),
-    "chat": ("agent.cli.live", "Type and be answered, in print or aloud."),
-    "engines": ("agent.cli.engines", "List engines, what state they are in, and what to type."),
-    "serve": ("agent.cli.serve", "Serve the agent over HTTP and the Realtime WebSocket."),
-    "models": ("agent.cli.care", "List, fetch and check model weights."),
-    "devices": ("agent.cli.care", "List microphones and speakers."),
-    "doctor": ("agent.cli.care", "Say what is installed, missing or slow, and what to type."),
-    "config": ("agent.cli.care", "Print the settings in force, as TOML."),
+    "talk": "Talk and be answered, with microphone and speaker.",
+    "run": "Hold a conversation from audio files, with no sound card.",
+    "simulate": "Hold scripted conversations, and check what must be true.",
+    "replay": "Hear a recorded conversation again, with other settings.",
+    "say": "Say a text aloud, or into a WAV file.",
+    "chat": "Type and be answered, in print or aloud.",
+    "engines": "List engines, what state they are in, and what to type.",
+    "serve": "Serve the agent over HTTP and the Realtime WebSocket.",
+    "models": "List, fetch and check model weights.",
+    "devices": "List microphones and speakers.",
+    "doctor": "Say what is installed, missing or slow, and what to type.",
+    "config": "Print the settings in force, as TOML.",
 }
+"""The commands, in the order in which a newcomer needs them; each is in the file of its name."""
 
 
 class Commands(click.Group):
     """Imports a command's module when that command is run, not before."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which a newcomer needs them."""
+        """The commands in their order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -54,12 +55,12 @@ class Commands(click.Group):
             if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
                 raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
             return None
-        return getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return getattr(import_module(f"agent.cli.{cmd_name}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `--help`, without importing any of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -45,8 +45,8 @@ def serve(
     The token that clients must show is read from --token-file, which nobody else may be able to read, or
     from the environment: BACKCHAT_TOKEN_FILE names such a file, BACKCHAT_TOKEN holds the token itself.
     """
-    from agent.cli import link
-    from agent.cli.loading import loading
+    from agent.cli.parts import page_link
+    from agent.cli.parts.loading import loading
     from agent.server.admission.exposure import checked_tls, checked_token, clear_text
     from agent.server.pool import load_pool
     from agent.server.run import serve as run
@@ -69,14 +69,14 @@ def serve(
     token = checked_token(config)
     _check_extras(config)
     if qr is not None:
-        link.check_drawing()
+        page_link.check_drawing()
     if why := clear_text(config.server, chain is not None):
         click.echo(f"backchat: {why}", err=True)
 
     def started(addresses: list[str]) -> None:
         click.echo("\n".join(addresses), err=True)
         if qr is not None:
-            _draw(link.link(addresses[0], qr, token))
+            _draw(page_link.link(addresses[0], qr, token))
 
     traces = traces_for(config)
     with loading() as (progress, tell):
@@ -88,21 +88,21 @@ def serve(
 
 def _draw(page: str) -> None:
     """Show the page's address to who sits here; the token is in it, so it goes into no file and no log."""
-    from agent.cli import link
+    from agent.cli.parts import page_link
 
     if sys.stderr.isatty():
-        click.echo(f"\n{link.code(page)}\n{page}\n", err=True)
+        click.echo(f"\n{page_link.code(page)}\n{page}\n", err=True)
     else:
         click.echo("backchat: --qr draws its code at a terminal only, since the token is in it", err=True)
 
 
 def _check_extras(config: Config) -> None:
     """Raise MissingExtra before the models are loaded, which takes its time, rather than after."""
-    from agent.cli import health
+    from agent.cli.parts import installation
     from agent.errors import MissingExtra
 
     wanted = {"server"} if config.server.grpc_port < 0 else {"server", "grpc"}
-    for extra in health.extras():
+    for extra in installation.extras():
         if extra.name in wanted and extra.lacking:
             what = "server.grpc_port" if extra.name == "grpc" else "serve"
             raise MissingExtra(f"{what} needs {', '.join(extra.lacking)}", extra.name)

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import anyio
 import click
-import cv2
-import numpy as np
 import pytest
 import serving
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli import care, link
+from agent.cli import doctor
 from agent.cli.commands import backchat
 from agent.cli.serve import _draw
 from agent.errors import ConfigError, ModelError
@@ -223,43 +221,8 @@ def test_doctor_says_whether_it_would_be_served_and_overheard(
     monkeypatch.delenv("BACKCHAT_TOKEN", raising=False)
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "token")
-    assert care._server(settings(**server)) == good
+    assert doctor._server(settings(**server)) == good
     assert click.unstyle(capsys.readouterr().out).startswith(text)
-
-
-@pytest.mark.parametrize(
-    ("address", "name", "token", "page"),
-    [
-        ("https://0.0.0.0:8400", "laptop.local", TOKEN, f"https://laptop.local:8400/#token={TOKEN}"),
-        ("https://192.168.1.5:8400", "", TOKEN, f"https://192.168.1.5:8400/#token={TOKEN}"),
-        ("http://[::1]:8400", "", None, "http://[::1]:8400/"),
-        (
-            "https://0.0.0.0:1",
-            "fe80::1",
-            "a+b/c=&#%" * 2,
-            f"https://[fe80::1]:1/#token={'a%2Bb%2Fc%3D%26%23%25' * 2}",
-        ),
-    ],
-)
-def test_the_link_has_the_token_where_browsers_send_it_to_nobody(
-    address: str, name: str, token: str | None, page: str
-) -> None:
-    assert link.link(address, name, token) == page
-
-
-def test_a_wildcard_is_no_address_to_go_to() -> None:
-    page = link.link("http://0.0.0.0:8400", "", None)
-    assert page == f"http://{link.own_address()}:8400/"
-    assert "0.0.0.0" not in page
-
-
-def test_a_camera_reads_the_code_that_is_drawn() -> None:
-    page = f"https://laptop.local:8400/#token={TOKEN * 2}"
-    halves = {" ": (0, 0), "▀": (1, 0), "▄": (0, 1), "█": (1, 1)}
-    lines = [line for line in link.code(page).splitlines() if line]
-    rows = [[halves[mark][half] for mark in line] for line in lines for half in (0, 1)]
-    bright = np.kron(np.array(rows, np.uint8) * 255, np.ones((8, 8), np.uint8))
-    assert cv2.QRCodeDetector().detectAndDecode(bright)[0] == page
 
 
 def test_the_token_is_drawn_at_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:

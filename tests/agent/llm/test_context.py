@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import scripted
 from agent import events as ev
-from agent.cli.typed import chat_in_print
+from agent.cli.parts.typed_conversation import chat_in_print
 from agent.config import load
 from agent.conversation.history import History
 from agent.errors import ContextExceeded

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent import events as ev
 from agent.causes import ActionName, Cause, Reason, Sign
-from agent.cli.view import LiveView, PlainView
+from agent.cli.parts.view import LiveView, PlainView
 from agent.reports.causes import REASONS, SIGNS, decision_line, in_words
 
 

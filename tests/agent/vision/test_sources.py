@@ -8,7 +8,7 @@ import click
 import numpy as np
 import pytest
 
-from agent.cli.shows import Shows
+from agent.cli.parts.visual_input import VisualInput
 from agent.errors import DeviceError, ImageError
 from agent.vision.sources import STALE, Screen, Webcam
 
@@ -54,10 +54,10 @@ def test_no_screen_is_one_line(monkeypatch: pytest.MonkeyPatch):
 
 def test_talk_shows_one_thing(film: Path, tmp_path: Path):
     with pytest.raises(click.UsageError, match="one thing"):
-        Shows("sign.png", "0", False)
+        VisualInput("sign.png", "0", False)
     with pytest.raises(ImageError):
-        Shows(str(tmp_path / "none.png"), None, False)
-    with Shows(None, str(film), False) as shows:
+        VisualInput(str(tmp_path / "none.png"), None, False)
+    with VisualInput(None, str(film), False) as shown:
         followed: list[object] = []
 
         class Session:
@@ -67,5 +67,5 @@ def test_talk_shows_one_thing(film: Path, tmp_path: Path):
             def follow(self, camera: object) -> None:
                 followed.append(camera)
 
-        shows.to(Session())  # pyright: ignore[reportArgumentType]
+        shown.show_to(Session())  # pyright: ignore[reportArgumentType]
         assert len(followed) == 1

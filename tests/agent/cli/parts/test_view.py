@@ -11,7 +11,7 @@ from rich.console import Console
 
 import scripted
 from agent import events as ev
-from agent.cli.view import LEAK, Conversation, LiveView
+from agent.cli.parts.view import LEAK, Conversation, LiveView
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import events as ev
-from agent.cli.live import LiveRecorder
+from agent.cli.parts.live_recorder import LiveRecorder
 from agent.reports.event_log import read_events
 from audio.files import read_channels
 from audio.frame import HEARING_RATE, Frame

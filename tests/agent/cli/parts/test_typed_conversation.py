@@ -7,7 +7,7 @@ import io
 import pytest
 
 import scripted
-from agent.cli.typed import chat_in_print
+from agent.cli.parts.typed_conversation import chat_in_print
 from agent.config import load
 
 REPLY = "<think>They greet me.</think>Hello, my friend."

@@ -1,4 +1,4 @@
-"""Commands that look after the installation: models, devices, doctor, config. Hold no conversation."""
+"""The command `doctor`: what is installed, missing or slow, and what to type. Holds no conversation."""
 
 from __future__ import annotations
 
@@ -12,148 +12,17 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
-    from agent.cli.health import Extra
-    from agent.engines.registry import Kind
+    from agent.cli.parts.installation import Extra
     from agent.engines.status import Entry
     from agent.protocols import Engines
     from agent.settings import Config, LimitsConfig
-    from agent.weights.catalogue import Progress
-
-
-@click.group()
-def models() -> None:
-    """List, fetch and check model weights."""
-
-
-@models.command("list")
-def list_models() -> None:
-    """Show every model that has a name: how large, which licence, and whether it is here."""
-    from rich import filesize
-    from rich.console import Console
-    from rich.table import Table
-
-    from agent.weights import catalogue as store
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "for", "size", "licence", "here", "about"):
-        table.add_column(column, overflow="fold")
-    for name, model in store.catalogue().items():
-        here = "yes" if store.locate(name) else "no"
-        table.add_row(name, model.kind, filesize.decimal(model.size), model.licence, here, model.about)
-    Console().print(table)
-    click.echo(f"\nkept in {store.cache_dir()} (set BACKCHAT_CACHE to move it)")
-
-
-@models.command()
-@click.argument("names", nargs=-1)
-@settings
-def pull(names: tuple[str, ...], **options: Any) -> None:
-    """Fetch models by NAME; without one, all that the settings need, so that no later start fetches anything.
-
-    What an engine gets its own way, as those on torch may, is fetched by loading that engine once.
-    """
-    from agent.engines import registry as engines
-    from agent.weights import catalogue as store
-
-    if names and any(options.values()):
-        raise click.UsageError("give names or settings, not both")
-    wanted = dict.fromkeys(names) if names else engines.needed(configured(**options))
-    with store.progress_bar() as progress:
-        found = {name: _fetched(name, kind, options, progress) for name, kind in wanted.items()}
-    for name, path in found.items():
-        click.echo(f"{name}: {path}")
-
-
-def _fetched(name: str, kind: Kind | None, options: dict[str, Any], progress: Progress) -> str:
-    """Where the weights lie, once they are there."""
-    from agent.engines import registry as engines
-    from agent.weights import catalogue as store
-
-    if kind is None or name in store.catalogue():
-        return str(store.fetch(name, progress))
-    engines.load_one(kind, configured(**options), progress)
-    return "here"
-
-
-@models.command()
-@click.argument("name")
-def where(name: str) -> None:
-    """Print the path of a model's file or folder."""
-    from agent.errors import ModelError
-    from agent.weights import catalogue as store
-
-    if name not in store.catalogue():
-        raise ModelError(f"no model is called {name!r}; `backchat models list` shows the names")
-    path = store.locate(name)
-    if path is None:
-        raise ModelError(f"{name} is not here yet; type `backchat models pull {name}`")
-    click.echo(path)
-
-
-@models.command()
-@click.argument("names", nargs=-1)
-def verify(names: tuple[str, ...]) -> None:
-    """Hash the files of models again, of all that are here when no NAME is given."""
-    from agent.weights import catalogue as store
-
-    bad = False
-    for name in names or [name for name in store.catalogue() if store.locate(name)]:
-        for file, state in store.verify(name).items():
-            click.echo(f"{name}: {file}: {state}")
-            bad = bad or state != "whole"
-    if bad:
-        click.echo("`backchat models pull NAME` fetches what is damaged or missing", err=True)
-        sys.exit(5)
-
-
-@models.command()
-@click.argument("name")
-def remove(name: str) -> None:
-    """Delete a model's files from the cache."""
-    from rich import filesize
-
-    from agent.weights import catalogue as store
-
-    click.echo(f"{name}: {filesize.decimal(store.remove(name))} freed")
-
-
-@click.command()
-def devices() -> None:
-    """List microphones and speakers; * marks the defaults."""
-    from agent.errors import DeviceError
-    from audio.devices.portaudio import list_devices
-
-    found = list_devices()
-    if not found:
-        raise DeviceError("no sound device found; connect a microphone and a speaker and start again")
-    for device in found:
-        ways = [way for way, count in (("in", device.inputs), ("out", device.outputs)) if count]
-        mark = "*" if device.default_input or device.default_output else " "
-        click.echo(f"{mark} {device.index:3}  {'/'.join(ways):6}  {device.rate:>6.0f} Hz  {device.name}")
-
-
-@click.command()
-@settings
-def config(**options: Any) -> None:
-    """Print the settings in force, as TOML that --config takes."""
-    import json
-
-    chosen = configured(**options).model_dump()
-    for section, values in chosen.items():
-        click.echo(f"[{section}]")
-        for key, value in values.items():
-            shown = "random" if value is None else value  # only a seed may be None
-            # JSON's strings are TOML's, but for the one control character that JSON leaves as it is
-            text = json.dumps(shown, ensure_ascii=False).replace("\x7f", "\\u007f")
-            click.echo(f"{key} = {text}")
-        click.echo()
 
 
 @click.command()
 @settings
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
-    from agent.cli import health
+    from agent.cli.parts import installation
     from agent.engines.registry import end_of_turn_model
     from agent.engines.status import listing
     from agent.errors import DeviceError
@@ -177,8 +46,8 @@ def doctor(**options: Any) -> None:
         for way, has in (("microphone", "inputs"), ("speaker", "outputs")):
             names = [device.name for device in cards if getattr(device, has)]
             good.append(_line(bool(names), way, names[0] if names else f"none: connect a {way}"))
-    good += [_line(False, "packages", why) for why in health.shadows()]
-    for extra in health.extras():
+    good += [_line(False, "packages", why) for why in installation.shadows()]
+    for extra in installation.extras():
         _optional(extra)
     good.append(_server(chosen))
     _threads(chosen)
@@ -244,11 +113,11 @@ def _server(chosen: Config) -> bool:
 
 
 def _threads(chosen: Config) -> None:
-    from agent.cli import health
+    from agent.cli.parts import threads
 
-    taken = ", ".join(f"{title} {count}" for title, count in health.threads(chosen).items())
-    load, cores = health.busy(), health.cores()
-    cure = health.crowded(chosen, load)
+    taken = ", ".join(f"{title} {count}" for title, count in threads.threads(chosen).items())
+    load, cores = threads.busy(), threads.cores()
+    cure = threads.crowded(chosen, load)
     click.echo(
         f"{'-   ' if cure else 'ok  '} {'threads':18} {taken}; {cores} cores, of which {load:.1f} were busy",
         nl=False,

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 import scripted
-from agent.cli.loading import CLEAR_LINE, loading
-from agent.cli.view import LiveView, PlainView
+from agent.cli.parts.loading import CLEAR_LINE, loading
+from agent.cli.parts.view import LiveView, PlainView
 from agent.config import load
 from agent.engines import registry as engines
 from audio.frame import Frame, silence

@@ -10,7 +10,7 @@ import anyio
 import click
 
 from agent import events as ev
-from agent.cli.keyboard import Keyboard
+from agent.cli.parts.keyboard import Keyboard
 from agent.conversation.history import History
 from agent.conversation.session import Session
 from agent.engines.registry import load_vision
@@ -146,7 +146,7 @@ class _Screen:
             case ev.Error():
                 self._print(f"backchat: {event.message}", err=True)
             case ev.SoundLost():
-                from agent.cli.view import lost
+                from agent.cli.parts.view import lost
 
                 self._print(f"backchat: {lost(event.device, event.gaps)}", err=True)
             case _:

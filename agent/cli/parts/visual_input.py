@@ -1,4 +1,4 @@
-"""What `talk` is told to show: a file, a camera or the screen. Knows no session but its door."""
+"""What `talk` is told to show: a file, a camera or the screen. Knows only how a session is shown it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.images import open_image
 from agent.vision.sources import Screen, Webcam
 
 
-class Shows:
+class VisualInput:
     """At most one thing to show, opened and checked before anything else starts; closes its camera.
 
     Raises ImageError for a bad file, DeviceError for a camera or screen that gives no picture.
@@ -33,7 +33,7 @@ class Shows:
         if self._camera is not None:
             self._camera.close()
 
-    def to(self, session: Session) -> None:
+    def show_to(self, session: Session) -> None:
         """Show it."""
         session.show(self._image)
         if self._camera is not None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli.keyboard import Typed, rows
+from agent.cli.parts.keyboard import Typed, rows
 
 LETTERS = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 ARROWS = st.sampled_from(["\x1b[A", "\x1b[D", "\x1bOC", "\x1b[1;5C", "\x1b[3~", "\x1bb"])

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import events as ev
-from agent.cli.typed import chat_aloud
-from agent.cli.view import Conversation, print_line
+from agent.cli.parts.typed_conversation import chat_aloud
+from agent.cli.parts.view import Conversation, print_line
 from agent.config import load
 from agent.conversation.speak import play
 from agent.protocols import Engines

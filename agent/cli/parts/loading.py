@@ -1,4 +1,4 @@
-"""What is told while engines load: what is being loaded, and a bar for what is fetched. Knows no engine.
+"""What is told while engines load: which one comes, and a bar for what is fetched. Knows none by name.
 
 Nothing else may be printed meanwhile: load within, talk outside.
 """
@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 import click
 
+from agent.engines import registry
+from agent.protocols import Engines
+from agent.settings import Config
 from agent.weights import catalogue as models
 
 CLEAR_LINE = "\r\x1b[K"
@@ -47,6 +50,12 @@ def loading(*, lines: bool = True) -> Generator[tuple[models.Progress, Callable[
             yield progress, tell
         finally:
             clear()
+
+
+def load_engines(config: Config, *, lines: bool = True) -> Engines:
+    """All engines that a conversation needs, told of as `loading` does. Raises as `registry.load` does."""
+    with loading(lines=lines) as (progress, tell):
+        return registry.load(config, progress, tell)
 
 
 def _in_one_row(words: str) -> str:

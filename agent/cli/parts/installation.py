@@ -1,20 +1,17 @@
-"""What `doctor` finds out about this installation and this machine: extras, threads. Prints nothing."""
+"""What this installation has and lacks: extras, and what hides our packages. Prints nothing."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 
 import agent
-from agent.settings import Config
-from audio.stt.whisper import physical_cores
+
 
 NAME = "backchat"
 PACKAGES = ("agent", "audio")
@@ -102,39 +99,3 @@ def _modules() -> dict[str, list[str]]:
 def _plain(name: str) -> str:
     """A package's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def busy() -> float:
-    """Processes that ran or waited for a core, the mean of the last minute; 0 where it is not known."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-
-
-def threads(config: Config) -> dict[str, int]:
-    """How many threads each part takes while it computes, by its title; a server elsewhere takes none."""
-    every = os.cpu_count() or 1
-    usual = {"llm": every, "stt": max(1, physical_cores() // 2), "tts": every}
-    titles = {"llm": "language model", "stt": "speech-to-text", "tts": "voice"}
-    found: dict[str, int] = {}
-    for kind, title in titles.items():
-        section: Any = getattr(config, kind)
-        if (kind, section.engine) != ("llm", "openai"):
-            found[title] = section.threads or usual[kind]
-    return found
-
-
-def crowded(config: Config, load: float) -> str:
-    """What to type where the language model's threads do not find a core each; empty where they do.
-
-    They wait for each other at every step, so one that has to wait for a core holds up all: on two cores,
-    beside one busy process, the default model's answer was measured at 11.5 s, and with one thread at 0.5 s.
-    """
-    taken = threads(config).get("language model", 0)
-    free = max(1, cores() - round(load))
-    return (
-        f"the language model's threads wait for each other: --set llm.threads={free}" if taken > free else ""
-    )
