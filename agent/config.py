@@ -20,6 +20,7 @@ RENAMED = {
     "reply.first_piece": "reply.first_chunk",
     "reply.longest_piece": "reply.longest_chunk",
     "costs.eye": "costs.vision",
+    "costs.turn": "costs.endpointing",
     "limits.eye": "limits.vision",
     "server.patience": "server.client_timeout",
     "server.grace": "server.drain_timeout",

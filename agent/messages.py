@@ -19,7 +19,7 @@ class Message:
     """One message of a conversation, in the roles of every chat model.
 
     content: is cleaned of what no tokenizer or template should meet, whoever it comes from. images: pictures
-    that stand before its words, for models that have `sees`; others get none.
+    that stand before its words, for a model that takes pictures; others get none.
     """
 
     role: Role

@@ -5,18 +5,19 @@ A transcriber and a voice deal with samples: their protocols are in `audio.stt` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, Self, runtime_checkable
 
 from agent.images import Picture
 from agent.messages import Message
-from agent.settings import TurnsConfig
+from agent.settings import TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
 from agent.turns.policy import Policy, built_in
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
-from audio.vad import VAD
+from audio.vad import VAD, VoiceDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,85 @@ class CountsTokens(Protocol):
         ...
 
 
+@runtime_checkable
+class HasSlots(Protocol):
+    """What a `LanguageModel` that answers several conversations at once also offers. One without serves one
+    conversation at a time.
+    """
+
+    def slots(self) -> Sequence[LanguageModel]:
+        """The model as often as it can stream at the same time, each with a prefix cache of its own."""
+        ...
+
+
+@runtime_checkable
+class TakesSampling(Protocol):
+    """What a `LanguageModel` also offers that can sample one answer otherwise than its settings say. With one
+    that does not, who asks for that is refused.
+    """
+
+    def with_sampling(
+        self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
+    ) -> LanguageModel:
+        """The same model with other settings, for one answer.
+
+        max_tokens: no more than the settings say; None is what they say. stop: beside those of the settings.
+        seed: None is random. sampling: `temperature` and `top_p`, where they differ.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesPictures(Protocol):
+    """What a `LanguageModel` that reads pictures also says. One that does not is given words alone."""
+
+    takes_pictures: bool
+    """Whether it reads the pictures of `Message.pictures`."""
+
+
+@runtime_checkable
+class WarmsUp(Protocol):
+    """What an engine of any kind also offers whose first use is slow, or shows that something is wrong."""
+
+    def warm(self) -> None:
+        """Do that first use, unheard. Is called once the engine is loaded; what it raises ends loading."""
+        ...
+
+
+@runtime_checkable
+class HasDefaultModel(Protocol):
+    """What the class of an engine with `weights` also says: which it takes where the settings name none."""
+
+    default_model: str
+    """A name from `backchat models`, or one that it fetches itself."""
+
+
+@runtime_checkable
+class HasVoices(Protocol):
+    """What the class of a voice engine says instead whose weights follow from the voice."""
+
+    voices: Mapping[str, str]
+    """Each voice and the name of its weights; "" for those that come with the package. The first is the usual."""
+
+
+@runtime_checkable
+class FetchesModels(Protocol):
+    """What the class of an engine also offers that gets some weights its own way, as from a hub."""
+
+    def fetches(self, model: str) -> bool:
+        """Whether it gets what the settings call so: then its `weights` are that name, as a path."""
+        ...
+
+
+@runtime_checkable
+class KnowsItsWeights(Protocol):
+    """What the class of an engine also offers that can tell from the files whether they are for it."""
+
+    def reads(self, weights: Path) -> bool:
+        """Whether what lies there has its format. Loads nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a picture becomes for the language model: for the turn that it belongs to, and for later ones.
@@ -143,20 +223,34 @@ class VisionEngine(Protocol):
         ...
 
 
+@runtime_checkable
+class PassesPictures(Protocol):
+    """What a `VisionEngine` also says that leaves the picture to the language model."""
+
+    passes_pictures: bool
+    """Whether its descriptions have the picture itself: then the language model must be one that
+    `TakesPictures`."""
+
+
+def usual_vad(settings: VADConfig) -> VAD:
+    """webrtcvad for the onset and Silero to be sure."""
+    return VoiceDetector(settings.aggressiveness)
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The engines of a session, loaded. `turn`: the end-of-turn model, where one is wanted.
+    """The engines of a session, loaded. endpointing: tells by the sound whether a turn is over, where that is
+    wanted.
 
     vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
-    turn-taking policy from its settings. vad: makes its voice detector from `vad.aggressiveness`; None:
-    webrtcvad and Silero, one after the other.
+    turn-taking policy from its settings. vad: makes what hears speech in a session's stream, likewise.
     """
 
     stt: Transcriber
     llm: LanguageModel
     tts: Synthesizer
-    turn: EndOfTurn | None = None
+    endpointing: EndOfTurn | None = None
     vision: VisionEngine | None = None
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
     policy: Callable[[TurnsConfig], Policy] = built_in
-    vad: Callable[[int], VAD] | None = None
+    vad: Callable[[VADConfig], VAD] = usual_vad

@@ -25,7 +25,7 @@ from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
 from agent.settings import Costs
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts", "turn", "vision", "camera", "decoder"]
+Engine = Literal["stt", "llm", "tts", "endpointing", "vision", "camera", "decoder"]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
@@ -316,7 +316,7 @@ class VirtualRunner(Runner):
             costs = {
                 "stt": declared.stt,
                 "tts": declared.speech,
-                "turn": declared.turn,
+                "endpointing": declared.endpointing,
                 "vision": declared.vision,
             }
             cost = costs.get(engine, 0.0)

@@ -384,7 +384,7 @@ def _worded(what: str, text: Any) -> str:
 def _claimed(engines: Engines) -> Generator[None]:
     """These engines for one session. Raises SessionError where another one uses one of them."""
     own = {
-        id(part): part for part in (engines.stt, engines.llm, engines.tts, engines.turn) if part is not None
+        id(part): part for part in (engines.stt, engines.llm, engines.tts, engines.endpointing) if part is not None
     }
     for part in own.values():
         if id(part) in _in_use:

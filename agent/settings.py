@@ -152,6 +152,8 @@ class TTSConfig(Section):
 class VADConfig(Section):
     """What counts as speech."""
 
+    engine: str = "webrtc-silero"
+    """A name from `backchat engines`: what hears speech."""
     aggressiveness: int = Field(default=2, ge=0, le=3)
     """webrtcvad's mode: 3 is the hardest to convince."""
     onset_frames: int = Field(default=3, ge=1)
@@ -177,9 +179,11 @@ class TurnsConfig(Section):
     """`semantic` lowers the voice at a sound, pauses at speech and is interrupted by words; `vad` is
     interrupted by any speech and answers after `end`."""
     meaning: Literal["off", "words", "audio", "both"] = "both"
-    """What tells the end of a turn: its words, its sound (the Smart Turn model), both, or only `end`."""
-    model: str = "smart-turn-v3.2"
-    """The end-of-turn model: a name from `backchat models`, or the path of its ONNX file."""
+    """What tells the end of a turn: its words, its sound (by `endpointing`), both, or only `end`."""
+    endpointing: str = "smart-turn"
+    """A name from `backchat engines`: what hears whether a turn is over."""
+    model: str = ""
+    """Its weights: a name from `backchat models`, or the path of a file; "": the engine's own."""
     pause: float = Field(default=0.1, gt=0.0)
     """Silence after which work on an answer begins, unheard."""
     complete: float = Field(default=0.4, gt=0.0)
@@ -264,8 +268,8 @@ class Costs(Section):
     """Which of the two."""
     stt: float = Field(default=0.1, ge=0.0)
     """Seconds for one transcription."""
-    turn: float = Field(default=0.03, ge=0.0)
-    """Seconds for one look of the end-of-turn model."""
+    endpointing: float = Field(default=0.03, ge=0.0)
+    """Seconds for one decision of the end-of-turn model."""
     first_token: float = Field(default=0.1, ge=0.0)
     """Seconds for the language model's first token."""
     token: float = Field(default=0.03, ge=0.0)

@@ -27,7 +27,7 @@ from agent.messages import Message
 from agent.protocols import Engines
 from agent.runner import VirtualRunner
 from agent.session import Session
-from agent.settings import Config, Costs
+from agent.settings import Config, Costs, VADConfig
 from agent.simulation.virtual import Line, converse, run_virtual
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.stt import Transcript
@@ -86,8 +86,8 @@ def quiet(seconds: float) -> Sound:
 class LoudnessDetector:
     """A voice detector (`audio.vad.VAD`): what is louder than nothing is speech, at once and for sure."""
 
-    def __init__(self, aggressiveness: int = 2) -> None:
-        """aggressiveness: as the setting; it changes nothing."""
+    def __init__(self, settings: VADConfig | None = None) -> None:
+        """settings: `[vad]`, which change nothing."""
 
     def feed(self, frame: Frame) -> list[Evidence]:
         """Evidence for each 10 ms of `frame`, of the fast detector and of the sure one."""

@@ -35,7 +35,7 @@ PARTS = {
     "stt": "the transcriber",
     "llm": "the language model",
     "tts": "the voice",
-    "turn": "the end-of-turn model",
+    "endpointing": "the end-of-turn model",
     "vision": "the eye",
     "camera": "the camera",
     "decoder": "the decoder of sound",

@@ -30,6 +30,8 @@ utterances cut in the middle it took 31 % for whole after 0.1 s of silence, 49 %
 class SmartTurn:
     """Judges an utterance by its sound. Blocking; 20 to 35 ms on a free core, 200 on a crowded one."""
 
+    default_model = "smart-turn-v3.2"
+
     def __init__(self, weights: Path, threads: int = 1) -> None:
         """Load the ONNX file `weights`. threads: cores for one decision.
 

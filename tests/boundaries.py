@@ -124,7 +124,7 @@ async def _hold(plan: Plan, config) -> Told:
     stt = Transcriber(said, plan.fails == "stt")
     llm = scripted.ScriptedLLM([REPLY])
     llm.fail_at = {1: 1} if plan.fails == "llm" else {}
-    engines = Engines(stt, llm, Voice(plan.reply, plan.fails == "tts"))
+    engines = scripted.with_loudness(stt, llm, Voice(plan.reply, plan.fails == "tts"))
     runner, playback = VirtualRunner(config.costs), Playback(8000)
     opened = playback.open
     playback.open = lambda: told.tracks.append(opened()) or told.tracks[-1]

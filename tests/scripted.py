@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 
 from agent import testing
 from agent.errors import ContextExceeded
 from agent.messages import Message
-from agent.protocols import Engines
+from agent.protocols import Engines, LanguageModel
 from agent.testing import SECONDS_PER_CHARACTER, LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from audio.frame import HEARING_RATE, Frame
+from audio.stt import Transcriber
+from audio.tts import Synthesizer
 
 __all__ = [
     "SECONDS_PER_CHARACTER",
@@ -27,6 +30,7 @@ __all__ = [
     "join",
     "loud",
     "silent",
+    "with_loudness",
 ]
 
 
@@ -99,4 +103,9 @@ class CountingLLM(LimitedLLM):
 
 
 def engines(texts: list[str], replies: list[str]) -> Engines:
-    return Engines(ScriptedSTT(texts), ScriptedLLM(replies), ScriptedTTS())
+    return with_loudness(ScriptedSTT(texts), ScriptedLLM(replies), ScriptedTTS())
+
+
+def with_loudness(stt: Transcriber, llm: LanguageModel, tts: Synthesizer, **more: Any) -> Engines:
+    """Engines of a test's own, to which what is loud is speech."""
+    return Engines(stt, llm, tts, **{"vad": LoudnessDetector, **more})

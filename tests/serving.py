@@ -42,7 +42,7 @@ class SharedLLM:
     limit: int = 0
     each: list[scripted.ScriptedLLM] = field(default_factory=list)
 
-    def views(self) -> list[scripted.ScriptedLLM]:
+    def slots(self) -> list[scripted.ScriptedLLM]:
         kind = SlowLLM if self.token else scripted.ScriptedLLM
         self.each = [kind(list(self.replies)) for _ in range(self.count)]
         if self.limit:
@@ -92,7 +92,7 @@ def pool(
 ) -> Scripted:
     config = config or load(None, [*SETTINGS, "server.port=0", *settings])
     llm = SharedLLM(replies, config.server.sessions, token, limit)
-    made = Scripted(config, [Engines(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())])
+    made = Scripted(config, [scripted.with_loudness(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())])
     made.model = llm
     return made
 

@@ -327,6 +327,46 @@ def test_only_the_command_line_prints(file: str):
         assert not (isinstance(node, ast.Name) and node.id == "print"), f"{file}:{node.lineno}: print"
 
 
+ENGINES = {"engine", "engines", "factory", "llm", "stt", "tts", "vad", "vision", "endpointing", "policy"}
+"""What variables that hold an engine, or its class, are called."""
+
+PROTOCOLS = (
+    "agent/protocols.py",
+    "agent/turns/policy.py",
+    "audio/stt/__init__.py",
+    "audio/tts/__init__.py",
+    "audio/vad.py",
+)
+"""Where what an engine must and may offer stands."""
+
+
+@cache
+def offered() -> set[str]:
+    """The names of all that an engine of any kind must or may offer."""
+    classes = [
+        node
+        for file in PROTOCOLS
+        for node in tree(file).body
+        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+    ]
+    members = [member for each in classes for member in each.body]
+    functions = {each.name for each in members if isinstance(each, ast.FunctionDef)}
+    return functions | {ast.unparse(each.target) for each in members if isinstance(each, ast.AnnAssign)}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("agent/")])
+def test_what_is_asked_of_an_engine_stands_in_its_protocol(file: str):
+    """`isinstance(engine, Protocol)` asks for what an engine may offer, never the name of an attribute."""
+    for node in ast.walk(tree(file)):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) not in ("getattr", "hasattr"):
+            continue
+        whose, name = node.args[:2]
+        if isinstance(name, ast.Constant):
+            where = f"{file}:{node.lineno}: {ast.unparse(node)}"
+            assert ast.unparse(whose).rpartition(".")[2] not in ENGINES, where
+            assert name.value not in offered(), where
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_functions_stay_short(file: str):
     for name, length in functions(tree(file)):

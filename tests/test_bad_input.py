@@ -454,10 +454,7 @@ class FailingTTS(Fails, scripted.ScriptedTTS):
 
 @pytest.mark.parametrize("how", ["raises", "hangs"])
 @pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
-def test_an_engine_that_fails_costs_its_reply_and_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, how: str
-):
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def test_an_engine_that_fails_costs_its_reply_and_no_more(tmp_path: Path, kind: str, how: str):
     engines = scripted.engines(["Why does it ring?"], ["It is a bell. It rings."])
     failing = {"stt": FailingSTT, "llm": FailingLLM, "tts": FailingTTS}[kind](how)
     object.__setattr__(engines, kind, failing)

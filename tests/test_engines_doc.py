@@ -23,13 +23,22 @@ from agent.llm.context import ContextWindow
 from agent.protocols import CountsTokens
 from agent.simulation.virtual import Line, converse
 from audio.files import read_audio
+from audio.frame import HEARING_RATE, Frame
 
 DOC = (Path(__file__).parents[1] / "docs" / "engines.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
 PYTHON = {text.splitlines()[0].removeprefix("# "): text for kind, text in BLOCKS if kind == "python"}
 (PROJECT,) = [tomllib.loads(text) for kind, text in BLOCKS if kind == "toml"]
 COMMANDS = [line for kind, text in BLOCKS if not kind for line in text.splitlines()]
-PARROT = "\n[backchat.llm]\nparrot = parrot_model:Parrot\nlettered = lettered_model:Lettered\n"
+OTHERS = """
+[backchat.llm]
+parrot = parrot_model:Parrot
+lettered = lettered_model:Lettered
+[backchat.vad]
+energy = energy_vad:Energy
+[backchat.endpointing]
+falling = falling_endpointing:Falling
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +55,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in entries.items())
         for group, entries in project["entry-points"].items()
     )
-    (info / "entry_points.txt").write_text(points + PARROT)
+    (info / "entry_points.txt").write_text(points + OTHERS)
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n"
         f"Summary: {project['description']}\nLicense-Expression: {project['license']}\n"
@@ -57,7 +66,13 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_wheel_would_hold_the_file():
     assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["include"] == ["morse_voice.py"]
-    assert set(PYTHON) == {"morse_voice.py", "parrot_model.py", "lettered_model.py"}
+    assert set(PYTHON) == {
+        "morse_voice.py",
+        "parrot_model.py",
+        "lettered_model.py",
+        "energy_vad.py",
+        "falling_endpointing.py",
+    }
 
 
 def test_the_commands_do_what_the_page_says():
@@ -84,15 +99,42 @@ def test_the_voice_takes_the_settings_and_refuses_a_wrong_one():
         engines.load_one("tts", load(None, ["tts.engine=morse", "tts.voice=nobody"]))
 
 
-def test_both_hold_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def test_both_hold_a_conversation(tmp_path: Path):
     config = load(None, ["tts.engine=morse", "llm.engine=parrot", "llm.max_tokens=2", "turns.meaning=off"])
     llm, tts = (engines.load_one(kind, config) for kind in ("llm", "tts"))
     events: list[ev.Event] = []
-    loaded = engines.Engines(scripted.ScriptedSTT(["Good morning to you."]), llm, tts)
+    loaded = scripted.with_loudness(scripted.ScriptedSTT(["Good morning to you."]), llm, tts)
     converse(loaded, config, [Line(scripted.loud(1.0))], tmp_path / "out.wav", watchers=[events.append])
     (ended,) = [event for event in events if isinstance(event, ev.TurnEnded)]
     assert (ended.reason, ended.heard) == ("finished", "You said: Good morning")
+
+
+def test_speech_is_found_and_its_end_is_heard_by_engines_of_the_page(tmp_path: Path):
+    """A sound that grows quieter is answered sooner than one that grows louder; what is quiet is no speech."""
+
+    def waited(*levels: float) -> list[float]:
+        settings = ["vad.engine=energy", "turns.endpointing=falling", "turns.meaning=audio"]
+        config = load(None, ["costs.mode=declared", "stt.partials=0", *settings])
+        loaded = scripted.with_loudness(
+            scripted.ScriptedSTT(["I was at the market"]),
+            scripted.ScriptedLLM(["Well."]),
+            scripted.ScriptedTTS(),
+            vad=engines.vad,
+            endpointing=engines.load_endpointing(config),
+        )
+        sound = np.concatenate([level * scripted.loud(0.5).samples for level in levels])
+        events: list[ev.Event] = []
+        line = Line(Frame(sound, HEARING_RATE))
+        converse(loaded, config, [line], tmp_path / "out.wav", watchers=[events.append])
+        paused = [event.at for event in events if isinstance(event, ev.SpeechPaused)]
+        released = [event.time for event in events if isinstance(event, ev.TurnReleased)]
+        return [then - at for then, at in zip(released, paused, strict=True)]
+
+    (falling,), (rising,) = waited(1.0, 0.5), waited(0.5, 1.0)
+    turns = load().turns
+    assert falling == pytest.approx(turns.complete, abs=0.1)
+    assert rising == pytest.approx(turns.incomplete, abs=0.1)
+    assert waited(0.001, 0.001) == []
 
 
 def test_a_model_that_counts_and_one_that_does_not_go_on_when_the_context_is_full():

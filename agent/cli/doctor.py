@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent.cli.parts import installation
-    from agent.engines.registry import end_of_turn_model
+    from agent.engines.registry import by_sound
     from agent.engines.status import listing
     from agent.errors import DeviceError
     from agent.weights import catalogue as store
@@ -31,10 +31,8 @@ def doctor(**options: Any) -> None:
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    found = [entry for entry in listing(chosen) if entry.chosen and entry.kind in ("stt", "llm", "tts")]
-    loadable = [_engine(entry) for entry in found]
-    if name := end_of_turn_model(chosen):
-        loadable.append(_line(*_weights("end of turn", name)))
+    kinds = ("stt", "llm", "tts", "vad", *(["endpointing"] if by_sound(chosen) else []))
+    loadable = [_engine(entry) for entry in listing(chosen) if entry.chosen and entry.kind in kinds]
     good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))
     good.append(_line(free.free > 2e9, "disk", f"{free.free / 1e9:.0f} GB free for {store.cache_dir()}"))
@@ -63,18 +61,6 @@ def _engine(entry: Entry) -> bool:
         click.echo(f"-    {what:18} {entry.state}: {entry.cure}")
         return True
     return _line(entry.state == "ready", what, f"{entry.state}: {entry.cure}" if entry.cure else entry.about)
-
-
-def _weights(what: str, name: str) -> tuple[bool, str, str]:
-    """Whether weights by name or path are here, and what to type where they are not. Fetches nothing."""
-    from agent.errors import ModelError
-    from agent.weights import catalogue as store
-
-    try:
-        here = store.locate(name) if name in store.catalogue() else store.resolve(name)
-    except ModelError as error:
-        return False, what, str(error)
-    return here is not None, what, name if here else f"weights missing: backchat models pull {name}"
 
 
 def _line(good: bool, what: str, text: str) -> bool:

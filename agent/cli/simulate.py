@@ -59,7 +59,7 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     voices = Voices()
     checks: list[tuple[str, Check]] = []
     for path, script, config in zip(scenarios, chosen, configs, strict=True):
-        if loaded is None or before is None or _needs_others(before, config):
+        if loaded is None or before is None or not engines.alike(before, config):
             loaded = None  # two language models at once may not fit
             loaded = load_engines(config)
         before = config
@@ -69,10 +69,6 @@ def simulate(scenarios: tuple[Path, ...], out: Path, **options: Any) -> None:
     failed = sum(not each.ok for _, each in checks)
     click.echo(f"\n{len(checks) - failed} of {len(checks)} expectations hold; written to {out}")
     sys.exit(1 if failed else 0)
-
-
-def _needs_others(before: Config, now: Config) -> bool:
-    return (before.llm, before.stt, before.tts) != (now.llm, now.stt, now.tts)
 
 
 def _hold(

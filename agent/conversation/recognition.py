@@ -95,13 +95,13 @@ class Recognition:
 
         Nor with one that fails: an Error event says so, and the words alone decide.
         """
-        model, limit = self._engines.turn, self._config.limits.stt
+        model, limit = self._engines.endpointing, self._config.limits.stt
         if model is None:
             return None
         try:
-            return await self._runner.call("turn", lambda: model.complete(audio), limit)
+            return await self._runner.call("endpointing", lambda: model.complete(audio), limit)
         except BackchatError as error:
-            self._emit(Error(self._runner.now(), "turn", str(error)))
+            self._emit(Error(self._runner.now(), "endpointing", str(error)))
             return None
 
     def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:

@@ -9,7 +9,6 @@ from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turns.policy import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
-from audio.vad import VoiceDetector
 
 HUSH = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
@@ -24,7 +23,7 @@ class UtteranceDetector:
         self._partials = config.stt.partials
         self._last_partial = 0.0
         self._hushed = 0.0
-        self._detector = (engines.vad or VoiceDetector)(config.vad.aggressiveness)
+        self._detector = engines.vad(config.vad)
         self._turns, self._vad = config.turns, config.vad
         self.reset()
 
@@ -37,7 +36,7 @@ class UtteranceDetector:
         self.tune(self._turns, self._vad)
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
-        """Find turns as these say; `turns.policy` and `vad.aggressiveness` stay as they are."""
+        """Find turns as these say; `turns.policy`, `vad.engine` and `vad.aggressiveness` stay."""
         self._turns, self._vad = turns, vad
         ear = self._segmenter
         ear.onset_frames, ear.confirm = vad.onset_frames, vad.confirm

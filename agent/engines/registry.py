@@ -1,11 +1,9 @@
 """From a name in the configuration to a loaded engine. Knows where engines are, not what they do.
 
 An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
-and `weights`, a path, when it needs any. Then its `default_model` is what an empty `model` means, and a name
-that its `fetches` knows as its own is left to it, as a path; where the weights follow from the voice, its
-`voices` names them.
-Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts` and
-`backchat.vision`; turn-taking policies by `backchat.turns`.
+and `weights`, a path, when it needs any; what else the class may say of itself stands in `agent.protocols`.
+Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts`,
+`backchat.vad`, `backchat.endpointing` and `backchat.vision`; turn-taking policies by `backchat.turns`.
 """
 
 from __future__ import annotations
@@ -13,15 +11,25 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.llm.context import ContextWindow
-from agent.protocols import Engines, LanguageModel, VisionEngine
-from agent.settings import Config, Section, TurnsConfig
+from agent.protocols import (
+    Engines,
+    FetchesModels,
+    HasDefaultModel,
+    HasVoices,
+    LanguageModel,
+    PassesPictures,
+    TakesPictures,
+    VisionEngine,
+    WarmsUp,
+)
+from agent.settings import Config, Section, TurnsConfig, VADConfig
 from agent.text.normalization import language
 from agent.turns.phrases import heard_language
 from agent.turns.policy import BUILT_IN as POLICIES
@@ -32,7 +40,18 @@ from audio.tts import Synthesizer
 from audio.vad import VAD
 
 T = TypeVar("T")
-Kind = Literal["stt", "llm", "tts", "turns", "vision"]
+Kind = Literal["stt", "llm", "tts", "vad", "endpointing", "turns", "vision"]
+
+SETTINGS: dict[Kind, tuple[str, str]] = {
+    "stt": ("stt", "engine"),
+    "llm": ("llm", "engine"),
+    "tts": ("tts", "engine"),
+    "vad": ("vad", "engine"),
+    "endpointing": ("turns", "endpointing"),
+    "turns": ("turns", "policy"),
+    "vision": ("vision", "engine"),
+}
+"""What names the engine of each kind: a section, whose settings the engine may take, and a key in it."""
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "stt": {
@@ -55,6 +74,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "mms": "audio.tts.mms:MMS",
         "kokoro": "audio.tts.kokoro:Kokoro",
     },
+    "vad": {"webrtc-silero": "audio.vad:VoiceDetector"},
+    "endpointing": {"smart-turn": "audio.smart_turn:SmartTurn"},
     "turns": {name: f"{made.__module__}:{made.__name__}" for name, made in POLICIES.items()},
     "vision": {"ocr": "agent.vision.ocr:OCR", "passthrough": "agent.vision.passthrough:Passthrough"},
 }
@@ -68,23 +89,42 @@ RENAMED: dict[tuple[Kind, str], str] = {
 }
 """Names of engines that were others before; who still uses the old one is told."""
 
-OFFERED: dict[str, tuple[str, ...]] = {
+OFFERED: dict[Kind, tuple[str, ...]] = {
     "stt": ("transcribe",),
     "llm": ("stream", "prefill"),
     "tts": ("rate", "language", "stream"),
-    "turns": (),
-    "vision": ("look",),
     "vad": ("feed",),
     "endpointing": ("complete",),
+    "turns": (
+        "config",
+        "onset",
+        "no_speech",
+        "speech_started",
+        "paused",
+        "resumed",
+        "too_long",
+        "understood",
+        "ready",
+        "words",
+        "tick",
+        "replying",
+        "reply_over",
+    ),
+    "vision": ("look",),
 }
 """What an engine of each kind must have. Those of other packages may be older than the protocol."""
 
+NEWER = "; ask its maker for a newer version"
 
 Tell = Callable[[str], None]
 """Is told what is loaded next, in words for a user."""
 
-_KINDS: tuple[Kind, ...] = ("llm", "stt", "tts", "vision")
-_TITLES: dict[Kind, str] = {"stt": "speech-to-text", "llm": "the language model", "tts": "the voice"}
+_TITLES: dict[Kind, str] = {
+    "stt": "speech-to-text",
+    "llm": "the language model",
+    "tts": "the voice",
+    "endpointing": "the end-of-turn model",
+}
 
 
 def _nobody(_: str) -> None: ...
@@ -103,21 +143,23 @@ class Given:
     policy: Policy | None = None
 
     def __post_init__(self) -> None:
-        for kind in ("stt", "llm", "tts", "vision", "vad", "endpointing", "policy"):
-            if (part := getattr(self, kind)) is not None:
-                lacks(f"{kind}: {type(part).__name__}", OFFERED["turns" if kind == "policy" else kind], part)
+        for name, part in self._parts().items():
+            lacks(f"{name}: {type(part).__name__}", OFFERED["turns" if name == "policy" else name], part)
 
     def over(self, engines: Engines) -> Engines:
         """These instead of those of `engines`."""
-        kinds = {"stt": "stt", "llm": "llm", "tts": "tts", "endpointing": "turn", "vision": "vision"}
-        found = {name: getattr(self, kind) for kind, name in kinds.items()}
-        given: dict[str, Any] = {name: part for name, part in found.items() if part is not None}
-        given |= {name: _always(part) for name in ("policy", "vad") if (part := getattr(self, name))}
-        names = engines.names | {kind: type(given[kind]).__name__ for kind in _TITLES if kind in given}
-        return replace(engines, **given, names=names)
+        given = self._parts()
+        names = {name: type(part).__name__ for name, part in given.items() if name in engines.names}
+        given |= {name: _always(given[name]) for name in ("policy", "vad") if name in given}
+        return replace(engines, **given, names=engines.names | names)
 
     def __contains__(self, kind: Kind) -> bool:
-        return getattr(self, "policy" if kind == "turns" else kind) is not None
+        return ("policy" if kind == "turns" else kind) in self._parts()
+
+    def _parts(self) -> dict[Any, Any]:
+        """What is given, by name."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 def _always(part: T) -> Callable[[Any], T]:
@@ -135,6 +177,11 @@ def load(
     """
     given = given or Given()
     check(config, given)
+    # Each session makes its own of these: what is wrong with them shows now.
+    if "vad" not in given:
+        vad(config.vad)
+    if "turns" not in given:
+        policy(config.turns)
     stt: Transcriber = given.stt or load_one("stt", config, progress, tell)
     llm: LanguageModel = given.llm or load_llm(config, progress, tell)
     tts: Synthesizer = given.tts or load_one("tts", config, progress, tell)
@@ -144,26 +191,33 @@ def load(
         "llm": f"{config.llm.engine} {model_of('llm', config)}",
         "tts": _voice(config) if given.tts is None else "",
     }
-    turn = given.endpointing or _end_of_turn(config, progress, tell)
+    endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
-    return given.over(Engines(stt, llm, tts, turn, vision, names, policy))
+    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad))
 
 
-def _end_of_turn(config: Config, progress: Progress | None, tell: Tell) -> EndOfTurn | None:
-    """The end-of-turn model, loaded and warm; None where the settings want none."""
-    if not (name := end_of_turn_model(config)):
-        return None
-    from audio.smart_turn import SmartTurn
+def load_endpointing(
+    config: Config, progress: Progress | None = None, tell: Tell = _nobody
+) -> EndOfTurn | None:
+    """What tells by its sound whether a turn is over, loaded and warm; None where the settings want none."""
+    return load_one("endpointing", config, progress, tell) if by_sound(config) else None
 
-    tell(f"the end-of-turn model {name}")
-    turn = SmartTurn(resolve(name, progress))
-    turn.warm()
-    return turn
+
+def by_sound(config: Config) -> bool:
+    """Whether the sound of a turn is asked whether it is over."""
+    return config.turns.policy != "vad" and config.turns.meaning in ("audio", "both")
+
+
+def vad(settings: VADConfig) -> VAD:
+    """What hears speech in one stream, as these settings name it. Raises ConfigError, EngineFault."""
+    return load_one("vad", Config(vad=settings))
 
 
 def policy(turns: TurnsConfig) -> Policy:
-    """The turn-taking policy that these settings name. Raises ConfigError for one that nobody offers."""
-    return find("turns", turns.policy)(turns)
+    """The turn-taking policy that these settings name. Raises ConfigError, EngineFault."""
+    found: Policy = _theirs("turns", turns.policy, lambda: find("turns", turns.policy)(turns))
+    lacks(f"turns.policy: {turns.policy}", OFFERED["turns"], found, NEWER)
+    return found
 
 
 def check(config: Config, given: Given | None = None) -> None:
@@ -172,12 +226,20 @@ def check(config: Config, given: Given | None = None) -> None:
     That is an engine, a voice or a policy of turn-taking that there is not, and a language without its words.
     given: what is not loaded.
     """
-    for kind in _KINDS:
+    for kind in SETTINGS:
         if given is None or kind not in given:
             weights_of(kind, config)
-    if given is None or "turns" not in given:
-        find("turns", config.turns.policy)
     heard_language(config.stt.language)
+
+
+def alike(one: Config, other: Config) -> bool:
+    """Whether what `load` gives for one is what it gives for the other."""
+
+    def loaded(config: Config) -> tuple[object, ...]:
+        turns = (config.turns.endpointing, config.turns.model) if by_sound(config) else None
+        return config.llm, config.stt, config.tts, config.vision, turns
+
+    return loaded(one) == loaded(other)
 
 
 def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> LanguageModel:
@@ -193,7 +255,8 @@ def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nob
 def load_vision(config: Config, llm: LanguageModel) -> VisionEngine:
     """The vision engine; a picture loads its libraries. Raises ConfigError where `llm` takes none."""
     vision = load_one("vision", config)
-    if getattr(vision, "hands_over", False) and not getattr(llm, "sees", False):
+    passes = isinstance(vision, PassesPictures) and vision.passes_pictures
+    if passes and not (isinstance(llm, TakesPictures) and llm.takes_pictures):
         raise ConfigError(
             f"vision.engine: llm.engine {config.llm.engine!r} with this model takes no pictures; "
             "choose --set vision.engine=ocr"
@@ -203,24 +266,29 @@ def load_vision(config: Config, llm: LanguageModel) -> VisionEngine:
 
 def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
     """One engine of that kind, loaded and warmed up."""
-    settings: Section = getattr(config, kind)
-    given = settings.model_dump()
-    factory = find(kind, given["engine"])
+    chosen, given = _chosen(kind, config)
+    factory = find(kind, chosen)
     wanted = inspect.signature(factory).parameters
     if name := weights_of(kind, config):
-        own = getattr(factory, "fetches", None)
-        given["weights"] = Path(name) if own and own(name) else resolve(name, progress)
+        own = isinstance(factory, FetchesModels) and factory.fetches(name)
+        given["weights"] = Path(name) if own else resolve(name, progress)
     # An empty setting leaves the choice to the engine.
-    used = {
-        name: value for name, value in given.items() if name in wanted and value != "" and name != "engine"
-    }
+    used = {name: value for name, value in given.items() if name in wanted and value != ""}
     if kind in _TITLES:
-        tell(f"{_TITLES[kind]} {model_of(kind, config) or given['engine']}")
-    engine = _theirs(kind, given["engine"], lambda: factory(**used))
-    lacks(f"{kind}.engine: {given['engine']}", OFFERED[kind], engine, "; ask its maker for a newer version")
-    if warm := getattr(engine, "warm", None):
-        _theirs(kind, given["engine"], warm)
+        tell(f"{_TITLES[kind]} {model_of(kind, config) or chosen}")
+    engine = _theirs(kind, chosen, lambda: factory(**used))
+    lacks(f"{setting(kind)}: {chosen}", OFFERED[kind], engine, NEWER)
+    if isinstance(engine, WarmsUp):
+        _theirs(kind, chosen, engine.warm)
     return engine
+
+
+def _chosen(kind: Kind, config: Config) -> tuple[str, dict[str, Any]]:
+    """The name of the engine of that kind, and the other settings of its section."""
+    section, key = SETTINGS[kind]
+    settings: Section = getattr(config, section)
+    given = settings.model_dump()
+    return given.pop(key), given
 
 
 def lacks(what: str, offered: Iterable[str], engine: object, cure: str = "") -> None:
@@ -238,53 +306,48 @@ def _theirs(kind: Kind, name: str, work: Callable[[], T]) -> T:
     except BackchatError:
         raise
     except Exception as error:  # engines are other people's code: theirs is the fault, ours is to say so
-        raise EngineFault(f"{_setting(kind)}: {name} cannot be loaded: {in_one_line(error)}") from error
+        raise EngineFault(f"{setting(kind)}: {name} cannot be loaded: {in_one_line(error)}") from error
 
 
-def _setting(kind: Kind) -> str:
-    """The setting that names an engine of that kind."""
-    return "turns.policy" if kind == "turns" else f"{kind}.engine"
+def setting(kind: Kind) -> str:
+    """The setting that names an engine of that kind, as it is written."""
+    return ".".join(SETTINGS[kind])
 
 
 def weights_of(kind: Kind, config: Config) -> str:
-    """What the weights of the chosen engine are called: a name or a path; "" where it needs none.
+    """What the weights of the chosen engine are called: a name or a path; "" where none are needed.
 
     Raises ConfigError for an unknown engine or voice, and where the settings must name a path and do not.
     """
-    settings: Section = getattr(config, kind)
-    given = settings.model_dump()
-    factory = find(kind, given["engine"])
-    if "weights" not in inspect.signature(factory).parameters:
+    chosen, given = _chosen(kind, config)
+    factory = find(kind, chosen)
+    unused = kind == "endpointing" and not by_sound(config)
+    if unused or "weights" not in inspect.signature(factory).parameters:
         return ""
-    voices: dict[str, str] | None = getattr(factory, "voices", None)
-    if voices is not None:
+    if isinstance(factory, HasVoices):
+        voices = factory.voices
         voice = given["voice"] or next(iter(voices))
         if voice not in voices:
-            raise ConfigError(f"{kind}.voice: no voice {voice!r}; {given['engine']} has {', '.join(voices)}")
+            raise ConfigError(f"{kind}.voice: no voice {voice!r}; {chosen} has {', '.join(voices)}")
         return voices[voice]
     if name := model_of(kind, config):
         return name
-    raise ConfigError(f"{kind}.model: name the path of the weights; this engine has none of its own")
+    raise ConfigError(
+        f"{SETTINGS[kind][0]}.model: name the path of the weights; this engine has none of its own"
+    )
 
 
 def model_of(kind: Kind, config: Config) -> str:
     """The model that the settings name, or the engine's own where they name none; "" where it has none."""
-    given: dict[str, Any] = getattr(config, kind).model_dump()
-    return given["model"] or getattr(find(kind, given["engine"]), "default_model", "")
-
-
-def end_of_turn_model(config: Config) -> str:
-    """The name or path of the end-of-turn model; "" where the settings want none."""
-    wanted = config.turns.policy != "vad" and config.turns.meaning in ("audio", "both")
-    return config.turns.model if wanted else ""
+    chosen, given = _chosen(kind, config)
+    factory = find(kind, chosen)
+    own = factory.default_model if isinstance(factory, HasDefaultModel) else ""
+    return given.get("model") or own
 
 
 def needed(config: Config) -> dict[str, Kind]:
     """The weights that these settings need, by name, and what for: all that a conversation loads."""
-    names: dict[str, Kind] = {name: kind for kind in _KINDS if (name := weights_of(kind, config))}
-    if name := end_of_turn_model(config):
-        names[name] = "turns"
-    return names
+    return {name: kind for kind in SETTINGS if (name := weights_of(kind, config))}
 
 
 def _voice(config: Config) -> str:
@@ -301,9 +364,9 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
     places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
     if name not in places:
         if new := RENAMED.get((kind, name)):
-            raise ConfigError(f"{_setting(kind)}: {name!r} is called {new!r} now")
+            raise ConfigError(f"{setting(kind)}: {name!r} is called {new!r} now")
         known = ", ".join(sorted(places))
         what = "policy" if kind == "turns" else "engine"
-        raise ConfigError(f"{_setting(kind)}: no {what} is called {name!r}; known: {known}")
+        raise ConfigError(f"{setting(kind)}: no {what} is called {name!r}; known: {known}")
     module, _, attribute = places[name].partition(":")
     return _theirs(kind, name, lambda: getattr(importlib.import_module(module), attribute))

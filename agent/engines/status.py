@@ -9,8 +9,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from agent.engines.registry import BUILT_IN, Kind, find, weights_of
+from agent.engines.registry import BUILT_IN, SETTINGS, Kind, find, weights_of
 from agent.errors import ConfigError, ModelError
+from agent.protocols import FetchesModels, KnowsItsWeights
 from agent.settings import Config, Section
 from agent.weights import catalogue as models
 from audio.extras import how_to_install
@@ -65,6 +66,8 @@ KNOWN: dict[Kind, dict[str, About]] = {
         "mms": About("VITS voices of transformers: MMS, over 1,000 languages", "Apache-2.0", "torch"),
         "kokoro": About("the Kokoro voices, 24 kHz", "MIT", "kokoro"),
     },
+    "vad": {"webrtc-silero": About("webrtcvad for the onset, Silero to be sure", "MIT")},
+    "endpointing": {"smart-turn": About("Smart Turn: hears whether a turn is over", "BSD-2-Clause")},
     "turns": {
         "semantic": About("answers by meaning, yields by degrees: the default", "Apache-2.0"),
         "vad": About("the plain timer; any speech ends a reply", "Apache-2.0"),
@@ -96,8 +99,8 @@ def listing(config: Config) -> list[Entry]:
 
 
 def _chosen(kind: Kind, config: Config) -> str:
-    values: dict[str, Any] = getattr(config, kind).model_dump()
-    return values["policy" if kind == "turns" else "engine"]
+    section, key = SETTINGS[kind]
+    return getattr(getattr(config, section), key)
 
 
 def _points(kind: Kind) -> Iterator[EntryPoint]:
@@ -125,25 +128,24 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
         model = weights_of(kind, config if chosen else _defaults(kind, name))
     except ConfigError as error:
         return "weights missing", str(error)
-    own = getattr(factory, "fetches", None)
     if not model:
         return "ready", ""
-    if own and own(model):  # it has its own way to them; whether they are here only trying would show
+    if isinstance(factory, FetchesModels) and factory.fetches(model):  # it has its own way to them; whether they are here only trying would show
         return "ready", f"fetches {model} where it is not here yet"
     try:
         here = models.locate(model) if model in models.catalogue() else models.resolve(model)
     except ModelError as error:
         return "weights missing", str(error)
-    takes = getattr(factory, "takes", None)
-    if takes and here and not takes(here):
+    if here and isinstance(factory, KnowsItsWeights) and not factory.reads(here):
         return "weights missing", f"{model} is in another format: give others with --set {kind}.model=PATH"
     return ("ready", "") if here else ("weights missing", f"backchat models pull {model}")
 
 
 def _defaults(kind: Kind, engine: str) -> Config:
     """The default settings, with that engine."""
-    section: Section = getattr(Config(), kind)
-    return Config().model_copy(update={kind: section.model_copy(update={"engine": engine})})
+    section, key = SETTINGS[kind]
+    settings: Section = getattr(Config(), section)
+    return Config().model_copy(update={section: settings.model_copy(update={key: engine})})
 
 
 def _offered(kind: Kind, point: EntryPoint, chosen: bool) -> Entry:

@@ -38,7 +38,7 @@ class LlamaCpp:
     and are not part of it. seed: a fixed one gives the same answer to the same messages; None is random.
     The repeat penalty sees the answer so far and nothing else: it punishes neither the user's own
     words nor the end-of-turn marks of the prompt. slots: conversations that may be answered at the same
-    time, each with a context and a prefix cache of its own; see `views`. thinking: whether the model may
+    time, each with a context and a prefix cache of its own; see `slots`. thinking: whether the model may
     think first, for templates that ask.
 
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
@@ -139,14 +139,14 @@ class LlamaCpp:
         parts = self._prompt(messages)
         return sum(1 if isinstance(part, int) else len(self._tokens(part, special=True)) for part in parts)
 
-    def views(self) -> list[LlamaCpp]:
-        """This model once for each slot: views that may stream at the same time, one conversation each."""
+    def slots(self) -> list[LlamaCpp]:
+        """This model once for each slot: all may stream at the same time, one conversation each."""
         return [self._changed(_slot=slot) for slot in range(self._slots)]
 
-    def tuned(
+    def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
     ) -> LlamaCpp:
-        """This view with other settings, for one answer. max_tokens: no more than configured.
+        """This slot with other settings, for one answer. max_tokens: no more than configured.
 
         sampling: `temperature` and `top_p`, where they differ. seed: None is random.
         """

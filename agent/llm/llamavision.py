@@ -35,7 +35,7 @@ class LlamaVision:
     ConfigError without a projector, ModelError when a file is missing, no GGUF, or the two do not fit.
     """
 
-    sees = True
+    takes_pictures = True
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class LlamaVision:
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` ahead: an answer of no length to them. llama.cpp keeps what they begin with."""
         if messages and messages[-1].role == "user":
-            for _ in self.tuned(max_tokens=1, stop=(), seed=0).stream(messages):
+            for _ in self.with_sampling(max_tokens=1, stop=(), seed=0).stream(messages):
                 pass
 
     def count(self, messages: Sequence[Message]) -> int:
@@ -117,14 +117,14 @@ class LlamaVision:
         said = [{"role": m.role, "content": content(m)} for m in messages]
         return self._answer("/v1/chat/completions/input_tokens", {"messages": said})["input_tokens"]
 
-    def views(self) -> list[LlamaVision]:
-        """This model once for each slot: views that may stream at the same time, one conversation each."""
+    def slots(self) -> list[LlamaVision]:
+        """This model once for each slot: all may stream at the same time, one conversation each."""
         return [self._changed(id_slot=slot) for slot in range(self._slots)]
 
-    def tuned(
+    def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
     ) -> LlamaVision:
-        """This view with other settings, for one answer, as `LlamaCpp.tuned` has them."""
+        """This slot with other settings, for one answer, as `LlamaCpp.with_sampling` has them."""
         most: int = self._fields["max_tokens"]
         return self._changed(
             max_tokens=min(most, max_tokens or most),

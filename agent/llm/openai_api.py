@@ -61,7 +61,7 @@ class OpenAI:
     Several streams may run at once, each on a connection of its own. Raises ConfigError for a wrong address.
     """
 
-    sees = True
+    takes_pictures = True
     """Whether its model does, the server says."""
 
     def __init__(
@@ -91,7 +91,7 @@ class OpenAI:
         fields = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
         self._fields: dict[str, Any] = {"model": model or "default", "stream": True, **USAGE, **fields}
         self._fields[TEMPLATE] = template(thinking)
-        # What the server was found to take and to begin with; all that `tuned` gives share it.
+        # What the server was found to take and to begin with; all that `with_sampling` gives share it.
         self._refused = set[str]()
         self._efforts = [] if thinking else list(EFFORTS)
         self._beginnings = Beginnings(model)
@@ -146,7 +146,7 @@ class OpenAI:
                 return
         self._idle.append(wire)
 
-    def tuned(
+    def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
     ) -> OpenAI:
         """The same model with other settings, for one answer. max_tokens: no more than configured.

@@ -37,7 +37,7 @@ class Transformers:
     "cuda", "cuda:1", ... dtype: "auto" is bfloat16 on a CUDA card, else float32. context: tokens that
     prompt and answer may fill together, at most what the model was made for. threads: of torch, for the
     whole process; 0 leaves them as they are, one for each core. slots: conversations that may be answered
-    at the same time, see `views`. The rest is as in `agent.llm.llamacpp.LlamaCpp`.
+    at the same time, see `slots`. The rest is as in `agent.llm.llamacpp.LlamaCpp`.
 
     Raises MissingExtra without torch, ConfigError for a device that is not there, ModelError for weights
     that cannot be loaded or are no chat model.
@@ -143,14 +143,14 @@ class Transformers:
         """Tokens of the prompt that `messages` make. Raises ModelError where the template refuses them."""
         return len(self._prompt(messages))
 
-    def views(self) -> list[Transformers]:
-        """This model once for each slot: views that may stream at the same time, one conversation each."""
+    def slots(self) -> list[Transformers]:
+        """This model once for each slot: all may stream at the same time, one conversation each."""
         return [self._changed(_memory=Memory(self._model.config)) for _ in range(self._slots)]
 
-    def tuned(
+    def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
     ) -> Transformers:
-        """This view with other settings, for one answer. max_tokens: no more than configured.
+        """This slot with other settings, for one answer. max_tokens: no more than configured.
 
         sampling: `temperature` and `top_p`, where they differ. seed: None is random.
         """

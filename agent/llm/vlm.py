@@ -35,7 +35,7 @@ class VisionLanguage:
     processor asks for, ConfigError for a device that is not there, ModelError for other weights.
     """
 
-    sees = True
+    takes_pictures = True
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class VisionLanguage:
         return on_hub(model)
 
     @staticmethod
-    def takes(weights: Path) -> bool:
+    def reads(weights: Path) -> bool:
         """Whether what lies at `weights` may be a model that sees: it says how to prepare a picture."""
         return any((weights / f"{name}_config.json").is_file() for name in ("preprocessor", "processor"))
 
@@ -131,14 +131,14 @@ class VisionLanguage:
         """Tokens of the prompt that `messages` and their pictures make."""
         return self._inputs(messages)["input_ids"].shape[1]
 
-    def views(self) -> list[VisionLanguage]:
+    def slots(self) -> list[VisionLanguage]:
         """This model once for each slot; an answer keeps nothing, so they only share the weights."""
         return [copy.copy(self) for _ in range(self._slots)]
 
-    def tuned(
+    def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
     ) -> VisionLanguage:
-        """This model with other settings, for one answer, as `Transformers.tuned` has them."""
+        """This model with other settings, for one answer, as `Transformers.with_sampling` has them."""
         changed = copy.copy(self)
         changed._max_tokens = min(self._max_tokens, max_tokens or self._max_tokens)
         changed._stop = (*self._stop, *stop)

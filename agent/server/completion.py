@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message
-from agent.protocols import Delta, End, LanguageModel, Last
+from agent.protocols import Delta, End, LanguageModel, Last, TakesSampling
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
 from agent.transports.disclosure import Writing
@@ -81,12 +81,12 @@ async def write(
     Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
     EngineFault when it fails.
     """
-    llm: Any = _tuned(slot.engines.llm, config, sampling)
+    llm = _sampled(slot.engines.llm, config, sampling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
     words = Writing()
-    keeps_limit = hasattr(llm, "tuned")
+    keeps_limit = isinstance(llm, TakesSampling)
 
     def counted() -> Iterator[str | Delta]:
         written_by: Iterator[str | Delta] = llm.stream(messages)
@@ -140,9 +140,8 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
         yield sentence
 
 
-def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:
-    tuned = getattr(llm, "tuned", None)
-    if tuned is None:
+def _sampled(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:
+    if not isinstance(llm, TakesSampling):
         if sampling == Sampling(max_tokens=sampling.max_tokens):
             return llm  # the limit alone is kept by who pulls
         raise RequestError(
@@ -150,7 +149,7 @@ def _tuned(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageMo
             "temperature, top_p, stop and seed"
         )
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    return tuned(
+    return llm.with_sampling(
         max_tokens=sampling.max_tokens,
         stop=sampling.stop,
         seed=sampling.seed,

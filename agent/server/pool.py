@@ -6,14 +6,13 @@ import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Protocol, cast
 
 import anyio
 
-from agent.engines.registry import Tell, load, load_one, model_of
+from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
-from agent.protocols import Engines, LanguageModel
+from agent.protocols import Engines, HasSlots
 from agent.runner import Engine, SharedLock
 from agent.settings import Config
 from agent.transports.slot import SessionSlot
@@ -35,19 +34,11 @@ LOOK = 0.01
 """Seconds between two looks at it."""
 
 
-class Shareable(Protocol):
-    """A language model that answers several conversations at once."""
-
-    def views(self) -> Sequence[LanguageModel]:
-        """The model as often as it can stream at the same time, each with a prefix cache of its own."""
-        ...
-
-
 class Pool:
     """Admits as many as there are slots; a newcomer beyond that is told to come back later.
 
-    copies: the engines; the first one's language model is the one that all share, by its `views`. A model
-    without them serves one conversation at a time, so there is one slot.
+    copies: the engines; the first one's language model is the one that all share, by its slots. A model
+    without them (`HasSlots`) serves one conversation at a time, so there is one.
     """
 
     def __init__(self, config: Config, copies: Sequence[Engines]) -> None:
@@ -177,13 +168,13 @@ class Pool:
 
     def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm
-        views = cast(Shareable, llm).views() if hasattr(llm, "views") else [llm]
+        models = llm.slots() if isinstance(llm, HasSlots) else [llm]
         vision = SharedLock()
         shared: list[dict[Engine, SharedLock]] = [
             {
                 "stt": SharedLock(),
                 "tts": SharedLock(),
-                "turn": SharedLock(),
+                "endpointing": SharedLock(),
                 "decoder": SharedLock(),
                 "vision": vision,
             }
@@ -191,10 +182,10 @@ class Pool:
         ]
         return [
             SessionSlot(
-                replace(copies[number % len(copies)], llm=view),
+                replace(copies[number % len(copies)], llm=model),
                 {"llm": SharedLock(), **shared[number % len(copies)]},
             )
-            for number, view in enumerate(views[: self.config.server.sessions])
+            for number, model in enumerate(models[: self.config.server.sessions])
         ]
 
 
@@ -207,7 +198,12 @@ def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lam
     count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_PER_COPY)
     count = min(count, config.server.sessions)
     others = [
-        replace(first, stt=load_one("stt", config, progress), tts=load_one("tts", config, progress))
+        replace(
+            first,
+            stt=load_one("stt", config, progress),
+            tts=load_one("tts", config, progress),
+            endpointing=load_endpointing(config, progress),
+        )
         for _ in range(count - 1)
     ]
     return Pool(config, [first, *others])

@@ -9,8 +9,7 @@ from agent.protocols import Description
 class Passthrough:
     """Gives the pixels to the language model; the history keeps no more than that there was a picture."""
 
-    hands_over = True
-    """The language model must take pictures: its class has `sees`."""
+    passes_pictures = True
 
     def look(self, picture: Picture) -> Description:
         """`picture` itself."""

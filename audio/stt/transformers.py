@@ -80,7 +80,7 @@ class WhisperTorch(ShortWindow):
         return re.fullmatch(r"[\w.-]+/[\w.-]+", model) is not None and not Path(model).exists()
 
     @staticmethod
-    def takes(weights: Path) -> bool:
+    def reads(weights: Path) -> bool:
         """Whether what lies at `weights` is in the right format. Looks at no more than its config.json."""
         return _kind(weights) == "whisper"
 
@@ -177,7 +177,7 @@ def _loaded(weights: Path, number: Any) -> tuple[Any, dict[str, int]]:
     library.utils.logging.set_verbosity_error()
     name = weights.as_posix()
     here = offline() is not None
-    if not WhisperTorch.fetches(name) and not WhisperTorch.takes(weights):
+    if not WhisperTorch.fetches(name) and not WhisperTorch.reads(weights):
         what = f"its model is of the kind {kind}" if (kind := _kind(weights)) else "no model is"
         raise ModelError(f"{name}: {what}, no Whisper in transformers' format; {_CURE}")
     try:

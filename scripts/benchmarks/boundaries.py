@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
-from unittest import mock
 
 import boundaries
 from boundaries import Plan
 
-import scripted
 from benchmarks.results import Results
 
 STEP = 0.005
@@ -23,20 +21,19 @@ POLICIES = ("turns.policy=semantic", "turns.policy=vad")
 
 def run() -> Results:
     results, wrong = Results("boundaries"), 0
-    with mock.patch("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector):
-        for name, plans in {
-            "end of the reply": ends(),
-            "while they speak": deeds(),
-            "alone": alone(),
-        }.items():
-            tried = failed = 0
-            for plan in plans:
-                found = boundaries.faults(plan, boundaries.hold(plan))
-                tried, failed = tried + 1, failed + bool(found)
-                if found:
-                    print(f"{found}: {plan}")
-            results.add({"boundary": name, "conversations": tried, "silence or loss": failed})
-            wrong += failed
+    for name, plans in {
+        "end of the reply": ends(),
+        "while they speak": deeds(),
+        "alone": alone(),
+    }.items():
+        tried = failed = 0
+        for plan in plans:
+            found = boundaries.faults(plan, boundaries.hold(plan))
+            tried, failed = tried + 1, failed + bool(found)
+            if found:
+                print(f"{found}: {plan}")
+        results.add({"boundary": name, "conversations": tried, "silence or loss": failed})
+        wrong += failed
     results.target("conversations with a turn without a reply or a reason", wrong, "<=", 0)
     return results
 

@@ -86,7 +86,7 @@ def first_text(stream: Iterator[str]) -> float:
 
 def same_texts(ours: Transformers, usual: Usual, questions: Sequence[str], tokens: int) -> int:
     """Questions that both answer with the same greedy text."""
-    short = ours.tuned(max_tokens=tokens, stop=(), seed=0)
+    short = ours.with_sampling(max_tokens=tokens, stop=(), seed=0)
     return sum(
         "".join(texts(short.stream(asked(question)))) == "".join(usual.stream(asked(question), tokens))
         for question in questions
@@ -96,7 +96,7 @@ def same_texts(ours: Transformers, usual: Usual, questions: Sequence[str], token
 def third_turns(ours: Transformers, usual: Usual, talks: int, tokens: int) -> tuple[list[float], list[float]]:
     """Seconds to the first text of the third turn, after two that our engine has answered itself."""
     took: tuple[list[float], list[float]] = ([], [])
-    answering = ours.tuned(max_tokens=tokens, stop=(), seed=0)
+    answering = ours.with_sampling(max_tokens=tokens, stop=(), seed=0)
     for start in range(talks):
         talk = asked(QUESTIONS[start])
         for turn in (1, 2):
@@ -116,7 +116,7 @@ def rates(ours: Transformers, usual: Usual, rounds: int, tokens: int) -> tuple[l
     found: tuple[list[float], list[float]] = ([], [])
     story = asked("Tell me a very long bedtime story about a lighthouse keeper and her cat.")
     for _ in range(rounds):
-        moments = [time.perf_counter() for _ in ours.tuned(max_tokens=tokens, stop=(), seed=0).stream(story)]
+        moments = [time.perf_counter() for _ in ours.with_sampling(max_tokens=tokens, stop=(), seed=0).stream(story)]
         found[0].append((len(moments) - 1) / (moments[-1] - moments[0]))
         for _ in usual.stream(story, tokens):
             pass

@@ -15,10 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agent
+import pictures
 from agent import Session, events, testing
 from agent.errors import BackchatError, ConfigError, ModelError, SessionError
+from agent.protocols import Description
+from agent.runner import VirtualRunner
 from agent.settings import Config, LLMConfig
 from audio.pushed import as_mono, as_rate
+from audio.stt import Transcript
+from audio.tts import Speech, Word
 
 LONG = "One two three four five six seven eight nine ten eleven twelve. " * 20
 
@@ -369,6 +374,68 @@ def test_parts_of_ones_own_take_part():
             return await rest(session)
 
     assert [type(e).__name__ for e in ran(main)] == ["SessionStarted", "SessionEnded"]
+
+
+class Ear:
+    """A transcriber of one's own."""
+
+    def transcribe(self, audio, *, final=True):
+        return Transcript("What is in the picture?")
+
+
+class Mind:
+    """A language model of one's own; asked: what it was asked with."""
+
+    def __init__(self):
+        self.asked = ""
+
+    def stream(self, messages):
+        self.asked = " ".join(message.content for message in messages)
+        yield "A grey cat."
+
+    def prefill(self, messages):
+        pass
+
+
+class Mouth:
+    """A voice of one's own."""
+
+    rate, language = 8000, ""
+
+    def stream(self, text):
+        word = Word(0, len(text), 0.0, 0.25)
+        yield Speech(np.full(2000, 0.5, np.float32), 8000, 0, len(text), (word,))
+
+
+class Eye:
+    """A vision engine of one's own."""
+
+    def look(self, picture):
+        return Description("Look here.", "I see a cat.", "I showed you a cat.")
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_engines_of_ones_own_are_heard_asked_spoken_and_shown(loaded):
+    """Beside a set that was loaded before, and where all is made from the settings but these."""
+    mind = Mind()
+    parts = {"stt": Ear(), "llm": mind, "tts": Mouth(), "vision": Eye()}
+    if not loaded:
+        parts |= {"vad": testing.LoudnessDetector(), "endpointing": Never(1.0)}
+
+    async def main():
+        made = testing.session(**parts) if loaded else Session(runner=VirtualRunner(testing.COSTS), **parts)
+        async with made as session:
+            session.show(pictures.encoded(pictures.sign("STOP")))
+            await session.push_audio(*testing.loud(1.0))
+            session.close()
+            sound = [frame async for frame in session.audio(rate=8000)]
+            return await rest(session), sound
+
+    found, sound = ran(main)
+    assert [e.text for e in of(events.TurnReleased, found)] == ["What is in the picture?"]
+    assert [e.heard for e in of(events.TurnEnded, found)] == ["A grey cat."]
+    assert "I see a cat." in mind.asked
+    assert sum(len(frame.samples) for frame in sound if frame.samples.any()) / 8000 == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_policy_of_ones_own_decides():

@@ -250,16 +250,16 @@ def test_the_last_item_says_how_the_answer_ended(llm) -> None:
     text, last = ended(model, CAPITAL)
     assert (last.end, "Paris" in text) == ("stop", True)
     how = {"seed": 0, "temperature": 0.0}
-    before, last = ended(model.tuned(max_tokens=None, stop=("Paris",), **how), CAPITAL)
+    before, last = ended(model.with_sampling(max_tokens=None, stop=("Paris",), **how), CAPITAL)
     assert (last.end, before) == ("stop", text.partition("Paris")[0])
     for most in range(1, 10):
-        cut, last = ended(model.tuned(max_tokens=most, stop=(), **how), CAPITAL)
+        cut, last = ended(model.with_sampling(max_tokens=most, stop=(), **how), CAPITAL)
         if "Paris" in cut:
             break
     assert (last.end, text.startswith(cut)) == ("length", True)
-    _, last = ended(model.tuned(max_tokens=most, stop=("Paris",), **how), CAPITAL)
+    _, last = ended(model.with_sampling(max_tokens=most, stop=("Paris",), **how), CAPITAL)
     assert last.end == "stop"
-    held, last = ended(model.tuned(max_tokens=most, stop=("Paris!",), **how), CAPITAL)
+    held, last = ended(model.with_sampling(max_tokens=most, stop=("Paris!",), **how), CAPITAL)
     # llama.cpp's server itself drops what it held back for a stop string when the last token comes.
     assert (last.end, held) == ("length", cut) or not isinstance(model, CountsTokens)
 

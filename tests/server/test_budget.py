@@ -45,11 +45,6 @@ JSON = st.recursive(
 )
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def served(made: serving.Scripted, main: Callable) -> None:
     async def inside() -> None:
         with anyio.fail_after(60):

@@ -113,8 +113,7 @@ class Failing:
 
 
 @pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def quick_and_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scripted.SECONDS_PER_CHARACTER", 0.01)
     monkeypatch.setenv("CANARY_KEY", KEY)
 

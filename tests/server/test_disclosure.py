@@ -75,11 +75,6 @@ def served(made: serving.Scripted, main: Callable) -> None:
     anyio.run(inside, backend="asyncio")
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def found(caplog: pytest.LogCaptureFixture, text: str) -> dict[str, Any]:
     """The log's record with the id that is in a client's text."""
     (name,) = re.findall(r"\(error (\w{8})\)", text)

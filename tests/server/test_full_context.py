@@ -23,11 +23,6 @@ LIMIT = 200
 REPLY = "I am here."
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def small(*settings: str) -> serving.Scripted:
     return serving.pool([""], [REPLY], "session.system=Be brief.", *settings, limit=LIMIT)
 

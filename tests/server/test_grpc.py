@@ -42,11 +42,6 @@ def scripted_pool(texts: list[str], replies: list[str], *settings: str, **more) 
     return serving.pool(texts, replies, PORT, *settings, **more)
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 @pytest.fixture(scope="session")
 def stub(tmp_path_factory: pytest.TempPathFactory):
     """The client's class, as `protoc` makes it for anybody who has the file."""

@@ -306,10 +306,7 @@ def test_those_without_a_line_are_counted_in_the_next(
     assert lines == [("10.0.0.1", 0), ("10.0.0.1", 2), ("10.0.0.1", 1), ("10.0.0.2", 0)]
 
 
-def test_sessions_are_in_the_log_without_a_word_of_them(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def test_sessions_are_in_the_log_without_a_word_of_them(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     names: list[str] = []
 

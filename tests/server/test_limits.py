@@ -344,8 +344,7 @@ class Eye:
 
 
 @pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def no_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.server.pool.FREEING", 0.05)
 
 

@@ -36,11 +36,6 @@ KEY = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 STORY = "One two three four five six. " * 20
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 class Log:
     """What the server has logged, as it is on standard error."""
 

@@ -66,11 +66,6 @@ SOON = 20_000
 """Milliseconds for what should take one, on a machine with more to do."""
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def microphone(path: Path, *spans: tuple[float, float], seconds: float = 60.0) -> Path:
     """A recording that is loud in these spans (s), for the browser to take for its microphone."""
     times = np.arange(round(seconds * 48_000)) / 48_000

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.net
 POISON = "half \ud83d of it\x00\x1b[31m"
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def test_realtime_items_and_instructions() -> None:
     pool = serving.pool(["Hm?"], ["<think>Hm.</think>Fine."])
     part = {"type": "input_text", "text": POISON}

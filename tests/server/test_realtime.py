@@ -29,11 +29,6 @@ PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}
 TEXT_ONLY = {"type": "realtime", "output_modalities": ["text"]}
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 

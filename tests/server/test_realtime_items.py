@@ -15,11 +15,6 @@ import scripted
 pytestmark = pytest.mark.net
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 class Talk:
     """A client that names its items, and waits for what it is told of each."""
 

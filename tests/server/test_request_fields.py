@@ -126,7 +126,7 @@ class TunedLLM(scripted.ScriptedLLM):
 
     how: list[dict[str, Any]] = field(default_factory=list)
 
-    def tuned(self, **how: Any) -> TunedLLM:
+    def with_sampling(self, **how: Any) -> TunedLLM:
         self.how.append(how)
         return self
 

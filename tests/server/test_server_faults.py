@@ -36,11 +36,6 @@ FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\
 TOKEN = "a-token-of-some-length"
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def served(pool: serving.Scripted, main: Callable, token: str | None = None, limit: float = 120.0) -> None:
     """Run `main(address)`; a deadlock fails, and so does a seat or a model that is not given back."""
 

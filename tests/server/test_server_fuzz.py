@@ -46,11 +46,6 @@ LATER = 5.0
 
 
 @pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
-@pytest.fixture(autouse=True)
 def nothing_unforeseen(caplog: pytest.LogCaptureFixture):
     """An exception in our application is logged, and fails the test."""
     caplog.set_level(logging.ERROR)

@@ -35,11 +35,6 @@ class ColourVision:
         return Description("Look.", f"It is {name}.", f"I showed you {name}.")
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def url(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
@@ -47,7 +42,7 @@ def url(data: bytes, kind: str = "png") -> str:
 def pool(*settings: str) -> serving.Scripted:
     config = load(None, [*serving.SETTINGS, "server.port=0", *settings])
     llm = serving.SharedLLM(["A sign."], config.server.sessions)
-    engines = Engines(
+    engines = scripted.with_loudness(
         scripted.ScriptedSTT(["What is it?"]), llm, scripted.ScriptedTTS(), vision=ColourVision()
     )
     made = serving.Scripted(config, [engines])

@@ -27,7 +27,7 @@ from audio.playback import Playback
 from audio.stt import Transcript
 from audio.vad import Evidence
 
-FREE = [f"costs.{name}=0" for name in ("stt", "turn", "first_token", "token", "speech", "vision")]
+FREE = [f"costs.{name}=0" for name in ("stt", "endpointing", "first_token", "token", "speech", "vision")]
 """Work takes no time, so that what is measured is what was waited."""
 SET = ["costs.mode=declared", "stt.partials=0", *FREE]
 BLOCK = 320
@@ -38,9 +38,6 @@ GRID = [200, 300, 500, 800, 1200, 1800, 2000, 2500, 4000, 7000, 10_000]
 class GradedDetector:
     """As the loudness detector, and the sure one is as sure as it is loud."""
 
-    def __init__(self, aggressiveness: int = 2) -> None:
-        pass
-
     def feed(self, frame: Frame) -> list[Evidence]:
         found = []
         for start in range(0, len(frame.samples), 160):
@@ -49,11 +46,6 @@ class GradedDetector:
             found.append(Evidence(end, 0.01, False, float(loud > 0), level=-10.0 if loud else -90.0))
             found.append(Evidence(end, 0.01, sure=True, probability=loud))
         return found
-
-
-@pytest.fixture(autouse=True)
-def graded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", GradedDetector)
 
 
 @dataclass
@@ -127,7 +119,8 @@ def held(main, *sets: str, said: str = STATEMENT, reply: str = "Yes.") -> Keepin
         runner, playback = VirtualRunner(config.costs), Playback()
         runner.now()
         choices = RealtimeConfig(pool, "sess_1")
-        engines = scripted.Engines(stt, scripted.ScriptedLLM([reply]), scripted.ScriptedTTS())
+        model, voice = scripted.ScriptedLLM([reply]), scripted.ScriptedTTS()
+        engines = scripted.Engines(stt, model, voice, vad=lambda settings: GradedDetector())
         talk: list[Client] = []
         session = Session(
             engines, choices.config(), runner, playback, [lambda event: talk[0].events.append(event)]

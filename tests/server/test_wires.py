@@ -290,7 +290,7 @@ def talked(wire: Callable[[Pool, str], Coroutine[Any, Any, list[Said]]]) -> tupl
     """Hold the conversation over a wire; a deadlock fails, and so does a seat that is not given back."""
     mind, found = Mind(), list[Said]()
     config = load(None, [*serving.SETTINGS, "server.port=0", "server.grpc_port=0", "server.sessions=1"])
-    pool = Pool(config, [Engines(Ears(), mind, scripted.ScriptedTTS())])
+    pool = Pool(config, [scripted.with_loudness(Ears(), mind, scripted.ScriptedTTS())])
 
     async def inside() -> None:
         with anyio.fail_after(60):
@@ -321,7 +321,7 @@ def rehearsed(folder: Path) -> list[Said]:
         simulate.Line(sounds[2], "over", OVER),
     ]
     config = load(None, [*serving.SETTINGS, "costs.mode=declared"])
-    engines = Engines(Ears(), Mind(), scripted.ScriptedTTS())
+    engines = scripted.with_loudness(Ears(), Mind(), scripted.ScriptedTTS())
     simulate.converse(engines, config, lines, folder / "talk.wav", watchers=[watch])
     return found
 
@@ -330,11 +330,6 @@ WIRES = {"line": by_line, "grpc": by_grpc, "realtime": by_realtime, "http": by_h
 WORDS = {"line": 2, "grpc": 2, "realtime": 2, "http": 3}
 """Words by which what was heard of the story may differ: the client's `OVER` is counted from what it was
 sent, up to `server.lead` before it sounds. Over HTTP the user goes at once and need not be understood."""
-
-
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 @pytest.mark.parametrize("name", WIRES)

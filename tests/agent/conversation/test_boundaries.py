@@ -14,13 +14,6 @@ from agent import events as ev
 QUESTION = "What time is it?"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def loudness():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-        yield
-
-
 def steps(first: float, last: float):
     """Moments in steps of 5 ms."""
     return st.integers(round(first * 200), round(last * 200)).map(lambda step: step / 200)

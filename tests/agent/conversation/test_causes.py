@@ -19,11 +19,6 @@ STORY = "Once upon a time there was a keeper. He lived alone on a rock. Every ni
 DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=words", "turns.policy=semantic"]
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def talk(tmp_path: Path, texts: list[str], lines: list[Line], *settings: str) -> list[ev.Event]:
     events: list[ev.Event] = []
     engines = scripted.engines(texts, [STORY, "Well."])

@@ -33,11 +33,6 @@ STOP = pictures.encoded(pictures.sign("STOP"))
 EXIT = pictures.encoded(pictures.sign("EXIT"))
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 @dataclass
 class ScriptedEye:
     """Sees the colour of the first pixel; keeps what it looked at."""

@@ -32,11 +32,6 @@ STORY = (
 DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"]
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def talk(tmp_path: Path, engines, lines, *settings: str) -> tuple[list[ev.Event], Path]:
     events: list[ev.Event] = []
     out = tmp_path / "conversation.wav"
@@ -258,10 +253,10 @@ def test_without_a_word_of_the_end_of_turn_model_the_words_decide(tmp_path: Path
         def complete(self, audio: Frame) -> float:
             raise RuntimeError("no idea")
 
-    engines = replace(scripted.engines(["What is that?"], ["It is a bell."]), turn=Broken())
+    engines = replace(scripted.engines(["What is that?"], ["It is a bell."]), endpointing=Broken())
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5))], "turns.meaning=both")
     (error,) = of(events, ev.Error)
-    assert (error.where, "no idea" in error.message) == ("turn", True)
+    assert (error.where, "no idea" in error.message) == ("endpointing", True)
     assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
 
 

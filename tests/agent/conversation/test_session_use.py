@@ -20,11 +20,6 @@ from audio.playback import Playback
 CONFIG = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 class NoCamera:
     def grab(self):
         raise AssertionError("nobody looks")

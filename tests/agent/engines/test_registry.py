@@ -10,6 +10,11 @@ import pytest
 from agent.config import load
 from agent.engines import registry as engines
 from agent.errors import ConfigError, EngineFault, ModelError
+from agent.protocols import LanguageModel, VisionEngine
+from agent.turns.policy import Policy
+from audio.stt import EndOfTurn, Transcriber
+from audio.tts import Synthesizer
+from audio.vad import VAD
 
 PLUGIN = """
 class Parrot:
@@ -49,6 +54,32 @@ class Cold:
         raise KeyError("heat")
 
 
+class Gate:
+    def __init__(self, *, start):
+        self.start = start
+
+    def feed(self, frame):
+        return []
+
+
+class Coin:
+    default_model = "coin-1"
+
+    def __init__(self, *, weights):
+        self.weights = weights
+
+    def complete(self, audio):
+        return 0.5
+
+
+class Hasty:
+    def __init__(self, config):
+        self.config = config
+
+    def onset(self, at):
+        return []
+
+
 class Weighty:
     def __init__(self, *, weights, threads):
         self.weights, self.threads = weights, threads
@@ -73,6 +104,9 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "broken = parrot_engine:Broken\ncold = parrot_engine:Cold\nlost = parrot_engine:Lost\n"
         "gone = parrot_gone:Gone\n"
         "[backchat.llm]\nweighty = parrot_engine:Weighty\n"
+        "[backchat.vad]\ngate = parrot_engine:Gate\n"
+        "[backchat.endpointing]\ncoin = parrot_engine:Coin\n"
+        "[backchat.turns]\nhasty = parrot_engine:Hasty\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "parrot_engine", raising=False)
@@ -82,6 +116,28 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, name: str):
     found = engines.find(kind, name)
     assert f"{found.__module__}:{found.__qualname__}" == engines.BUILT_IN[kind][name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol"),
+    [
+        ("stt", Transcriber),
+        ("llm", LanguageModel),
+        ("tts", Synthesizer),
+        ("vad", VAD),
+        ("endpointing", EndOfTurn),
+        ("turns", Policy),
+        ("vision", VisionEngine),
+    ],
+)
+def test_what_an_engine_is_refused_for_is_what_its_protocol_asks(kind: engines.Kind, protocol: type):
+    members = {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
+    assert set(engines.OFFERED[kind]) == members
+
+
+def test_a_policy_that_lacks_something_is_refused_before_anybody_speaks(plugin: None):
+    with pytest.raises(ConfigError, match=r"turns\.policy: hasty has no .*reply_over; docs/engines\.md"):
+        engines.policy(load(None, ["turns.policy=hasty"]).turns)
 
 
 @pytest.mark.usefixtures("plugin")
@@ -109,6 +165,8 @@ def test_an_engine_of_another_package_that_fails_while_it_is_loaded_is_one_line(
         ("tts.engine=nobody", "tts.engine: no engine is called 'nobody'"),
         ("tts.voice=nobody", "tts.voice: no voice 'nobody'"),
         ("vision.engine=nobody", "vision.engine: no engine is called 'nobody'"),
+        ("vad.engine=nobody", "vad.engine: no engine is called 'nobody'; known: webrtc-silero"),
+        ("turns.endpointing=nobody", "turns.endpointing: no engine is called 'nobody'; known: smart-turn"),
     ],
 )
 def test_what_no_session_could_begin_with_is_refused_before_anything_is_loaded(monkeypatch, setting, said):
@@ -131,6 +189,48 @@ def test_another_package_offers_an_engine_and_gets_the_settings_that_it_uses():
     assert (parrot.speed, parrot.voice, parrot.warmed) == (1.5, "polly", True)
     with pytest.raises(ConfigError, match=r"known: .*hibari, .*parrot"):
         engines.find("tts", "nope")
+
+
+@pytest.mark.usefixtures("plugin")
+def test_another_package_offers_a_vad_of_which_each_stream_has_its_own():
+    config = load(None, ["vad.engine=gate", "vad.start=0.7"])
+    one, other = engines.vad(config.vad), engines.vad(config.vad)
+    assert (type(one).__name__, one.start, one is other) == ("Gate", 0.7, False)
+    assert type(engines.vad(load().vad)).__name__ == "VoiceDetector"
+
+
+@pytest.mark.usefixtures("plugin")
+def test_another_package_offers_endpointing_which_is_loaded_where_the_sound_is_asked(tmp_path: Path):
+    own = tmp_path / "own.onnx"
+    own.touch()
+    chosen = ["turns.endpointing=coin", f"turns.model={own}"]
+    assert engines.load_endpointing(load(None, chosen)).weights == own
+    assert engines.needed(load(None, chosen))[str(own)] == "endpointing"
+    assert engines.weights_of("endpointing", load(None, chosen[:1])) == "coin-1"
+    for without in ("turns.meaning=words", "turns.meaning=off", "turns.policy=vad"):
+        assert engines.load_endpointing(load(None, [*chosen, without])) is None
+        assert "endpointing" not in engines.needed(load(None, [*chosen, without])).values()
+
+
+@pytest.mark.parametrize(
+    ("setting", "alike"),
+    [
+        ("turns.complete=0.5", True),
+        ("vad.start=0.6", True),
+        ("costs.stt=1.0", True),
+        ("turns.meaning=audio", True),
+        ("turns.meaning=words", False),
+        ("turns.policy=vad", False),
+        ("turns.endpointing=other", False),
+        ("turns.model=other", False),
+        ("vision.engine=passthrough", False),
+        ("llm.seed=5", False),
+        ("tts.speed=1.5", False),
+        ("stt.window=20.0", False),
+    ],
+)
+def test_engines_do_for_other_settings_where_these_load_the_same(setting: str, alike: bool):
+    assert engines.alike(load(), load(None, [setting])) == alike
 
 
 @pytest.mark.usefixtures("plugin")

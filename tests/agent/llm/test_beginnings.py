@@ -99,10 +99,7 @@ class Unparsed(scripted.ScriptedLLM):
         return self._beginnings.told(super().stream(messages))
 
 
-def test_a_thought_that_begins_to_sound_is_cut_and_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def test_a_thought_that_begins_to_sound_is_cut_and_not_kept(tmp_path: Path) -> None:
     thought = " ".join([THOUGHT] * 60)
     llm = Unparsed([f"{thought}</think>{ANSWER}"])
     engines = replace(scripted.engines(["What is that?"], []), llm=llm)

@@ -72,11 +72,6 @@ def test_closing_it_closes_the_model():
     assert closed == [True]
 
 
-@pytest.fixture
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def talk(tmp_path: Path, *replies: str) -> tuple[list[ev.Event], scripted.ScriptedLLM]:
     engines = scripted.engines(["What is that?"], list(replies))
     events: list[ev.Event] = []
@@ -87,7 +82,7 @@ def talk(tmp_path: Path, *replies: str) -> tuple[list[ev.Event], scripted.Script
     return events, engines.llm
 
 
-def test_a_thought_is_seen_and_neither_said_nor_kept(tmp_path: Path, loudness: None):
+def test_a_thought_is_seen_and_neither_said_nor_kept(tmp_path: Path):
     events, llm = talk(tmp_path, f"{THOUGHT}*smiles* Hello, my friend.<|im_end|>")
     for ended in (event for event in events if isinstance(event, ev.TurnEnded)):
         assert (ended.reason, ended.heard, ended.unheard) == ("finished", "Hello, my friend.", "")
@@ -99,7 +94,7 @@ def test_a_thought_is_seen_and_neither_said_nor_kept(tmp_path: Path, loudness: N
     assert kept == ["Hello, my friend."]
 
 
-def test_who_is_only_thought_about_hears_of_it_and_may_ask_again(tmp_path: Path, loudness: None):
+def test_who_is_only_thought_about_hears_of_it_and_may_ask_again(tmp_path: Path):
     events, llm = talk(tmp_path, "<think>It is a bell, I think, or is it", "It is a bell.")
     (error,) = (event for event in events if isinstance(event, ev.Error))
     assert (error.where, error.turn) == ("reply", 1)

@@ -346,7 +346,7 @@ def test_importing_the_module_loads_nothing_heavy() -> None:
 
 def test_views_stream_side_by_side_and_each_keeps_its_own_prefix():
     model = LlamaCpp(models.resolve("smollm2"), context=512, max_tokens=6, temperature=0.0, slots=2)
-    first, second = model.views()
+    first, second = model.slots()
     questions = [[SYSTEM, Message("user", f"Say the word {word}.")] for word in ("apple", "river")]
     alone = ["".join(first.stream(question)) for question in questions]
     one, other = first.stream(questions[0]), second.stream(questions[1])
@@ -360,7 +360,7 @@ def test_views_stream_side_by_side_and_each_keeps_its_own_prefix():
 
 def test_a_view_can_be_sampled_otherwise_for_once(small: LlamaCpp):
     question = [SYSTEM, Message("user", "Count from one to ten.")]
-    tuned = small.tuned(max_tokens=3, stop=["nothing"], seed=1, temperature=0.0)
+    tuned = small.with_sampling(max_tokens=3, stop=["nothing"], seed=1, temperature=0.0)
     assert len(list(tuned.stream(question))) <= 4
     assert tuned.prompt_tokens > 10
     assert len(list(small.stream(question))) > 4

@@ -67,7 +67,7 @@ def test_closing_the_stream_stops_llama_cpp(model: LlamaVision):
 def test_a_stop_string_ends_it(model: LlamaVision):
     whole = "".join(model.stream(SHOWN))
     stop = whole.split()[2]
-    cut = "".join(model.tuned(max_tokens=None, stop=(stop,), seed=0, temperature=0.0).stream(SHOWN))
+    cut = "".join(model.with_sampling(max_tokens=None, stop=(stop,), seed=0, temperature=0.0).stream(SHOWN))
     assert cut == whole[: whole.index(stop)]
 
 

@@ -235,7 +235,7 @@ def test_a_field_that_the_server_does_not_take_is_left_out() -> None:
         assert len(server.seen) == 5
         kept = {"model", "stream", "stream_options", "top_p", "seed", "messages", "max_completion_tokens"}
         assert server.seen[-1][2].keys() == kept | {"reasoning_effort"}
-        assert said(engine.tuned(max_tokens=9, stop=(), seed=None)) == "Fine."
+        assert said(engine.with_sampling(max_tokens=9, stop=(), seed=None)) == "Fine."
         assert len(server.seen) == 6, "what it does not take is known for every answer"
         assert server.seen[-1][2]["max_completion_tokens"] == 9
     with scripted(refused("messages")) as server, pytest.raises(EngineFault, match="does not take"):
@@ -300,7 +300,7 @@ def test_a_stream_that_begins_in_a_thought_is_told_apart_from_the_second_on() ->
         engine = model(server.url)
         for again in (False, True):
             parts = list(
-                deltas(engine.tuned(max_tokens=50, stop=(), seed=1).stream([Message("user", "Hi.")]))
+                deltas(engine.with_sampling(max_tokens=50, stop=(), seed=1).stream([Message("user", "Hi.")]))
             )
             since = next((at for at, part in enumerate(parts) if part.anew), 0)
             assert ("".join(part.text for part in parts[since:]), any(p.anew for p in parts)) == (
@@ -508,13 +508,10 @@ def test_llama_cpp_answers_and_stops_when_it_is_let_go(llama: LlamaServer) -> No
 
 @pytest.mark.model
 @pytest.mark.net
-def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(
-    llama: LlamaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", actors.LoudnessDetector)
+def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(llama: LlamaServer, tmp_path: Path) -> None:
     settings = load(None, ["costs.mode=declared", "costs.token=0.2", "stt.partials=0", "turns.meaning=off"])
     engine = model(llama.url, max_tokens=200)
-    engines = Engines(actors.ScriptedSTT(["Tell me a story.", "Hello?"]), engine, actors.ScriptedTTS())
+    engines = actors.with_loudness(actors.ScriptedSTT(["Tell me a story.", "Hello?"]), engine, actors.ScriptedTTS())
     events: list[ev.Event] = []
     written = ""
 
@@ -554,12 +551,11 @@ def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(
         (BUSY, "cannot answer now"),
     ],
 )
-def test_a_turn_that_fails_is_followed_by_one_that_works(script, match, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", actors.LoudnessDetector)
+def test_a_turn_that_fails_is_followed_by_one_that_works(script, match, tmp_path) -> None:
     settings = load(None, ["stt.partials=0", "turns.meaning=off"])
     with scripted(script, answer("All", " is", " well.")) as server:
         engine = model(server.url, wait=0.5, retries=0)
-        engines = Engines(actors.ScriptedSTT(["Hello?"]), engine, actors.ScriptedTTS())
+        engines = actors.with_loudness(actors.ScriptedSTT(["Hello?"]), engine, actors.ScriptedTTS())
         events: list[ev.Event] = []
         lines = [Line(actors.loud(1.0)), Line(actors.loud(1.0))]
         converse(engines, settings, lines, tmp_path / "out.wav", watchers=[events.append])
@@ -590,7 +586,7 @@ def test_how_the_answer_ended_and_what_it_took_is_passed_on(reason: str, end: st
 def test_it_is_sampled_anew_for_one_answer() -> None:
     with scripted(answer("Hi.")) as server:
         engine = model(server.url, max_tokens=50, seed=None, stop=["a"])
-        for one in (engine.tuned(max_tokens=5, stop=["b"], seed=7, temperature=0.1), engine):
+        for one in (engine.with_sampling(max_tokens=5, stop=["b"], seed=7, temperature=0.1), engine):
             said(one)
     bodies = [body for _, _, body in server.seen]
     names = ("max_tokens", "stop", "seed", "temperature")

@@ -181,7 +181,7 @@ def test_streams_that_take_turns_do_not_disturb_each_other(model: Transformers, 
 
 def test_views_keep_a_conversation_each(folder: Path) -> None:
     model = Transformers(folder, **GREEDY, slots=2)
-    one, two = model.views()
+    one, two = model.slots()
     list(one.stream(FIRST))
     with reads(model) as counts:
         list(two.stream(FIRST))
@@ -192,10 +192,10 @@ def test_views_keep_a_conversation_each(folder: Path) -> None:
 
 def test_other_settings_for_one_answer(model: Transformers) -> None:
     whole = "".join(model.stream(FIRST))
-    short = model.tuned(max_tokens=3, stop=[], seed=1)
+    short = model.with_sampling(max_tokens=3, stop=[], seed=1)
     assert ended(short) == ("length", 3)
     assert "".join(short.stream(FIRST)) == whole[: len("".join(short.stream(FIRST)))]
-    assert ended(model.tuned(max_tokens=900, stop=[], seed=1)) == ended(model)
+    assert ended(model.with_sampling(max_tokens=900, stop=[], seed=1)) == ended(model)
     assert ended(model)[1] <= 20
     assert "".join(model.stream(FIRST)) == whole
 

@@ -49,7 +49,7 @@ def test_it_says_what_generate_says(model: VisionLanguage):
     """Our loop and the library's own choose the same tokens, greedily and without penalty."""
     import torch
 
-    engine = model.tuned(max_tokens=12, stop=(), seed=0, repeat_penalty=1.0)
+    engine = model.with_sampling(max_tokens=12, stop=(), seed=0, repeat_penalty=1.0)
     for messages in (
         ask(SIGN),
         ask(),
@@ -98,7 +98,7 @@ def test_it_computes_nothing_between_two_pulls_and_stops_when_closed(
 def test_two_answers_at_once_do_not_disturb_each_other(folder: Path):
     engine = VisionLanguage(folder, **SETTINGS, slots=2)
     engine._ends = frozenset[int]()
-    one, two = engine.views()
+    one, two = engine.slots()
     alone = ["".join(view.stream(ask(picture))) for view, picture in ((one, SIGN), (two, DARK))]
     streams = [one.stream(ask(SIGN)), two.stream(ask(DARK))]
     woven = ["", ""]
@@ -147,7 +147,7 @@ def test_the_settings_choose_it(folder: Path):
     chosen = ["llm.engine=vlm", f'llm.model="{folder}"', "llm.device=cpu", "vision.engine=passthrough"]
     config = load(None, chosen)
     llm = load_one("llm", config)
-    assert llm.sees
+    assert llm.takes_pictures
     sight = load_vision(config, llm).look(SIGN)
     assert sight.asked("What?")[0].images == (SIGN,)
     with pytest.raises(ConfigError, match=r"vision\.engine=ocr"):

@@ -48,8 +48,7 @@ class PersonTTS(scripted.ScriptedTTS):
 
 
 @pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def scripted_voice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.simulation.sound.load_one", lambda kind, config: PersonTTS())
 
 

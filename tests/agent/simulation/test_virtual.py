@@ -17,11 +17,6 @@ from audio.files import read_channels, write_wav
 ANSWER = "It is a bell, and it rings every day at noon."
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def talk(tmp_path: Path, lines: list[Line], texts: list[str] | None = None) -> list[ev.Event]:
     events: list[ev.Event] = []
     engines = scripted.engines(texts or ["Why does it ring?"], [ANSWER])

@@ -31,11 +31,6 @@ FAULTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def served(main: Callable) -> None:
     async def inside() -> None:
         with anyio.fail_after(30):

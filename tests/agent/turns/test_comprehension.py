@@ -31,9 +31,7 @@ def talk(tmp_path: Path, heard: list[Transcript], lines: list[Line], *settings: 
     engines.stt.transcribe = lambda audio, *, final=True: next(coming)
     events: list[ev.Event] = []
     config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", *settings])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-        converse(engines, config, lines, tmp_path / "out.wav", watchers=[events.append])
+    converse(engines, config, lines, tmp_path / "out.wav", watchers=[events.append])
     return events, engines.llm
 
 

@@ -149,7 +149,7 @@ def test_catalogue_is_complete_and_pinned():
         "smart-turn-v3.2",
     ]
     for model in known.values():
-        assert model.kind in ("llm", "stt", "tts", "turn")
+        assert model.kind in ("llm", "stt", "tts", "endpointing")
         assert model.about
         assert model.licence
         assert len({file.name for file in model.files}) == len(model.files)

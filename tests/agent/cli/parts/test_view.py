@@ -28,10 +28,7 @@ from agent.cli.parts.view import LEAK, Conversation, LiveView
     ],
     ids=["stop", "back-channel", "noise", "stop to silence", "noise to silence", "cancel", "voice", "ears"],
 )
-def test_every_state_goes_back_to_listening(
-    plan: Plan, shown: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
+def test_every_state_goes_back_to_listening(plan: Plan, shown: list[str]) -> None:
     talk, states, now = Conversation(), [""], 0.0
     talk.hears()
     for event in boundaries.hold(plan).events:
