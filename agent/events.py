@@ -2,15 +2,15 @@
 
 Times are seconds on the session's clock. `turn` counts the replies that were begun, from 1; one that
 was begun on a pause and dropped because the user went on uses a number too. Character ranges are
-half-open and count in the reply's text: what the language model wrote for the user.
+half-open and count in the reply's text: what the language model wrote for the user. `type` is what files and
+wires call an event; it stays when a class gets another name.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from agent.causes import ActionName, Cause, Kind
 from agent.errors import BackchatError
@@ -24,6 +24,7 @@ INSIDE = {"shown": False}
 class SessionStarted:
     """Engines are loaded and the session listens."""
 
+    type: ClassVar[Literal["session_started"]] = "session_started"
     time: float
     llm: str
     stt: str
@@ -34,6 +35,7 @@ class SessionStarted:
 class SessionEnded:
     """Nobody listens any more."""
 
+    type: ClassVar[Literal["session_ended"]] = "session_ended"
     time: float
 
 
@@ -41,6 +43,7 @@ class SessionEnded:
 class Onset:
     """The fast detector hears something that may be speech; `at`: where it began."""
 
+    type: ClassVar[Literal["onset"]] = "onset"
     time: float
     at: float
 
@@ -49,6 +52,7 @@ class Onset:
 class FalseOnset:
     """What the fast detector heard was not confirmed as speech."""
 
+    type: ClassVar[Literal["false_onset"]] = "false_onset"
     time: float
 
 
@@ -56,6 +60,7 @@ class FalseOnset:
 class SpeechStarted:
     """Speech is confirmed; `at`: where it began."""
 
+    type: ClassVar[Literal["speech_started"]] = "speech_started"
     time: float
     at: float
 
@@ -64,6 +69,7 @@ class SpeechStarted:
 class SpeechPaused:
     """The user has been silent for the pause length; `at`: the end of the last speech."""
 
+    type: ClassVar[Literal["speech_paused"]] = "speech_paused"
     time: float
     at: float
 
@@ -72,6 +78,7 @@ class SpeechPaused:
 class SpeechResumed:
     """The user went on after a pause."""
 
+    type: ClassVar[Literal["speech_resumed"]] = "speech_resumed"
     time: float
 
 
@@ -79,6 +86,7 @@ class SpeechResumed:
 class Partial:
     """What was understood so far, while the user still speaks; its first `stable` characters stay."""
 
+    type: ClassVar[Literal["partial"]] = "partial"
     time: float
     text: str
     stable: int = 0
@@ -88,6 +96,7 @@ class Partial:
 class Decision:
     """Turn-taking decided something, and why; `turn`: the reply that it is about, if there is one."""
 
+    type: ClassVar[Literal["decision"]] = "decision"
     time: float
     turn: int | None
     action: ActionName
@@ -98,6 +107,7 @@ class Decision:
 class TurnOpened:
     """Work on a reply began, behind a closed gate; `speech_end`: the last speech it answers."""
 
+    type: ClassVar[Literal["turn_opened"]] = "turn_opened"
     time: float
     turn: int
     speech_end: float
@@ -107,6 +117,7 @@ class TurnOpened:
 class Transcribed:
     """The user's words, final for this turn; `took`: seconds of STT."""
 
+    type: ClassVar[Literal["transcribed"]] = "transcribed"
     time: float
     turn: int
     text: str
@@ -117,6 +128,7 @@ class Transcribed:
 class Seen:
     """The vision engine has looked at what is shown in this turn; `text`: what the history keeps of it."""
 
+    type: ClassVar[Literal["seen"]] = "seen"
     time: float
     turn: int
     text: str
@@ -131,6 +143,7 @@ Misheard: TypeAlias = Literal["no_words", "low_confidence"]
 class NotUnderstood:
     """The answer of this turn says that the user was not understood, and nothing else."""
 
+    type: ClassVar[Literal["not_understood"]] = "not_understood"
     time: float
     turn: int
     reason: Misheard
@@ -143,6 +156,7 @@ class TurnReleased:
     cause: why now and not before.
     """
 
+    type: ClassVar[Literal["turn_released"]] = "turn_released"
     time: float
     turn: int
     text: str
@@ -153,6 +167,7 @@ class TurnReleased:
 class TurnDropped:
     """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain."""
 
+    type: ClassVar[Literal["turn_dropped"]] = "turn_dropped"
     time: float
     turn: int
     cause: Cause
@@ -163,6 +178,7 @@ class TurnDropped:
 class Token:
     """The language model wrote one token's text for the user."""
 
+    type: ClassVar[Literal["token"]] = "token"
     time: float
     turn: int
     text: str
@@ -172,6 +188,7 @@ class Token:
 class Thought:
     """The language model wrote this to itself: nobody says it, and no history keeps it."""
 
+    type: ClassVar[Literal["thought"]] = "thought"
     time: float
     turn: int
     text: str
@@ -181,6 +198,7 @@ class Thought:
 class GenerationEnded:
     """The language model wrote its last token of this reply."""
 
+    type: ClassVar[Literal["generation_ended"]] = "generation_ended"
     time: float
     turn: int
     tokens: int
@@ -190,6 +208,7 @@ class GenerationEnded:
 class Piece:
     """The chunker gave a speakable piece of the reply; `spoken` is what the voice will say of it."""
 
+    type: ClassVar[Literal["piece"]] = "piece"
     time: float
     turn: int
     start: int
@@ -202,6 +221,7 @@ class Piece:
 class Synthesized:
     """A part of the reply became speech: `seconds` of audio, made in `took` seconds."""
 
+    type: ClassVar[Literal["synthesized"]] = "synthesized"
     time: float
     turn: int
     start: int
@@ -214,6 +234,7 @@ class Synthesized:
 class AudioStarted:
     """The reply's first sample left the speaker."""
 
+    type: ClassVar[Literal["audio_started"]] = "audio_started"
     time: float
     turn: int
 
@@ -222,6 +243,7 @@ class AudioStarted:
 class WordHeard:
     """A word of the reply has sounded to its end."""
 
+    type: ClassVar[Literal["word_heard"]] = "word_heard"
     time: float
     turn: int
     start: int
@@ -232,6 +254,7 @@ class WordHeard:
 class AudioHeld:
     """The reply fell silent and keeps its place, `at` seconds into its audio, while somebody speaks."""
 
+    type: ClassVar[Literal["audio_held"]] = "audio_held"
     time: float
     turn: int
     at: float
@@ -242,6 +265,7 @@ class AudioHeld:
 class AudioResumed:
     """The reply goes on, from `at` seconds into its audio."""
 
+    type: ClassVar[Literal["audio_resumed"]] = "audio_resumed"
     time: float
     turn: int
     at: float
@@ -252,6 +276,7 @@ class AudioResumed:
 class Overheard:
     """What was said over the reply, and what it was taken for."""
 
+    type: ClassVar[Literal["overheard"]] = "overheard"
     time: float
     turn: int
     text: str
@@ -262,6 +287,7 @@ class Overheard:
 class Interrupted:
     """The reply was cut, by who spoke over it or in another way; `onset`: where that began."""
 
+    type: ClassVar[Literal["interrupted"]] = "interrupted"
     time: float
     turn: int
     onset: float
@@ -272,6 +298,7 @@ class Interrupted:
 class TurnEnded:
     """The reply is over. `heard` + `unheard` is all that was generated; only `heard` enters the history."""
 
+    type: ClassVar[Literal["turn_ended"]] = "turn_ended"
     time: float
     turn: int
     reason: Literal["finished", "interrupted", "error"]
@@ -283,6 +310,7 @@ class TurnEnded:
 class EchoHeard:
     """The microphone hears the speaker, more than the canceller can take away."""
 
+    type: ClassVar[Literal["echo_heard"]] = "echo_heard"
     time: float
 
 
@@ -290,6 +318,7 @@ class EchoHeard:
 class EchoGone:
     """The microphone does not hear the speaker any more."""
 
+    type: ClassVar[Literal["echo_gone"]] = "echo_gone"
     time: float
 
 
@@ -304,6 +333,7 @@ class SoundLost:
     Of the microphone that is 20 ms each time that came too late to be read, and whatever it lost itself.
     """
 
+    type: ClassVar[Literal["sound_lost"]] = "sound_lost"
     time: float
     device: Lossy
     gaps: int
@@ -319,6 +349,7 @@ class Error:
     `public` takes the message's place.
     """
 
+    type: ClassVar[Literal["error"]] = "error"
     time: float
     where: str
     message: str
@@ -369,11 +400,6 @@ Event: TypeAlias = (
 Watcher: TypeAlias = Callable[[Event], None]
 
 
-def name(event: Event) -> str:
-    """The event's name in snake case, as files and wires spell it: `TurnEnded` is `turn_ended`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-
-
 def failure(time: float, where: str, error: BackchatError, turn: int | None = None) -> Error:
     """The event that tells of an error."""
     return Error(time, where, str(error), turn, error.code, error.public, error.theirs)
@@ -381,7 +407,7 @@ def failure(time: float, where: str, error: BackchatError, turn: int | None = No
 
 def as_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON data, its name first, times rounded to 0.1 ms."""
-    return {"event": name(event)} | _shown(event)
+    return {"event": event.type} | _shown(event)
 
 
 def _shown(told: Event | Cause) -> dict[str, Any]:

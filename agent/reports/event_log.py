@@ -89,8 +89,7 @@ def _writing(path: Path) -> Generator[None]:
         raise BackchatError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-# An event's name comes from its type alone, so an instance without fields will do.
-_KINDS: dict[str, type[Any]] = {ev.name(object.__new__(kind)): kind for kind in get_args(Event)}
+_KINDS: dict[str, type[Any]] = {kind.type: kind for kind in get_args(Event)}
 _EVIDENCE = {field.name for field in fields(Cause)}
 _checker = functools.cache(TypeAdapter[Any])
 
