@@ -21,6 +21,7 @@ from audio.errors import (
     RequestError,
     ScriptError,
     SessionError,
+    first_line,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RequestError",
     "ScriptError",
     "SessionError",
+    "first_line",
     "in_one_line",
     "leaves",
 ]
@@ -57,4 +59,5 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 def in_one_line(error: BaseException) -> str:
     """What somebody else's code has raised: its type and the first line of what it says."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0] or 'it does not say why'}"
+    name, said = type(error).__name__, first_line(error)
+    return f"{name}: {said if said != name else 'it does not say why'}"

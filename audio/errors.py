@@ -43,6 +43,11 @@ PARTS = {
 """What an engine is called in words."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, at most 160 characters; its type where that is nothing."""
+    return str(error).strip().partition("\n")[0][:160] or type(error).__name__
+
+
 class BackchatError(Exception):
     """An error whose text is one clear line for the user. `exit_code` is the command's status."""
 

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from audio.errors import AudioFileError, MissingExtra
+from audio.errors import AudioFileError, MissingExtra, first_line
 
 Block = npt.NDArray[np.float32]
 
@@ -148,7 +148,7 @@ class Media:
         try:
             yield
         except self._av.FFmpegError as error:
-            why = (error.strerror or str(error)).partition("\n")[0]
+            why = error.strerror or first_line(error)
             raise AudioFileError(
                 f"{self._name}: {self._kind.name} that cannot be read ({why}); record it again"
             ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audio import onnx
-from audio.errors import EngineFault, ModelError
+from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.segment import DECAY
 from audio.stt.mel import HOP, SPAN, Features, log_mel
@@ -47,7 +47,7 @@ class SmartTurn:
                 raise ValueError(f"its input is {given.name} {given.shape}")
         except self._faults as error:
             raise ModelError(
-                f"{weights}: this is not Smart Turn v3, or it is broken ({_first_line(error)}); "
+                f"{weights}: this is not Smart Turn v3, or it is broken ({first_line(error)}); "
                 "delete it, then type `backchat models pull smart-turn-v3.2`"
             ) from error
         self._input: str = given.name
@@ -65,7 +65,7 @@ class SmartTurn:
         try:
             outputs = self._session.run(None, {self._input: features(audio)[np.newaxis]})
         except self._faults as error:
-            raise EngineFault(f"smart turn: {_first_line(error)}") from error
+            raise EngineFault(f"smart turn: {first_line(error)}") from error
         return float(outputs[0][0, 0])
 
 
@@ -91,7 +91,3 @@ def even_tail(samples: Samples) -> Samples:
     last = int(np.flatnonzero(power > power.max() * 10 ** (-DECAY / 10))[-1])
     end = (last + 1) * HOP + TAIL
     return np.pad(samples[:end], (0, max(0, end - len(samples))))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from audio.errors import ConfigError, MissingExtra
+from audio.errors import ConfigError, MissingExtra, first_line
 from audio.offline import offline
 
 
@@ -56,6 +56,5 @@ def device(torch: Any, name: str, setting: str) -> Any:
         chosen = torch.device(name)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"{setting}: {name!r} cannot be used here ({reason}); try cpu") from error
+        raise ConfigError(f"{setting}: {name!r} cannot be used here ({first_line(error)}); try cpu") from error
     return chosen

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import ConfigError, MissingExtra, ModelError
+from agent.errors import ConfigError, MissingExtra, ModelError, first_line
 from agent.weights.catalogue import cache_dir, catalogue
 from audio.offline import demand_network, offline
 
@@ -212,8 +212,3 @@ def decoder_of(tokenizer: Any) -> dict[str, Any] | None:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, as far as it belongs on one line."""
-    return str(error).strip().partition("\n")[0][:160] or type(error).__name__

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.errors import ContextExceeded, EngineFault, ModelError
+from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.kvcache import Memory
 from agent.llm.sampling import Sampler
@@ -191,8 +191,7 @@ class Transformers:
         except BaseException as error:  # some layers may have read the part and others not
             self._memory.forget()
             if isinstance(error, RuntimeError):
-                line = str(error).partition("\n")[0]
-                raise EngineFault(f"torch failed in the language model: {line}") from error
+                raise EngineFault(f"torch failed in the language model: {first_line(error)}") from error
             raise
 
     def _prompt(self, messages: Sequence[Message], *, open_end: bool = False) -> list[int]:

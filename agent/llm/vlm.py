@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.errors import ContextExceeded, EngineFault, ModelError
-from agent.llm.checkpoint import choose_device, decoder_of, faults, first_line, from_hub, on_hub, require
+from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
+from agent.llm.checkpoint import choose_device, decoder_of, faults, from_hub, on_hub, require
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
 from agent.messages import Message

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
-from audio.errors import DeviceError
+from audio.errors import DeviceError, first_line
 
 Kind = Literal["input", "output"]
 
@@ -203,7 +203,7 @@ def _page() -> IO[bytes]:
 
 def _reason(error: Exception, said: list[str]) -> str:
     """What PortAudio says in one line, with the last thing that the libraries below it said."""
-    first = str(error).partition("\n")[0]
+    first = first_line(error)
     return f"{first}: {said[-1][:_SHOWN]}" if said else first
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from audio import torch_library
-from audio.errors import EngineFault, MissingExtra, ModelError
+from audio.errors import EngineFault, MissingExtra, ModelError, first_line
 from audio.frame import HEARING_RATE, Samples
 from audio.offline import demand_network, offline
 from audio.stt.mel import log_mel
@@ -107,7 +107,7 @@ class WhisperTorch(ShortWindow):
                 sound = self._encode(features.to(self._device, self._number))
                 return self._write(sound, token_cap(len(samples) / HEARING_RATE))
         except RuntimeError as error:
-            raise EngineFault(f"whisper: {_first_line(error)}") from error
+            raise EngineFault(f"whisper: {first_line(error)}") from error
 
     def _encode(self, features: Any) -> Any:
         """What the decoder listens to, shape (1, frames / 2, width), from features (1, bins, frames)."""
@@ -196,12 +196,8 @@ def _loaded(weights: Path, number: Any) -> tuple[Any, dict[str, int]]:
     ) as error:
         if not weights.exists():
             demand_network(name)
-        raise ModelError(f"{name}: transformers cannot load it ({_first_line(error)}); {_CURE}") from error
+        raise ModelError(f"{name}: transformers cannot load it ({first_line(error)}); {_CURE}") from error
     # What the file lacks, the library makes up.
     if lacking := info["missing_keys"] or info["mismatched_keys"]:
         raise ModelError(f"{name}: {len(lacking)} of its weights are missing or of another size; {_CURE}")
     return model, ids
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:160] or type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from audio import torch_library
-from audio.errors import EngineFault, ModelError
+from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Samples
 from audio.stt.mel import log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
@@ -123,4 +123,4 @@ def _vocabulary(folder: Path) -> str:
 
 def _reason(error: BaseException) -> str:
     """The first sentence of an engine's message, which may run over many lines."""
-    return str(error).split("\n")[0].split(". ")[0] or type(error).__name__
+    return first_line(error).split(". ")[0]

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from audio.errors import ConfigError, MissingExtra, ModelError
+from audio.errors import ConfigError, MissingExtra, ModelError, first_line
 from audio.offline import demand_network, offline
 
 
@@ -31,8 +31,7 @@ def fetched(name: str) -> Path:
             demand_network(name)
         model, _, _ = manager.download_model(name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"Coqui cannot fetch {name!r} ({reason}); check the name and the network") from error
+        raise ModelError(f"Coqui cannot fetch {name!r} ({first_line(error)}); check the name and the network") from error
     found = Path(model)
     return found if found.is_dir() else found.parent
 

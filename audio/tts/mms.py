@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from audio import torch_library
-from audio.errors import ConfigError, MissingExtra, ModelError
+from audio.errors import ConfigError, MissingExtra, ModelError, first_line
 from audio.offline import demand_network, offline
 from audio.tts.reading import Reader, sounding
 from audio.tts.vits import on_torch
@@ -171,5 +171,4 @@ def _loaded(weights: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if not weights.exists():
             demand_network(name)
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{name} cannot be loaded as a VITS of transformers ({reason})") from error
+        raise ModelError(f"{name} cannot be loaded as a VITS of transformers ({first_line(error)})") from error

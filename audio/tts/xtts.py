@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audio import torch_library
-from audio.errors import AudioFileError, ConfigError, EngineFault, ModelError
+from audio.errors import AudioFileError, ConfigError, EngineFault, ModelError, first_line
 from audio.files import read_audio
 from audio.frame import Samples, resample
 from audio.tts import Speech, Word
@@ -233,6 +233,5 @@ def _loaded(weights: Path) -> Any:
     try:
         model.load_checkpoint(config, checkpoint_dir=str(weights), eval=True)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{weights} cannot be loaded as XTTS ({reason})") from error
+        raise ModelError(f"{weights} cannot be loaded as XTTS ({first_line(error)})") from error
     return model
