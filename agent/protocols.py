@@ -159,7 +159,7 @@ class HasVoices(Protocol):
     """What the class of a voice engine says instead whose weights follow from the voice."""
 
     voices: Mapping[str, str]
-    """Each voice and the name of its weights; "" for those that come with the package. The first is the usual."""
+    """Each voice and the name of its weights, "" where its package has them. The first is the usual one."""
 
 
 @runtime_checkable

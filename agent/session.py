@@ -383,9 +383,8 @@ def _worded(what: str, text: Any) -> str:
 @contextmanager
 def _claimed(engines: Engines) -> Generator[None]:
     """These engines for one session. Raises SessionError where another one uses one of them."""
-    own = {
-        id(part): part for part in (engines.stt, engines.llm, engines.tts, engines.endpointing) if part is not None
-    }
+    parts = (engines.stt, engines.llm, engines.tts, engines.endpointing)
+    own = {id(part): part for part in parts if part is not None}
     for part in own.values():
         if id(part) in _in_use:
             raise SessionError(

@@ -44,7 +44,7 @@ PARTS = {
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library's error says, at most 160 characters; its type where that is nothing."""
+    """The first line of what a library's error says, or its type where that is nothing."""
     return str(error).strip().partition("\n")[0][:160] or type(error).__name__
 
 

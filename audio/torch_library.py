@@ -56,5 +56,7 @@ def device(torch: Any, name: str, setting: str) -> Any:
         chosen = torch.device(name)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"{setting}: {name!r} cannot be used here ({first_line(error)}); try cpu") from error
+        raise ConfigError(
+            f"{setting}: {name!r} cannot be used here ({first_line(error)}); try cpu"
+        ) from error
     return chosen

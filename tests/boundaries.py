@@ -16,7 +16,6 @@ import scripted
 from agent import events as ev
 from agent.config import load
 from agent.conversation.session import Session
-from agent.protocols import Engines
 from agent.runner import VirtualRunner
 from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame, Samples

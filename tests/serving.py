@@ -13,7 +13,6 @@ import numpy as np
 
 import scripted
 from agent.config import load
-from agent.protocols import Engines
 from agent.server.pool import Pool
 from agent.server.run import run_server
 from agent.settings import Config
@@ -92,7 +91,9 @@ def pool(
 ) -> Scripted:
     config = config or load(None, [*SETTINGS, "server.port=0", *settings])
     llm = SharedLLM(replies, config.server.sessions, token, limit)
-    made = Scripted(config, [scripted.with_loudness(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())])
+    made = Scripted(
+        config, [scripted.with_loudness(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())]
+    )
     made.model = llm
     return made
 

@@ -254,7 +254,7 @@ def load_llm(config: Config, progress: Progress | None = None, tell: Tell = _nob
 
 def load_vision(config: Config, llm: LanguageModel) -> VisionEngine:
     """The vision engine; a picture loads its libraries. Raises ConfigError where `llm` takes none."""
-    vision = load_one("vision", config)
+    vision: VisionEngine = load_one("vision", config)
     passes = isinstance(vision, PassesPictures) and vision.passes_pictures
     if passes and not (isinstance(llm, TakesPictures) and llm.takes_pictures):
         raise ConfigError(
@@ -270,8 +270,7 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
     factory = find(kind, chosen)
     wanted = inspect.signature(factory).parameters
     if name := weights_of(kind, config):
-        own = isinstance(factory, FetchesModels) and factory.fetches(name)
-        given["weights"] = Path(name) if own else resolve(name, progress)
+        given["weights"] = Path(name) if fetches(factory, name) else resolve(name, progress)
     # An empty setting leaves the choice to the engine.
     used = {name: value for name, value in given.items() if name in wanted and value != ""}
     if kind in _TITLES:
@@ -343,6 +342,11 @@ def model_of(kind: Kind, config: Config) -> str:
     factory = find(kind, chosen)
     own = factory.default_model if isinstance(factory, HasDefaultModel) else ""
     return given.get("model") or own
+
+
+def fetches(factory: object, model: str) -> bool:
+    """Whether an engine's class gets these weights its own way."""
+    return isinstance(factory, FetchesModels) and factory.fetches(model)
 
 
 def needed(config: Config) -> dict[str, Kind]:

@@ -9,9 +9,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from agent.engines.registry import BUILT_IN, SETTINGS, Kind, find, weights_of
+from agent.engines.registry import BUILT_IN, SETTINGS, Kind, fetches, find, weights_of
 from agent.errors import ConfigError, ModelError
-from agent.protocols import FetchesModels, KnowsItsWeights
+from agent.protocols import KnowsItsWeights
 from agent.settings import Config, Section
 from agent.weights import catalogue as models
 from audio.extras import how_to_install
@@ -130,7 +130,7 @@ def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> t
         return "weights missing", str(error)
     if not model:
         return "ready", ""
-    if isinstance(factory, FetchesModels) and factory.fetches(model):  # it has its own way to them; whether they are here only trying would show
+    if fetches(factory, model):  # whether they are here only trying would show
         return "ready", f"fetches {model} where it is not here yet"
     try:
         here = models.locate(model) if model in models.catalogue() else models.resolve(model)

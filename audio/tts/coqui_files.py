@@ -31,7 +31,9 @@ def fetched(name: str) -> Path:
             demand_network(name)
         model, _, _ = manager.download_model(name)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"Coqui cannot fetch {name!r} ({first_line(error)}); check the name and the network") from error
+        raise ModelError(
+            f"Coqui cannot fetch {name!r} ({first_line(error)}); check the name and the network"
+        ) from error
     found = Path(model)
     return found if found.is_dir() else found.parent
 

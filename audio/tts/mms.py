@@ -171,4 +171,6 @@ def _loaded(weights: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if not weights.exists():
             demand_network(name)
-        raise ModelError(f"{name} cannot be loaded as a VITS of transformers ({first_line(error)})") from error
+        raise ModelError(
+            f"{name} cannot be loaded as a VITS of transformers ({first_line(error)})"
+        ) from error

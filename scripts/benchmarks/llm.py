@@ -116,7 +116,9 @@ def rates(ours: Transformers, usual: Usual, rounds: int, tokens: int) -> tuple[l
     found: tuple[list[float], list[float]] = ([], [])
     story = asked("Tell me a very long bedtime story about a lighthouse keeper and her cat.")
     for _ in range(rounds):
-        moments = [time.perf_counter() for _ in ours.with_sampling(max_tokens=tokens, stop=(), seed=0).stream(story)]
+        moments = [
+            time.perf_counter() for _ in ours.with_sampling(max_tokens=tokens, stop=(), seed=0).stream(story)
+        ]
         found[0].append((len(moments) - 1) / (moments[-1] - moments[0]))
         for _ in usual.stream(story, tokens):
             pass

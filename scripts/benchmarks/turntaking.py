@@ -73,8 +73,8 @@ def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
                 after = loud[loud > event.at + 0.1]
                 left = float(after[0] - event.at) if len(after) else None
                 text = loaded.stt.transcribe(event.audio).text
-                assert loaded.turn is not None
-                found.append(Pause(text, loaded.turn.complete(event.audio), left))
+                assert loaded.endpointing is not None
+                found.append(Pause(text, loaded.endpointing.complete(event.audio), left))
     return found
 
 

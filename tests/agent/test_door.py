@@ -435,7 +435,9 @@ def test_engines_of_ones_own_are_heard_asked_spoken_and_shown(loaded):
     assert [e.text for e in of(events.TurnReleased, found)] == ["What is in the picture?"]
     assert [e.heard for e in of(events.TurnEnded, found)] == ["A grey cat."]
     assert "I see a cat." in mind.asked
-    assert sum(len(frame.samples) for frame in sound if frame.samples.any()) / 8000 == pytest.approx(0.25, abs=0.03)
+    assert sum(len(frame.samples) for frame in sound if frame.samples.any()) / 8000 == pytest.approx(
+        0.25, abs=0.03
+    )
 
 
 def test_a_policy_of_ones_own_decides():

@@ -27,7 +27,6 @@ from websockets.exceptions import InvalidStatus
 
 import helpers_server
 import pictures
-import scripted
 from agent.config import load
 from agent.errors import EngineFault
 from agent.llm.openai_api import OpenAI

@@ -18,7 +18,6 @@ import serving
 from websockets.asyncio.client import connect
 
 import agent.errors
-import scripted
 from agent import events as ev
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
 from agent.messages import Message

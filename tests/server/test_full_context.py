@@ -11,7 +11,6 @@ import pytest
 import serving
 from websockets.asyncio.client import ClientConnection, connect
 
-import scripted
 from agent.llm.context import TOO_LONG
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering

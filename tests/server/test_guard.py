@@ -13,7 +13,6 @@ import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-import scripted
 from agent.config import load
 from agent.errors import ConfigError, RequestError
 from agent.server.admission.exposure import check_exposure, checked_token

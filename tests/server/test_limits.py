@@ -19,7 +19,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import pictures
-import scripted
 from agent.protocols import Description
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import CODES

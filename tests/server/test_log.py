@@ -23,7 +23,6 @@ import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-import scripted
 from agent.errors import Busy, RequestError
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.log import Refusals

@@ -17,7 +17,6 @@ import pytest
 import serving
 from playwright.async_api import Browser, Page, TimeoutError, async_playwright, expect
 
-import scripted
 from agent.config import load
 from agent.server.page import FILES
 from agent.server.pool import Pool, load_pool

@@ -10,8 +10,6 @@ import pytest
 import serving
 from websockets.asyncio.client import connect
 
-import scripted
-
 pytestmark = pytest.mark.net
 
 POISON = "half \ud83d of it\x00\x1b[31m"

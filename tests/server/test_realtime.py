@@ -16,8 +16,6 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-import scripted
-
 pytestmark = pytest.mark.net
 
 STORY = (

@@ -10,8 +10,6 @@ import pytest
 import serving
 from websockets.asyncio.client import ClientConnection, connect
 
-import scripted
-
 pytestmark = pytest.mark.net
 
 

@@ -26,7 +26,6 @@ from schemathesis.specs.openapi.checks import (
 )
 from websockets.sync.client import connect
 
-import scripted
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.http.openapi import description

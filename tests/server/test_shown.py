@@ -16,7 +16,7 @@ import pictures
 import scripted
 from agent.config import load
 from agent.images import Picture
-from agent.protocols import Description, Engines
+from agent.protocols import Description
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics

@@ -25,7 +25,6 @@ from openai import AsyncOpenAI
 import scripted
 from agent import events as ev
 from agent.config import load
-from agent.protocols import Engines
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import answering
 from agent.server.metrics import Metrics

@@ -1,1 +1,1 @@
-"""What the commands are made of: what a terminal shows and takes, what a conversation leaves behind, checks."""
+"""What the commands are made of: what a terminal shows and takes, what is left of a conversation."""

@@ -12,7 +12,6 @@ from packaging.requirements import Requirement
 
 import agent
 
-
 NAME = "backchat"
 PACKAGES = ("agent", "audio")
 """Its packages, as they are imported."""

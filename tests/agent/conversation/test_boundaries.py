@@ -8,7 +8,6 @@ from boundaries import FIRST, REPLY, TYPED, Plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import scripted
 from agent import events as ev
 
 QUESTION = "What time is it?"

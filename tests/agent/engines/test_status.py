@@ -53,7 +53,15 @@ def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path, monkeypatch: 
     assert of(found, "tts", "piper").cure == "backchat models pull piper-joe"
     assert of(found, "tts", "hibari").state == "ready"
     assert "http://box:1/v1" in of(found, "llm", "openai").cure
-    assert [e.name for e in found if e.chosen] == ["whisper", "openai", "piper", "webrtc-silero", "smart-turn", "semantic", "ocr"]
+    assert [e.name for e in found if e.chosen] == [
+        "whisper",
+        "openai",
+        "piper",
+        "webrtc-silero",
+        "smart-turn",
+        "semantic",
+        "ocr",
+    ]
 
 
 def test_weights_of_ones_own_are_looked_for(tmp_path: Path):

@@ -210,9 +210,9 @@ def test_closing_an_answer_closes_the_model() -> None:
 
 @pytest.mark.parametrize("kind", [CountingLLM, LimitedLLM], ids=["counted", "guessed"])
 def test_a_session_says_so_and_goes_on(kind: type[LimitedLLM], tmp_path: Path) -> None:
-    engines = scripted.engines(["Hello.", "much " * 500, "Are you there?"], [])
+    heard = scripted.ScriptedSTT(["Hello.", "much " * 500, "Are you there?"])
     llm = kind(["I am here."], limit=300)
-    engines = replace(engines, llm=llm)
+    engines = scripted.with_loudness(heard, llm, scripted.ScriptedTTS())
     settings = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", "session.system=Be brief."]
     events: list[ev.Event] = []
     lines = [Line(scripted.loud(1.0)) for _ in range(3)]

@@ -22,7 +22,7 @@ from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.sse import LONGEST, Events
 from agent.messages import Message
-from agent.protocols import Engines, Last
+from agent.protocols import Last
 from agent.simulation.virtual import Line, converse
 from agent.weights import catalogue as models
 from helpers_server import (
@@ -508,10 +508,14 @@ def test_llama_cpp_answers_and_stops_when_it_is_let_go(llama: LlamaServer) -> No
 
 @pytest.mark.model
 @pytest.mark.net
-def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(llama: LlamaServer, tmp_path: Path) -> None:
+def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(
+    llama: LlamaServer, tmp_path: Path
+) -> None:
     settings = load(None, ["costs.mode=declared", "costs.token=0.2", "stt.partials=0", "turns.meaning=off"])
     engine = model(llama.url, max_tokens=200)
-    engines = actors.with_loudness(actors.ScriptedSTT(["Tell me a story.", "Hello?"]), engine, actors.ScriptedTTS())
+    engines = actors.with_loudness(
+        actors.ScriptedSTT(["Tell me a story.", "Hello?"]), engine, actors.ScriptedTTS()
+    )
     events: list[ev.Event] = []
     written = ""
 

@@ -46,9 +46,7 @@ def rows(title: str) -> dict[str, tuple[str, ...]]:
 def test_the_page_has_every_event_with_its_fields() -> None:
     told = {name: cells[0] for name, cells in rows("Events").items()}
     wanted = {
-        kind.type: "; ".join(
-            f"`{name}` {kind}" for name, kind in schema(kind).items() if name != "time"
-        )
+        kind.type: "; ".join(f"`{name}` {kind}" for name, kind in schema(kind).items() if name != "time")
         for kind in get_args(ev.Event)
     }
     assert told == wanted

@@ -13,7 +13,6 @@ import serving
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-import scripted
 from agent.errors import RequestError, leaves
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc import methods as calls

@@ -29,6 +29,7 @@ def test_each_part_is_a_line_where_there_is_no_terminal(capsys: pytest.CaptureFi
     offered = scripted.engines(["What?"], ["That."])
     monkeypatch.setattr(engines, "find", lambda kind, _: lambda: getattr(offered, kind))
     monkeypatch.setattr(engines, "load_vision", lambda *_: None)
+    monkeypatch.setattr(engines, "policy", lambda _: None)
     config = load(None, ["turns.policy=vad", "stt.model=ears", "llm.model=head", "tts.model=mouth"])
     with loading() as (progress, tell):
         engines.load(config, progress, tell)

@@ -9,7 +9,6 @@ import pytest
 from boundaries import Plan
 from rich.console import Console
 
-import scripted
 from agent import events as ev
 from agent.cli.parts.view import LEAK, Conversation, LiveView
 
