@@ -62,8 +62,10 @@ STARS = re.compile(r"\*+|~~+|_+")
 LEFTOVER = re.compile(r"`+|[•⁃]")
 ESCAPE = re.compile(r"\\(?=[^\w\s]|_)")
 ONE = "[\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
-EMOJI = rf"(?:{ONE}(?:[\ufe0e\ufe0f\u20e3\u200d\U000e0020-\U000e007f]|{ONE})*|[\ufe0f\u20e3]+)"
-EMOJI_BEFORE_MARK = re.compile(rf"(?<![ \t])[ \t]*{EMOJI}(?=[ \t]*[.,!?])|[\ufe0f\u20e3]+")
+EMOJI = rf"(?:{ONE}(?:[\ufe0e\ufe0f\u20e3\u200d\U000e0020-\U000e007f]|{ONE})*+|[\ufe0f\u20e3]++)"
+EMOJI_BEFORE_MARK = re.compile(
+    rf"(?<![ \t])[ \t]*(?<![\ufe0e\ufe0f\u200d{ONE[1:-1]}]){EMOJI}(?=[ \t]*[.,!?])|[\ufe0f\u20e3]+"
+)
 ELLIPSIS = re.compile(r"(?<!\s)\s*(?:\.\.+|…|\.(?: \.)+)[.…]*")
 STRAY = re.compile(r"^[\s.!?,;:…)\]}\"'”’»]+(?=\s)")
 EDGES = re.compile(r"^\s+|\s+$")
