@@ -38,7 +38,7 @@ SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 BESIDE_NUMBER = re.compile(r"\d\S?$|(?<!\S)[A-Z]$")
 """What needs the words after it: a number, and a letter by itself, which may be a roman one."""
 NO_WORD = re.compile(r"[\s–—]")
-NUMBER_ENDS = re.compile(r"\d(?:st|nd|rd|th)?$")
+NUMBER_ENDS = re.compile(r"\d(?:st|nd|rd|th)?$|\b(?:Mon|Tue|Tues|Wed|Thu|Thurs|Fri|Sat|Sun)\.?$")
 LETTER_ENDS = re.compile(r"(?<![\w'’])[a-z]$")
 FARTHEST = 240
 

@@ -27,7 +27,7 @@ BREAK = re.compile(r"<(?:br|hr|/p|/div|/li|/tr|/h[1-6])[ \t]*/?>", re.I)
 POWER = re.compile(r"(?<![^\W\d_]{4})<sup>([-−+]?\d{1,3})</sup>", re.I)
 TAG = re.compile(r"</?([A-Za-z][\w-]*)(?:\s+[\w:-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'>]+))*\s*/?>")
 INLINE = re.compile(
-    "(?:a|abbr|b|bdi|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong|su[bp]|tt|u|var|wbr)",
+    "(?:a|abbr|acronym|b|bdi|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strong|su[bp]|tt|u|var|wbr)",
     re.I,
 )
 """Tags that may stand inside a word."""
@@ -37,17 +37,17 @@ LINK = re.compile(
 )
 FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:?|(?<![ \t])[ \t]*\[(?:\.\.\.|…)\]")
 CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.S)
+SCHEME = r"(?:https?|s?ftps?|wss?|ssh|git|rtsp|grpc)://"
+PORT = r":\d{1,5}(?!\d)"
 PATH = r"(?P<path>(?:[/?#](?:[^\s<>\"”»]*[^\s<>\"”».,;:!?)\]}'*_])?)?)"
-URL = re.compile(
-    r"(?:https?://|www\.)(?:www\.)?(?P<host>[\w-]+(?:\.[\w-]+)*)(?P<port>:\d{1,5}(?!\d))?" + PATH
-)
+URL = re.compile(rf"(?:{SCHEME}|www\.)(?:www\.)?(?P<host>[\w-]+(?:\.[\w-]+)*(?<!_))(?P<port>{PORT})?" + PATH)
 LABEL = "[A-Za-z0-9-]{1,63}"
 DOMAIN = (
     rf"(?:{LABEL}\.){{1,9}}(?:(?:com|org|net|edu|gov|io|dev|ai|app|info|uk|de|fr|eu)\b|[a-z]{{2,6}}(?=/\w))"
 )
 ADDRESS = re.compile(
     rf"(?<![^\W_])(?<![.+&-])(?:(?P<mail>[^\W_][\w.+&-]{{0,63}}@{LABEL}(?:\.{LABEL}){{1,9}})|"
-    rf"(?P<host>{DOMAIN}){PATH})"
+    rf"(?P<host>{DOMAIN}|localhost(?=:\d))(?P<port>{PORT})?{PATH})"
 )
 _WORD = r"(?:(?:[A-Z]?[a-z]++|[A-Z]++[a-z]*+){1,3}\d{0,4}|\d{1,6}[a-z]{0,2})"
 WORDY = re.compile(rf"(?:/[@~]?{_WORD}(?:[-_.]{_WORD}){{0,7}}){{1,5}}/?")
@@ -71,7 +71,7 @@ STRAY = re.compile(r"^[\s.!?,;:…)\]}\"'”’»]+(?=\s)")
 EDGES = re.compile(r"^\s+|\s+$")
 BLANK = re.compile(r"\s+")
 BLANK_BEFORE_PAUSE = re.compile(r" +(?=[,.;:!?](?![^\W_]))")
-ADDRESS_BEGINS = re.compile(r"https?://|www\.")
+ADDRESS_BEGINS = re.compile(rf"{SCHEME}|www\.")
 ADDRESS_GOES_ON = re.compile(r"[!-~]*")
 CONTEXT = 60
 """Characters of the sentence so far that tell what a number in the next piece is."""

@@ -6,7 +6,7 @@ import re
 
 from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
-from agent.text.normalization.english.patterns import START, any_of, before, counts, rule, spelled
+from agent.text.normalization.english.patterns import START, any_of, before, counts, rule, spelled, stop
 from agent.text.normalization.english.tables import ADDRESS_SIGNS, STATES, words
 
 ROAD_NAMES = {
@@ -82,8 +82,7 @@ def _road_name(found: Found) -> Said:
     """`1428 Elm St.`, `Fifth Ave.`; "St." before a name is a saint, and "Dr." a doctor."""
     if not ROAD_LEAD.search(before(found)):
         return None
-    ends = found[2] and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
-    return ROAD_SHORTS[found[1]] + ("." if ends else "")
+    return ROAD_SHORTS[found[1]] + stop(found)
 
 
 def _direction(found: Found) -> Said:

@@ -47,6 +47,7 @@ DATED = re.compile(
     r"olympics|coup|election|rebellion|uprising|pandemic|version|vintage|model) of (?:the )?$",
     re.I,
 )
+CLASS_OF = re.compile(r"\b(?:[Cc]lass|[Ss]ummer|[Ww]inter|[Ss]pring|[Aa]utumn|[Ff]all) of $")
 SURE_CUE = re.compile(r"\b(?:in|since|year|during|circa|by|until|till|year (?:is|was))[ -]$|©\s?$", re.I)
 COUNTED_IN = re.compile(
     r"(?:\d|people|places|cases|cities|countries|days|words|steps|pieces|ways|years|hours|minutes|seconds|"
@@ -267,6 +268,8 @@ def _is_year(found: Found, lead: str) -> bool:
         return False
     if determined(found) and _recent(found[1]) and not found[1].endswith("00"):
         return True
+    if CLASS_OF.search(lead) and _recent(found[1]):
+        return True
     if COUNT_OF_YEARS.search(lead):
         return not counts(found)
     if SURE_CUE.search(lead):
@@ -330,6 +333,11 @@ DATES = [
     rule(
         r"\b(Tues|Thurs|Thur)\b\.?|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\.(?=,)",
         lambda found: DAY_NAMES[found[1] or found[2]],
+    ),
+    rule(
+        rf"\b(?=[A-Z])({any_of(MONTH_NAMES)})\.?\s?[-–—]\s?"
+        rf"(?=[A-Z])({any_of(MONTH_NAMES)})\b\.?(?! \d\d?(?!\d))",
+        lambda found: f"{MONTH_NAMES[found[1]]} to {MONTH_NAMES[found[2]]}",
     ),
     rule(rf"\b({DAYS})\b\.?(?=,? (?:\d|(?:{any_of(MONTH_NAMES)})\b))", lambda found: DAY_NAMES[found[1]]),
     rule(

@@ -180,7 +180,7 @@ IDENTIFIERS = [
     ),
     rule(
         rf"\b(?P<lead>(?i:{DIGITS})(?: ?(?:is|was|are|:|=|#|no\.?|number))*:? "
-        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d++(?:-\d++){{0,4}})(?!\w|[.,:/-]\d)",
+        rf"(?:[A-Z]{{1,3}} ?)?)(?P<number>\d++(?:-\d++){{0,4}})(?!\w|[.,:/-]\d|-[A-Za-z])",
         _identifies,
     ),
     rule(

@@ -79,7 +79,8 @@ def _part(found: Found) -> Said:
 def _letters(found: Found) -> Said:
     """`1/x`, `a/b = 3`."""
     sums = TWO_WAYS.match(found.string[found.end() :]) or EXPRESSION.search(before(found))
-    return f"{found[1]} over {found[2]}" if found[1].isdigit() or sums else None
+    glued = found[1].isdigit() and " " not in found[0]
+    return f"{found[1]} over {found[2]}" if glued or sums else None
 
 
 def _marks(found: Found) -> Said:
@@ -173,7 +174,7 @@ MATHS = [
     ),
     rule(START + r"\d{1,9}(?:/\d{1,9}){2,6}(?![\w/]|[.,]\d)", _slashes),
     rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
-    rule(r"(?<![\w/])(\d{1,9}|[A-Za-z])/([A-Za-z])(?![\w/])", _letters),
+    rule(r"(?<![\w/])(\d{1,9}|[A-Za-z]) ?/ ?([A-Za-z])(?![\w/])", _letters),
     rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
     rule(
         rf"(?<![^\W_])(?<!\d[.,:/])(?P<first>{NUMBER})(?P<dash>\s?[-‐‑–—−]\s?)(?=(?P<last>{NUMBER})(?!\w))",
@@ -185,11 +186,11 @@ MATHS = [
     rule(r"(?<=[^\W_]) ?\* ?(?=[\w(])|(?<=[)\]]) ?\* ?(?=[\w(])", " times "),
     rule(r"(?<=[\w)\]]) [-–] (?=[\w(]{1,12}\s?=)", " minus "),
     rule(
-        r"(?<![^\s(|])([a-z]) [-–] (?=\d|[a-z](?![^\W_]))",
+        r"(?<![^\s(|])([a-z]) [-–] (?=\d|[a-z],?\s?[|)=≤≥<>≠≈+*/×÷^])",
         lambda found: f"{'eh' if found[1] == 'a' else found[1]} minus ",
     ),
     rule(r"(?<=\d) [-–] (?=[a-z](?![^\W_]))", " minus "),
-    rule(r"\b([xyzk])-(?=\d)|\b(n)-(?=[12]\b)", lambda found: f"{found[1] or found[2]} minus "),
+    rule(r"(?<![\w-])(?:([xyzk])-(?=\d)|(n)-(?=[12]\b))", lambda found: f"{found[1] or found[2]} minus "),
     rule(
         r"\b([A-Za-z])(['′’]{1,2}|″)(?=\()",
         lambda found: f"{found[1]} {'prime' if found[2] in '′’' or found[2] == chr(39) else 'double prime'} ",

@@ -50,6 +50,8 @@ ABOVE = (
 """Units that are known as such without a number before them."""
 COUNTED = {"req": "requests", "reqs": "requests", "msgs": "messages", "revs": "revolutions"}
 FACTOR = re.compile(rf"(?P<stroke>/)?[ ·⋅∙*(/]{{0,3}}(?P<unit>{BELOW})(?:\^?(?P<power>-?[1-4]))?")
+PICTURES = ("2", "4", "5", "8")
+"""Thousands of pixels: "4K"."""
 MANY = re.compile(r"(?:people|men|women|children|[a-z]*[a-rt-z]s)\b")
 """After "60m": a million of them, and no meters."""
 EVENTS = re.compile(r"(?:dash|sprint|relay|hurdles|freestyle|backstroke|butterfly|breaststroke|medley)\b")
@@ -124,7 +126,7 @@ def _is_no_unit(found: Found, unit: str, gap: str) -> bool:
     if unit in ONLY_WITH_SLASH:
         return found["units"] == unit
     if unit in ONLY_APART:
-        return gap == "" or (unit == "K" and len(found["number"].strip("-−–")) < 3)
+        return gap == "" or (unit == "K" and (counts(found) or found["number"] in PICTURES))
     if gap == "" and re.search("[A-Z]-$", before(found)):  # "F-16s"
         return True
     if unit == "s" and gap == "":
@@ -240,7 +242,7 @@ def _scaled(found: Found) -> Said:
         return f"{numbers.house(number)} k"
     if letter in "BT" and "." not in number and not (counts(found) or SO_MANY.search(before(found))):
         return None
-    if letter == "K" and number in ("2", "4", "5", "8"):
+    if letter == "K" and number in PICTURES:
         return None
     return f"{_numbers(found)} {SCALES[letter]}"
 
@@ -325,6 +327,10 @@ MEASURES = [
         r"\b((?:up|down|by|of|rose|fell|gained|lost|grew) (?:[-−+]?)(\d{1,3}(?:\.\d{1,3})?)) ?pp\b",
         _points,
     ),
+    rule(
+        START + r"(\d{1,2})/(\d{1,2})(?=[a-z](?!\w))",
+        lambda found: f"{fraction(found[1], found[2])} " if int(found[1]) < int(found[2]) else None,
+    ),
     rule(START + r"(\d{1,3})h ?([0-5]?\d)(?:m|min)?(?: ?([0-5]?\d)s(?:ec)?)?(?![^\W_])", _lasting),
     rule(
         START
@@ -362,7 +368,7 @@ MEASURES = [
     ),
     rule(START + r"(\d{1,2}) ?ft\.? (\d{1,2}) ?in\b\.?", _height),
     rule(
-        rf"(?<=\d) ?in\b\.?(?={TALL})",
+        rf"(?<=\d) ?in\b\.?(?={TALL}| ?=|/{PERIOD}\b)",
         _inch,
     ),
     rule(START + r"(\d{1,2})['′’] ?(\d{1,2})(?:\"|″|''|”|(?!\w))", _height),
@@ -379,7 +385,7 @@ MEASURES = [
         _each,
     ),
     rule(
-        rf"\b(?P<count>)(?P<what>[a-z]{{2,14}}s|people) ?/ ?(?P<per>{PERIOD}{TO})(?![^\W_]|[/^])",
+        rf"\b(?P<count>)(?P<what>[a-z]{{2,14}}s|people) ?/ ?(?P<per>{PERIOD}{TO})(?![\w/^])",
         _each,
     ),
     rule(rf"(?<![^\W_])(?<![\d.,/^-])(?<!\d )(?:{ABOVE})/(?:{PERIOD}){TO}(?![^\W_]|[/^(])", _alone),

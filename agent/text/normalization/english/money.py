@@ -131,7 +131,8 @@ MONEY = [
     rule(START + r"([1-9]\d?)p(?!\w)", _pence),
     rule(rf"(?<![\w$])({SIGNS})(?P<per> ?/ ?(?:{any_of(AFTER_SLASH)}))(?![^\W_]|/)", _rate),
     rule(
-        r"(?<![\w$])([€£¥₹₩₽₺₪₿$])(?![\w$])(?! signs?\b| symbols?\b)", lambda found: CURRENCIES[found[1]][1]
+        r"(?<![\w$])([€£¥₹₩₽₺₪₿]|(?<=\bin )\$(?=[\s.,;:!?)]|\Z))(?![\w$])(?! signs?\b| symbols?\b)",
+        lambda found: CURRENCIES[found[1]][1],
     ),
     rule(r"(?<=[A-Za-z])\$|\$(?=[A-Za-z{(\\])", ""),
     rule(r"\$", " dollar "),

@@ -83,3 +83,9 @@ def qualifies(found: Found) -> bool:
 def determined(found: Found) -> bool:
     """Whether an article or a pronoun stands before the match: "the 1984 Olympics"."""
     return bool(_ARTICLE.search(before(found, 12)))
+
+
+def stop(found: Found) -> str:
+    """A full stop where that of an abbreviation, the last of a match, is that of its sentence as well."""
+    ends = found[0].endswith(".") and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
+    return "." if ends else ""

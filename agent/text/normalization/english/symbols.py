@@ -93,11 +93,13 @@ ARROWS = [
 ]
 SYMBOLS = [
     rule(r"\b([CFDG])#(?!\w)", lambda found: f"{found[1]} sharp"),
-    rule(r"\b([A-Za-z])\+\+(?=\d|\W|\Z)", lambda found: f"{found[1]} plus plus "),
+    rule(r"\b([A-Za-z])\+\+(?!\w)", lambda found: f"{found[1]} plus plus"),
+    rule(r"\b([A-Za-z])\+\+(?=\d)", lambda found: f"{found[1]} plus plus "),
     rule(rf"\b{MODIFIER}(?: ?\+ ?{MODIFIER}\b){{0,3}} ?\+ ?{KEY}", _keys),
     rule(rf"\b(?:Ctrl|Ctl|CTRL|Cmd|CMD|Alt|ALT)(?:-{MODIFIER}\b){{0,3}}-{KEY}", _keys),
     rule(r"(?<![\w+-])(AB|[A-DFO])([-−+])(?=[\s.,;:!?)]|\Z)", _graded),
     rule(r"(?<=[\d%)]) ?@ ?(?=[$€£¥]?\.?\d)|(?<![^\s(])@ ?(?=[$€£¥]?\.?\d)", " at "),
+    rule(r"(?i:(?<=copyright )|(?<=copyright: ))© ?", ""),
     rule(r"© ?(?=\w)", "copyright "),
     rule(r"[™®℠]", ""),
     rule(r"~ ?(?=[$€£¥]?\.?\d)", "about "),

@@ -256,7 +256,7 @@ AUD AU$ A$: Australian dollar, Australian dollars
 NZD NZ$: New Zealand dollar, New Zealand dollars
 HKD HK$: Hong Kong dollar, Hong Kong dollars
 SGD S$: Singapore dollar, Singapore dollars
-MXN: Mexican peso, Mexican pesos
+MXN MX$ Mex$: Mexican peso, Mexican pesos
 € EUR: euro, euros
 £ GBP: pound, pounds
 ¥ JPY: yen
@@ -284,6 +284,23 @@ HUF: forint, forints
 BRL R$: real, reals
 ZAR: rand
 AED: dirham, dirhams
+TWD NT$: New Taiwan dollar, New Taiwan dollars
+IDR Rp: rupiah
+MYR: ringgit
+ARS: Argentine peso, Argentine pesos
+CLP: Chilean peso, Chilean pesos
+EGP: Egyptian pound, Egyptian pounds
+SAR: Saudi riyal, Saudi riyals
+QAR: Qatari riyal, Qatari riyals
+KWD: Kuwaiti dinar, Kuwaiti dinars
+PKR: Pakistani rupee, Pakistani rupees
+LKR: Sri Lankan rupee, Sri Lankan rupees
+BDT ৳: taka
+ISK: Icelandic krona, Icelandic kronur
+KES: Kenyan shilling, Kenyan shillings
+KZT ₸: tenge
+GEL ₾: lari
+CRC ₡: colon, colones
 ¢: cent, cents
 """)
 HUNDREDTHS = {"£": ("penny", "pence"), "GBP": ("penny", "pence"), "₹": ("paisa", "paise")}

@@ -9,7 +9,7 @@ from fractions import Fraction
 from agent.text.normalization import Found, Said
 from agent.text.normalization.english import numbers
 from agent.text.normalization.english.measures import fraction
-from agent.text.normalization.english.patterns import before, rule, spelled
+from agent.text.normalization.english.patterns import before, rule, spelled, stop
 from agent.text.normalization.english.tables import BOOKS_SHORT, NUMBERED, REGNAL
 
 BEFORE_NUMBER = {
@@ -47,6 +47,7 @@ ABBREVIATIONS = {
     "dept": "department",
     "govt": "government",
     "incl": "including",
+    "avg": "average",
     "excl": "excluding",
 }
 TITLES = {
@@ -72,8 +73,10 @@ VERB = r"(?= (?:was|is|ruled|reigned|died|became|had|of|and|in|succeeded|married
 
 
 def _abbreviated(found: Found) -> Said:
-    """`No. 5`, `pp. 5-10`; "No. 5 of them came." says no."""
+    """`No. 5`, `pp. 5-10`; "No. 5 of them came." says no, and "Vitamin C. 2 pills" is no circa."""
     word = found[1]
+    if word == "C" or (word in ("min", "sec", "c") and before(found)[-2:-1].isdigit()):
+        return None
     if word == "No" and re.match(r"\d+ (?:of|people|more|are|were|will|out)\b", found.string[found.end() :]):
         return None
     said = BEFORE_NUMBER[word.lower()]
@@ -82,8 +85,7 @@ def _abbreviated(found: Found) -> Said:
 
 def _abbreviation(found: Found) -> Said:
     said = ABBREVIATIONS[found[1].lower()]
-    ends = found[0].endswith(".") and re.match(r"\s*$|\s+[A-Z\"“]", found.string[found.end() :])
-    return said + ("." if ends and found[1].lower() != "vs" else "")
+    return said + (stop(found) if found[1].lower() != "vs" else "")
 
 
 def _ampersand(found: Found) -> Said:
@@ -221,16 +223,17 @@ LATIN = [
     rule(r"\b(Cl|Br|OH|NO3|HCO3|NO₃|HCO₃)-(?=[\s.,;:)]|\Z)", lambda found: f"{found[1]} minus"),
 ]
 ABBREVIATED = [
+    rule(r"\bPh\.\s?D\b\.?", lambda found: f"PhD{stop(found)}"),
     rule(rf"\b({'|'.join(BOOKS_SHORT)})\b\.?(?= \d{{1,3}}:\d)", lambda found: BOOKS_SHORT[found[1]]),
     rule(r"(?<=\d) ea\b\.?", " each"),
     rule(
-        rf"(?<![\w.])({'|'.join(sorted(BEFORE_NUMBER, key=len, reverse=True))})\.\s?(?=\d|AD \d)",
+        rf"(?<![\w.°])({'|'.join(sorted(BEFORE_NUMBER, key=len, reverse=True))})\.\s?(?=\d|AD \d)",
         _abbreviated,
         re.I,
     ),
     rule(r"\bNo (?=\d{1,3}\b(?! [a-z]))(?<=[a-z] No )", "number "),
     rule(
-        r"(?<![\w.])(vs|etc|approx|dept|govt|incl|excl)\.(?!\w)|(?<![\w.])(?=(vs)\b)vs\b(?!\.)",
+        r"(?<![\w.])(vs|etc|approx|avg|dept|govt|incl|excl)\.(?!\w)|(?<![\w.])(?=(vs)\b)vs\b(?!\.)",
         lambda found: _abbreviation(found) if found[1] else "versus",
         re.I,
     ),
@@ -281,5 +284,6 @@ CARDINALS = [
     rule(r"\d{1,3}(?:,\d{3})++(?!\d)(?:\.\d++)?|\d++(?:\.\d++)?|(?<![\d.])\.\d++", _number),
 ]
 SLASHES = [
+    rule(r"(?<=\w) / (?=\w)", ", "),
     rule(r"(?<=[A-Za-z)])/(?=[A-Za-z(])|(?<!\S)/(?=\w)", " "),
 ]
