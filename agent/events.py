@@ -153,7 +153,8 @@ class NotUnderstood:
 class TurnReleased:
     """The user's turn is judged over: the gate is open and `text` is in the history.
 
-    cause: why now and not before.
+    cause: why now and not before. answered: whether its reply follows; else it waits until one is asked for.
+    That is in no file and on no wire.
     """
 
     type: ClassVar[Literal["turn_released"]] = "turn_released"
@@ -161,6 +162,7 @@ class TurnReleased:
     turn: int
     text: str
     cause: Cause
+    answered: bool = field(default=True, compare=False, metadata=INSIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,10 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The reply is over. `heard` + `unheard` is all that was generated; only `heard` enters the history."""
+    """The reply is over. `heard` + `unheard` is all that was generated; only `heard` enters the history.
+
+    limited: whether it was cut at the most tokens that its client had allowed; in no file and on no wire.
+    """
 
     type: ClassVar[Literal["turn_ended"]] = "turn_ended"
     time: float
@@ -304,6 +309,7 @@ class TurnEnded:
     reason: Literal["finished", "interrupted", "error"]
     heard: str
     unheard: str
+    limited: bool = field(default=False, compare=False, metadata=INSIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,8 @@ class TurnsConfig(Section):
     """Silence after which a turn is over when no meaning is asked for."""
     interrupt: bool = True
     """Whether the user may talk over the agent; if not, it does not listen while it speaks."""
+    overlap: Literal["interrupt", "wait"] = "interrupt"
+    """What words said over a reply do: they end it, or they wait for its end and are answered then."""
     interrupting_words: int = Field(default=3, ge=1)
     """Words that end a reply before the user has paused; fewer may yet be a back-channel."""
     min_confidence: float = Field(default=-0.95, le=0.0)
@@ -319,6 +321,18 @@ class ServerConfig(Section):
     """Its private key, a PEM file that nobody else may read; "": it is in the same file."""
     origins: tuple[Origin, ...] = ()
     """Web pages of other hosts that may connect, as "https://example.org"."""
+    model_aliases: tuple[str, ...] = (
+        "",
+        *("gpt-*", "chatgpt-*", "codex-*", "o[1-9]*", "tts-1*", "whisper-1"),
+    )
+    """Names of models that clients bring along, and that stand for the one that is loaded; with `*` and `[]`
+    as in the names of files."""
+    voice_aliases: tuple[str, ...] = (
+        "",
+        *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+        *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+    )
+    """The same of voices."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)
     """Seconds of speech that a client is sent before they should sound, against gaps on the way."""
     max_buffer: float = Field(default=20.0, ge=1.0)

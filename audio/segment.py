@@ -109,6 +109,11 @@ class Segmenter:
         return self._state == "speaking"
 
     @property
+    def begun(self) -> bool:
+        """Whether there is an utterance that was not cut: the user speaks, or has paused."""
+        return self._state in ("speaking", "paused")
+
+    @property
     def hearing(self) -> bool:
         """Whether the user speaks or may be speaking: more is to be told of it."""
         return self._state in ("onset", "speaking") or (self._state == "paused" and self._doubt)

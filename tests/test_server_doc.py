@@ -16,6 +16,8 @@ NOT_LIMITS = {
     "origins",
     "proxies",
     "lead",
+    "model_aliases",
+    "voice_aliases",
     "drain_timeout",
     "traces",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from anyio.abc import TaskGroup
 
@@ -14,7 +15,7 @@ from agent.conversation.image_input import ImageInput
 from agent.conversation.interim import InterimTranscript
 from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
-from agent.conversation.reply import Reply
+from agent.conversation.reply import Manner, Reply
 from agent.conversation.utterances import UtteranceDetector
 from agent.protocols import Engines
 from agent.runner import Runner
@@ -71,6 +72,10 @@ class TurnController:
         """The turn that turn-taking decides about; None from its end, or from the moment it is given up."""
         self._latest: Reply | None = None
         self._turns = 0
+        self.manner = Manner()
+        """How what the user says is answered."""
+        self._cut_short = False
+        """The client has cut a reply while the user spoke over it, and they are not answered yet."""
         self._interim = InterimTranscript()
         self._reading = False
         """A partial transcript is being made: a slow machine must not fall behind with them."""
@@ -92,6 +97,15 @@ class TurnController:
         """Whether something was said, or is being said, that is not settled yet."""
         return self._turn is not None or self._utterances.hearing
 
+    @property
+    def hearing(self) -> bool:
+        """Whether the user speaks, or has said what nobody has taken yet."""
+        return self._utterances.hearing or self._utterances.unsettled
+
+    def said(self, turn: int) -> Frame | None:
+        """What was said in that turn (16 kHz), while it is the newest; None where it was typed."""
+        return self._latest.audio if self._latest is not None and self._latest.number == turn else None
+
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks
@@ -105,18 +119,32 @@ class TurnController:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
 
-    def typed(self, text: str, notice: str = "") -> None:
+    def typed(self, text: str, notice: str = "", manner: Manner | None = None) -> None:
         """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to.
 
-        notice: what is said instead of an answer.
+        notice: what is said instead of an answer. manner: how it is answered; None: as what is said.
         """
         unread = self._turn is not None and self._turn.unread
         cause = Cause("typed", text) if text else Cause("asked")
         self._stop(cause)
         turn = self._open(None, self._runner.now(), text)
+        self._cut_short = False
         turn.notice = notice
+        turn.manner = replace(manner or self.manner, respond=True)
         turn.commit(cause)
         self._do(self._utterances.policy.replying(said=unread))
+
+    def commit(self) -> bool:
+        """The user's turn ends here, and waits for `typed`; False where they have said nothing."""
+        if (said := self._utterances.so_far()) is None:
+            return False
+        self._stop(Cause("client"))
+        turn = self._open(said, said.end, None)
+        turn.manner = replace(self.manner, respond=False)
+        self._utterances.reset()
+        turn.commit(Cause("client"))
+        self._do(self._utterances.policy.replying())
+        return True
 
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
@@ -128,6 +156,7 @@ class TurnController:
         if self._turn is not None and not self._turn.gate.is_set():
             self.cancel("deafened")
         self._utterances.reset()
+        self._cut_short = False
         if self._turn is not None and self._turn.gate.is_set():
             self._utterances.policy.replying()
             self._change(self._turn, Resume(Cause("deafened")))
@@ -135,6 +164,7 @@ class TurnController:
     def cancel(self, reason: Reason) -> None:
         """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
         if self._turn is not None:
+            self._cut_short = reason == "client" and self._turn.gate.is_set() and self._utterances.unsettled
             self._stop(Cause(reason))
             self._do(self._utterances.policy.reply_over())
 
@@ -166,6 +196,7 @@ class TurnController:
         match action:
             case Commit(cause):
                 self._utterances.cut()
+                self._cut_short = False
                 turn.commit(cause)
             case Discard(cause):
                 turn.dropped = cause
@@ -214,7 +245,8 @@ class TurnController:
     def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Reply:
         self._turns += 1
         turn = Reply(self._turns, audio, speech_end, self._playback, self._latest)
-        turn.question = text
+        turn.question, turn.manner = text, self.manner
+        turn.cut_before = self._cut_short
         turn.onset, turn.voiced = self._onset, self._utterances.voiced
         self._turn = self._latest = turn
         self._emit(ev.TurnOpened(self._runner.now(), turn.number, speech_end))
@@ -228,6 +260,7 @@ class TurnController:
             self._turn = None
             if not kept and not turn.gate.is_set():
                 self._utterances.cut()
+                self._cut_short = False
             self._do(self._utterances.policy.reply_over())
         if self._turn is None:
             await self._generation.prefill()
@@ -235,6 +268,8 @@ class TurnController:
     def _judge(self, turn: Reply, decision: EndpointingDecision) -> None:
         if turn is self._turn:
             self._do(self._utterances.policy.understood(decision))
+            if not turn.manner.respond:
+                self._do(self._utterances.policy.ready())  # there is no answer to wait for
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""

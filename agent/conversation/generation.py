@@ -18,7 +18,7 @@ from agent.conversation.history import History
 from agent.conversation.image_input import ImageInput, PendingImage
 from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
-from agent.conversation.reply import Reply
+from agent.conversation.reply import Manner, Reply
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
 from agent.llm.deltas import deltas
@@ -86,10 +86,11 @@ class Generation:
                     await self._begin(turn, look)
         except* BackchatError as group:
             self._failed(turn, group)
-        if (turn.question or turn.notice or turn.audio is None) and turn.gate.is_set():
+        if turn.answerable and turn.gate.is_set():
             await turn.follows.wait()  # one after the other, also where neither was heard
             self._note(turn, None)
-            self._keep(turn)
+            if turn.manner.respond:
+                self._keep(turn)
             return True
         if turn.dropped is not None and turn.dropped.reason in NO_TURN.values():
             self._comprehension.heard(turn.misheard, turn.understood)
@@ -108,24 +109,31 @@ class Generation:
         else:
             self._history.keep(prompt.said, prompt.fitted)
 
-    def _prompt(self, question: Sequence[Message]) -> Prompt:
-        """The conversation, and the question, for the language model."""
-        return self._window.prompt(self._history.system, self._history.said(question))
+    def _prompt(self, question: Sequence[Message], manner: Manner | None = None) -> Prompt:
+        """The conversation, the question, and what else it is told, for the language model."""
+        manner = manner or Manner()
+        said = self._history.said(question) if manner.context is None else manner.context
+        told = [Message("system", manner.instructions)] if manner.instructions else []
+        return self._window.prompt(self._history.system, [*said, *told])
 
     async def _begin(self, turn: Reply, look: PendingImage | None) -> None:
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
-            if not (turn.question or turn.notice):
+            if not turn.answerable:
                 return
         await turn.follows.wait()
         question = turn.question or ""
         if look is not None:
             await self._view.looked(look, turn.number)
+        if not turn.manner.respond:
+            await turn.gate.wait()
+            self._note(turn, look)
+            return
         asked = self._view.asked(look, question)
         kind = self._recognition.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        words = re.findall(r"\s*\S+", turn.notice or again)
-        prompt = self._prompt(asked)
+        words = re.findall(r"\s*\S+", turn.notice or turn.rest or again)
+        prompt = self._prompt(asked, turn.manner)
         turn.tasks.start_soon(self._release, turn, look)
         try:
             await self._say(turn, (lambda: iter(words)) if words else prompt.stream)
@@ -160,7 +168,8 @@ class Generation:
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), turn.number, turn.misheard))
-        self._emit(ev.TurnReleased(self._runner.now(), turn.number, question, turn.committed))
+        now, respond = self._runner.now(), turn.manner.respond
+        self._emit(ev.TurnReleased(now, turn.number, question, turn.committed, respond))
 
     def _failed(self, turn: Reply, group: BaseExceptionGroup) -> None:
         turn.failed = True
@@ -175,6 +184,8 @@ class Generation:
 
     async def _understand(self, turn: Reply, audio: Frame) -> None:
         """The words, and from them and the sound whether the user has finished: each on its own core."""
+        if turn.cut_before:
+            await turn.follows.wait()  # until it is known what was left to say
         began, worded = self._runner.now(), anyio.Event()
         asked = self._asked(turn.onset)
         turn.tasks.start_soon(self._judge_end, turn, audio, worded, asked)
@@ -193,16 +204,18 @@ class Generation:
         turn.transcript = said
         turn.misheard = misheard(kind, said.confidence, turn.voiced)
         turn.understood = understood(kind, said.confidence)
-        if self._comprehension.tells(turn.misheard):
+        if turn.cut_before and kind in NO_TURN and kind != "stop":
+            turn.rest = self._history.unheard
+        elif turn.manner.respond and self._comprehension.tells(turn.misheard):
             turn.notice = self._recognition.apology
-        else:
-            turn.dropped = Cause(NO_TURN[kind], said.text) if kind in NO_TURN else None
+        elif kind in NO_TURN and (turn.manner.respond or kind in ("nothing", "echo")):
+            turn.dropped = Cause(NO_TURN[kind], said.text)
         turn.question = "" if turn.dropped or turn.notice else said.text
 
     async def _judge_end(self, turn: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
         complete = await self._recognition.complete(audio)
         await worded.wait()
-        if turn.question or turn.notice:
+        if turn.answerable:
             text = turn.transcript.text if turn.transcript is not None else turn.question or ""
             self._judge(turn, self._recognition.decision(text, complete, asked))
 
@@ -216,4 +229,5 @@ class Generation:
             self._comprehension.told()
         self._last_said = self._runner.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
-        self._emit(ev.TurnEnded(self._runner.now(), turn.number, reason, heard, unheard))
+        now = self._runner.now()
+        self._emit(ev.TurnEnded(now, turn.number, reason, heard, unheard, turn.limited and not cut))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from agent.causes import Cause
 from agent.events import Misheard
+from agent.messages import Message
 from agent.text.sentences import sentences
 from audio.frame import Frame
 from audio.playback import Playback, Track
@@ -25,6 +27,20 @@ ENOUGH = 0.6
 """Share of a word that must have sounded for it to count as heard: a listener fills in the rest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How what the user says is answered.
+
+    respond: whether at all, before somebody asks for it. limit: most tokens of the reply. instructions: what
+    the language model is told last, for this one reply. context: what it reads instead of the conversation.
+    """
+
+    respond: bool = True
+    limit: int | None = None
+    instructions: str = ""
+    context: tuple[Message, ...] | None = None
+
+
 class Reply:
     """One reply, from the user's pause to its last heard word; an async context manager.
 
@@ -35,6 +51,15 @@ class Reply:
     was typed. speech_end: when that utterance ended (s). previous: the turn that this one cuts short,
     which may still be closing.
     """
+
+    manner = Manner()
+    """How it is to be answered."""
+    limited = False
+    """Whether it was cut at the most tokens that it may have."""
+    cut_before = False
+    """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
+    rest = ""
+    """What that reply had left to say, where the utterance asks for nothing."""
 
     def __init__(
         self,
@@ -137,6 +162,11 @@ class Reply:
         if self._waits:
             self._playback.pause(self.track)
         return self.track
+
+    @property
+    def answerable(self) -> bool:
+        """Whether there is something to say to it, as far as is known."""
+        return self.audio is None or bool(self.question or self.notice or self.rest)
 
     @property
     def unread(self) -> bool:

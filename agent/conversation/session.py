@@ -11,6 +11,7 @@ from agent import events as ev
 from agent.conversation.controller import TurnController
 from agent.conversation.history import History
 from agent.conversation.image_input import Camera
+from agent.conversation.reply import Manner
 from agent.errors import SessionError
 from agent.images import Source
 from agent.llm.context import known_context
@@ -80,13 +81,19 @@ class Session:
         if self._interrupt or not self._controller.sounding:
             self._controller.hear(frame)
 
-    def typed(self, text: str, say: str = "") -> None:
+    def typed(self, text: str, say: str = "", manner: Manner | None = None) -> None:
         """Answer words that were typed rather than said; what is being said now is interrupted.
 
         Without words, speak unasked: say these (`say`), or else something on what the history holds.
+        manner: how, this once; None: as always.
         """
         self._check("typed", "listening")
-        self._controller.typed(cleaned(text), cleaned(say))
+        self._controller.typed(cleaned(text), cleaned(say), manner)
+
+    def commit(self) -> bool:
+        """What the user has said so far is their turn, and answered when `typed` asks; False: nothing was."""
+        self._check("commit", "listening")
+        return self._controller.commit()
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.
@@ -102,10 +109,20 @@ class Session:
         self._check("follow", "new", "listening")
         self._controller.view.follow(camera)
 
-    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
-        """Find turns in another way from the next pause on."""
+    def tune(self, turns: TurnsConfig, vad: VADConfig, manner: Manner | None = None) -> None:
+        """Find turns in another way from the next pause on, and answer them in that manner."""
         self._interrupt = turns.interrupt
         self._controller.tune(turns, vad)
+        self._controller.manner = manner or self._controller.manner
+
+    @property
+    def hearing(self) -> bool:
+        """Whether the user speaks, or has said what is not settled yet."""
+        return self._controller.hearing
+
+    def said(self, turn: int) -> Frame | None:
+        """What the user said in that turn (16 kHz), while it is the newest; None where they typed."""
+        return self._controller.said(turn)
 
     def deafen(self) -> None:
         """What the user has begun to say is not listened to any more, and not answered."""

@@ -70,6 +70,15 @@ class UtteranceDetector:
         """What the user said up to the last pause, with what `keep` put before it."""
         return Frame.join([*self._unread, *self._utterance])
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether the user says something, or has, that is not taken yet."""
+        return self._segmenter.begun
+
+    def so_far(self) -> Frame | None:
+        """What the user has said up to now and nobody has taken; None for nothing."""
+        return Frame.join([*self._unread, self._segmenter.audio()]) if self.unsettled else None
+
     def cut(self) -> None:
         """The utterance was taken: what comes now begins a new one."""
         self._segmenter.cut()

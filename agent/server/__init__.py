@@ -3,7 +3,7 @@
 For whoever adds a wire, the public shape is this:
 
 - `pool.Pool`: the engines, loaded once. `async with pool.slot(hang_up) as slot` admits one session or refuses
-  with `Busy`; `pool.check` and `pool.check_voice` refuse names that are not loaded.
+  with `Busy`; `pool.check` and `pool.check_voice` refuse names that stand for nothing loaded.
 - `agent.transports.remote.RemoteSession(slot, config)`: one Session behind a connection. In a task group of
   the connection, start its `run` and a sender over its `items()`, which gives events (`agent.events`) and
   `Sound` (24 kHz, paced to the clock) in order. `await hear(samples, rate)` takes the client's sound,

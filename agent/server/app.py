@@ -11,14 +11,15 @@ from agent.server import log as journal
 from agent.server.admission.auth import Admission
 from agent.server.admission.guard import CONNECTION, Guard, address, refuse
 from agent.server.http.converse import converse
+from agent.server.http.model_responses import respond
 from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer
 from agent.server.http.speech import speech, transcription
-from agent.server.http.text import chat, generate, models
+from agent.server.http.text import chat, generate, model, models, voices
 from agent.server.metrics import Metrics
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
-from agent.server.realtime.connection import Realtime
+from agent.server.realtime.connection import Realtime, turn_away
 from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     async def known(request: Request) -> Answer:
         return answer(models(pool))
 
+    async def one(request: Request) -> Answer:
+        return answer(model(pool, request.path_params["name"]))
+
+    async def speakers(request: Request) -> Answer:
+        return answer(voices(pool))
+
     async def described(request: Request) -> Answer:
         return answer(description())
 
@@ -78,9 +85,12 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/metrics", figures),
         route("/openapi.json", described),
         route("/v1/models", known),
+        route("/v1/models/{name:path}", one),
+        route("/v1/audio/voices", speakers),
         route("/generate", _seated(pool, partial(generate, pool=pool)), "POST"),
         route("/converse", _seated(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
         route("/v1/chat/completions", _seated(pool, partial(chat, pool=pool)), "POST"),
+        route("/v1/responses", _seated(pool, partial(respond, pool=pool)), "POST"),
         route("/v1/audio/speech", _half_seated(pool, partial(speech, pool=pool)), "POST"),
         route("/v1/audio/transcriptions", _half_seated(pool, partial(transcription, pool=pool)), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
@@ -132,18 +142,26 @@ async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics, refusals: j
         for one in session:
             one.hang_up()
 
+    async def accept() -> None:
+        offered = socket.scope.get("subprotocols", [])
+        await socket.accept("realtime" if "realtime" in offered else None)
+
     try:
-        pool.check("llm", socket.query_params.get("model"))
+        try:
+            pool.check("llm", socket.query_params.get("model"))
+        except RequestError as error:
+            refusals.note(address(socket.scope), error, "websocket")
+            await accept()
+            return await turn_away(socket, error)
         async with pool.slot(hang_up) as slot:
-            offered = socket.scope.get("subprotocols", [])
-            await socket.accept("realtime" if "realtime" in offered else None)
+            await accept()
             with journal.session("realtime", address(socket.scope)) as entry:
                 session.append(Realtime(socket, slot, pool, metrics, WebSocketDisconnect, entry))
                 if (connection := socket.scope.get("state", {}).get(CONNECTION)) is not None:
                     connection.lost = session[0].lost
                 await session[0].run()
     except WebSocketDisconnect:
-        return  # it has gone before the session began
+        return None  # it has gone before the session began
     except RequestError as error:
         metrics.refused.labels(error.code).inc()
         refusals.note(address(socket.scope), error, "websocket")

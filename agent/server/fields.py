@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast, get_args
+import copy
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import reduce
+from operator import getitem
+from typing import Any, ClassVar, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agent.errors import RequestError
+
+MANY = 16
+"""Fields of one object that are left out and told of one by one; with more it is refused as a whole."""
 
 
 class Fields(BaseModel):
@@ -16,7 +23,8 @@ class Fields(BaseModel):
 
     ELSEWHERE: fields that others honour and we do not, each with the values that ask for nothing: those are
     taken, all others refused. ABOUT: fields that say who asks, and ask for nothing whatever they hold.
-    NULL: fields for which null is a choice of its own.
+    NULL: fields for which null is a choice of its own. ESSENTIAL: fields without all of which the rest would
+    mean something else: see `granted`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -24,12 +32,16 @@ class Fields(BaseModel):
     ELSEWHERE: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     ABOUT: ClassVar[frozenset[str]] = frozenset()
     NULL: ClassVar[frozenset[str]] = frozenset()
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset()
 
     TYPES: ClassVar[set[str]] = set()
     """What a `type` may be, of all of them: by it the members of a union are told apart."""
+    NAMES: ClassVar[set[str]] = set()
+    """What they are called here, which is nobody else's concern."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        Fields.NAMES.add(cls.__name__)
         if "type" in cls.model_fields:
             Fields.TYPES.update(get_args(cls.model_fields["type"].annotation))
 
@@ -53,6 +65,58 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
+F = TypeVar("F", bound=Fields)
+
+
+def granted(model: type[F], given: Any) -> tuple[F, list[RequestError]]:
+    """`given` as `model` without what cannot be granted of it, and what to tell of each such field.
+
+    In a list it is the one entry that is left out. Raises RequestError where what is wrong is essential.
+    """
+    kept, refused = copy.deepcopy(given), list[RequestError]()
+    while True:
+        try:
+            return model.model_validate(kept), refused
+        except ValidationError as error:
+            why, place = refusal(error), _place(error.errors(include_input=False, include_url=False)[0], kept)
+            if not place or place[0] in model.ESSENTIAL or len(refused) == MANY:
+                raise why from error
+            _take_out(kept, place)
+            refused.append(why)
+
+
+@contextmanager
+def told_of(refused: list[RequestError]) -> Generator[None]:
+    """What is refused within is added to the list, and nothing more is done within."""
+    try:
+        yield
+    except RequestError as error:
+        refused.append(error)
+
+
+def _place(error: ErrorDetails, given: Any) -> list[str | int]:
+    """The keys that lead to what is wrong in `given`; to what has it, where it is missing."""
+    place: list[str | int] = []
+    named: list[str] = [error.get("ctx", {})["field"]] if error["type"] == "refused" else []
+    for part in (*error["loc"], *named):
+        here = part in cast(dict[Any, Any], given) if isinstance(given, dict) else False
+        if here or (isinstance(given, list) and isinstance(part, int)):
+            place.append(part)
+            given = cast(Any, given)[part]
+    return place
+
+
+def _take_out(given: Any, place: list[str | int]) -> None:
+    """Remove what is there: an object of a wrong type whole, an entry of a list, a list with its last."""
+    place = place[:-1] if place[-1] == "type" and len(place) > 1 else place
+    entry = next((depth for depth, part in enumerate(place) if isinstance(part, int)), None)
+    place = place if entry is None else place[: entry + 1]
+    holder = reduce(getitem, place[:-1], given)
+    del holder[place[-1]]
+    if entry is not None and not holder:
+        del reduce(getitem, place[:-2], given)[place[-2]]
+
+
 def refusal(error: ValidationError) -> RequestError:
     """What is wrong with a request, with the name of the first field that is."""
     found = [(_asked(one), one) for one in error.errors(include_input=False, include_url=False)]
@@ -72,7 +136,10 @@ def _asked(error: ErrorDetails) -> list[str]:
     kept: list[str] = []
     member = False
     for place, part in enumerate(path):
+        if error["type"] == "extra_forbidden" and place + 1 == len(path):
+            return [*kept, str(part)]
         member = not member and part in Fields.TYPES and place + 1 < len(path)
-        if isinstance(part, int) or (part.isidentifier() and part != "str" and not member):
+        ours = member or part == "str" or part in Fields.NAMES
+        if isinstance(part, int) or (part.isidentifier() and not ours):
             kept.append(str(part))
     return kept

@@ -94,6 +94,8 @@ class TurnTimes:
                 began, said = self._opened[turn]
                 to.first_token.observe(event.time - began)
                 self._opened[turn] = (-1.0, said)
+            case ev.TurnReleased(answered=False, turn=turn):
+                self._forget(turn)
             case ev.TurnReleased(turn=turn):
                 self._released[turn] = event.time
             case ev.AudioStarted(turn=turn) if turn in self._released:

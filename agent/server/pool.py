@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import anyio
 
@@ -148,14 +149,16 @@ class Pool:
             hang_up()
 
     def check(self, kind: str, name: str | None) -> None:
-        """A client's name for a model. Raises RequestError for one that is not loaded."""
-        if name is not None and name not in (self.names[kind], "backchat"):
+        """A client's name for a model. Raises RequestError for one that stands for none that is loaded."""
+        aliases = self.config.server.model_aliases
+        if name is not None and name not in (self.names[kind], "backchat") and not _stands_for(name, aliases):
             wrong = f"no model {name[:80]!r} here; there is {self.names[kind]!r}"
             raise RequestError(wrong, 404, "model_not_found", param="model")
 
     def check_voice(self, name: str | None) -> None:
-        """A client's name for a voice. Raises RequestError for one that is not loaded."""
-        if name is not None and name not in (self.voice, "default"):
+        """A client's name for a voice. Raises RequestError for one that stands for none that is loaded."""
+        aliases = self.config.server.voice_aliases
+        if name is not None and name not in (self.voice, "default") and not _stands_for(name, aliases):
             wrong = f"no voice {name[:80]!r} here; there is {self.voice!r}"
             raise RequestError(wrong, 404, "voice_not_found", param="voice")
 
@@ -207,6 +210,10 @@ def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lam
         for _ in range(count - 1)
     ]
     return Pool(config, [first, *others])
+
+
+def _stands_for(name: str, aliases: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, alias) for alias in aliases)
 
 
 def _short(model: str) -> str:

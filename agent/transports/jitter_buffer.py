@@ -77,6 +77,12 @@ class JitterBuffer:
             self._taken = anyio.Event()
             await self._taken.wait()
 
+    async def heard(self) -> None:
+        """Wait until what has come so far is heard."""
+        while self._count >= round(BLOCK * HEARING_RATE) and not self._closed:
+            self._taken = anyio.Event()
+            await self._taken.wait()
+
     def clear(self) -> None:
         """Forget what waits."""
         self._waiting.clear()

@@ -14,6 +14,7 @@ import anyio
 
 from agent import events as ev
 from agent.conversation.history import History, Part
+from agent.conversation.reply import Manner
 from agent.conversation.session import Session
 from agent.errors import RequestError
 from agent.images import Picture, Upload
@@ -35,6 +36,8 @@ ITEMS_A_SECOND = 100
 
 KEPT = 50
 """Replies that a client may still truncate."""
+KEPT_SOUNDS = 4
+"""Turns of which it is still known what was said in them, as sound."""
 FOUND = 1000
 """Turns that are still found in the history."""
 
@@ -55,10 +58,16 @@ class RemoteSession:
     """A session and what passes between it and its client.
 
     A transport runs `run`, sends what `items` gives, and calls the rest as its client asks. `config` is
-    this session's own: what a client may choose is chosen in it before.
+    this session's own: what a client may choose is chosen in it before. manner: how the user is answered.
     """
 
-    def __init__(self, slot: SessionSlot, config: Config, watchers: Sequence[ev.Watcher] = ()) -> None:
+    def __init__(
+        self,
+        slot: SessionSlot,
+        config: Config,
+        watchers: Sequence[ev.Watcher] = (),
+        manner: Manner | None = None,
+    ) -> None:
         self._watchers = watchers
         self._limits = config.server
         self.runner: Runner = slot.runner()
@@ -68,6 +77,7 @@ class RemoteSession:
         self._session = Session(
             _with_voice(slot, self.voice), config, self.runner, self._outlet, [self._watch]
         )
+        self._session.tune(config.turns, config.vad, manner)
         size = round(config.server.max_buffer * ITEMS_A_SECOND)
         self._send, self._items = anyio.create_memory_object_stream[Item](size)
         self.ready = anyio.Event()
@@ -76,12 +86,15 @@ class RemoteSession:
         self._cut: str | None = None
         self._slot, self._config = slot, config
         self._turn = self._opened = 0
-        self._system: str | None = None
         self._writing = Writing()
         self._replies: dict[int, Reply] = {}
         self._parts: dict[int, list[Part]] = {}
+        self._settling: dict[int, anyio.Event] = {}
+        self._spoken: dict[int, Frame] = {}
         self._cursor = 0.0
         self._active = 0.0
+        self.quiet: float | None = None
+        """Since when nobody has said anything after a reply; None before there was one, or while they do."""
 
     @property
     def session(self) -> Session:
@@ -131,26 +144,43 @@ class RemoteSession:
         """Do not listen to what the client has sent and we have not heard yet."""
         self._intake.clear()
 
-    def tune(self, config: Config, *, listening: bool) -> None:
-        """Find turns as `config` says from the next pause on.
+    def tune(self, config: Config, *, listening: bool, manner: Manner | None = None) -> None:
+        """Find turns as `config` says from the next pause on, and answer them in that manner.
 
         listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
         """
-        self._session.tune(config.turns, config.vad)
+        self._session.tune(config.turns, config.vad, manner)
         if not listening:
             self._intake.clear()
             self._session.deafen()
 
-    def ask(self, text: str, system: str | None = None) -> int:
+    def ask(self, text: str, manner: Manner | None = None) -> int:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 
-        system: what the agent is told of itself for this one answer. Returns the number of the reply.
+        manner: how, this once; None: as always. Returns the number of the reply.
         """
-        self._session.typed(text)
-        if system is not None:
-            self._system = self.history.system
-            self.history.instruct(system)
+        self._session.typed(text, manner=manner)
         return self._opened
+
+    async def commit(self) -> int:
+        """What the user has said so far is their turn, and waits for `ask`. Its number; 0: nothing was.
+
+        Its words are in the history once it is `settled`. What has come and is not heard yet is waited for.
+        """
+        await self._intake.heard()
+        if not self._session.commit():
+            return 0
+        self._settling[self._opened] = anyio.Event()
+        return self._opened
+
+    async def settled(self, turn: int) -> None:
+        """Wait until what the user has said in a turn is in the history, or came to nothing."""
+        if turn in self._settling:
+            await self._settling[turn].wait()
+
+    def spoken(self, turn: int) -> Frame | None:
+        """What was said in a turn that was just released, once; None where it was typed."""
+        return self._spoken.pop(turn, None)
 
     def show(self, image: str | bytes | None, *, once: bool = False, live: bool = False) -> None:
         """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
@@ -228,14 +258,15 @@ class RemoteSession:
                 self._writing.add(text)
             case ev.TurnOpened(turn=turn):
                 self._opened = turn
-                self._restore_system()
-            case ev.TurnReleased(turn=turn):
-                self._restore_system()
-                self._turn = turn
+            case ev.TurnReleased(turn=turn, answered=answered):
+                self._turn = turn if answered else self._turn
                 self._replies = {n: r for n, r in self._replies.items() if n > turn - KEPT}
                 self._parts = {n: p for n, p in self._parts.items() if n > turn - FOUND}
                 self._replies[turn] = Reply()
                 self._parts[turn] = self.history.newest
+                self._spoken = {n: sound for n, sound in self._spoken.items() if n > turn - KEPT_SOUNDS}
+                if (sound := self._session.said(turn)) is not None:
+                    self._spoken[turn] = sound
             case ev.WordHeard(turn=turn) if turn in self._replies:
                 self._replies[turn].words.append((event.time, event.end))
             case ev.Interrupted():
@@ -249,8 +280,13 @@ class RemoteSession:
                 self._turn = 0 if turn == self._turn else self._turn
             case _:
                 pass
+        if isinstance(event, ev.TurnReleased | ev.TurnDropped) and event.turn in self._settling:
+            self._settling.pop(event.turn).set()
         if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded):
             self._active = event.time
+        if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded | ev.TurnDropped):
+            over = isinstance(event, ev.TurnEnded | ev.TurnDropped) and not self._session.hearing
+            self.quiet = event.time if over else None
         for watch in self._watchers:
             watch(event)
         self._put(event)
@@ -267,12 +303,6 @@ class RemoteSession:
         if event.theirs:
             return event.public
         return str(failure(event.where, event.message, event.public, event.code))
-
-    def _restore_system(self) -> None:
-        """The answer that was to be given in another manner has been asked for, or never will be."""
-        if self._system is not None:
-            self.history.instruct(self._system)
-            self._system = None
 
     def _put(self, item: Item) -> None:
         try:

@@ -172,26 +172,34 @@ class SemanticPolicy:
     def onset(self, at: float) -> list[Action]:
         """Duck; and no answer begins to sound before it is known whether the user goes on."""
         self._doubt = True
-        if self._state == "replying" and not self._overlapping:
-            return [Duck(Cause("onset"))]
-        return []
+        return [Duck(Cause("onset"))] if self._yields and not self._overlapping else []
 
     def no_speech(self) -> list[Action]:
         """Back to full volume."""
         self._doubt = False
-        return [Resume(Cause("no_speech"))] if self._state == "replying" and not self._overlapping else []
+        return [Resume(Cause("no_speech"))] if self._yields and not self._overlapping else []
 
     def speech_started(self, at: float) -> list[Action]:
         """Hold, and wait for the words."""
         self._doubt, self._speaking = False, True
-        return self._spoken_over(at) if self._state == "replying" and not self._overlapping else []
+        if self._state != "replying" or self._overlapping:
+            return []
+        if self._yields:
+            return self._spoken_over(at)
+        self._overlapping, self._held, self._onset = True, False, at  # answered when the reply is over
+        return []
+
+    @property
+    def _yields(self) -> bool:
+        """Whether there is a reply that speech may end."""
+        return self._state == "replying" and self.config.overlap == "interrupt"
 
     def paused(self, at: float) -> list[Action]:
         """Work on an answer, or find out what was said over the reply."""
         self._doubt = self._speaking = False
         self._speech_end = at
         if self._state == "replying":
-            return [TranscribeOverlap(Cause("pause"))] if self._overlapping else []
+            return [TranscribeOverlap(Cause("pause"))] if self._overlapping and self._yields else []
         return self._generate(Cause("pause", seconds=self.config.pause))
 
     def resumed(self) -> list[Action]:
@@ -224,7 +232,7 @@ class SemanticPolicy:
 
     def words(self, text: str, kind: Kind, final: bool) -> list[Action]:
         """Real words end the reply, at once when there are several; all else lets it go on."""
-        if not self._overlapping or (final and self._speaking):
+        if not self._overlapping or not self._yields or (final and self._speaking):
             return []
         if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
             return self._interrupt(text, final)
@@ -272,7 +280,10 @@ class SemanticPolicy:
         if not said and not self._overlapping and not self._speaking:
             return []
         self._onset = self._onset if self._overlapping else self._now
-        self._overlapping = self._held = True
+        self._overlapping = True
+        if not self._yields:
+            return []
+        self._held = True
         hold = Pause(Cause("speech"))
         return [hold, TranscribeOverlap(Cause("pause"))] if said else [hold]
 

@@ -196,7 +196,7 @@ def test_speech_comes_in_every_format_and_before_it_is_all_made(kind: str) -> No
         async with make(model="hibari", voice="default", input=REPLY, response_format=kind) as reply:
             data = b"".join([piece async for piece in reply.iter_bytes()])
         magic = {"wav": b"RIFF", "mp3": b"\xff", "opus": b"OggS", "pcm": b""}[kind]
-        assert data.startswith(magic)
+        assert data.startswith(magic[kind])
         assert len(data) > 200
 
     served(pool, main)

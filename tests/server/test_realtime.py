@@ -284,7 +284,7 @@ def test_truncate_leaves_only_what_was_played() -> None:
         assert item.content[0].transcript == STORY[:47]
         truncate = talk.it.conversation.item.truncate
         await truncate(item_id=item.id, content_index=0, audio_end_ms=60_000)
-        assert "only" in (await talk.until("error")).error.message
+        assert "is already shorter than 60000ms" in (await talk.until("error")).error.message
         await truncate(item_id=item.id, content_index=0, audio_end_ms=1000)
         truncated = await talk.until("conversation.item.truncated")
         assert truncated.audio_end_ms == 1000
@@ -328,7 +328,8 @@ def test_it_speaks_unasked_and_in_another_manner_for_once() -> None:
         await talk.until("response.done")
         (used,) = [one for one in pool.model.each if one.asked]
         systems = [messages[0].content for messages in used.asked]
-        assert systems == ["Greet the user as a pirate.", pool.config.session.system]
+        mine = pool.config.session.system
+        assert systems == [f"{mine} Greet the user as a pirate.", mine]
         assert [m.content for m in used.asked[1][1:]] == ["Ahoy!", "Hello."]
 
     talked(pool, main)
@@ -375,7 +376,7 @@ WRONG = [
     '{"type": "conversation.item.truncate", "item_id": "x", "content_index": 0, "audio_end_ms": 5}',
     '{"type": "conversation.item.truncate", "item_id": {}, "content_index": 0, "audio_end_ms": 5}',
     '{"type": "conversation.item.retrieve"}',
-    '{"type": "response.create", "response": {"output_modalities": ["smell"]}}',
+    '{"type": "response.create", "response": {"conversation": "mine"}}',
     '{"type": "response.cancel"}',
 ]
 
@@ -386,7 +387,8 @@ def test_whatever_is_wrong_is_told_and_the_session_goes_on() -> None:
             await socket.recv()
             for text in WRONG:
                 await socket.send(text)
-                told = json.loads(await socket.recv())
+                while (told := json.loads(await socket.recv()))["type"] == "session.updated":
+                    pass  # one wrong wish of several is refused alone
                 assert told["type"] == "error", text
                 assert told["error"]["message"], text
                 assert not re.search(r"Traceback|/work|\n", told["error"]["message"])

@@ -9,6 +9,7 @@ import anyio
 from google.protobuf.struct_pb2 import Struct
 
 from agent import events as ev
+from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.server import log as journal
@@ -64,7 +65,9 @@ async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
         if settings.system:
             await slot.check(pool.config, settings.system)
         with journal.session("grpc", caller.address) as entry:
-            line = RemoteSession(slot, _chosen(pool.config, settings), [*metrics.watchers(), entry.watch])
+            manner = Manner(limit=settings.max_tokens or None)
+            watchers = [*metrics.watchers(), entry.watch]
+            line = RemoteSession(slot, _chosen(pool.config, settings), watchers, manner)
             lines.append(line)
             line.voice.muted = settings.text_only
             async with anyio.create_task_group() as tasks:
@@ -204,9 +207,6 @@ def _chosen(config: Config, wish: pb.Settings) -> Config:
     changes = dict[str, Any]()
     if wish.system:
         changes["session"] = config.session.model_copy(update={"system": wish.system})
-    if wish.max_tokens:
-        limit = min(wish.max_tokens, config.llm.max_tokens)
-        changes["llm"] = config.llm.model_copy(update={"max_tokens": limit})
     if wish.HasField("interrupt"):
         changes["turns"] = config.turns.model_copy(update={"interrupt": wish.interrupt})
     return config.model_copy(update=changes)

@@ -7,26 +7,38 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 import anyio
+from anyio.abc import TaskGroup
 from pydantic import Field
 
 from agent import events as ev
 from agent.conversation.history import Part
-from agent.errors import RequestError
-from agent.messages import Message
-from agent.server.fields import Fields
+from agent.conversation.reply import Manner
+from agent.errors import EngineFault, RequestError
+from agent.messages import Message, joined
+from agent.server.fields import MANY, Fields, granted, told_of
 from agent.server.pool import Pool
 from agent.server.realtime import server_events as items
-from agent.server.realtime.session_config import TOOLS, Modality, Output, RealtimeConfig, Update
+from agent.server.realtime.out_of_band import OutOfBand
+from agent.server.realtime.session_config import (
+    BETA,
+    TOOLS,
+    Modality,
+    Output,
+    RealtimeConfig,
+    Update,
+)
 from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
 from agent.transports.slot import SessionSlot
-from audio.frame import Frame
-from audio.pcm import from_pcm16
+from agent.transports.transcription import spoken
+from audio.frame import Frame, resample
+from audio.pcm import from_pcm16, pcm16
 
 Tell: TypeAlias = Callable[[list[items.Message]], Awaitable[None]]
 
@@ -46,6 +58,7 @@ class _Content(Fields):
 
 class _Item(Fields):
     ABOUT: ClassVar = frozenset({"object", "status"})
+    ESSENTIAL: ClassVar = frozenset({"id", "type", "role", "content"})
 
     id: str | None = Field(default=None, max_length=64)
     type: Literal["message"]
@@ -63,18 +76,22 @@ class _Audio(Fields):
     output: Output = Field(default_factory=Output)
 
 
+class _Reference(Fields):
+    type: Literal["item_reference"]
+    id: str
+
+
 class _Wanted(Fields):
     """The `response` of a `response.create`."""
 
-    ELSEWHERE: ClassVar = {
-        **TOOLS,
-        "conversation": ("auto",),
-        "input": (),
-        "max_output_tokens": ("inf",),
-    }
+    ELSEWHERE: ClassVar = TOOLS
+    ESSENTIAL: ClassVar = frozenset({"conversation", "input"})
 
     audio: _Audio = Field(default_factory=_Audio)
+    conversation: Literal["auto", "none"] = "auto"
+    input: list[Annotated[_Item | _Reference, Field(discriminator="type")]] | None = None
     instructions: str | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
     output_modalities: list[Modality] = Field(default_factory=list[Modality], max_length=1)
     metadata: dict[str, str] | None = None
 
@@ -88,7 +105,10 @@ class ClientEvents:
         self._slot, self._pool, self._watchers, self._send = slot, pool, watchers, send
         self.choices = RealtimeConfig(pool, name)
         self._limits = pool.config.server
-        self.narrator = items.ServerEvents()
+        self.narrator = items.ServerEvents(self._limits.memory, pool.voice)
+        self._aside = OutOfBand(pool, send)
+        self.tasks: TaskGroup | None = None
+        """Where what does not hold up the next event is done."""
         self.line: RemoteSession | None = None
         self.settled = anyio.Event()
         """Set when there is a line."""
@@ -104,15 +124,28 @@ class ClientEvents:
         if name not in self._HANDLERS:
             raise RequestError(f"no event {name!r} is known here", param="type")
         handler, fields = self._HANDLERS[name]
-        if unknown := event.keys() - fields - {"type", "event_id"}:
-            field = min(unknown)[:80]
-            raise RequestError(f"{field}: not known here; leave it out", param=field)
+        unknown = sorted(event.keys() - fields - {"type", "event_id"})[:MANY]
+        refused = [
+            RequestError(
+                f"{field[:80]}: not known here; leave it out", code="invalid_value", param=field[:80]
+            )
+            for field in unknown
+        ]
+        await self._leave_out(event, refused)
         await handler(self, event)
+
+    async def _leave_out(self, event: dict[str, Any], refused: Sequence[RequestError]) -> None:
+        """Say what of an event is not done, while all else of it is."""
+        cause = event.get("event_id")
+        cause = cause if isinstance(cause, str) else None
+        await self._send([items.refused(why, cause) for why in refused])
 
     async def _settle(self) -> RemoteSession:
         """The line, running; its settings are what has been chosen by the first use of it."""
         if self.line is None:
-            self.line = RemoteSession(self._slot, self.choices.config(), self._watchers)
+            config, manner = self.choices.config(), self.choices.manner
+            self.line = RemoteSession(self._slot, config, self._watchers, manner)
+            self.narrator.spoken = self.line.spoken
             self.line.voice.muted = self.choices.modality == "text"
             self.settled.set()
         await self.line.ready.wait()
@@ -142,14 +175,25 @@ class ClientEvents:
     # What a client may ask for, one method each.
 
     async def _update(self, event: dict[str, Any]) -> None:
-        wanted = Update.model_validate(event.get("session"))
-        await self._check(wanted.instructions)
-        self.choices.update(wanted, settled=self.line is not None)
+        given = event.get("session")
+        if isinstance(given, dict) and (beta := sorted(BETA & cast(dict[str, Any], given).keys())):
+            text = f"{beta[0]}: the beta of this protocol had it; send the session as it is since then"
+            raise RequestError(text, code="beta_api_shape_disabled", param=beta[0])
+        wanted, refused = granted(Update, given)
+        refused += self.choices.update(wanted)
+        with told_of(refused):
+            await self._check(wanted.instructions)
+            self.choices.instruct(wanted.instructions)
+        await self._leave_out(event, refused)
         self.narrator.modality = self.choices.modality
         self.narrator.transcribing = self.choices.transcription is not None
+        self.narrator.interrupts, self.narrator.limit = self.choices.interrupts, self.choices.limit
         if self.line is not None:
             self.line.history.instruct(self.choices.instructions)
-            self.line.tune(self.choices.config(), listening=self.choices.detection is not None)
+            listening = self.choices.detection is not None
+            self.line.tune(self.choices.config(), listening=listening, manner=self.choices.manner)
+            if not listening:
+                await self._send(self.narrator.deafened(self.line.runner.now()))
             if not self.line.turn:
                 self.line.voice.muted = self.choices.modality == "text"
         await self._send([items.message("session.updated", session=self.choices.as_dict())])
@@ -174,7 +218,8 @@ class ClientEvents:
 
     async def _commit(self, event: dict[str, Any]) -> None:
         if self.choices.detection is not None:
-            raise RequestError("turns are found in the audio; to commit by hand, set turn_detection to null")
+            await self._end_turn()
+            return
         samples = from_pcm16(bytes(self._buffer))
         if len(samples) < SHORTEST * RATE:
             raise RequestError(
@@ -186,26 +231,40 @@ class ClientEvents:
         await self._send([items.message("input_audio_buffer.committed", item_id=name, previous_item_id=last)])
         await self._said(name, Frame(samples, RATE), None)
 
+    async def _end_turn(self) -> None:
+        """The client says that the user's turn is over; it is answered when the client asks for that."""
+        turn = await self.line.commit() if self.line is not None else 0
+        if self.line is None or not turn:
+            text = "nothing was said that is not committed already; turns are found in the audio"
+            raise RequestError(text, code="input_audio_buffer_commit_empty")
+        self.narrator.committed.add(turn)
+        await self.line.settled(turn)
+
     async def _said(self, name: str, audio: Frame, after: str | None) -> None:
         """An utterance that the client has marked off itself."""
         content = {"type": "input_audio", "audio": None, "transcript": None}
         item = _message_item(name, "user", [content])
         await self._send(self.narrator.add(item, after))
+        self.narrator.record(name, audio)
         line = await self._settle()
-        text = content["transcript"] = await line.transcribe(audio)
+        try:
+            text = content["transcript"] = await line.transcribe(audio)
+        except EngineFault as error:
+            if self.narrator.transcribing:
+                await self._send([self.narrator.failed(name, error.public)])
+            raise
         self._put(line, name, Message("user", text))
         await self._send(self.narrator.transcribed(name, text, audio.duration))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
-        given = _Item.model_validate(event.get("item"))
+        given, refused = granted(_Item, event.get("item"))
+        await self._leave_out(event, refused)
         name, after = given.id or items.new_id("item"), event.get("previous_item_id")
         if name in self.narrator.items:
-            raise RequestError(f"item.id: there is an item {name!r} already", param="item.id")
-        known = after in (None, "root") or (isinstance(after, str) and after in self.narrator.items)
-        if not known:
-            raise RequestError(
-                "previous_item_id: no such item", code="item_not_found", param="previous_item_id"
-            )
+            text = f"Error adding item: an item with id {name!r} already exists (item.id)."
+            raise RequestError(text, code="item_create_duplicate_item_id", param="item.id")
+        if after is not None and after != "root":
+            self._check_item("creating", after, "previous_item_id")
         self._room(weight(event["item"]))
         await self._check(given.text if given.role == "system" else None)
         shown = [part for part in given.content if part.type == "input_image"]
@@ -258,10 +317,16 @@ class ClientEvents:
             return line.replied(narrator.turns[name])
         return line.said(narrator.questions[name]) if name in narrator.questions else []
 
+    def _check_item(self, doing: str, name: Any, param: str = "item_id") -> str:
+        """The name of an item that there is. Raises RequestError, with the code that clients look for."""
+        if isinstance(name, str) and name in self.narrator.items:
+            return name
+        text = f"Error {doing} item: the item with id {str(name)[:80]!r} does not exist ({param})."
+        code = {"deleting": "delete", "retrieving": "retrieve", "truncating": "truncate"}.get(doing, "create")
+        raise RequestError(text, code=f"item_{code}_invalid_{param}", param=param)
+
     async def _delete_item(self, event: dict[str, Any]) -> None:
-        name = event.get("item_id")
-        if not isinstance(name, str) or name not in self.narrator.items:
-            raise RequestError("item_id: no such item", code="item_not_found", param="item_id")
+        name = self._check_item("deleting", event.get("item_id"))
         line = await self._settle()
         if self._pending is not None and self._pending[0] == name:
             self._pending = None
@@ -278,50 +343,114 @@ class ClientEvents:
         (await self._settle()).show(image, live=True)
 
     async def _respond(self, event: dict[str, Any]) -> None:
-        wanted = _Wanted.model_validate(event.get("response") or {})
+        wanted, refused = granted(_Wanted, event.get("response") or {})
+        with told_of(refused):
+            self._pool.check_voice(wanted.audio.output.voice_name)
         await self._check(wanted.instructions)
+        modality = (wanted.output_modalities or [self.choices.modality])[0]
+        limit = wanted.max_output_tokens or self.choices.max_output_tokens
+        response = items.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
+        response.voice = self._pool.voice
+        context = None if wanted.input is None else await self._context(wanted.input)
+        if wanted.conversation == "none":
+            await self._leave_out(event, refused)
+            await self._respond_aside(response, wanted.instructions, context)
+            return
         line = await self._settle()
-        if self.narrator.active is not None:
-            raise RequestError(
-                "a response is being made; cancel it first", code="conversation_already_has_active_response"
+        if (running := self.narrator.running) is not None:
+            text = (
+                "Conversation already has an active response in progress: "
+                f"{self.narrator.response(running).id}. Wait until the response is finished, or cancel it."
             )
-        self._pool.check_voice(wanted.audio.output.voice_name)
-        response = items.Response((wanted.output_modalities or [self.choices.modality])[0], wanted.metadata)
+            raise RequestError(text, code="conversation_already_has_active_response")
+        await self._leave_out(event, refused)
+        response.conversation = self.narrator.conversation
         line.voice.muted = response.modality == "text"
+        if context is not None:
+            self._settle_pending(line)
         name, text = self._pending or ("", "")
         self._pending = None
-        turn = line.ask(text, wanted.instructions)
+        manner = Manner(True, response.limit, wanted.instructions or "", context)
+        turn = line.ask(text, manner)
         if name:
             self.narrator.questions[name] = turn
         self.narrator.asked(turn, response)
 
+    async def _context(self, given: Sequence[_Item | _Reference]) -> tuple[Message, ...]:
+        """What a response reads instead of the conversation. Raises RequestError, EngineFault."""
+        messages: list[Message] = []
+        for number, one in enumerate(given):
+            if isinstance(one, _Reference):
+                self._check_item("referencing", one.id, f"input.{number}.id")
+                messages += _as_messages(self.narrator.items[one.id])
+                continue
+            if any(part.type == "input_image" for part in one.content):
+                where = f"input.{number}.content"
+                raise RequestError(f"{where}: pictures are for items of the conversation", param=where)
+            text, data = (
+                one.text,
+                b"".join(_sound(part.audio) for part in one.content if part.type == "input_audio"),
+            )
+            if data:
+                self._check_length(len(data))
+                frame = Frame(from_pcm16(data), RATE)
+                text += await spoken(self._slot, self._slot.runner(), self._pool.config, frame)
+            messages += [Message(one.role, text)] if text else []
+        return tuple(messages)
+
+    async def _respond_aside(
+        self, response: items.Response, instructions: str | None, context: tuple[Message, ...] | None
+    ) -> None:
+        """Make a response that is no part of the conversation."""
+        self._aside.admit()
+        if context is None:
+            context = () if self.line is None else tuple(self.line.history.said())
+            context += (Message("user", self._pending[1]),) if self._pending is not None else ()
+        told = [Message("system", instructions)] if instructions else []
+        messages = joined([Message("system", self.choices.instructions)], [*context, *told])
+        if self.tasks is not None:
+            self.tasks.start_soon(self._aside.make, response, messages)
+
+    async def prompt(self, since: float) -> None:
+        """Nobody has said anything for `idle_timeout_ms`: the agent speaks unasked."""
+        line, narrator = await self._settle(), self.narrator
+        if narrator.running is not None:
+            return
+        await self._send(narrator.timed_out(since, line.runner.now()))
+        if narrator.running is None:
+            turn = line.ask("", self.choices.manner)
+            narrator.asked(turn, narrator.response(turn))
+
     async def _cancel(self, event: dict[str, Any]) -> None:
-        turn = self.narrator.active
-        named = event.get("response_id")
+        turn, named = self.narrator.running, event.get("response_id")
+        if isinstance(named, str) and self._aside.cancel(named):
+            return
         if turn is None or self.line is None or named not in (None, self.narrator.response(turn).id):
-            raise RequestError("no such response is being made", code="response_cancel_not_active")
+            raise RequestError(
+                "Cancellation failed: no active response found", code="response_cancel_not_active"
+            )
         self.narrator.response(turn).cancelled = True
         self.line.cancel()
 
     async def _truncate(self, event: dict[str, Any]) -> None:
-        name, milliseconds = event.get("item_id"), event.get("audio_end_ms")
-        turn = self.narrator.turns.get(name) if isinstance(name, str) else None
+        name, milliseconds = self._check_item("truncating", event.get("item_id")), event.get("audio_end_ms")
+        turn = self.narrator.turns.get(name)
         if turn is None or self.line is None:
-            raise RequestError("item_id: no such item of the agent", code="item_not_found")
+            text = "item_id: only what the agent has said can be truncated"
+            raise RequestError(text, code="item_truncate_invalid_item_id", param="item_id")
         if type(milliseconds) is not int or milliseconds < 0:
-            raise RequestError("audio_end_ms: whole milliseconds from 0")
-        if event.get("content_index") != 0:
-            raise RequestError("content_index: 0")
+            raise RequestError("audio_end_ms: whole milliseconds from 0", param="audio_end_ms")
+        if event.get("content_index") not in (0, None):
+            raise RequestError("content_index: 0", param="content_index")
         sent, played = self.line.sent(turn), milliseconds * RATE // 1000
         if played > sent + RATE // 1000:
-            raise RequestError(
-                f"audio_end_ms: {milliseconds} ms, but only {sent * 1000 // RATE} ms of it were sent",
-                code="invalid_value",
-            )
+            length = sent * 1000 // RATE
+            text = f"Audio content of {length}ms is already shorter than {milliseconds}ms"
+            raise RequestError(text, code="invalid_value", param="audio_end_ms")
         if turn == self.narrator.active:
             self.narrator.response(turn).cancelled = True
         heard = self.line.truncate(turn, played)
-        item = self.narrator.items.get(str(name))
+        item = self.narrator.items.get(name)
         if item is not None and heard is not None:
             item["content"] = [{"type": "output_audio", "transcript": heard}]
         fields = {"item_id": name, "content_index": 0, "audio_end_ms": milliseconds}
@@ -330,9 +459,11 @@ class ClientEvents:
         await self._send([items.message("conversation.item.truncated", **fields)])
 
     async def _retrieve(self, event: dict[str, Any]) -> None:
-        item = self.narrator.items.get(str(event.get("item_id")))
-        if item is None:
-            raise RequestError("item_id: no such item", code="item_not_found")
+        name = self._check_item("retrieving", event.get("item_id"))
+        item = copy.deepcopy(self.narrator.items[name])
+        if (said := self.narrator.sounds.get(name)) is not None:
+            sound = resample(from_pcm16(said.data), said.rate, RATE)
+            item["content"][0]["audio"] = base64.b64encode(pcm16(sound)).decode()
         await self._send([items.message("conversation.item.retrieved", item=item)])
 
     _HANDLERS: ClassVar = {
@@ -349,6 +480,13 @@ class ClientEvents:
         "response.cancel": (_cancel, {"response_id"}),
     }
     """What does each event, and the fields that it has besides its type and id."""
+
+
+def _as_messages(item: items.Message) -> list[Message]:
+    """An item of the conversation as the language model reads it; none where it has no words."""
+    words = [part.get("transcript") or part.get("text") or "" for part in item["content"]]
+    text = " ".join(filter(None, words))
+    return [Message(item["role"], text)] if text else []
 
 
 def _sound(text: Any) -> bytes:

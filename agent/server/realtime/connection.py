@@ -32,6 +32,18 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 
+LOOK = 0.05
+"""Seconds between two looks at how long nobody has said anything."""
+UNKNOWN = 4000
+"""The code with which a connection is closed that asks for what is not here."""
+
+
+async def turn_away(socket: WebSocket, error: RequestError) -> None:
+    """Open a connection only to say why it is closed: before that a WebSocket has no words for it."""
+    await socket.send_text(json_text(items.refused(error, None)))
+    await socket.close(UNKNOWN, str(error)[:120])
+
+
 class Realtime:
     """One connection: what the client sends to its wishes, what its line gives to the client.
 
@@ -73,6 +85,7 @@ class Realtime:
             with self._work, told("this session", TimeoutError, self._vanished):
                 await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
                 async with anyio.create_task_group() as tasks:
+                    self._wishes.tasks = tasks
                     tasks.start_soon(self._talk, tasks.cancel_scope)
                     await self._listen()
                     tasks.cancel_scope.cancel()
@@ -105,13 +118,24 @@ class Realtime:
         if (line := wishes.line) is not None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.run)
+                tasks.start_soon(self._prompt, line)
                 async for item in line.items():
                     if isinstance(item, ev.TurnEnded):
                         line.voice.muted = wishes.choices.modality == "text"
                     await self._send(wishes.narrator.tell(item))
                     if self._events and not isinstance(item, items.Sound):
                         await self._send([items.message("backchat.event", event=_told(item, line))])
+                tasks.cancel_scope.cancel()
         all_over.cancel()
+
+    async def _prompt(self, line: RemoteSession) -> None:
+        """Where the client wants it, the agent speaks when nobody has for too long."""
+        while True:
+            timeout, quiet = self._wishes.choices.idle_timeout, line.quiet
+            if timeout is not None and quiet is not None and line.runner.now() - quiet > timeout:
+                line.quiet = None
+                await self._wishes.prompt(quiet)
+            await anyio.sleep(LOOK)
 
     async def _listen(self) -> None:
         """Take in what the client sends until it goes. Raises RequestError for one who never begins."""
@@ -137,13 +161,9 @@ class Realtime:
             with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
                 await self._wishes.take(fields)
         except ValidationError as error:
-            await self._refuse(refusal(error), cause)
+            await self._send([items.refused(refusal(error), cause)])
         except RequestError as error:
-            await self._refuse(error, cause)
-
-    async def _refuse(self, error: RequestError, cause: str | None) -> None:
-        kind = "server_error" if error.status == 500 else "invalid_request_error"
-        await self._send([items.error(str(error), kind, error.code, cause, error.param)])
+            await self._send([items.refused(error, cause)])
 
     async def _send(self, messages: list[items.Message]) -> None:
         async with self._sending:

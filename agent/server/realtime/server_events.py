@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
+import copy
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent import events as ev
+from agent.errors import RequestError
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
 from agent.transports.remote import Item, Sound
+from audio.frame import Frame
 from audio.pcm import pcm16
 
 Message = dict[str, Any]
 
+GOES_ON = ("no_speech", "false_interruption")
+"""Why a reply is said on while it is not settled what the user says, if they do."""
 KEPT = 500
 """Items that a client may still ask for."""
 
@@ -38,34 +44,77 @@ class Response:
     cancelled: bool = False
     """The client wanted it ended."""
     error: str | None = None
+    limit: int | None = None
+    """Most tokens that it may have."""
+    conversation: str | None = None
+    """The conversation that it is part of; None where it is of none."""
+    voice: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the user said in an item: 16 bit samples at `rate` Hz."""
+
+    data: bytes
+    rate: int
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 class ServerEvents:
     """Turns what a line gives into protocol messages, and keeps the conversation's items."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int = 0, voice: str = "default") -> None:
+        self._memory, self._voice = memory, voice
+        self.conversation = new_id("conv")
         self.items: dict[str, Message] = {}
         self.turns: dict[str, int] = {}
         """The reply that an item of the agent says, by the item's id."""
         self.questions: dict[str, int] = {}
         """The turn in which the user said an item, by the item's id."""
+        self.sounds: dict[str, Recording] = {}
+        """What the user said, by the item's id."""
         self.modality: Modality = "audio"
-        self.transcribing = True
+        self.limit: int | None = None
+        """Most tokens of a response that the client does not ask for."""
+        self.transcribing = self.interrupts = True
+        """Whether the user's words are told; whether what they say over a reply may end it."""
         self.active: int | None = None
         """The reply that is told now."""
+        self.committed: set[int] = set()
+        """Turns that the client has ended itself."""
+        self.spoken: Callable[[int], Frame | None] = lambda turn: None
+        """What was said in a turn that has just been released."""
         self._responses: dict[int, Response] = {}
         self._speech_ends: dict[int, float] = {}
         self._asked: set[int] = set()
-        self._hearing: str | None = None
+        self._since: float | None = None
+        """Since when the user says what is not settled yet (s)."""
+        self._item: str | None = None
+        """The item that it will be, once the client knows of it."""
+        self._open = False
+        """Whether the client was told that they speak, and not that they have stopped."""
+        self._words = ""
+        """What the client has read of it while it was said."""
 
     def asked(self, turn: int, response: Response) -> None:
         """The client has asked for this reply itself."""
         self._asked.add(turn)
         self._responses[turn] = response
 
+    @property
+    def running(self) -> int | None:
+        """The reply that is told now, or that the client has asked for and is not told yet."""
+        return self.active if self.active is not None else max(self._asked, default=None)
+
     def response(self, turn: int) -> Response:
         """That reply's response; a new one where the user's voice asked for it."""
-        return self._responses.setdefault(turn, Response(self.modality))
+        if turn not in self._responses:
+            own = Response(self.modality, limit=self.limit)
+            own.conversation, own.voice = self.conversation, self._voice
+            self._responses[turn] = own
+        return self._responses[turn]
 
     @property
     def last(self) -> str | None:
@@ -81,19 +130,25 @@ class ServerEvents:
 
     def remove(self, name: str) -> None:
         """The item is no part of the conversation any more."""
-        for known in (self.items, self.turns, self.questions):
+        for known in (self.items, self.turns, self.questions, self.sounds):
             known.pop(name, None)
+
+    def record(self, name: str, sound: Frame) -> None:
+        """What was said in an item; of the oldest ones it is let go for that, with half of the memory."""
+        self.sounds[name] = Recording(pcm16(sound.samples), sound.rate)
+        while sum(map(len, self.sounds.values())) > self._memory / 2:
+            del self.sounds[next(iter(self.sounds))]
 
     @property
     def kept(self) -> int:
-        """Bytes of the items."""
-        return sum(map(weight, self.items.values()))
+        """Bytes of the items, and of what was said in them."""
+        return sum(map(weight, self.items.values())) + sum(map(len, self.sounds.values()))
 
     def let_go(self, size: int) -> None:
         """Of the oldest, so many bytes; the newest stays."""
         while size > 0 and len(self.items) > 1:
             name = next(iter(self.items))
-            size -= weight(self.items[name])
+            size -= weight(self.items[name]) + len(self.sounds.get(name, ""))
             self.remove(name)
 
     def tell(self, item: Item) -> list[Message]:
@@ -101,100 +156,170 @@ class ServerEvents:
         match item:
             case Sound(turn=turn):
                 return self._sound(turn, item)
-            case ev.SpeechStarted(at=at) if self._hearing is None:
-                self._hearing = new_id("item")
-                where = {"audio_start_ms": _ms(at), "item_id": self._hearing}
-                return [message("input_audio_buffer.speech_started", **where)]
+            case ev.SpeechStarted(at=at):
+                self._since = at
+                undecided = self.active is not None and self.interrupts
+                return [] if undecided else self._started(at)
+            case ev.SpeechPaused(at=at) if self.active is not None and not self.interrupts:
+                return self._stopped(at)
+            case ev.SpeechResumed(time=time) if self._item is not None:
+                return self._started(time)
+            case ev.Partial(text=text, stable=stable):
+                return self._interim(text[:stable])
             case ev.TurnOpened(turn=turn, speech_end=end):
                 self._speech_ends[turn] = end
                 return []
             case ev.Token(turn=turn, text=text):
                 return self._token(turn, text)
             case ev.TurnReleased(turn=turn, text=text):
-                return [*self._heard(turn, text), *self._begin(turn)]
-            case ev.TurnDropped(turn=turn, cause=cause):
-                self._responses.pop(turn, None)
-                self._asked.discard(turn)
-                end = self._speech_ends.pop(turn, item.time)
-                return [] if cause.reason == "went_on" else self._nothing(end)
-            case ev.AudioResumed(time=time):
-                return self._nothing(time)
-            case ev.Overheard(time=time, kind="stop"):
-                return self._nothing(time)
+                return [*self._heard(turn, text), *(self._begin(turn) if item.answered else [])]
+            case ev.TurnDropped(turn=turn):
+                return self._dropped(turn, item)
+            case ev.Decision(action="resume", cause=cause, time=time) if cause.reason not in GOES_ON:
+                return self._forgotten(time)
+            case ev.Interrupted(onset=onset, cause=cause):
+                return self._over(onset, cause.reason, item.time)
             case ev.TurnEnded(turn=turn):
-                return self._end(turn, item)
+                untold = self._since is not None and self._item is None
+                return [*self._end(turn, item), *(self._started(self._since or 0.0) if untold else [])]
             case ev.Error():
                 return self._error(item)
             case _:
                 return []
 
-    def _heard(self, turn: int, text: str) -> list[Message]:
-        """The user's turn is over; where the client asked itself, its item is there already."""
+    def _started(self, at: float) -> list[Message]:
+        """The user speaks, since `at`. The item is the one that their words will be."""
+        if self._open:
+            return []
+        self._open, self._item = True, self._item or new_id("item")
+        where = {"audio_start_ms": _ms(at), "item_id": self._item}
+        return [message("input_audio_buffer.speech_started", **where)]
+
+    def _stopped(self, at: float) -> list[Message]:
+        if not self._open:
+            return []
+        self._open = False
+        return [message("input_audio_buffer.speech_stopped", audio_end_ms=_ms(at), item_id=self._item)]
+
+    def _forgotten(self, at: float) -> list[Message]:
+        """Nothing will come of what the user said."""
+        stopped = self._stopped(at)
+        self._item, self._since, self._words = None, None, ""
+        return stopped
+
+    def deafened(self, at: float) -> list[Message]:
+        """The user is not listened to any more, nor what they have begun to say."""
+        return self._forgotten(at)
+
+    def _over(self, onset: float, reason: str, now: float) -> list[Message]:
+        """A reply was given up. Only now is it sure that what the user says over one is more than a sound.
+
+        Clients stop playing when they are told that the user speaks, and many of them cut the reply.
+        """
+        if reason in ("words", "speech", "silence_wanted"):
+            self._since = onset
+        begun = self._started(self._since) if self._since is not None else []
+        return [*begun, *(self._forgotten(now) if reason == "silence_wanted" else [])]
+
+    def _dropped(self, turn: int, event: ev.TurnDropped) -> list[Message]:
+        """Nothing is answered. The user goes on; or nothing was understood; or it could not be."""
+        response = self._responses.pop(turn, None)
+        self._asked.discard(turn)
+        if event.cause.reason == "went_on":
+            self._speech_ends.pop(turn, None)
+            return []
+        if event.cause.reason == "failed" and self._since is not None:
+            why = (response.error if response is not None else None) or "it could not be transcribed"
+            return self._heard(turn, None, why)
+        if turn in self.committed:
+            return self._heard(turn, "")
+        return self._forgotten(self._speech_ends.pop(turn, event.time))
+
+    def timed_out(self, since: float, now: float) -> list[Message]:
+        """Nobody has said anything: the silence is an item of the user without words."""
+        name, before = new_id("item"), self.last
+        where = {"audio_start_ms": _ms(since), "audio_end_ms": _ms(now), "item_id": name}
+        item = user_item(name, {"type": "input_audio", "audio": None, "transcript": None})
+        return [
+            message("input_audio_buffer.timeout_triggered", **where),
+            message("input_audio_buffer.committed", item_id=name, previous_item_id=before),
+            *self.add(item),
+        ]
+
+    def _interim(self, stable: str) -> list[Message]:
+        """The words that will stay, while the user still speaks."""
+        added = stable.removeprefix(self._words)
+        if not self.transcribing or self._item is None or not added or not stable.startswith(self._words):
+            return []
+        self._words = stable
+        return [_transcription("delta", self._item, delta=added)]
+
+    def _heard(self, turn: int, text: str | None, why: str = "") -> list[Message]:
+        """The user's turn is over; where the client asked itself, its item is there already.
+
+        text: None where it could not be transcribed, and `why`.
+        """
         end = self._speech_ends.pop(turn, 0.0)
         if turn in self._asked:
             return []
-        name = self._hearing or new_id("item")
+        began = end if self._since is None else self._since
+        begun = self._started(began) if self._item is None else []
+        name, before, words = self._item or "", self.last, self._words
+        stopped = self._forgotten(end)
+        self.committed.discard(turn)
         self.questions[name] = turn
-        stopped = self._nothing(end)
-        before = self.last
-        content = {"type": "input_audio", "audio": None, "transcript": text}
-        item = {
-            "id": name,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [content],
-        }
+        if (sound := self.spoken(turn)) is not None:
+            self.record(name, sound)
+        content = {"type": "input_audio", "audio": None, "transcript": None}
+        item = user_item(name, content)
         committed = message("input_audio_buffer.committed", item_id=name, previous_item_id=before)
-        return [*stopped, committed, *self.add(item), *self.transcribed(name, text, 0.0)]
+        added = copy.deepcopy(self.add(item))
+        if text is None:
+            told = [self.failed(name, why)] if self.transcribing else []
+        else:
+            seconds = end - began if sound is None else sound.duration
+            content["transcript"] = text
+            told = self.transcribed(name, text, seconds, words)
+        return [*begun, *stopped, committed, *added, *told]
 
-    def transcribed(self, name: str, text: str, seconds: float) -> list[Message]:
-        """The words of an item that the user said."""
+    def transcribed(self, name: str, text: str, seconds: float, told: str = "") -> list[Message]:
+        """The words of an item that the user said, `told` of them before."""
         if not self.transcribing:
             return []
-        kind, where = "conversation.item.input_audio_transcription.", {"item_id": name, "content_index": 0}
+        rest = text.removeprefix(told) if text.startswith(told) else ""
         usage = {"type": "duration", "seconds": round(seconds, 2)}
         return [
-            message(f"{kind}delta", **where, delta=text),
-            message(f"{kind}completed", **where, transcript=text, usage=usage),
+            *([_transcription("delta", name, delta=rest)] if rest else []),
+            _transcription("completed", name, transcript=text, usage=usage),
         ]
 
-    def _nothing(self, time: float) -> list[Message]:
-        """What was being heard is over."""
-        if self._hearing is None:
-            return []
-        name, self._hearing = self._hearing, None
-        return [message("input_audio_buffer.speech_stopped", audio_end_ms=_ms(time), item_id=name)]
+    def failed(self, name: str, why: str) -> Message:
+        """An item of the user could not be transcribed."""
+        told = {"type": "server_error", "code": "stt_failed", "message": why, "param": None}
+        return _transcription("failed", name, error=told)
 
     def _begin(self, turn: int) -> list[Message]:
         response = self.response(turn)
         response.open = True
         self.active = turn
         self.turns[response.item] = turn
-        item = _said(response, "in_progress", None)
-        words = "text" if response.modality == "text" else "transcript"
-        part = {"type": response.modality, words: ""}
-        return [
-            message("response.created", response=_response(response, "in_progress")),
-            message("response.output_item.added", response_id=response.id, output_index=0, item=item),
-            self._placed("conversation.item.added", item),
-            message("response.content_part.added", **_place(response), part=part),
-            *([_delta(response, response.text)] if response.text else []),
-        ]
+        created, added, part = opened(response)
+        placed = self._placed("conversation.item.added", added["item"])
+        written = [delta(response, response.text)] if response.text else []
+        return [created, added, placed, part, *written]
 
     def _token(self, turn: int, text: str) -> list[Message]:
         response = self.response(turn)
         response.text += text
         response.tokens += 1
-        return [_delta(response, text)] if response.open and text else []
+        return [delta(response, text)] if response.open and text else []
 
     def _sound(self, turn: int, sound: Sound) -> list[Message]:
         response = self.response(turn)
         if not response.open or response.modality == "text":
             return []
         data = base64.b64encode(pcm16(sound.samples)).decode()
-        return [message("response.output_audio.delta", **_place(response), delta=data)]
+        return [message("response.output_audio.delta", **place(response), delta=data)]
 
     def _end(self, turn: int, event: ev.TurnEnded) -> list[Message]:
         begun = [] if self.response(turn).open else self._begin(turn)
@@ -202,26 +327,9 @@ class ServerEvents:
         self._asked.discard(turn)
         self.active = None if self.active == turn else self.active
         status = {"finished": "completed", "interrupted": "cancelled", "error": "failed"}[event.reason]
-        whole = status == "completed"
-        item = _said(response, "completed" if whole else "incomplete", event.heard)
-        place, content = _place(response), item["content"][0]
-        if response.modality == "text":
-            part = {"type": "text", "text": event.heard}
-            closed = [message("response.output_text.done", **place, text=event.heard)]
-        else:
-            part = {"type": "audio", "transcript": content["transcript"]}
-            closed = [
-                message("response.output_audio.done", **place),
-                message("response.output_audio_transcript.done", **place, transcript=event.heard),
-            ]
-        return [
-            *begun,
-            *closed,
-            message("response.content_part.done", **place, part=part),
-            message("response.output_item.done", response_id=response.id, output_index=0, item=item),
-            self._later("conversation.item.done", item),
-            message("response.done", response=_response(response, status, item)),
-        ]
+        status = "incomplete" if event.limited else status
+        *ended, done = closed(response, status, event.heard)
+        return [*begun, *ended, self._later("conversation.item.done", ended[-1]["item"]), done]
 
     def _error(self, event: ev.Error) -> list[Message]:
         if event.turn is not None:
@@ -255,22 +363,83 @@ def error(
     return message("error", error=told)
 
 
+def refused(why: RequestError, cause: str | None) -> Message:
+    """The same of something that is not done for a client."""
+    kind = "server_error" if why.status == 500 else "invalid_request_error"
+    return error(str(why), kind, why.code, cause, why.param)
+
+
 def message(kind: str, **fields: Any) -> Message:
     """One message of that type, with an id of its own."""
     return {"type": kind, "event_id": new_id("event"), **fields}
+
+
+def user_item(name: str, content: Message) -> Message:
+    """An item that the user said, with its one part."""
+    return {
+        "id": name,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [content],
+    }
+
+
+def _transcription(kind: str, name: str, **fields: Any) -> Message:
+    whole = f"conversation.item.input_audio_transcription.{kind}"
+    return message(whole, item_id=name, content_index=0, **fields)
 
 
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def _place(response: Response) -> dict[str, Any]:
+def opened(response: Response) -> list[Message]:
+    """The first three events of a response: it, its item, its part."""
+    words = "text" if response.modality == "text" else "transcript"
+    item = _said(response, "in_progress", None)
+    return [
+        message("response.created", response=_response(response, "in_progress")),
+        message("response.output_item.added", response_id=response.id, output_index=0, item=item),
+        message(
+            "response.content_part.added", **place(response), part={"type": response.modality, words: ""}
+        ),
+    ]
+
+
+def closed(response: Response, status: str, text: str) -> list[Message]:
+    """The last events of a response, up to its item's and its own. text: what is kept of it."""
+    item, where = (
+        _said(response, "completed" if status == "completed" else "incomplete", text),
+        place(response),
+    )
+    if response.modality == "text":
+        part = {"type": "text", "text": text}
+        ended = [message("response.output_text.done", **where, text=text)]
+    else:
+        part = {"type": "audio", "transcript": text}
+        ended = [
+            message("response.output_audio.done", **where),
+            message("response.output_audio_transcript.done", **where, transcript=text),
+        ]
+    return [
+        *ended,
+        message("response.content_part.done", **where, part=part),
+        message("response.output_item.done", response_id=response.id, output_index=0, item=item),
+        message("response.done", response=_response(response, status, item)),
+    ]
+
+
+def place(response: Response) -> dict[str, Any]:
+    """Where in the session its one part is."""
     return {"response_id": response.id, "item_id": response.item, "output_index": 0, "content_index": 0}
 
 
-def _delta(response: Response, text: str) -> Message:
+def delta(response: Response, text: str) -> Message:
+    """More of its words."""
     kind = "output_text" if response.modality == "text" else "output_audio_transcript"
-    return message(f"response.{kind}.delta", **_place(response), delta=text)
+    return message(f"response.{kind}.delta", **place(response), delta=text)
 
 
 def _said(response: Response, status: str, text: str | None) -> Message:
@@ -295,6 +464,8 @@ def _response(response: Response, status: str, item: Message | None = None) -> M
     if status == "cancelled":
         reason = "client_cancelled" if response.cancelled else "turn_detected"
         details = {"type": "cancelled", "reason": reason}
+    elif status == "incomplete":
+        details = {"type": "incomplete", "reason": "max_output_tokens"}
     elif status == "failed":
         details = {"type": "failed", "error": {"type": "server_error", "message": response.error}}
     usage = {"total_tokens": response.tokens, "input_tokens": 0, "output_tokens": response.tokens}
@@ -305,6 +476,9 @@ def _response(response: Response, status: str, item: Message | None = None) -> M
         "status_details": details,
         "output": [item] if item else [],
         "output_modalities": [response.modality],
+        "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": response.voice}},
+        "max_output_tokens": response.limit or "inf",
+        "conversation_id": response.conversation,
         "metadata": response.metadata,
         "usage": usage if item else None,
     }

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
 
+from agent.conversation.reply import Manner
 from agent.errors import RequestError
-from agent.server.fields import Fields
+from agent.server.fields import Fields, told_of
 from agent.server.pool import Pool
 from agent.settings import Config
 
@@ -27,14 +28,13 @@ class Format(Fields):
 class ServerVad(Fields):
     """A turn is over after a fixed silence, whatever was said."""
 
-    ELSEWHERE: ClassVar = {"idle_timeout_ms": ()}
-
     type: Literal["server_vad"] = "server_vad"
     threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
     silence_duration_ms: int = Field(default=500, ge=50, le=10_000)
     prefix_padding_ms: int | None = Field(default=None, ge=0, le=5000)
+    idle_timeout_ms: int | None = Field(default=None, ge=100, le=600_000)
     interrupt_response: bool = True
-    create_response: Literal[True] = True
+    create_response: bool = True
 
 
 class SemanticVad(Fields):
@@ -43,7 +43,7 @@ class SemanticVad(Fields):
     type: Literal["semantic_vad"] = "semantic_vad"
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     interrupt_response: bool = True
-    create_response: Literal[True] = True
+    create_response: bool = True
 
 
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
@@ -115,13 +115,22 @@ TOOLS: dict[str, tuple[Any, ...]] = {
 """Fields of a session and of a response that are not to be had here, and what asks for nothing."""
 
 
+BETA = frozenset(
+    {
+        *("input_audio_format", "input_audio_noise_reduction", "input_audio_transcription", "modalities"),
+        *("max_response_output_tokens", "output_audio_format", "temperature", "turn_detection", "voice"),
+    }
+)
+"""Fields of a session that only the protocol's beta had."""
+
+
 class Update(Fields):
     """The `session` of a `session.update`."""
 
     ELSEWHERE: ClassVar = {**TOOLS, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
     ABOUT: ClassVar = frozenset({"expires_at", "id", "object"})
 
-    type: Literal["realtime"]
+    type: Literal["realtime"] = "realtime"
     model: str | None = None
     instructions: str | None = None
     output_modalities: list[Modality] | None = Field(default=None, min_length=1, max_length=1)
@@ -142,44 +151,44 @@ class RealtimeConfig:
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
         self.detection: ServerVad | SemanticVad | None = SemanticVad(
-            interrupt_response=pool.config.turns.interrupt
+            interrupt_response=pool.config.turns.interrupt and pool.config.turns.overlap == "interrupt"
         )
+        self._chosen = False
+        """Whether the client has said how turns are found; else it is the server's settings that say so."""
         self.transcription: Transcription | None = Transcription(model=pool.names["stt"])
         self.max_output_tokens: int | Literal["inf"] = "inf"
 
-    def update(self, wanted: Update, *, settled: bool) -> None:
-        """Take over what a client sets. settled: the session listens already, and some things are fixed.
-
-        Raises RequestError, and then nothing has changed.
-        """
-        given = wanted.audio.input
-        self._pool.check("llm", wanted.model)
-        self._pool.check_voice(wanted.audio.output.voice_name)
-        if given.transcription is not None:
-            for language in (given.transcription.language, *given.transcription.languages):
-                self._pool.check_language(language)
-        if settled and wanted.max_output_tokens not in (None, self.max_output_tokens):
-            raise RequestError(
-                "max_output_tokens: chosen before the first audio or response", param="max_output_tokens"
-            )
+    def update(self, wanted: Update) -> list[RequestError]:
+        """Take over what a client sets but its instructions, and tell what cannot be: it is as before."""
+        given, refused = wanted.audio.input, list[RequestError]()
+        with told_of(refused):
+            self._pool.check("llm", wanted.model)
+        with told_of(refused):
+            self._pool.check_voice(wanted.audio.output.voice_name)
         if "turn_detection" in given.model_fields_set:
-            self.detection = given.turn_detection
+            self.detection, self._chosen = given.turn_detection, True
         if "transcription" in given.model_fields_set:
-            self.transcription = given.transcription and given.transcription.model_copy(
-                update={"model": self._pool.names["stt"]}
-            )
+            self.transcription = given.transcription and self._transcribed(given.transcription, refused)
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
-        if wanted.instructions is not None:
-            self.instructions = wanted.instructions
+        return refused
+
+    def instruct(self, instructions: str | None) -> None:
+        """Take over who the agent is to be; None: as before."""
+        self.instructions = self.instructions if instructions is None else instructions
+
+    def _transcribed(self, wish: Transcription, refused: list[RequestError]) -> Transcription:
+        """What is granted of a wish for transcripts: always by the model that is here."""
+        with told_of(refused):
+            for language in (wish.language, *wish.languages):
+                self._pool.check_language(language)
+            return wish.model_copy(update={"model": self._pool.names["stt"]})
+        return Transcription(model=self._pool.names["stt"])
 
     def config(self) -> Config:
         """The settings of this session."""
         config, changes = self._pool.config, dict[str, Any]()
         changes["session"] = config.session.model_copy(update={"system": self.instructions})
-        if self.max_output_tokens != "inf":
-            limit = min(self.max_output_tokens, config.llm.max_tokens)
-            changes["llm"] = config.llm.model_copy(update={"max_tokens": limit})
         turns, vad = config.turns, config.vad
         match self.detection:
             case ServerVad() as wish:
@@ -196,9 +205,31 @@ class RealtimeConfig:
                 turns = turns.paced(EAGERNESS[wish.eagerness])
             case None:
                 pass
-        if self.detection is not None:
-            turns = turns.model_copy(update={"interrupt": self.detection.interrupt_response})
+        if self.detection is not None and self._chosen:
+            overlap = "interrupt" if self.detection.interrupt_response else "wait"
+            turns = turns.model_copy(update={"interrupt": True, "overlap": overlap})
         return config.model_copy(update={**changes, "turns": turns, "vad": vad})
+
+    @property
+    def manner(self) -> Manner:
+        """How what the user says is answered."""
+        return Manner(self.detection is None or self.detection.create_response, self.limit)
+
+    @property
+    def limit(self) -> int | None:
+        """Most tokens of a response."""
+        return None if self.max_output_tokens == "inf" else self.max_output_tokens
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether what the user says over a response may end it."""
+        return self.detection is not None and self.detection.interrupt_response
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds without a word after which the agent speaks unasked."""
+        milliseconds = self.detection.idle_timeout_ms if isinstance(self.detection, ServerVad) else None
+        return None if milliseconds is None else milliseconds / 1000
 
     def as_dict(self) -> dict[str, Any]:
         """The session, as the protocol shows it."""
@@ -219,6 +250,10 @@ class RealtimeConfig:
             "instructions": self.instructions,
             "audio": {"input": heard, "output": said},
             "max_output_tokens": self.max_output_tokens,
+            "truncation": "auto",
+            "include": None,
+            "prompt": None,
+            "tracing": None,
             "tools": [],
             "tool_choice": "none",
         }
