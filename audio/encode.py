@@ -12,13 +12,15 @@ from audio.frame import Samples, resample
 from audio.pcm import pcm16
 from audio.resampler import Resampler
 
-Format = Literal["wav", "pcm", "mp3", "opus"]
+Format = Literal["wav", "pcm", "mp3", "opus", "flac", "aac"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA: dict[Format, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "aac": "audio/aac",
 }
 
 _WHOLE = {
@@ -34,8 +36,10 @@ _WHOLE = {
 ENDINGS = tuple(_WHOLE)
 """What a sound file's name may end in: the ending chooses its format."""
 
+_LIBSNDFILE = {"opus": ("OGG", "OPUS"), "mp3": ("MP3", None), "flac": ("FLAC", "PCM_16")}
+
 _OPUS_RATE = 48_000
-"""What Opus is given, in Hz, where a voice has none of its own rates (8, 12, 16, 24 and 48 kHz)."""
+"""What Opus (and AAC) is given, in Hz, where a voice has none of its own rates (8, 12, 16, 24 and 48 kHz)."""
 
 _BLOCK = 1 << 16
 """Samples that an encoder is given at a time."""
@@ -47,8 +51,9 @@ _UNKNOWN = 0xFFFF_FFFF
 class Encoder:
     """Mono sound at `rate` Hz in one format, piece by piece.
 
-    `pcm` is 16 bit little-endian without a header; `wav` the same behind a header that gives no length;
-    the others are libsndfile's encoders, whose later corrections of their own header are left out.
+    `pcm` is 16 bit little-endian without a header; `wav` the same behind a header that gives no length; `aac`
+    is PyAV's (ADTS), and raises MissingExtra without it; the others are libsndfile's encoders, whose later
+    corrections of their own header are left out.
     """
 
     def __init__(self, kind: Format, rate: int) -> None:
@@ -56,12 +61,16 @@ class Encoder:
         self._file: Any = None
         self._tagged = kind == "mp3"
         self._header = wav_header(rate) if kind == "wav" else b""
-        coded = _coded_rate(rate) if kind == "opus" else rate
+        coded = _coded_rate(rate) if kind in ("opus", "aac") else rate
         self._resampler = Resampler(rate, coded) if coded != rate else None
-        if kind not in ("wav", "pcm"):
+        if kind == "aac":
+            from audio.media import AAC
+
+            self._file = AAC(self._sink, coded)
+        elif kind not in ("wav", "pcm"):
             import soundfile
 
-            name, subtype = ("OGG", "OPUS") if kind == "opus" else ("MP3", None)
+            name, subtype = _LIBSNDFILE[kind]
             # At a constant bit rate a player can tell the length of an MP3 from its size.
             given: dict[str, Any] = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
             sink: Any = self._sink  # its types want a whole BinaryIO

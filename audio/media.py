@@ -159,3 +159,33 @@ class Media:
         if stream.duration:
             return float(stream.duration * stream.time_base)
         return container.duration / self._av.time_base if container.duration else None
+
+
+class AAC:
+    """Mono sound as AAC in ADTS frames, written into `sink` while it comes. Raises MissingExtra without PyAV.
+
+    rate: Hz, one of those that AAC has.
+    """
+
+    def __init__(self, sink: Any, rate: int) -> None:
+        try:
+            import av  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise MissingExtra("AAC needs a library more", "media") from error
+        self._av: Any = cast(Any, av)
+        self._file: Any = self._av.open(sink, "w", format="adts")
+        self._stream: Any = self._file.add_stream("aac", rate=rate, layout="mono")
+        self._rate = rate
+
+    def write(self, samples: Block) -> None:
+        """Encode float32 (n,)."""
+        if not len(samples):
+            return
+        frame = self._av.AudioFrame.from_ndarray(samples[np.newaxis].astype(np.float32), "fltp", "mono")
+        frame.sample_rate = self._rate
+        self._file.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Encode what is left."""
+        self._file.mux(self._stream.encode(None))
+        self._file.close()

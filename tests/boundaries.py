@@ -141,7 +141,7 @@ async def _hold(plan: Plan, config) -> Told:
                 said.setdefault(plan.words, (begun + plan.second, begun + plan.second + plan.length))
             late = max(plan.reply, plan.second + plan.length, plan.at) + 1
             settled = time > (15.0 if begun is None else begun + late)
-            if settled and (plan.deed == "end" or not session._controller.busy):
+            if settled and (plan.deed == "end" or not session.controller.busy):
                 return
             if plan.deed == "end" and begun is not None and time > begun + plan.at:
                 return

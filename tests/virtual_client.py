@@ -73,7 +73,7 @@ class Client:
         self.session, self.runner, self.choices = session, runner, choices
         self.events: list[ev.Event] = []
         self.narrator = ServerEvents(1_000_000)
-        self.narrator.spoken = session.said
+        self.narrator.spoken = session.controller.said
         self.told: list[dict] = []
         """What a Realtime client would read."""
         self._at = 0.0
@@ -82,7 +82,8 @@ class Client:
         asked = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}, **more}
         assert self.choices.update(Update.model_validate(asked)) == []
         config = self.choices.config()
-        self.session.tune(config.turns, config.vad, self.choices.manner)
+        self.session.tune(config.turns, config.vad)
+        self.session.controller.manner = self.choices.manner
         self.narrator.interrupts, self.narrator.limit = self.choices.interrupts, self.choices.limit
         if self.choices.detection is None:
             self.session.deafen()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -21,7 +22,7 @@ from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
-from agent.llm.deltas import deltas
+from agent.llm.deltas import closed, deltas
 from agent.messages import Message
 from agent.protocols import Delta, Engines
 from agent.runner import Runner
@@ -148,7 +149,10 @@ class Generation:
         """Say what `write` writes; and once more from where it shows that all before was a thought."""
         limits = self._limits
         async with AsyncExitStack() as llm:
-            written = self._runner.stream("llm", lambda: deltas(write()), limits.first_token, limits.token)
+            most = partial(_most, turn.manner.limit)
+            written = self._runner.stream(
+                "llm", lambda: most(deltas(write())), limits.first_token, limits.token
+            )
             stream = await llm.enter_async_context(written)
             while await self._pipeline.run(turn, stream, llm):
                 turn.anew()
@@ -230,4 +234,15 @@ class Generation:
         self._last_said = self._runner.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
         now = self._runner.now()
-        self._emit(ev.TurnEnded(now, turn.number, reason, heard, unheard, turn.limited and not cut))
+        self._emit(ev.TurnEnded(now, turn.number, reason, heard, unheard, turn.full and not cut))
+
+
+def _most(limit: int | None, written: Iterator[Delta]) -> Iterator[Delta]:
+    """No more of an answer than so many tokens."""
+    count = 0
+    with closed(written):
+        for delta in written:
+            yield delta
+            count += delta.tokens
+            if limit is not None and count >= limit:
+                return

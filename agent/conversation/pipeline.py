@@ -53,9 +53,6 @@ class Pipeline:
         """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
         chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
-            if turn.manner.limit is not None and turn.tokens >= turn.manner.limit:
-                turn.limited = True
-                break
             turn.tokens, now = turn.tokens + delta.tokens, self._runner.now()
             if delta.thought:
                 self._emit(Thought(now, turn.number, delta.thought))

@@ -54,8 +54,6 @@ class Reply:
 
     manner = Manner()
     """How it is to be answered."""
-    limited = False
-    """Whether it was cut at the most tokens that it may have."""
     cut_before = False
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
     rest = ""
@@ -162,6 +160,11 @@ class Reply:
         if self._waits:
             self._playback.pause(self.track)
         return self.track
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as many tokens as its client allows."""
+        return self.manner.limit is not None and self.tokens >= self.manner.limit
 
     @property
     def answerable(self) -> bool:

@@ -49,7 +49,7 @@ class Session:
         self._interrupt = config.turns.interrupt
         self._runner = runner
         self._watchers = watchers
-        self._controller = TurnController(engines, config, runner, playback, self.history, self._emit)
+        self.controller = TurnController(engines, config, runner, playback, self.history, self._emit)
         self._state: State = "new"
 
     async def run(self, microphone: AsyncIterable[Frame]) -> None:
@@ -57,15 +57,15 @@ class Session:
         self._check("run", "new")
         try:
             async with anyio.create_task_group() as tasks:
-                self._controller.enter(tasks)
+                self.controller.enter(tasks)
                 self._state = "listening"
                 self._emit(ev.SessionStarted(self._runner.now(), *self._names))
                 ended = self._runner.now()
                 async for frame in microphone:
                     self._hear(frame)
                     ended = frame.end
-                self._controller.view.leave()
-                while self._controller.busy:  # where no microphone is, there is silence
+                self.controller.view.leave()
+                while self.controller.busy:  # where no microphone is, there is silence
                     await anyio.sleep(BLOCK)
                     self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
                     ended += BLOCK
@@ -78,22 +78,15 @@ class Session:
             raise SessionError(f"{what}: this session {WRONG[self._state]}")
 
     def _hear(self, frame: Frame) -> None:
-        if self._interrupt or not self._controller.sounding:
-            self._controller.hear(frame)
+        if self._interrupt or not self.controller.sounding:
+            self.controller.hear(frame)
 
     def typed(self, text: str, say: str = "", manner: Manner | None = None) -> None:
-        """Answer words that were typed rather than said; what is being said now is interrupted.
-
+        """Answer words that were typed, in this manner, or as always; what is being said is interrupted.
         Without words, speak unasked: say these (`say`), or else something on what the history holds.
-        manner: how, this once; None: as always.
         """
         self._check("typed", "listening")
-        self._controller.typed(cleaned(text), cleaned(say), manner)
-
-    def commit(self) -> bool:
-        """What the user has said so far is their turn, and answered when `typed` asks; False: nothing was."""
-        self._check("commit", "listening")
-        return self._controller.commit()
+        self.controller.typed(cleaned(text), cleaned(say), manner)
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.
@@ -102,35 +95,25 @@ class Session:
         Error event. live: a frame of a camera, looked at if speech begins or pauses while it is the newest.
         """
         self._check("show", "new", "listening")
-        self._controller.view.show(image, once=once, live=live)
+        self.controller.view.show(image, once=once, live=live)
 
     def follow(self, camera: Camera) -> None:
         """Show what this camera gives from now on, or from when `run` begins."""
         self._check("follow", "new", "listening")
-        self._controller.view.follow(camera)
+        self.controller.view.follow(camera)
 
-    def tune(self, turns: TurnsConfig, vad: VADConfig, manner: Manner | None = None) -> None:
-        """Find turns in another way from the next pause on, and answer them in that manner."""
+    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+        """Find turns in another way from the next pause on."""
         self._interrupt = turns.interrupt
-        self._controller.tune(turns, vad)
-        self._controller.manner = manner or self._controller.manner
-
-    @property
-    def hearing(self) -> bool:
-        """Whether the user speaks, or has said what is not settled yet."""
-        return self._controller.hearing
-
-    def said(self, turn: int) -> Frame | None:
-        """What the user said in that turn (16 kHz), while it is the newest; None where they typed."""
-        return self._controller.said(turn)
+        self.controller.tune(turns, vad)
 
     def deafen(self) -> None:
         """What the user has begun to say is not listened to any more, and not answered."""
-        self._controller.deafen()
+        self.controller.deafen()
 
     def cancel(self, by: Literal["interrupt_call", "client"] = "interrupt_call") -> None:
         """End the reply that is being made or said, without another one. by: who wants that."""
-        self._controller.cancel(by)
+        self.controller.cancel(by)
 
     def _emit(self, event: ev.Event) -> None:
         for watch in self._watchers:

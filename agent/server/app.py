@@ -51,15 +51,6 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     async def figures(request: Request) -> Answer:
         return Answer(metrics.text(), "text/plain; version=0.0.4")
 
-    async def known(request: Request) -> Answer:
-        return answer(models(pool))
-
-    async def one(request: Request) -> Answer:
-        return answer(model(pool, request.path_params["name"]))
-
-    async def speakers(request: Request) -> Answer:
-        return answer(voices(pool))
-
     async def described(request: Request) -> Answer:
         return answer(description())
 
@@ -84,9 +75,9 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/readyz", ready),
         route("/metrics", figures),
         route("/openapi.json", described),
-        route("/v1/models", known),
-        route("/v1/models/{name:path}", one),
-        route("/v1/audio/voices", speakers),
+        route("/v1/models", partial(models, pool=pool)),
+        route("/v1/models/{name:path}", partial(model, pool=pool)),
+        route("/v1/audio/voices", partial(voices, pool=pool)),
         route("/generate", _seated(pool, partial(generate, pool=pool)), "POST"),
         route("/converse", _seated(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
         route("/v1/chat/completions", _seated(pool, partial(chat, pool=pool)), "POST"),

@@ -77,7 +77,7 @@ class RemoteSession:
         self._session = Session(
             _with_voice(slot, self.voice), config, self.runner, self._outlet, [self._watch]
         )
-        self._session.tune(config.turns, config.vad, manner)
+        self._session.controller.manner = manner or Manner()
         size = round(config.server.max_buffer * ITEMS_A_SECOND)
         self._send, self._items = anyio.create_memory_object_stream[Item](size)
         self.ready = anyio.Event()
@@ -149,7 +149,8 @@ class RemoteSession:
 
         listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
         """
-        self._session.tune(config.turns, config.vad, manner)
+        self._session.tune(config.turns, config.vad)
+        self._session.controller.manner = manner or self._session.controller.manner
         if not listening:
             self._intake.clear()
             self._session.deafen()
@@ -168,7 +169,7 @@ class RemoteSession:
         Its words are in the history once it is `settled`. What has come and is not heard yet is waited for.
         """
         await self._intake.heard()
-        if not self._session.commit():
+        if not self._session.controller.commit():
             return 0
         self._settling[self._opened] = anyio.Event()
         return self._opened
@@ -265,7 +266,7 @@ class RemoteSession:
                 self._replies[turn] = Reply()
                 self._parts[turn] = self.history.newest
                 self._spoken = {n: sound for n, sound in self._spoken.items() if n > turn - KEPT_SOUNDS}
-                if (sound := self._session.said(turn)) is not None:
+                if (sound := self._session.controller.said(turn)) is not None:
                     self._spoken[turn] = sound
             case ev.WordHeard(turn=turn) if turn in self._replies:
                 self._replies[turn].words.append((event.time, event.end))
@@ -285,7 +286,7 @@ class RemoteSession:
         if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded):
             self._active = event.time
         if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded | ev.TurnDropped):
-            over = isinstance(event, ev.TurnEnded | ev.TurnDropped) and not self._session.hearing
+            over = isinstance(event, ev.TurnEnded | ev.TurnDropped) and not self._session.controller.hearing
             self.quiet = event.time if over else None
         for watch in self._watchers:
             watch(event)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from agent.errors import AudioFileError, AudioTooLong, MissingExtra, RequestError
 from agent.runner import Runner
@@ -13,14 +15,46 @@ from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples
 from audio.resampler import Resampler
+from audio.stt import Transcript
 from audio.stt.shortwindow import Cutter
 
 STEP = 1 << 20
 """Samples of an utterance that are resampled at a time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a sound from `start` to `end` (s), and what was said in it."""
+
+    start: float
+    end: float
+    said: Transcript
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return cleaned(self.said.text)
+
+
+Hear: TypeAlias = Callable[[Segment], Awaitable[None]]
+
+
+async def _nobody(segment: Segment) -> None:
+    """Nobody waits for single stretches."""
+
+
+def together(heard: Sequence[Segment]) -> str:
+    """The words of all of them."""
+    return cleaned(" ".join(filter(None, (segment.said.text for segment in heard))))
+
+
 async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
     """The words in a sound file. Raises RequestError, EngineFault."""
+    return together(await segments(slot, config, data))
+
+
+async def segments(slot: SessionSlot, config: Config, data: bytes, hear: Hear = _nobody) -> list[Segment]:
+    """The stretches of a sound file; `hear` gets each at once. Raises RequestError, EngineFault."""
     longest = config.server.max_audio
     try:
         return await transcribed(
@@ -28,6 +62,7 @@ async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
             slot.runner(background=True),
             config,
             lambda: stream_bytes(data, "the sound", HEARING_RATE, longest),
+            hear,
         )
     except AudioTooLong as error:
         raise RequestError(f"{error} (server.max_audio)", 413, "too_large") from error
@@ -39,31 +74,38 @@ async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
 
 async def spoken(slot: SessionSlot, runner: Runner, config: Config, audio: Frame) -> str:
     """The words in a whole utterance. Raises EngineFault."""
-    return await transcribed(slot, runner, config, lambda: _blocks(audio))
+    return together(await transcribed(slot, runner, config, lambda: _blocks(audio)))
 
 
 async def transcribed(
-    slot: SessionSlot, runner: Runner, config: Config, blocks: Callable[[], Iterator[Samples]]
-) -> str:
-    """The words in 16 kHz blocks, which are made in a worker. Raises EngineFault, and what they raise.
+    slot: SessionSlot,
+    runner: Runner,
+    config: Config,
+    blocks: Callable[[], Iterator[Samples]],
+    hear: Hear = _nobody,
+) -> list[Segment]:
+    """What is said in 16 kHz blocks, which are made in a worker. Raises EngineFault, and what they raise.
 
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
     stt, limit = slot.engines.stt, config.limits.stt
-    cutter, heard = Cutter(), list[str]()
+    cutter, heard = Cutter(), list[Segment]()
 
-    async def hear(piece: Samples) -> None:
+    async def understand(piece: Samples) -> None:
         audio = Frame(piece, HEARING_RATE)
-        heard.append((await runner.call("stt", lambda: stt.transcribe(audio), limit)).text)
-        said(heard[-1])
+        transcript = await runner.call("stt", lambda: stt.transcribe(audio), limit)
+        said(transcript.text)
+        start = heard[-1].end if heard else 0.0
+        heard.append(Segment(start, start + audio.duration, transcript))
+        await hear(heard[-1])
 
     async with runner.stream("decoder", blocks, limit, limit) as source:
         async for block in source:
             for piece in cutter.feed(block):
-                await hear(piece)
-    await hear(cutter.rest())
-    return cleaned(" ".join(filter(None, heard)))
+                await understand(piece)
+    await understand(cutter.rest())
+    return heard
 
 
 def _blocks(audio: Frame) -> Iterator[Samples]:

@@ -12,6 +12,7 @@ import soundfile
 from hypothesis import given
 
 from audio.encode import ENDINGS, FORMATS, Encoder, Format, whole
+from audio.files import stream_bytes
 from audio.frame import Samples, resample
 from audio.pcm import from_pcm16, pcm16
 
@@ -21,6 +22,16 @@ RATE = 24_000
 def tone(seconds: float) -> Samples:
     t = np.arange(round(seconds * RATE)) / RATE
     return (0.4 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+
+
+def read(data: bytes) -> tuple[Samples, int]:
+    """A whole file's samples and their rate: as others read it, where soundfile can.
+
+    It knows no AAC, and of a FLAC that does not say how long it is no more than the beginning.
+    """
+    if data[:4] == b"fLaC" or (data[0] == 0xFF and data[1] & 0xF6 == 0xF0):
+        return np.concatenate(list(stream_bytes(data, "it", RATE, 60.0))), RATE
+    return soundfile.read(io.BytesIO(data), dtype="float32")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -34,7 +45,7 @@ def test_every_format_decodes_to_what_was_fed(kind: Format):
     if kind == "pcm":
         decoded = from_pcm16(data)
     else:
-        decoded, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+        decoded, rate = read(data)
         assert rate == RATE if kind != "opus" else rate in (RATE, 48_000)
         decoded = decoded[:: rate // RATE]
     assert len(decoded) == pytest.approx(3 * RATE, abs=0.15 * RATE)
@@ -72,7 +83,7 @@ def test_every_format_takes_every_voice_s_rate(kind: Format, rate: int):
     if kind == "pcm":
         seconds = len(data) / 2 / rate
     else:
-        decoded, got = soundfile.read(io.BytesIO(data), dtype="float32")
+        decoded, got = read(data)
         seconds = len(decoded) / got
     assert seconds == pytest.approx(1.0, abs=0.1)
 

@@ -195,7 +195,14 @@ def test_speech_comes_in_every_format_and_before_it_is_all_made(kind: str) -> No
         make = client.audio.speech.with_streaming_response.create
         async with make(model="hibari", voice="default", input=REPLY, response_format=kind) as reply:
             data = b"".join([piece async for piece in reply.iter_bytes()])
-        magic = {"wav": b"RIFF", "mp3": b"\xff", "opus": b"OggS", "pcm": b""}[kind]
+        magic = {
+            "wav": b"RIFF",
+            "mp3": b"\xff",
+            "opus": b"OggS",
+            "flac": b"fLaC",
+            "aac": b"\xff\xf1",
+            "pcm": b"",
+        }
         assert data.startswith(magic[kind])
         assert len(data) > 200
 

@@ -147,14 +147,14 @@ def test_a_commit_ends_the_turn_where_the_user_is_and_waits_to_be_asked() -> Non
     async def main(client: Client) -> None:
         client.choose({"type": "semantic_vad"})
         await client.hear(0.1)
-        assert not client.session.commit()
+        assert not client.session.controller.commit()
         await client.hear(0.7, 1.0)
-        assert client.session.commit()
+        assert client.session.controller.commit()
         await client.hear(0.04)
         (released,) = [e for e in client.events if isinstance(e, ev.TurnReleased)]
         assert (released.text, released.answered) == (STATEMENT, False)
         assert client.llm.asked == []
-        assert not client.session.commit()
+        assert not client.session.controller.commit()
         client.ask()
         await client.hear(2.0)
         assert asked(client) == [("user", STATEMENT)]
@@ -269,7 +269,7 @@ def test_whatever_happens_each_speech_that_began_has_ended(doings: list, said: l
                 case "cancel":
                     client.session.cancel("client")
                 case "commit":
-                    client.session.commit()
+                    client.session.controller.commit()
                 case "type":
                     client.ask("Hello.")
                 case "deafen":

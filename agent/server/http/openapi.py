@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
 from agent import __version__
+from agent.server.http.model_responses import Ask
 from agent.server.http.responses import EVENTS, JSON, LINES, TEXT
 from agent.server.http.speech import Speak
 from agent.server.http.text import Chat, Generate
@@ -28,6 +30,7 @@ NOT_FOUND = {"404": "No such model or voice."}
 UNINTELLIGIBLE = {"422": "Nothing intelligible is said in the sound."}
 BINARY = {"type": "string", "format": "binary"}
 STRING = {"type": "string"}
+NAME = {"name": "name", "in": "path", "required": True, "schema": STRING}
 EVENT = {"type": "object", "required": ["data"]}
 """One server-sent event."""
 ERROR = {
@@ -47,7 +50,10 @@ FORM = {
     "properties": {
         "file": BINARY,
         "model": STRING,
-        "response_format": {"type": "string", "enum": ["json", "text"]},
+        "language": STRING,
+        "response_format": {"type": "string", "enum": ["json", "text", "verbose_json", "srt", "vtt"]},
+        "stream": {"type": "boolean"},
+        "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": ["segment"]}},
     },
 }
 
@@ -55,19 +61,21 @@ FORM = {
 def description() -> Fields:
     """The OpenAPI 3.1 document; bodies are described by the models that read them."""
     _, models = models_json_schema(
-        [(model, "validation") for model in (Generate, Chat, Speak)],
+        [(model, "validation") for model in (Generate, Chat, Ask, Speak)],
         ref_template="#/components/schemas/{model}",
     )
     media: Fields = {EVENTS: EVENT, LINES: STRING, TEXT: STRING}
-    audio = dict.fromkeys(MEDIA.values(), BINARY)
+    audio = {**dict.fromkeys(MEDIA.values(), BINARY), EVENTS: EVENT}
     chat = {JSON: {"type": "object", "required": ["choices"]}, EVENTS: EVENT}
-    words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING}
+    words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING, "text/vtt": STRING, EVENTS: EVENT}
+    response = {JSON: {"type": "object", "required": ["output"]}, EVENTS: EVENT}
     answer = {"multipart/mixed": BINARY, "audio/wav": BINARY}
     anything = {"application/octet-stream": BINARY}
     posts = {
         "/generate": _post("Text while it is written", _body("Generate"), media),
         "/converse": _post("A question as sound, its answer", anything, answer, UNINTELLIGIBLE),
         "/v1/chat/completions": _post("A chat, as OpenAI has it", _body("Chat"), chat, NOT_FOUND),
+        "/v1/responses": _post("An answer, as OpenAI's newer API has it", _body("Ask"), response, NOT_FOUND),
         "/v1/audio/speech": _post("A text as speech", _body("Speak"), audio, NOT_FOUND),
         "/v1/audio/transcriptions": _post(
             "The words in a sound", {"multipart/form-data": FORM}, words, NOT_FOUND
@@ -75,6 +83,10 @@ def description() -> Fields:
     }
     gets = {
         "/v1/models": _get("The models that are loaded", {JSON: {"type": "object"}}),
+        "/v1/models/{name}": _get(
+            "One of them", {JSON: {"type": "object"}}, parameters=[NAME], more=NOT_FOUND
+        ),
+        "/v1/audio/voices": _get("The voice, by each of its names", {JSON: {"type": "object"}}),
         "/metrics": _get("Figures for Prometheus", {TEXT: STRING}),
         "/healthz": _get("Whether the process lives", {JSON: {"type": "object"}}, open_to_all=True),
         "/readyz": _get("Whether it admits sessions", {JSON: {"type": "object"}}, open_to_all=True),
@@ -108,13 +120,23 @@ def _post(about: str, takes: Fields, gives: Fields, more: dict[str, str] | None 
     }
 
 
-def _get(about: str, gives: Fields, open_to_all: bool = False) -> Fields:
+def _get(
+    about: str,
+    gives: Fields,
+    open_to_all: bool = False,
+    parameters: Sequence[Fields] = (),
+    more: Mapping[str, str] | None = None,
+) -> Fields:
     kinds = {"403", "503"} if open_to_all else {"401", "403", "429"}
-    refusals = _errors({status: text for status, text in REFUSALS.items() if status in kinds})
+    refusals = {status: text for status, text in REFUSALS.items() if status in kinds}
     return {
         "get": {
             "summary": about,
-            "responses": {"200": {"description": about, "content": _content(gives)}, **refusals},
+            "parameters": [*parameters],
+            "responses": {
+                "200": {"description": about, "content": _content(gives)},
+                **_errors({**refusals, **(more or {})}),
+            },
         }
     }
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import base64
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import anyio
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from agent.conversation.speak import speak
-from agent.errors import RequestError
+from agent.errors import MissingExtra, RequestError
 from agent.server.fields import Fields
 from agent.server.http.forms import form_of
-from agent.server.http.responses import JSON, TEXT, Streamed, Write, line
+from agent.server.http.responses import EVENTS, JSON, TEXT, Streamed, Write, error_body, line, sse
+from agent.server.http.subtitles import srt, verbose, vtt
 from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool
 from agent.settings import Config, ServerConfig
 from agent.transports.slot import SessionSlot
-from agent.transports.transcription import words
+from agent.transports.transcription import Segment, segments, together
 from audio.encode import MEDIA, Encoder, Format
 from audio.tts import Speech
 
@@ -33,12 +36,13 @@ class _VoiceID(Fields):
 class Speak(Fields):
     """The body of `/v1/audio/speech`."""
 
-    ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,), "stream_format": ("audio",)}
+    ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,)}
 
     model: str | None = None
     input: str = Field(min_length=1)
     voice: str | _VoiceID | None = None
     response_format: Format = "mp3"
+    stream_format: Literal["audio", "sse"] = "audio"
 
     @property
     def voice_name(self) -> str | None:
@@ -57,14 +61,27 @@ class Transcribe(Fields):
         "known_speaker_references": (),
         "languages": (),
         "prompt": ("",),
-        "stream": ("false",),
         "temperature": ("0", "0.0"),
-        "timestamp_granularities": (),
     }
 
     model: str | None = None
     language: str | None = None
-    response_format: Literal["json", "text"] = "json"
+    response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
+    stream: bool = False
+    timestamp_granularities: list[Literal["segment"]] | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.stream and self.response_format not in ("json", "text"):
+            raise PydanticCustomError("refused", "only with json or text", {"field": "stream"})
+        if self.timestamp_granularities and self.response_format != "verbose_json":
+            where = {"field": "timestamp_granularities"}
+            raise PydanticCustomError("refused", "only with verbose_json", where)
+        return self
+
+
+LISTS = ("include", "keywords", "languages", "timestamp_granularities")
+"""Fields of that form that may come several times."""
 
 
 @asynccontextmanager
@@ -107,13 +124,35 @@ async def speech(request: Request, pool: Pool) -> Streamed:
 
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
-            encoder = Encoder(body.response_format, slot.engines.tts.rate)
+            encoder = _encoder(body.response_format, slot.engines.tts.rate)
             async with say(slot, pool.config, body.input) as parts:
                 async for part in parts:
-                    await send(encoder.feed(part.samples))
-        await send(encoder.finish())
+                    await send(shown(encoder.feed(part.samples)))
+        await send(shown(encoder.finish()))
+        if body.stream_format == "sse":
+            await send(sse({"type": "speech.audio.done"}))
 
-    return Streamed(MEDIA[body.response_format], produce, pool.config.server.client_timeout)
+    def shown(data: bytes) -> bytes:
+        if body.stream_format == "audio" or not data:
+            return data
+        return sse({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
+
+    media, failed = MEDIA[body.response_format], None
+    if body.stream_format == "sse":
+        media, failed = EVENTS, _failed
+    return Streamed(media, produce, pool.config.server.client_timeout, failed)
+
+
+def _encoder(kind: Format, rate: int) -> Encoder:
+    try:
+        return Encoder(kind, rate)
+    except MissingExtra as error:
+        text = f"response_format: {kind} cannot be made here; take mp3, opus, flac, wav or pcm"
+        raise RequestError(text, param="response_format") from error
+
+
+def _failed(error: RequestError) -> bytes:
+    return sse(error_body(error))
 
 
 async def transcription(request: Request, pool: Pool) -> Streamed:
@@ -124,16 +163,55 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
             raise RequestError(
                 "file: send the sound as a form's file, `curl -F file=@question.wav`", param="file"
             )
-        given = {name.removesuffix("[]"): value for name, value in form.multi_items() if name != "file"}
+        given: dict[str, Any] = {}
+        for name, value in form.multi_items():
+            if name.endswith("[]"):
+                given.setdefault(name.removesuffix("[]"), []).append(value)
+            elif name in LISTS:
+                given.setdefault(name, []).append(value)
+            elif name != "file":
+                given[name] = value
         body = checked(Transcribe, given, pool.config.server)
         data = await upload.read()
     pool.check("stt", body.model)
     pool.check_language(body.language)
-    kind = body.response_format
+    client_timeout = pool.config.server.client_timeout
 
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
-            text = await words(slot, pool.config, data)
-        await send(f"{text}\n".encode() if kind == "text" else line({"text": text}))
+            heard = await segments(slot, pool.config, data)
+        await send(_written(heard, body, pool.config.stt.language))
 
-    return Streamed(TEXT if kind == "text" else JSON, produce, pool.config.server.client_timeout)
+    async def stream(send: Write) -> None:
+        told = False
+
+        async def hear(segment: Segment) -> None:
+            nonlocal told
+            if segment.text:
+                delta = f" {segment.text}" if told else segment.text
+                told = True
+                await send(sse({"type": "transcript.text.delta", "delta": delta}))
+
+        with pool.shared_slot() as slot:
+            heard = await segments(slot, pool.config, data, hear)
+        await send(sse({"type": "transcript.text.done", "text": together(heard)}))
+
+    if body.stream:
+        return Streamed(EVENTS, stream, client_timeout, _failed)
+    media = {"text": TEXT, "srt": TEXT, "vtt": "text/vtt"}.get(body.response_format, JSON)
+    return Streamed(media, produce, client_timeout)
+
+
+def _written(heard: Sequence[Segment], body: Transcribe, language: str) -> bytes:
+    """What was said, in the form that was asked for."""
+    match body.response_format:
+        case "text":
+            return f"{together(heard)}\n".encode()
+        case "srt":
+            return srt(heard).encode()
+        case "vtt":
+            return vtt(heard).encode()
+        case "verbose_json":
+            return line(verbose(heard, language, body.timestamp_granularities or []))
+        case "json":
+            return line({"text": together(heard)})

@@ -20,7 +20,19 @@ from agent.server.admission.bodies import SMALL
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.http.pictures import check, looked
-from agent.server.http.responses import EVENTS, JSON, LINES, TEXT, Streamed, Write, error_body, line, sse
+from agent.server.http.responses import (
+    EVENTS,
+    JSON,
+    LINES,
+    TEXT,
+    Answer,
+    Streamed,
+    Write,
+    answer,
+    error_body,
+    line,
+    sse,
+)
 from agent.server.pool import Pool
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
@@ -274,12 +286,27 @@ def _fields(delta: Delta) -> dict[str, str]:
     return thought | ({"content": delta.text} if delta.text or not thought else {})
 
 
-def models(pool: Pool) -> dict[str, Any]:
-    """What `/v1/models` says."""
-    return {
-        "object": "list",
-        "data": [
-            {"id": name, "object": "model", "created": 0, "owned_by": "backchat", "kind": kind}
-            for kind, name in pool.names.items()
-        ],
-    }
+async def models(request: Request, pool: Pool) -> Answer:
+    """`GET /v1/models`: those that are loaded."""
+    return answer({"object": "list", "data": [_model(name, kind) for kind, name in pool.names.items()]})
+
+
+async def model(request: Request, pool: Pool) -> Answer:
+    """`GET /v1/models/NAME`; a name that stands for one of each kind has none. Raises RequestError."""
+    name: str = request.path_params["name"]
+    kind = next((kind for kind, own in pool.names.items() if own == name), None)
+    if kind is None:
+        pool.check("llm", name)
+    return answer(_model(name, kind))
+
+
+def _model(name: str, kind: str | None) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "backchat", "kind": kind}
+
+
+async def voices(request: Request, pool: Pool) -> Answer:
+    """`GET /v1/audio/voices`: the voice, by each name that stands for it."""
+    aliases = [name for name in pool.config.server.voice_aliases if name and not set(name) & set("*?[")]
+    names = dict.fromkeys([pool.voice, "default", *aliases])
+    told = [{"id": name, "object": "voice", "name": pool.voice} for name in names]
+    return answer({"object": "list", "data": told})

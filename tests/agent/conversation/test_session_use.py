@@ -53,7 +53,7 @@ def made(events: list[ev.Event], watchers=()) -> Session:
             session_playback.read(480, count * 0.02)
             yield Frame(scripted.silent(0.02).samples, HEARING_RATE, count * 0.02)
 
-    session_playback = session._controller._playback
+    session_playback = session.controller._playback
     session.microphone = microphone
     return session
 

@@ -1,0 +1,251 @@
+"""`/v1/responses`: OpenAI's newer way to ask a language model, in text, streamed and not. Knows no sound."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from agent.errors import RequestError
+from agent.messages import Message
+from agent.server.completion import Sampling, Written, write
+from agent.server.fields import Fields
+from agent.server.http.pictures import check, looked
+from agent.server.http.responses import EVENTS, JSON, Streamed, Write, error_body, line, sse
+from agent.server.http.text import read_body
+from agent.server.pool import Pool
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class _Text(Fields):
+    ELSEWHERE: ClassVar = {"annotations": ([],), "logprobs": ([],)}
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["input_text", "output_text"]
+    text: str
+
+
+class _Image(Fields):
+    ELSEWHERE: ClassVar = {"detail": ("auto",), "file_id": ()}
+    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+
+    type: Literal["input_image"]
+    image_url: str
+
+
+_Part = Annotated[_Text | _Image, Field(discriminator="type")]
+
+
+class _Said(Fields):
+    ABOUT: ClassVar = frozenset({"id", "phase", "status"})
+
+    type: Literal["message"] = "message"
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    def message(self) -> Message:
+        """As the language model takes it."""
+        texts = [part.text for part in self.content if isinstance(part, _Text)]
+        text = self.content if isinstance(self.content, str) else "".join(texts)
+        return Message("system" if self.role == "developer" else self.role, text)
+
+    @property
+    def images(self) -> list[str]:
+        """Its pictures, as data URLs."""
+        return [part.image_url for part in self.content if isinstance(part, _Image)]
+
+
+class _Format(Fields):
+    type: Literal["text"] = "text"
+
+
+class _TextConfig(Fields):
+    ELSEWHERE: ClassVar = {"verbosity": ("medium",)}
+
+    format: _Format = Field(default_factory=_Format)
+
+
+class Ask(Fields):
+    """The body of `/v1/responses`."""
+
+    ELSEWHERE: ClassVar = {
+        "access_programs": (),
+        "background": (False,),
+        "background_options": (),
+        "context_management": ([],),
+        "conversation": (),
+        "image": (),
+        "include": ([],),
+        "max_tool_calls": (),
+        "moderation": (),
+        "parallel_tool_calls": (True, False),
+        "previous_response_id": (),
+        "prompt": (),
+        "prompt_cache_options": (),
+        "prompt_cache_retention": ("in_memory",),
+        "reasoning": ({},),
+        "service_tier": ("auto", "default"),
+        "store": (False,),
+        "stream_options": ({},),
+        "tool_choice": ("none", "auto"),
+        "tools": ([],),
+        "top_logprobs": (0,),
+        "truncation": ("disabled",),
+    }
+    ABOUT: ClassVar = frozenset({"prompt_cache_key", "safety_identifier", "user"})
+
+    model: str | None = None
+    input: str | list[_Said] = Field(min_length=1)
+    instructions: str | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    metadata: dict[str, str] | None = None
+    stream: bool = False
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0)
+    text: _TextConfig = Field(default_factory=_TextConfig)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+
+    def messages(self, system: str) -> list[Message]:
+        """What the language model reads. system: who it is where nobody says."""
+        given = self.said
+        told = any(each.role in ("system", "developer") for each in given)
+        first = self.instructions or ("" if told else system)
+        return [*([Message("system", first)] if first else []), *(each.message() for each in given)]
+
+    @property
+    def said(self) -> list[_Said]:
+        """The conversation, the question last."""
+        return [_Said(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+
+
+async def respond(request: Request, pool: Pool) -> Streamed:
+    """`POST /v1/responses`, streamed and not. Nothing is kept of it."""
+    body = await read_body(request, Ask, pool, pool.context)
+    pool.check("llm", body.model)
+    config = pool.config
+    pictures = [each.images for each in body.said]
+    check(pictures, config)
+    messages = body.messages(config.session.system)
+    shown = [*([[]] if len(messages) > len(pictures) else []), *pictures]
+    told = _Told(body, pool.names["llm"])
+    sampling = Sampling(body.max_output_tokens, body.temperature, body.top_p)
+
+    async def produce(send: Write) -> None:
+        written = Written()
+        async with pool.slot() as slot:
+            asked = await looked(slot, config, messages, shown)
+            async with write(slot, config, asked, sampling, written) as tokens:
+                async for delta in tokens:
+                    if body.stream:
+                        await send(told.more(delta.text))
+        told.end(written)
+        await send(told.rest() if body.stream else line(told.response(told.status)))
+
+    media = EVENTS if body.stream else JSON
+    return Streamed(media, produce, config.server.client_timeout, told.failed)
+
+
+class _Told:
+    """What a client is told of one response."""
+
+    def __init__(self, body: Ask, model: str) -> None:
+        self._body, self._model = body, model
+        self._id, self._item = f"resp_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}"
+        self._created, self._number = int(time.time()), 0
+        self.status: Literal["completed", "incomplete"] = "completed"
+        self.text = ""
+        self._usage: dict[str, Any] | None = None
+        self._place = {"item_id": self._item, "output_index": 0, "content_index": 0}
+
+    def more(self, text: str) -> bytes:
+        """The events of a step of the answer; of the first one those with which it begins, too."""
+        begun = [] if self._number else self._begin()
+        where: dict[str, Any] = {**self._place, "logprobs": []}
+        return b"".join(
+            [*begun, *([self._event("response.output_text.delta", **where, delta=text)] if text else [])]
+        )
+
+    def _begin(self) -> list[bytes]:
+        made = self.response("in_progress")
+        return [
+            self._event("response.created", response=made),
+            self._event("response.in_progress", response=made),
+            self._event("response.output_item.added", output_index=0, item=self._shown("in_progress")),
+            self._event("response.content_part.added", **self._place, part=self._part("")),
+        ]
+
+    def rest(self) -> bytes:
+        """The events with which it ends."""
+        begun = [] if self._number else self._begin()
+        ended = [
+            self._event("response.output_text.done", **self._place, text=self.text, logprobs=[]),
+            self._event("response.content_part.done", **self._place, part=self._part(self.text)),
+            self._event("response.output_item.done", output_index=0, item=self._shown(self.status)),
+            self._event(f"response.{self.status}", response=self.response(self.status)),
+        ]
+        return b"".join([*begun, *ended])
+
+    def end(self, written: Written) -> None:
+        """All of it is there."""
+        self.text = "".join(written.text)
+        self.status = "incomplete" if written.reason == "length" else "completed"
+        self._usage = {
+            "input_tokens": written.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": written.tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": written.prompt_tokens + written.tokens,
+        }
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        number, self._number = self._number, self._number + 1
+        return sse({"type": kind, "sequence_number": number, **fields}, kind)
+
+    def failed(self, error: RequestError) -> bytes:
+        """The last event of a stream that broke."""
+        told = error_body(error)["error"]
+        return self._event("error", code=told["code"], message=told["message"], param=told["param"])
+
+    def _part(self, text: str) -> dict[str, Any]:
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+    def _shown(self, status: str) -> dict[str, Any]:
+        content = [] if status == "in_progress" else [self._part(self.text)]
+        return {
+            "id": self._item,
+            "type": "message",
+            "status": status,
+            "role": "assistant",
+            "content": content,
+        }
+
+    def response(self, status: str) -> dict[str, Any]:
+        """The response, with all that was asked for."""
+        body = self._body
+        over = status != "in_progress"
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "error": None,
+            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "instructions": body.instructions,
+            "max_output_tokens": body.max_output_tokens,
+            "metadata": body.metadata or {},
+            "model": self._model,
+            "output": [self._shown(status)] if over else [],
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "store": False,
+            "temperature": body.temperature,
+            "text": {"format": {"type": "text"}},
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": body.top_p,
+            "truncation": "disabled",
+            "usage": self._usage,
+        }
