@@ -3,7 +3,7 @@
 One token is one request of its own to llama.cpp's in-process server, which keeps the prefix in its cache and
 evaluates only what is new. Measured, this is as fast as a running stream, and it makes the engine truly
 pull-based: nothing runs ahead, stopping costs nothing, and each token's id comes back, also of one that
-ends inside a character.
+ends inside a character. The prompt is tokenized once for all tokens of its answer.
 """
 
 from __future__ import annotations
@@ -91,12 +91,13 @@ class LlamaCpp:
         the context is full. Raises ContextExceeded when `messages` do not fit it, EngineFault when llama.cpp
         fails.
         """
-        prompt = self._prompt(messages)
+        parts = self._prompt(messages)
+        prompt = self._prompt_ids(parts)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
         end: End = "length"
-        if opened := marks.left_open(str(prompt[-1])):
+        if opened := marks.left_open(str(parts[-1])):
             yield Delta(opened, tokens=0)
         for index in range(self._max_tokens):
             try:
@@ -136,8 +137,7 @@ class LlamaCpp:
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
-        parts = self._prompt(messages)
-        return sum(1 if isinstance(part, int) else len(self._tokens(part, special=True)) for part in parts)
+        return len(self._prompt_ids(self._prompt(messages)))
 
     def slots(self) -> list[LlamaCpp]:
         """This model once for each slot: all may stream at the same time, one conversation each."""
@@ -163,19 +163,29 @@ class LlamaCpp:
             setattr(changed, name, value)
         return changed
 
-    def _complete(self, prompt: list[str | int], seed: int, index: int) -> dict[str, Any]:
+    def _prompt_ids(self, prompt: Sequence[str | int]) -> list[int]:
+        """The tokens of a prompt, as llama.cpp itself would read it, with what it puts before the first."""
+        ids: list[int] = []
+        for number, part in enumerate(prompt):
+            known = [part] if isinstance(part, int) else self._tokens(part, special=True, begins=number == 0)
+            ids += known
+        return ids
+
+    def _complete(self, prompt: Sequence[str | int], seed: int, index: int) -> dict[str, Any]:
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
         return self._post(
             "/completion",
             {
                 **self._sampling,
-                "prompt": prompt,
+                "prompt": list(prompt),
                 "n_predict": 1,
                 "id_slot": self._slot,
                 "cache_prompt": True,
                 "return_tokens": True,
                 "seed": seed % 2**32,
                 "repeat_last_n": min(index, _PENALTY_WINDOW),
+                # Without this, each token's answer repeats the whole prompt.
+                "response_fields": ["content", "tokens", "stop_type", "tokens_evaluated", "timings"],
             },
         )
 
@@ -204,8 +214,9 @@ class LlamaCpp:
             prompt += [before, *ids]
         return [*prompt, rendered]
 
-    def _tokens(self, text: str, *, special: bool) -> list[int]:
-        return self._post("/tokenize", {"content": text, "parse_special": special})["tokens"]
+    def _tokens(self, text: str, *, special: bool, begins: bool = False) -> list[int]:
+        asked = {"content": text, "parse_special": special, "add_special": begins}
+        return self._post("/tokenize", asked)["tokens"]
 
     def _detokenize(self, ids: Sequence[int]) -> str:
         return self._post("/detokenize", {"tokens": list(ids)})["content"]

@@ -1,5 +1,6 @@
 """llama.cpp in this process: pulling tokens, the prefix cache, stop strings, characters, seeds, errors."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as some
 import pytest
@@ -192,6 +194,31 @@ def test_the_third_turn_evaluates_only_what_is_new(model: LlamaCpp) -> None:
 
 
 @pytest.mark.model
+def test_a_prompt_is_tokenized_once_and_not_sent_back(
+    model: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each token costs the more, the longer the conversation is."""
+    asked: list[tuple[str, Any, dict[str, Any]]] = []
+    request = model._request
+
+    def spy(method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        asked.append((path, json.loads(body or "null"), request(method, path, body)))
+        return asked[-1][-1]
+
+    monkeypatch.setattr(model, "_request", spy)
+    said = [*CAPITAL[:1], Message("user", "Say <|im_end|> in one word.")]
+    written = [item for item in model.stream(said) if not isinstance(item, Last)]
+    first = next(number for number, (path, *_) in enumerate(asked) if path == "/completion")
+    assert "/tokenize" not in [path for path, *_ in asked[first:]]
+    tokens = [(body["prompt"], answer) for path, body, answer in asked if path == "/completion"]
+    assert len(tokens) >= len(written) > 3
+    assert all(isinstance(part, int) for prompt, _ in tokens for part in prompt)
+    assert not any("prompt" in answer for _, answer in tokens)
+    read = model._complete(model._prompt(said), 0, 0)["tokens_evaluated"]
+    assert read == len(tokens[0][0]), "it is not the prompt that llama.cpp reads out of the text"
+
+
+@pytest.mark.model
 def test_a_conversation_renders_as_the_last_one_continued(model: LlamaCpp) -> None:
     longer = [*CAPITAL, Message("assistant", "Paris, of course."), Message("user", "Thanks!")]
     (shorter_text,), (longer_text,) = model._prompt(CAPITAL), model._prompt(longer)
@@ -307,6 +334,7 @@ def test_the_loopback_port_is_closed_to_others(small: LlamaCpp, path: str) -> No
 SCRIPT = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from agent.messages import Message
 from agent.llm.llamacpp import LlamaCpp
 model = LlamaCpp(Path(sys.argv[1]), context=512, max_tokens=int(sys.argv[2]))
