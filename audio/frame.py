@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log10
 from typing import TypeAlias
 
 import numpy as np
@@ -69,7 +70,10 @@ def silence(seconds: float, rate: int) -> Samples:
 
 def level_dbfs(samples: Samples) -> float:
     """Root mean square level in dBFS; -120 for silence or for no samples."""
-    if len(samples) == 0:
-        return -120.0
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    return max(-120.0, 20.0 * float(np.log10(max(rms, 1e-6))))
+    return levels_dbfs(samples[np.newaxis])[0] if len(samples) else -120.0
+
+
+def levels_dbfs(blocks: Samples) -> list[float]:
+    """The same of each row of samples, shape (rows, n), n not 0."""
+    power = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64) / blocks.shape[1]
+    return [10.0 * log10(max(1e-12, each)) for each in power.tolist()]

@@ -69,9 +69,11 @@ class PromptResampler:
         held = np.concatenate([self._held, samples])
         ready = (len(held) - 2 * _REACH) * self._up - self._next
         count = max(0, -(-ready // self._down))
-        whole, phase = np.divmod(self._next + np.arange(count) * self._down, self._up)
-        around = held[whole[:, np.newaxis] + np.arange(1, 2 * _REACH + 1)]
-        out: Samples = np.einsum("ij,ij->i", around, self._taps[phase])
+        out: Samples = np.zeros(count, np.float32)
+        if held.any():  # silence, which is most of what a speaker is given, gives silence
+            whole, phase = np.divmod(self._next + np.arange(count) * self._down, self._up)
+            around = held[whole[:, np.newaxis] + np.arange(1, 2 * _REACH + 1)]
+            out = np.einsum("ij,ij->i", around, self._taps[phase])
         used, self._next = divmod(self._next + count * self._down, self._up)
         self._held = held[used:]
         return out

@@ -52,6 +52,13 @@ _LOOK = 2
 _NO_ECHO = -38.0
 """Decibels against what is played below which the loudest that is heard is no echo that matters."""
 
+_RESTING = 150
+"""Steps of silence at the far end, 1.5 s, after which no echo lingers and the canceller rests."""
+
+_BEFORE = 50
+"""Steps that it is given of what it heard while it rested, 0.5 s, once the far end sounds again: as much as
+`Correlation` looks at, and more than the filters of the canceller remember."""
+
 _STRETCH, _STRETCHES = 50, 6
 """Active steps that give one measurement of the room, and how many of those count: the last 3 s."""
 
@@ -68,7 +75,7 @@ class EchoCanceller:
     It needs about a second of the agent's voice to learn the room. AEC3 alone would mangle a user who
     talks over the agent, worst of all with headphones, where there is no echo to learn from: so everything
     passes untouched until an echo was found (see `Correlation`), and then whoever is clearly louder than it
-    can be (see `_Loudness`).
+    can be (see `_Loudness`). While nothing has been played for long, what is heard passes at no cost.
 
     `played` may be called from the sound device's thread: it only leaves the frame in a queue, all work
     is done by `cleaned`.
@@ -85,7 +92,9 @@ class EchoCanceller:
         self._correlation = Correlation()
         self._steps = 0
         self._raw = np.zeros(_BANK, np.float32)
-        self._past = 1.0
+        self._past = 1.0  # share of the last step that passed as it was
+        self._silent = 0
+        self._unseen: deque[Samples] = deque(maxlen=_BEFORE)
         self._waiting: deque[Frame] = deque()
         self._far = _FarEnd()
         self._near: Samples = silence(0, HEARING_RATE)
@@ -120,28 +129,42 @@ class EchoCanceller:
         return Frame(out, HEARING_RATE, frame.time - behind - self._delay)
 
     def _step(self, near: Samples, time: float) -> Samples:
+        """The next 10 ms without the echo; `time`: when the first sample of `near` sounded (s)."""
         far = self._far.take(time)
+        self._silent = 0 if far.any() else self._silent + 1
+        raw = np.concatenate([self._raw, near])
+        raw, self._raw = raw[:_STEP], raw[_STEP:]
+        if self._silent > _RESTING:
+            self._unseen.append(near)
+            out = raw
+        else:
+            while self._unseen:
+                self._cancel(silence(_STEP / HEARING_RATE, HEARING_RATE), self._unseen.popleft())
+            before = self._past
+            clean = self._cancel(far, near)
+            share = np.linspace(before, self._past, _STEP, dtype=np.float32)
+            out = (share * raw + (1.0 - share) * clean).astype(np.float32)
+        if self._suppressor is None:
+            return out
+        quieter = self._block(out)
+        self._suppressor.process_stream(quieter)
+        return _samples(quieter)
+
+    def _cancel(self, far: Samples, near: Samples) -> Samples:
+        """10 ms more of both streams: what AEC3 leaves of `near`, 8 ms late; `_past` says what to take of it."""
         self._canceller.process_reverse_stream(self._block(far))
         # The two streams are aligned by time, so what is left is the room: AEC3 finds that by itself.
         self._canceller.set_stream_delay_ms(0)
         heard = self._block(near)
         self._canceller.process_stream(heard)
-        raw = np.concatenate([self._raw, near])
-        raw, self._raw = raw[:_STEP], raw[_STEP:]
         self._correlation.feed(far, near)
         past = self._loudness.clear(far, near)
         self._steps += 1
         if self._loudness.unsuspected and self._steps % _LOOK == 0 and self._correlation.found():
             self._loudness.suspect()
             past = 0.0
-        share = np.linspace(self._past, past, _STEP, dtype=np.float32)
         self._past = past
-        out = (share * raw + (1.0 - share) * _samples(heard)).astype(np.float32)
-        if self._suppressor is None:
-            return out
-        quieter = self._block(out)
-        self._suppressor.process_stream(quieter)
-        return _samples(quieter)
+        return _samples(heard)
 
     def _block(self, samples: Samples) -> Any:
         return self._frame(bytearray(pcm16(samples)), HEARING_RATE, 1, _STEP)

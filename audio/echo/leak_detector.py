@@ -52,24 +52,35 @@ class LeakDetector:
         self._played = np.full(_WINDOW + _FARTHEST, -120.0)
         self._heard = np.full(_WINDOW + _FARTHEST, -120.0)
         self._now = self._looked = 0
+        self._sounded = -2 * len(self._played)
+        self._resting = True
         self._delay: int | None = None
         self._missed = 0
         self.leaking = False
         """Whether the microphone hears the speaker."""
 
     def played(self, frame: Frame) -> None:
-        """What the speaker plays, at any rate; `time` says when it sounds."""
-        self._waiting.append(frame)
+        """What the speaker plays, at any rate; `time` says when it sounds. Silence need not be told."""
+        if frame.samples.any():
+            self._waiting.append(frame)
 
     def heard(self, frame: Frame) -> None:
-        """What the microphone hears, at any rate."""
+        """What the microphone hears, at any rate. Costs nothing while nothing is played."""
         steps = round(frame.end * _GRID) - self._now
+        if not self._waiting and self._now - self._sounded > len(self._played):
+            self._now += max(0, steps)
+            self._resting = True
+            return
+        if self._resting:
+            self._resting, self._sounded = False, self._now
+            self._heard[:] = -120.0
         if steps > 0:
             self._now += steps
             for levels in (self._played, self._heard):
                 levels[:] = np.concatenate([levels, np.full(min(steps, len(levels)), -120.0)])[-len(levels) :]
         self._note(self._heard, frame)
         while self._waiting and self._waiting[0].end <= frame.end:
+            self._sounded = self._now
             self._note(self._played, self._waiting.popleft())
         if self._now - self._looked >= _CHECK:
             self._looked = self._now

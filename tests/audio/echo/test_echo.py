@@ -182,6 +182,50 @@ def test_stretches_without_playing_and_lost_frames_do_no_harm():
     assert level_dbfs(out[16000:]) < -65
 
 
+@pytest.mark.parametrize("block", [0.02, 0.015])
+def test_it_rests_while_nothing_is_played_and_works_again_at_the_first_sound(
+    block: float, monkeypatch: pytest.MonkeyPatch
+):
+    """Two replies, and between them half a minute in which only the user speaks."""
+    steps: list[float] = []
+    said = np.concatenate([silence(20, HEARING_RATE), question(1)])
+
+    def talk(canceller: EchoCanceller) -> Samples:
+        room, left, told = Room(echo_db=-10, noise_db=-65), [], 0
+        inside = canceller._cancel
+        monkeypatch.setattr(canceller, "_cancel", lambda far, near: steps.append(now) or inside(far, near))
+        for number in range(round(40 / block)):
+            now = number * block
+            while told < (now + block) * RATE:
+                time, piece = told / RATE, silence(0.01, RATE)
+                since = told if time < 30 else told - 30 * RATE
+                if time < 5 or time >= 30:
+                    piece = story()[since : since + 240]
+                room.played(Frame(piece, RATE, time))
+                canceller.played(Frame(piece, RATE, time))
+                told += 240
+            size = round(block * HEARING_RATE)
+            user = (
+                np.resize(said[number * size : (number + 1) * size], size)
+                if now < 25
+                else silence(block, 16_000)
+            )
+            left.append(canceller.cleaned(room.microphone(Frame(user, HEARING_RATE, now))))
+        return Frame.join(left).samples
+
+    rested = talk(EchoCanceller())
+    assert not [now for now in steps if 7.0 < now < 29.9]
+    monkeypatch.setattr("audio.echo.canceller._RESTING", 10**9)
+    steps.clear()
+    never = talk(EchoCanceller())
+    assert [now for now in steps if 7.0 < now < 29.9]
+    quiet = slice(7 * HEARING_RATE, 29 * HEARING_RATE)
+    assert np.abs(rested[quiet] - never[quiet]).max() < 1e-6
+    for begin, end in ((30.0, 30.3), (30.3, 31.0), (31.0, 40.0)):
+        part = slice(round(begin * HEARING_RATE), round(end * HEARING_RATE))
+        assert level_dbfs(rested[part]) < level_dbfs(never[part]) + 1.0, begin
+
+
 def test_far_end_is_cut_to_be_in_time_only_when_it_is_far_behind():
     ramp = np.arange(4800, dtype=np.float32)
     for late, expected in ((0.02, 0.0), (0.05, 0.05 * 16000)):
@@ -283,6 +327,16 @@ def test_a_silent_microphone_hears_no_speaker(level: float, offset: float):
         front.cleaned(Frame((offset + noise).astype(np.float32), HEARING_RATE, time))
         said |= front.leaking
     assert not said
+
+
+def test_a_leak_is_found_as_soon_after_an_hour_of_silence():
+    """While nothing is played no level is kept, and none is missed once something is."""
+    detector, heard = LeakDetector(), echo_of_story(echo_db=-20, echo_delay=0.1, noise_db=-60)
+    fresh = leaks(heard).index(True)
+    for number in range(500):
+        detector.played(Frame(silence(BLOCK, RATE), RATE, 3590 + number * BLOCK))
+        detector.heard(Frame(question(1)[:320], HEARING_RATE, 3590 + number * BLOCK))
+    assert abs(leaks(heard, detector, begin=3600.0).index(True) - fresh) <= 1
 
 
 def test_leak_is_over_with_headphones_but_not_with_silence():
