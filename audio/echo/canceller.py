@@ -151,7 +151,7 @@ class EchoCanceller:
         return _samples(quieter)
 
     def _cancel(self, far: Samples, near: Samples) -> Samples:
-        """10 ms more of both streams: what AEC3 leaves of `near`, 8 ms late; `_past` says what to take of it."""
+        """10 ms more of both: what AEC3 leaves of `near`, 8 ms late. `_past` says how much to take of it."""
         self._canceller.process_reverse_stream(self._block(far))
         # The two streams are aligned by time, so what is left is the room: AEC3 finds that by itself.
         self._canceller.set_stream_delay_ms(0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -136,15 +136,41 @@ class View(Protocol):
         ...
 
 
+BARS = 24
+"""Blocks of the level meter, over 60 dB."""
+
+
+class _Live(Live):
+    """Redraws only what is not what was drawn last: drawing costs more than listening does.
+
+    what: all that the picture depends on.
+    """
+
+    def __init__(self, what: Callable[[], object], **options: Any) -> None:
+        self._what = what
+        self._drawn: object = None
+        super().__init__(**options)
+
+    def refresh(self) -> None:
+        """Draw what is new; and once more at the end, for good."""
+        now = self._what()
+        if now != self._drawn or not self.is_started:
+            self._drawn = now
+            super().refresh()
+
+
 class LiveView:
-    """A live view that is redrawn a few times a second."""
+    """A live view that is redrawn as often as anything in it changes, but a few times a second at most."""
 
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
         self._verbose = verbose
         self._talk = Conversation()
         self._level = -120.0
+        self._bars = self._events = 0
         self._console = console or Console()
-        self._live = Live(console=self._console, refresh_per_second=12, get_renderable=self._draw)
+        self._live = _Live(
+            self._picture, console=self._console, refresh_per_second=12, get_renderable=self._draw
+        )
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -158,6 +184,7 @@ class LiveView:
     def watch(self, event: ev.Event) -> None:
         """Take in one event; it shows at the next redraw, a decision at once and above, if that is wanted."""
         self._talk.note(event)
+        self._events += 1
         if self._verbose and isinstance(event, ev.Decision):
             self._console.print(Text(decision_line(event), "dim"))
 
@@ -166,16 +193,23 @@ class LiveView:
         async for frame in frames:
             self._talk.hears()
             self._level = max(level_dbfs(frame.samples), self._level - 1.5)
+            bars = max(0.0, min(1.0, (self._level + 60) / 60)) * BARS
+            if abs(bars - self._bars) >= 1.0:  # noise at the edge between two would never be still
+                self._bars = round(bars)
             yield frame
+
+    def _picture(self) -> object:
+        """What the picture depends on; the words change with events only."""
+        return self._events, self._bars, self._talk.state, self._console.size
 
     def _draw(self) -> RenderableType:
         talk = self._talk
         mark, colour = STATES[talk.state]
-        bars = round(max(0.0, min(1.0, (self._level + 60) / 60)) * 24)
+        bars = self._bars
         head = Text.assemble(
             (f"{mark} {talk.state:12}", f"bold {colour}"),
             ("▇" * bars, "green" if bars < 20 else "red"),
-            ("·" * (24 - bars), "dim"),
+            ("·" * (BARS - bars), "dim"),
             ("   Ctrl-C ends", "dim"),
         )
         rows: list[Text] = []

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
 
+import anyio
 import boundaries
+import numpy as np
 import pytest
 from boundaries import Plan
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from agent import events as ev
 from agent.cli.parts.view import LEAK, Conversation, LiveView
+from audio.frame import Frame
 
 
 @pytest.mark.parametrize(
@@ -79,3 +83,41 @@ def test_a_thought_is_shown_while_it_goes_on_and_leaves_with_the_answer() -> Non
     view.watch(ev.TurnEnded(2.0, 1, "finished", "Hello.", ""))
     view.watch(ev.TurnOpened(3.0, 2, 2.9))
     assert "greet" not in picture()
+
+
+def test_the_picture_is_drawn_again_only_when_something_in_it_has_changed() -> None:
+    console = Console(file=io.StringIO(), width=100, height=30, force_terminal=True)
+    view, drawn = LiveView(console), list[int]()
+    chance = np.random.default_rng(0)
+
+    async def listen(level: float, count: int) -> None:
+        async def frames() -> AsyncIterator[Frame]:
+            for number in range(count):
+                noise = chance.normal(0, 10 ** (level / 20), 320).astype(np.float32)
+                yield Frame(noise, 16_000, 0.02 * number)
+
+        async for _ in view.listening(frames()):
+            view._live.refresh()
+
+    def redrawn(level: float, count: int = 100) -> int:
+        before = len(drawn)
+        anyio.run(listen, level, count)
+        return len(drawn) - before
+
+    view._live._started = True  # without its thread, which draws when it likes
+    draw = view._draw
+    view._live._get_renderable = lambda: (drawn.append(1), draw())[1]
+    assert redrawn(-80.0) == 1, "it has begun to listen"
+    assert redrawn(-80.0) == 0
+    assert redrawn(-28.75) <= 8, "a steady noise, between two bars, moves the meter once"
+    assert redrawn(-28.75) == 0
+    assert redrawn(-6.0) == 1
+    for event in (ev.SpeechStarted(1.0, 0.9), ev.Partial(1.2, "Wait"), ev.Partial(1.3, "Wait a minute")):
+        before = len(drawn)
+        view.watch(event)
+        view._live.refresh()
+        view._live.refresh()
+        assert len(drawn) == before + 1
+    console.size = ConsoleDimensions(60, 20)
+    view._live.refresh()
+    assert len(drawn) == before + 2
