@@ -409,3 +409,23 @@ def test_help_loads_nothing_heavy():
     assert "Usage:" in done.stdout
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not loaded & (set(HEAVY) | {"numpy", "pydantic", "anyio", "trio", "asyncio", "rich"})
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_an_attribute_is_made_once(file: str):
+    """A second one of that name takes its place without a word."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ClassDef):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef) and each.name == "__init__":
+                    made = sorted(_attributes(each))
+                    assert len(made) == len(set(made)), f"{file}: {node.name}: {made}"
+
+
+def _attributes(made_in: ast.FunctionDef) -> Iterator[str]:
+    """The attributes that the statements of `__init__` make, those of branches left out."""
+    for statement in made_in.body:
+        for target in getattr(statement, "targets", [getattr(statement, "target", None)]):
+            for each in target.elts if isinstance(target, ast.Tuple) else [target]:
+                if isinstance(each, ast.Attribute):
+                    yield each.attr

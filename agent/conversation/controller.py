@@ -247,7 +247,7 @@ class TurnController:
         turn = Reply(self._turns, audio, speech_end, self._playback, self._latest)
         turn.question, turn.manner = text, self.manner
         turn.cut_before = self._cut_short
-        turn.onset, turn.voiced = self._onset, self._utterances.voiced
+        turn.onset, turn.speech_seconds = self._onset, self._utterances.voiced
         self._turn = self._latest = turn
         self._emit(ev.TurnOpened(self._runner.now(), turn.number, speech_end))
         self._tasks.start_soon(self._reply, turn)

@@ -206,7 +206,7 @@ class Generation:
     def _weigh(self, turn: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
         turn.transcript = said
-        turn.misheard = misheard(kind, said.confidence, turn.voiced)
+        turn.misheard = misheard(kind, said.confidence, turn.speech_seconds)
         turn.understood = understood(kind, said.confidence)
         if turn.cut_before and kind in NO_TURN and kind != "stop":
             turn.rest = self._history.unheard

@@ -74,7 +74,7 @@ class Reply:
         """The user's words; None until they are transcribed."""
         self.transcript: Transcript | None = None
         """What came out of `audio`; None until then, and where it was typed."""
-        self.voiced = 0.0
+        self.speech_seconds = 0.0
         """Seconds of sure speech in it."""
         self.misheard: Misheard | None = None
         """How they were not understood, if they were not."""

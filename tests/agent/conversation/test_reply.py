@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.conversation.reply import Reply
+from agent.conversation.reply import SECONDS_PER_CHARACTER, Reply
 from audio.playback import Playback
 from audio.tts import Speech, Word
 
@@ -197,3 +197,13 @@ def test_each_word_needs_its_place() -> None:
     speech, ranges = spoken(TEXT)
     with pytest.raises(ValueError, match="shorter"):
         Reply(1, None, 0.0, Playback()).say(speech, ranges[:-1])
+
+
+@in_loop
+def test_how_long_the_user_spoke_is_not_how_much_the_voice_has_made() -> None:
+    """Both were called `voiced` once: until the first speech was made, a reply believed to have no lead."""
+    turn = Reply(1, None, 0.0, Playback())
+    turn.speech_seconds, turn.sent = 1.2, 20
+    assert turn.lead(0.0) == pytest.approx(20 * SECONDS_PER_CHARACTER)
+    turn.anew()
+    assert turn.speech_seconds == 1.2
