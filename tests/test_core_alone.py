@@ -84,10 +84,10 @@ def test_an_engine_whose_extra_is_missing_says_what_to_type(kind: str):
     program = f"""
 from agent.engines import registry as engines
 from agent.config import load
-from agent.engines.status import KNOWN
+from agent.engines.built_in import BUILT_IN
 from agent.errors import MissingExtra
 for name in engines.BUILT_IN[{kind!r}]:
-    about = KNOWN[{kind!r}][name]
+    about = BUILT_IN[{kind!r}][name]
     model = "llm.model=smollm2" if {kind!r} == "llm" else ""
     if not about.extra or not (model or getattr(engines.find({kind!r}, name), "default_model", "")):
         continue

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from agent.engines.built_in import BUILT_IN, Kind
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.llm.context import ContextWindow
 from agent.protocols import (
@@ -32,7 +33,6 @@ from agent.protocols import (
 from agent.settings import Config, Section, TurnsConfig, VADConfig
 from agent.text.normalization import language
 from agent.turns.phrases import heard_language
-from agent.turns.policy import BUILT_IN as POLICIES
 from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, resolve
 from audio.stt import EndOfTurn, Transcriber
@@ -40,7 +40,6 @@ from audio.tts import Synthesizer
 from audio.vad import VAD
 
 T = TypeVar("T")
-Kind = Literal["stt", "llm", "tts", "vad", "endpointing", "turns", "vision"]
 
 SETTINGS: dict[Kind, tuple[str, str]] = {
     "stt": ("stt", "engine"),
@@ -52,34 +51,6 @@ SETTINGS: dict[Kind, tuple[str, str]] = {
     "vision": ("vision", "engine"),
 }
 """What names the engine of each kind: a section, whose settings the engine may take, and a key in it."""
-
-BUILT_IN: dict[Kind, dict[str, str]] = {
-    "stt": {
-        "whisper": "audio.stt.whisper:Whisper",
-        "moonshine": "audio.stt.moonshine:Moonshine",
-        "whisper-torch": "audio.stt.transformers:WhisperTorch",
-    },
-    "llm": {
-        "llamacpp": "agent.llm.llamacpp:LlamaCpp",
-        "openai": "agent.llm.openai_api:OpenAI",
-        "transformers": "agent.llm.transformers:Transformers",
-        "llamavision": "agent.llm.llamavision:LlamaVision",
-        "vlm": "agent.llm.vlm:VisionLanguage",
-    },
-    "tts": {
-        "hibari": "audio.tts.hibari:Hibari",
-        "piper": "audio.tts.piper:Piper",
-        "coqui": "audio.tts.coqui:Coqui",
-        "xtts": "audio.tts.xtts:XTTS",
-        "mms": "audio.tts.mms:MMS",
-        "kokoro": "audio.tts.kokoro:Kokoro",
-    },
-    "vad": {"webrtc-silero": "audio.vad:VoiceDetector"},
-    "endpointing": {"smart-turn": "audio.smart_turn:SmartTurn"},
-    "turns": {name: f"{made.__module__}:{made.__name__}" for name, made in POLICIES.items()},
-    "vision": {"ocr": "agent.vision.ocr:OCR", "passthrough": "agent.vision.passthrough:Passthrough"},
-}
-
 
 RENAMED: dict[tuple[Kind, str], str] = {
     ("turns", "ladder"): "semantic",
@@ -364,7 +335,7 @@ def _voice(config: Config) -> str:
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:
     """The class behind an engine's name, imported. Raises ConfigError for a name that nobody offers."""
-    places = dict(BUILT_IN[kind])
+    places = {name: each.place for name, each in BUILT_IN[kind].items()}
     places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
     if name not in places:
         if new := RENAMED.get((kind, name)):

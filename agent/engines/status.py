@@ -9,7 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from agent.engines.registry import BUILT_IN, SETTINGS, Kind, fetches, find, weights_of
+from agent.engines.built_in import BUILT_IN, MODULES, Kind
+from agent.engines.registry import SETTINGS, fetches, find, weights_of
 from agent.errors import ConfigError, ModelError
 from agent.protocols import KnowsItsWeights
 from agent.settings import Config, Section
@@ -17,15 +18,6 @@ from agent.weights import catalogue as models
 from audio.extras import how_to_install
 
 State = Literal["ready", "extra missing", "weights missing", "elsewhere"]
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What is known of a built-in engine. licence: of its code; extra: what it has to be installed with."""
-
-    about: str
-    licence: str
-    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,49 +35,6 @@ class Entry:
     about: str
     source: str
     chosen: bool
-
-
-KNOWN: dict[Kind, dict[str, About]] = {
-    "stt": {
-        "whisper": About("Whisper on CTranslate2, decoded on a short window", "MIT"),
-        "moonshine": About("Moonshine on onnxruntime: English, at half the cost of Whisper", "MIT"),
-        "whisper-torch": About("Whisper in transformers' format, on torch, likewise", "Apache-2.0", "torch"),
-    },
-    "llm": {
-        "llamacpp": About("a GGUF model in this process, by llama.cpp", "MIT"),
-        "openai": About("any OpenAI-compatible server: vLLM, Ollama, llama.cpp, a cloud", "the server's"),
-        "transformers": About("a model of the hub, or a GGUF file, on torch", "Apache-2.0", "torch"),
-        "llamavision": About("a GGUF model that sees, with its projector, by llama.cpp", "MIT"),
-        "vlm": About("a model of the hub that sees, on torch", "Apache-2.0", "torch"),
-    },
-    "tts": {
-        "hibari": About("a quick English voice, 24 kHz", "Apache-2.0"),
-        "piper": About("any Piper voice, streamed inside the sentence", "GPL-3.0", "piper"),
-        "coqui": About("VITS voices of Coqui TTS, streamed inside the sentence", "MPL-2.0", "coqui"),
-        "xtts": About("XTTS v2: 17 languages, speaks with a voice that it was given", "MPL-2.0", "coqui"),
-        "mms": About("VITS voices of transformers: MMS, over 1,000 languages", "Apache-2.0", "torch"),
-        "kokoro": About("the Kokoro voices, 24 kHz", "MIT", "kokoro"),
-    },
-    "vad": {"webrtc-silero": About("webrtcvad for the onset, Silero to be sure", "MIT")},
-    "endpointing": {"smart-turn": About("Smart Turn: hears whether a turn is over", "BSD-2-Clause")},
-    "turns": {
-        "semantic": About("answers by meaning, yields by degrees: the default", "Apache-2.0"),
-        "vad": About("the plain timer; any speech ends a reply", "Apache-2.0"),
-    },
-    "vision": {
-        "ocr": About("reads the text in pictures, for any language model", "Apache-2.0", "vision"),
-        "passthrough": About("gives pictures to a language model that sees", "Apache-2.0", "vision"),
-    },
-}
-
-MODULES = {
-    "torch": ("torch", "transformers"),
-    "coqui": ("torch", "TTS"),
-    "piper": ("piper", "onnx"),
-    "kokoro": ("kokoro_onnx",),
-    "vision": ("rapidocr", "PIL"),
-}
-"""For each extra the modules that show whether it is installed."""
 
 
 def listing(config: Config) -> list[Entry]:
@@ -108,7 +57,7 @@ def _points(kind: Kind) -> Iterator[EntryPoint]:
 
 
 def _built_in(kind: Kind, name: str, config: Config, chosen: bool) -> Entry:
-    known = KNOWN[kind][name]
+    known = BUILT_IN[kind][name]
     state, cure = _state(kind, name, known.extra, config, chosen)
     return Entry(kind, name, state, cure, known.licence, known.about, "backchat", chosen)
 

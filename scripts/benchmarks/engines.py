@@ -17,7 +17,8 @@ import psutil
 
 from agent.config import load
 from agent.engines import registry as engines
-from agent.engines.status import KNOWN, listing
+from agent.engines.built_in import BUILT_IN
+from agent.engines.status import listing
 from agent.messages import Message
 from agent.settings import Config
 from agent.weights import catalogue as models
@@ -88,7 +89,7 @@ def run() -> Results:
                 raise RuntimeError(f"{kind} {name}: {done.stderr.strip().splitlines()[-1]}")
             figures: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
             what = f"`{name}`" + (f" {model}" if model else "")
-            licence = KNOWN[kind][name].licence
+            licence = BUILT_IN[kind][name].licence
             results.add({"kind": kind, "engine": what, **figures, "licence": licence})
     return results
 

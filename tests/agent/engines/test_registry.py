@@ -115,7 +115,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in engines.BUILT_IN.items() for n in names])
 def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, name: str):
     found = engines.find(kind, name)
-    assert f"{found.__module__}:{found.__qualname__}" == engines.BUILT_IN[kind][name]
+    assert f"{found.__module__}:{found.__qualname__}" == engines.BUILT_IN[kind][name].place
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""The engines that come with backchat, one line each. Loads none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["stt", "llm", "tts", "vad", "endpointing", "turns", "vision"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """One engine. place: `module:class`; about: what it is, in few words; licence: of its code.
+
+    extra: what backchat has to be installed with for it; one of `MODULES`.
+    """
+
+    place: str
+    about: str
+    licence: str
+    extra: str = ""
+
+
+BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
+    "stt": {
+        "whisper": BuiltIn(
+            "audio.stt.whisper:Whisper", "Whisper on CTranslate2, decoded on a short window", "MIT"
+        ),
+        "moonshine": BuiltIn(
+            "audio.stt.moonshine:Moonshine",
+            "Moonshine on onnxruntime: English, at half the cost of Whisper",
+            "MIT",
+        ),
+        "whisper-torch": BuiltIn(
+            "audio.stt.transformers:WhisperTorch",
+            "Whisper in transformers' format, on torch, likewise",
+            "Apache-2.0",
+            "torch",
+        ),
+    },
+    "llm": {
+        "llamacpp": BuiltIn(
+            "agent.llm.llamacpp:LlamaCpp", "a GGUF model in this process, by llama.cpp", "MIT"
+        ),
+        "openai": BuiltIn(
+            "agent.llm.openai_api:OpenAI",
+            "any OpenAI-compatible server: vLLM, Ollama, llama.cpp, a cloud",
+            "the server's",
+        ),
+        "transformers": BuiltIn(
+            "agent.llm.transformers:Transformers",
+            "a model of the hub, or a GGUF file, on torch",
+            "Apache-2.0",
+            "torch",
+        ),
+        "llamavision": BuiltIn(
+            "agent.llm.llamavision:LlamaVision",
+            "a GGUF model that sees, with its projector, by llama.cpp",
+            "MIT",
+        ),
+        "vlm": BuiltIn(
+            "agent.llm.vlm:VisionLanguage", "a model of the hub that sees, on torch", "Apache-2.0", "torch"
+        ),
+    },
+    "tts": {
+        "hibari": BuiltIn("audio.tts.hibari:Hibari", "a quick English voice, 24 kHz", "Apache-2.0"),
+        "piper": BuiltIn(
+            "audio.tts.piper:Piper", "any Piper voice, streamed inside the sentence", "GPL-3.0", "piper"
+        ),
+        "coqui": BuiltIn(
+            "audio.tts.coqui:Coqui",
+            "VITS voices of Coqui TTS, streamed inside the sentence",
+            "MPL-2.0",
+            "coqui",
+        ),
+        "xtts": BuiltIn(
+            "audio.tts.xtts:XTTS",
+            "XTTS v2: 17 languages, speaks with a voice that it was given",
+            "MPL-2.0",
+            "coqui",
+        ),
+        "mms": BuiltIn(
+            "audio.tts.mms:MMS",
+            "VITS voices of transformers: MMS, over 1,000 languages",
+            "Apache-2.0",
+            "torch",
+        ),
+        "kokoro": BuiltIn("audio.tts.kokoro:Kokoro", "the Kokoro voices, 24 kHz", "MIT", "kokoro"),
+    },
+    "vad": {
+        "webrtc-silero": BuiltIn(
+            "audio.vad:VoiceDetector", "webrtcvad for the onset, Silero to be sure", "MIT"
+        )
+    },
+    "endpointing": {
+        "smart-turn": BuiltIn(
+            "audio.smart_turn:SmartTurn", "Smart Turn: hears whether a turn is over", "BSD-2-Clause"
+        )
+    },
+    "turns": {
+        "semantic": BuiltIn(
+            "agent.turns.policy:SemanticPolicy",
+            "answers by meaning, yields by degrees: the default",
+            "Apache-2.0",
+        ),
+        "vad": BuiltIn(
+            "agent.turns.policy:VADPolicy", "the plain timer; any speech ends a reply", "Apache-2.0"
+        ),
+    },
+    "vision": {
+        "ocr": BuiltIn(
+            "agent.vision.ocr:OCR",
+            "reads the text in pictures, for any language model",
+            "Apache-2.0",
+            "vision",
+        ),
+        "passthrough": BuiltIn(
+            "agent.vision.passthrough:Passthrough",
+            "gives pictures to a language model that sees",
+            "Apache-2.0",
+            "vision",
+        ),
+    },
+}
+
+MODULES = {
+    "torch": ("torch", "transformers"),
+    "coqui": ("torch", "TTS"),
+    "piper": ("piper", "onnx"),
+    "kokoro": ("kokoro_onnx",),
+    "vision": ("rapidocr", "PIL"),
+}
+"""For each extra the modules that show whether it is installed."""
