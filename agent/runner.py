@@ -3,16 +3,24 @@
 An engine is called one item at a time: in a worker thread when the clock is real, in line when it is
 virtual. So a slow consumer holds the engine back, and a cancelled one wastes one item at most. An
 engine serves one caller at a time; the next one waits until it is free, even of work that was given up.
-Sessions that share an engine share its desk: their streams may be open together, their items are made
-one after the other.
+Sessions that share an engine share its lock: their streams may be open together, their items are made
+one after the other, in the order of need (`agent.order`).
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
@@ -22,10 +30,12 @@ import anyio.to_thread
 
 from agent import signals
 from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
+from agent.order import Due, Kind, Queue
 from agent.settings import Costs
 
 T = TypeVar("T")
 Engine = Literal["stt", "llm", "tts", "endpointing", "vision", "camera", "decoder"]
+Waited = Callable[[Engine, Kind, float], None]
 
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
@@ -105,54 +115,72 @@ class _Slot:
     """What lets one caller at a time into an engine.
 
     left: set whenever no thread is inside. unclosed: closes the stream of a caller that gave up waiting.
+    spare: the scopes of those that wait for the engine without need.
     """
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     left: threading.Event = field(default_factory=threading.Event)
     unclosed: Callable[[], None] | None = None
+    spare: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope])
 
     def __post_init__(self) -> None:
         self.left.set()
 
 
 class SharedLock:
-    """Where the bridges of several sessions meet over one engine: one item of one of them at a time.
+    """Where the runners of several sessions meet over one engine: one item of one of them at a time.
 
-    However much waits in the background, each item of who talks waits for one of them at most.
+    queue: who is next; several locks may share one, whose engines hang each for itself. waited: told how
+    long each item has waited (s).
     """
 
-    def __init__(self) -> None:
-        self._lock, self._background = anyio.Lock(), anyio.Lock()
+    def __init__(self, queue: Queue | None = None, waited: Waited | None = None) -> None:
+        self.queue, self._waited = queue or Queue(), waited
+        self._inside = False
         self._left = threading.Event()
         self._left.set()
 
     @property
     def hangs(self) -> bool:
         """Whether work that was given up is still inside the engine."""
-        return not self._lock.locked() and not self._left.is_set()
+        return not self._inside and not self._left.is_set()
 
     @asynccontextmanager
     async def taken(
-        self, engine: Engine, left: threading.Event, limit: float, *, background: bool = False
+        self,
+        engine: Engine,
+        left: threading.Event,
+        limit: float,
+        *,
+        due: Due | None = None,
+        kind: Kind = "needed",
     ) -> AsyncGenerator[None]:
-        """The desk for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds.
+        """The engine for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds.
 
-        background: nobody is in the midst of a conversation for it; all such items wait as one.
+        due, kind: as `Queue.place` takes them.
         """
-        waiting = anyio.CancelScope(deadline=anyio.current_time() + limit)
+        came = anyio.current_time()
+        waiting = anyio.CancelScope(deadline=came + limit)
         async with AsyncExitStack() as held:
             with waiting:
-                for lock in (self._background, self._lock) if background else (self._lock,):
-                    await held.enter_async_context(lock)
+                while True:
+                    while self.hangs:  # without a place in the queue, which may be that of other engines too
+                        await anyio.sleep(PATROL)
+                    await held.enter_async_context(self.queue.place(kind, due))
+                    if self._left.is_set():
+                        break
+                    await held.aclose()
+            if waiting.cancelled_caught and self.hangs:
+                raise _stalled(engine, "still hangs in the work of another session")
             if waiting.cancelled_caught:
                 raise _stalled(engine, f"was busy with others for {limit:g} s; try again")
-            with anyio.move_on_after(limit):
-                while not self._left.is_set():
-                    await anyio.sleep(PATROL)
-            if not self._left.is_set():
-                raise _stalled(engine, "still hangs in the work of another session")
-            self._left = left
-            yield
+            if self._waited is not None:
+                self._waited(engine, kind, anyio.current_time() - came)
+            self._inside, self._left = True, left
+            try:
+                yield
+            finally:
+                self._inside = False
 
 
 class Runner:
@@ -182,18 +210,54 @@ class Runner:
         """
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
-    async def call(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
-        """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds."""
+    @property
+    def crowded(self) -> bool:
+        """Whether others wait for an engine that is shared with them."""
+        return any(lock.queue.wanted for lock in self._locks.values())
+
+    async def call(self, engine: Engine, work: Callable[[], T], limit: float, due: Due | None = None) -> T:
+        """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds.
+
+        due: when somebody will notice that it is not there yet (s); None: from now on.
+        """
         async with self._entered(engine, limit):
-            return await self._step(engine, work, limit, first=True)
+            return await self._step(engine, work, limit, first=True, due=due)
+
+    async def spare(self, engine: Engine, work: Callable[[], T], limit: float, until: float) -> T | None:
+        """The same for what nobody would miss: None where there is no time for it.
+
+        It comes after all that is needed, and is not begun after the moment `until` (s), nor once something
+        that is needed comes to the same engine of this session.
+        """
+        waiting = anyio.CancelScope(deadline=anyio.current_time() + until - self.now())
+        spare = self._slots[engine].spare
+
+        def begun() -> None:
+            waiting.deadline = math.inf
+            spare.discard(waiting)
+
+        with waiting:
+            spare.add(waiting)
+            try:
+                async with self._entered(engine, limit, spare=True):
+                    return await self._step(engine, work, limit, first=True, spare=begun)
+            finally:
+                spare.discard(waiting)
+        return None
 
     @asynccontextmanager
     async def stream(
-        self, engine: Engine, begin: Callable[[], Iterator[T]], first_limit: float, limit: float
+        self,
+        engine: Engine,
+        begin: Callable[[], Iterator[T]],
+        first_limit: float,
+        limit: float,
+        due: Due | None = None,
     ) -> AsyncGenerator[AsyncIterator[T]]:
         """An engine's generator as an async iterator, pulled one item at a time and closed at the end.
 
-        The first item may take `first_limit` seconds, each later one `limit`. Raises as `call` does.
+        The first item may take `first_limit` seconds, each later one `limit`. due: as for `call`, of the
+        next item. Raises as `call` does.
         """
         iterator: Iterator[T] | None = None
 
@@ -211,7 +275,8 @@ class Runner:
         async def items() -> AsyncGenerator[T]:
             first = True
             while True:
-                item = await self._step(engine, pull, first_limit if first else limit, first=first)
+                wait = first_limit if first else limit
+                item = await self._step(engine, pull, wait, first=first, due=due)
                 if isinstance(item, _End):
                     return
                 yield item
@@ -225,12 +290,17 @@ class Runner:
                     door.unclosed = finish
                 else:
                     with anyio.CancelScope(shield=True):
-                        await self._run(engine, finish, limit)
+                        await self._step(engine, finish, limit)
 
     @asynccontextmanager
-    async def _entered(self, engine: Engine, limit: float) -> AsyncGenerator[_Slot]:
-        """The engine for oneself, free of what an earlier caller gave up; EngineStalled if it is not."""
+    async def _entered(self, engine: Engine, limit: float, *, spare: bool = False) -> AsyncGenerator[_Slot]:
+        """The engine for oneself, free of what an earlier caller gave up; EngineStalled if it is not.
+
+        What nobody would miss, and has not begun, makes room for what is needed.
+        """
         door = self._slots[engine]
+        for waiting in () if spare else tuple(door.spare):
+            waiting.cancel()
         async with door.lock:
             with anyio.move_on_after(limit):
                 while not door.left.is_set():
@@ -239,28 +309,48 @@ class Runner:
                 raise _stalled(engine, "still hangs in earlier work; this reply is given up")
             if (close := door.unclosed) is not None:
                 door.unclosed = None
-                await self._run(engine, close, limit)
+                await self._step(engine, close, limit)
             yield door
 
-    async def _step(self, engine: Engine, work: Callable[[], T], limit: float, *, first: bool) -> T:
-        """One item of an engine's work; on a virtual clock this is what is charged."""
-        return await self._run(engine, work, limit)
+    async def _step(
+        self,
+        engine: Engine,
+        work: Callable[[], T],
+        limit: float,
+        *,
+        first: bool | None = None,
+        due: Due | None = None,
+        spare: Callable[[], None] | None = None,
+    ) -> T:
+        """One item of an engine's work, once it is this session's turn.
 
-    async def _run(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
-        """Blocking work in a thread.
+        first: whether it is the first of a stream, or a call; None: it only closes one. spare: it is work
+        that nobody would miss; called as it begins.
+        """
+        left = threading.Event()
+        async with self._taken(engine, left, limit, due, spare=spare is not None):
+            if spare is not None:
+                spare()
+            return await self._item(engine, work, limit, left, first)
+
+    def _taken(
+        self, engine: Engine, left: threading.Event, limit: float, due: Due | None, *, spare: bool
+    ) -> AbstractAsyncContextManager[None]:
+        """The engine among all sessions that share it."""
+        if (lock := self._locks.get(engine)) is None:
+            return nullcontext()
+        kind = "spare" if spare else "background" if self._background else "needed"
+        on_anyios_clock = None if due is None else lambda: anyio.current_time() + due() - self.now()
+        return lock.taken(engine, left, limit, due=on_anyios_clock, kind=kind)
+
+    async def _item(
+        self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event, first: bool | None
+    ) -> T:
+        """Blocking work in a thread, which sets `left` at its end.
 
         The shield lets work that was cancelled end by itself, since an engine must not be entered
         twice; only what exceeds its limit is left behind in its thread, and all when the program ends.
         """
-        if (desk := self._locks.get(engine)) is None:
-            return await self._in_thread(engine, work, limit, threading.Event())
-        left = threading.Event()
-        async with desk.taken(engine, left, limit, background=self._background):
-            return await self._in_thread(engine, work, limit, left)
-
-    async def _in_thread(
-        self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event
-    ) -> T:
         done: list[T] = []
         self._slots[engine].left = left
         claim = threading.Lock()  # taken by the work as it begins, or by who gives it up before that
@@ -290,8 +380,8 @@ class VirtualRunner(Runner):
     Needs trio with a MockClock that jumps (`agent.simulation.virtual.run_virtual` sets one up).
     """
 
-    def __init__(self, costs: Costs) -> None:
-        super().__init__()
+    def __init__(self, costs: Costs, locks: Mapping[Engine, SharedLock] | None = None) -> None:
+        super().__init__(locks)
         self._costs = costs
         self._start: float | None = None
 
@@ -302,31 +392,33 @@ class VirtualRunner(Runner):
             self._start = moment
         return moment - self._start
 
-    async def _step(self, engine: Engine, work: Callable[[], T], limit: float, *, first: bool) -> T:
+    async def _item(
+        self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event, first: bool | None
+    ) -> T:
         began = time.perf_counter()
-        result = await self._run(engine, work, limit)
-        if self._costs.mode == "measured":
-            cost = time.perf_counter() - began
-        elif isinstance(result, _End):
-            cost = 0.0
-        elif engine == "llm":
-            cost = self._costs.first_token if first else self._costs.token
-        else:
-            declared = self._costs
-            costs = {
-                "stt": declared.stt,
-                "tts": declared.speech,
-                "endpointing": declared.endpointing,
-                "vision": declared.vision,
-            }
-            cost = costs.get(engine, 0.0)
-        await anyio.sleep(cost)
-        return result
+        try:
+            # It is in line, so nothing could be cancelled before its end: a signal is raised inside it.
+            with signals.orderly():
+                result = _guarded(engine, work)
+            if first is not None:
+                measured = self._costs.mode == "measured"
+                cost = time.perf_counter() - began if measured else self._declared(engine, result, first)
+                await anyio.sleep(cost)
+            return result
+        finally:
+            left.set()
 
-    async def _run(self, engine: Engine, work: Callable[[], T], limit: float) -> T:
-        # The step is in line, so nothing could be cancelled before its end: a signal is raised inside it.
-        with signals.orderly():
-            return _guarded(engine, work)
+    def _declared(self, engine: Engine, result: object, first: bool) -> float:
+        """What this item costs (s)."""
+        declared = self._costs
+        costs: dict[Engine, float] = {
+            "stt": declared.stt,
+            "llm": declared.first_token if first else declared.token,
+            "tts": declared.speech,
+            "endpointing": declared.endpointing,
+            "vision": declared.vision,
+        }
+        return 0.0 if isinstance(result, _End) else costs.get(engine, 0.0)
 
 
 def _guarded(engine: Engine, work: Callable[[], T]) -> T:

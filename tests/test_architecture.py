@@ -20,7 +20,7 @@ FILES = sorted(
 )
 
 BASE = {"errors", "settings", "text", "signals"}
-DATA = BASE | {"causes", "events", "images", "messages", "protocols", "turns", "runner"}
+DATA = BASE | {"causes", "events", "images", "messages", "protocols", "turns", "order", "runner"}
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "causes": set(),
     "events": BASE | {"causes"},
     "weights": BASE,
-    "runner": BASE,
+    "order": set(),
+    "runner": BASE | {"order"},
     "images": BASE,
     "turns": BASE | {"causes", "events"},
     "messages": {"text", "images"},

@@ -275,6 +275,8 @@ class TurnController:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
         said = await self._recognition.caption(audio, final=final)
         self._reading = self._reading and final
+        if said is None:  # others need the transcriber more
+            return
         final = final and audio is self._last  # they have said more since, and paused again
         text = said.text
         now = self._runner.now()

@@ -40,6 +40,8 @@ NO_TURN: dict[Kind, Reason] = {
     "backchannel": "backchannel",
 }
 """What asks for no answer, and the reason to tell."""
+AHEAD = 2.0
+"""Seconds that reading ahead may wait for the language model: later it is asked for what was read anyway."""
 BELONGS = 1.0
 """Seconds after a reply in which "okay" still belongs to it, and asks for no answer."""
 
@@ -101,10 +103,14 @@ class Generation:
         return False
 
     async def prefill(self, question: str = "") -> None:
-        """Have the language model read the conversation, and the question so far, while nobody waits."""
+        """Have the language model read the conversation, and the question so far, while nobody waits.
+
+        Where others need it meanwhile, nothing is read.
+        """
         prompt = self._prompt(self._view.so_far(question) if question else [])
+        until = self._runner.now() + AHEAD
         try:
-            await self._runner.call("llm", prompt.prefill, self._limits.first_token)
+            await self._runner.spare("llm", prompt.prefill, self._limits.first_token, until)
         except BackchatError as error:
             self._emit(ev.failure(self._runner.now(), "llm", error))
         else:
@@ -149,9 +155,9 @@ class Generation:
         """Say what `write` writes; and once more from where it shows that all before was a thought."""
         limits = self._limits
         async with AsyncExitStack() as llm:
-            most = partial(_most, turn.manner.limit)
+            most, due = partial(_most, turn.manner.limit), partial(turn.text_due, self._runner.now)
             written = self._runner.stream(
-                "llm", lambda: most(deltas(write())), limits.first_token, limits.token
+                "llm", lambda: most(deltas(write())), limits.first_token, limits.token, due
             )
             stream = await llm.enter_async_context(written)
             while await self._pipeline.run(turn, stream, llm):
@@ -194,7 +200,7 @@ class Generation:
         asked = self._asked(turn.onset)
         turn.tasks.start_soon(self._judge_end, turn, audio, worded, asked)
         if turn.question is None:
-            said = await self._recognition.transcribe(audio, final=True)
+            said = await self._recognition.transcribe(audio)
             kind = self._recognition.kind(said, asked, (turn.onset, audio.end))
             self._weigh(turn, said, kind)
             now = self._runner.now()

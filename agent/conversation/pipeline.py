@@ -35,7 +35,7 @@ class Pipeline:
         self, tts: Synthesizer, runner: Runner, playback: Playback, config: Config, emit: Watcher
     ) -> None:
         self._tts, self._runner, self._playback = tts, runner, playback
-        self._config, self._emit = config, emit
+        self._config, self._limit, self._emit = config, config.limits.speech, emit
 
     async def run(self, turn: Reply, stream: Deltas, llm: Stack) -> bool:
         """Say `stream`, and let go of `llm`. True: say the rest anew. Raises what fails, as a group."""
@@ -65,6 +65,8 @@ class Pipeline:
             for piece in chunker.feed(delta.text, turn.lead(now)):
                 turn.sent = piece.end
                 await pieces.send(piece)
+            while self._runner.crowded and turn.can_wait(self._runner.now()):
+                await anyio.sleep(TICK)
         await llm.aclose()  # others need it while this is said
         self._emit(GenerationEnded(self._runner.now(), turn.number, turn.tokens))
         for piece in chunker.flush():
@@ -73,25 +75,24 @@ class Pipeline:
 
     async def _voice(self, turn: Reply, pieces: Receive[TextChunk], speaker: Send[Speech]) -> None:
         """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
-        speakable, limit, mute = Speakable(self._tts.language), self._config.limits.speech, True
+        speakable, limit, clock, mute = Speakable(self._tts.language), self._limit, self._runner.now, True
         async with speaker:
             async for piece in pieces:
                 spoken = speakable.say(piece.text)
-                now = self._runner.now()
-                self._emit(Piece(now, turn.number, piece.start, piece.end, piece.text, spoken.text))
-                while turn.ahead(self._runner.now()) > self._config.reply.ahead:
+                self._emit(Piece(clock(), turn.number, piece.start, piece.end, piece.text, spoken.text))
+                while turn.ahead(clock()) > self._config.reply.ahead:
                     await anyio.sleep(TICK)
-                began = self._runner.now()
-                voice = self._runner.stream("tts", partial(self._tts.stream, spoken.text), limit, limit)
-                async with voice as parts:
+                began, speak = clock(), partial(self._tts.stream, spoken.text)
+                due = partial(turn.speech_due, clock)
+                async with self._runner.stream("tts", speak, limit, limit, due) as parts:
                     async for part in parts:
-                        now, mute = self._runner.now(), False
+                        now, mute = clock(), False
                         start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
                         turn.say(part, [(piece.start + a, piece.start + b) for a, b in words], now - began)
                         await speaker.send(part)
-                        began = self._runner.now()
+                        began = clock()
                 turn.voiced = piece.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute:

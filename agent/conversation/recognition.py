@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 
@@ -23,6 +24,9 @@ from audio.stt import Transcript
 FEW = 3
 """Words that a cough, a laugh or a hum may be taken for by a transcriber."""
 
+FRESH = 0.5
+"""Seconds after which the words so far are old: there will be more."""
+
 NO_SPEECH, MADE_UP = 0.6, -2.0
 """The transcriber's `no_speech` above which, its confidence below which, words may be made up for a noise.
 Measured with Whisper tiny.en: the noises that pass for a voice (12 slammed doors of 80 noises) have
@@ -38,6 +42,8 @@ class _Draft:
     end: float
     made: anyio.Event = field(default_factory=anyio.Event)
     said: Transcript | None = None
+    begun: bool = False
+    """Whether the transcriber works at it: until then there may be no time for it."""
 
 
 class Recognition:
@@ -57,23 +63,33 @@ class Recognition:
         """What to say where nothing is understood."""
         self.guard = SelfEchoFilter(lambda text: self._language.kind(text) == "stop")
 
-    async def transcribe(self, audio: Frame, *, final: bool) -> Transcript:
-        """The words in `audio`. Raises EngineFault.
+    async def transcribe(self, audio: Frame) -> Transcript:
+        """The words in `audio`, whose speaker waits since its end. Raises EngineFault.
 
         A draft that was begun in the silence at the end of `audio` holds all its words, and is taken.
         """
         draft = self._draft
-        if final and draft is not None and draft.begin == audio.time and self._reaches(draft, audio):
+        if draft is not None and draft.begun and draft.begin == audio.time and self._reaches(draft, audio):
             await draft.made.wait()
             if draft.said is not None and not draft.said.doubtful:
                 return draft.said
-        draft = _Draft(audio.time, audio.end)
-        if not final:
-            self._draft = draft
         stt, limit = self._engines.stt, self._config.limits.stt
+        said = await self._runner.call("stt", lambda: stt.transcribe(audio), limit, due=lambda: audio.end)
+        return replace(said, text=cleaned(said.text))
+
+    async def _drafted(self, audio: Frame) -> Transcript | None:
+        """The words so far; None where others need the transcriber. Raises EngineFault."""
+        self._draft = draft = _Draft(audio.time, audio.end)
+        stt, limit = self._engines.stt, self._config.limits.stt
+
+        def work() -> Transcript:
+            draft.begun = True
+            return stt.transcribe(audio, final=False)
+
         try:
-            said = await self._runner.call("stt", lambda: stt.transcribe(audio, final=final), limit)
-            draft.said = replace(said, text=cleaned(said.text))
+            until = self._runner.now() + FRESH
+            if (said := await self._runner.spare("stt", work, limit, until)) is not None:
+                draft.said = replace(said, text=cleaned(said.text))
         finally:
             draft.made.set()
         return draft.said
@@ -82,10 +98,13 @@ class Recognition:
         """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
         return draft.end >= audio.end - self.turns.pause
 
-    async def caption(self, audio: Frame, *, final: bool) -> Transcript:
-        """The words in `audio`, or none when the engine fails: an Error event says so."""
+    async def caption(self, audio: Frame, *, final: bool) -> Transcript | None:
+        """The words in `audio`, or none when the engine fails: an Error event says so.
+
+        final: whether they wait for an answer; without that None where others need the transcriber.
+        """
         try:
-            return await self.transcribe(audio, final=final)
+            return await (self.transcribe(audio) if final else self._drafted(audio))
         except BackchatError as error:
             self._emit(Error(self._runner.now(), "stt", str(error)))
             return Transcript("")
@@ -99,7 +118,8 @@ class Recognition:
         if model is None:
             return None
         try:
-            return await self._runner.call("endpointing", lambda: model.complete(audio), limit)
+            work = partial(model.complete, audio)
+            return await self._runner.call("endpointing", work, limit, due=lambda: audio.end)
         except BackchatError as error:
             self._emit(Error(self._runner.now(), "endpointing", str(error)))
             return None

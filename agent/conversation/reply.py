@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,6 +15,7 @@ from anyio.abc import TaskGroup
 from agent.causes import Cause
 from agent.events import Misheard
 from agent.messages import Message
+from agent.text.chunker import HURRY
 from agent.text.sentences import sentences
 from audio.frame import Frame
 from audio.playback import Playback, Track
@@ -22,6 +24,12 @@ from audio.tts import Speech
 
 SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to say, until the voice has shown its own pace: about 15 a second."""
+
+AMPLE = 4.0
+"""Seconds of speech ahead of the ear that are enough where others wait."""
+
+PROMPT = 0.8
+"""Seconds after the user's last word when an answer is due."""
 
 ENOUGH = 0.6
 """Share of a word that must have sounded for it to count as heard: a listener fills in the rest."""
@@ -222,6 +230,20 @@ class Reply:
         """
         pace = self.made / self.voiced if self.voiced else SECONDS_PER_CHARACTER
         return self.ahead(now) + (self.sent - self.voiced) * pace - self._took
+
+    def can_wait(self, now: float) -> bool:
+        """Whether so much speech is ahead of the ear that others, who need an engine, go first."""
+        return self.lead(now) > AMPLE
+
+    def text_due(self, clock: Callable[[], float]) -> float:
+        """When more text is needed (s): `HURRY` before all that was handed over has sounded, as a token is no
+        piece yet; where nothing was, once an answer is due.
+        """
+        return (now := clock()) + self.lead(now) - HURRY if self.sent else self.speech_end + PROMPT
+
+    def speech_due(self, clock: Callable[[], float]) -> float:
+        """When the user will notice that no more speech has come (s)."""
+        return (now := clock()) + self.ahead(now) if self.made else self.speech_end + PROMPT
 
     def words_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that were heard by `now` (s), as half-open ranges of `text`: `ENOUGH` of each sounded."""

@@ -357,7 +357,7 @@ def test_who_talks_waits_for_one_item_of_the_background(arrivals: list[tuple[flo
     async def one(lock: SharedLock, when: float, background: bool) -> None:
         await trio.sleep(when)
         left = threading.Event()
-        async with lock.taken("stt", left, 1000.0, background=background):
+        async with lock.taken("stt", left, 1000.0, kind="background" if background else "needed"):
             begun.append((trio.current_time(), background))
             if not background:
                 waits.append((when, trio.current_time()))
@@ -383,7 +383,7 @@ def test_a_crowd_in_the_background_is_overtaken() -> None:
 
     async def one(lock: SharedLock, name: str, background: bool) -> None:
         left = threading.Event()
-        async with lock.taken("stt", left, 1000.0, background=background):
+        async with lock.taken("stt", left, 1000.0, kind="background" if background else "needed"):
             order.append(name)
             await trio.sleep(1.0)
             left.set()

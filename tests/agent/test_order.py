@@ -1,0 +1,358 @@
+"""Who is next at an engine that sessions share: item by item, and for conversations on a virtual clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import events as ev
+from agent.config import load
+from agent.order import BACKGROUND, LATE, PATIENCE, Queue
+from agent.protocols import Engines
+from agent.reports.waits import turns
+from agent.runner import Engine, Runner, SharedLock, VirtualRunner
+from agent.settings import Costs
+from agent.simulation.virtual import Line, _converse, run_virtual
+from agent.testing import LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
+from audio.files import Recorder
+from scripted import loud
+
+LONG = 30.0
+
+
+def virtually(main, *args) -> None:
+    trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0.0))
+
+
+@dataclass(eq=False)
+class Item:
+    """One that comes at `came` (s), is needed `slack` seconds later, and takes `takes` seconds.
+
+    patient: seconds after which it goes away, if it has not begun.
+    """
+
+    came: float
+    slack: float
+    takes: float
+    kind: str = "needed"
+    patient: float = math.inf
+    began: float | None = None
+
+    @property
+    def due(self) -> float:
+        """Its deadline as it ages."""
+        slack = BACKGROUND if self.kind == "background" else min(max(self.slack, -LATE), PATIENCE)
+        return self.came + slack
+
+
+ITEMS = st.lists(
+    st.builds(
+        Item,
+        st.integers(0, 80).map(lambda tenths: tenths / 10),
+        st.floats(-1e9, 1e9) | st.floats(-2, 8),
+        st.sampled_from([0.05, 0.3, 1.0]),
+        st.sampled_from(["needed", "needed", "spare"]),
+        st.sampled_from([math.inf, math.inf, 0.5]),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def served(items: list[Item]) -> Queue:
+    """The queue after all that came and did not go was served, one after the other."""
+    queue, inside = Queue(), []
+
+    async def one(item: Item) -> None:
+        await trio.sleep_until(trio.current_time() + item.came)
+        item.came = trio.current_time()
+        with trio.move_on_after(item.patient) as patience:
+            async with queue.place(item.kind, lambda: item.came + item.slack):
+                patience.deadline = math.inf
+                assert not inside, "two at once"
+                inside.append(item)
+                item.began = trio.current_time()
+                await trio.sleep(item.takes)
+                inside.remove(item)
+
+    async def main() -> None:
+        with trio.fail_after(10_000):
+            async with trio.open_nursery() as tasks:
+                for item in items:
+                    tasks.start_soon(one, item)
+
+    virtually(main)
+    return queue
+
+
+@given(ITEMS)
+def test_the_next_is_whose_deadline_is_the_earliest(items: list[Item]) -> None:
+    served(items)
+    for item in (each for each in items if each.began is not None):
+        rivals = [
+            other
+            for other in items
+            if other.came < item.began
+            and (
+                item.began < other.began
+                if other.began is not None
+                else item.began < other.came + other.patient
+            )
+        ]
+        if item.came < item.began:
+            ranks = [(each.kind == "spare", each.due) for each in rivals]
+            assert all((item.kind == "spare", item.due) <= rank for rank in ranks)
+
+
+@given(ITEMS)
+def test_none_is_overtaken_by_what_came_much_later_and_all_are_served(items: list[Item]) -> None:
+    queue = served(items)
+    for item in (each for each in items if each.kind == "needed"):
+        assert item.began is not None or item.patient < math.inf
+        if item.began is None:
+            continue
+        for other in items:
+            if other is not item and other.began is not None and item.came < other.began < item.began:
+                assert other.kind == "needed"
+                assert other.came <= item.came + PATIENCE + LATE
+    assert not queue.wanted
+
+    async def again() -> None:
+        with trio.fail_after(1):
+            async with queue.place("needed"):
+                pass
+
+    virtually(again)
+
+
+def test_who_is_far_ahead_is_served_under_a_load_that_never_ends() -> None:
+    """Two sessions that are silent ask for one item after the other; a third has an hour of speech ahead."""
+    queue, served_at = Queue(), []
+
+    async def silent() -> None:
+        while not served_at:
+            async with queue.place("needed", lambda: 0.0):
+                await trio.sleep(0.1)
+
+    async def far_ahead() -> None:
+        await trio.sleep(0.05)
+        async with queue.place("needed", lambda: trio.current_time() + 3600):
+            served_at.append(trio.current_time())
+
+    async def main() -> None:
+        zero = trio.current_time()
+        with trio.fail_after(100):
+            async with trio.open_nursery() as tasks:
+                for task in (silent, silent, far_ahead):
+                    tasks.start_soon(task)
+        assert PATIENCE - 1 < served_at[0] - zero <= PATIENCE + LATE + 0.3
+
+    virtually(main)
+
+
+def test_a_deadline_is_asked_for_when_the_engine_is_free_not_when_it_is_come_for() -> None:
+    """The reply that had 0.2 s ahead has got 3 s of speech meanwhile; the other is silent in 1 s."""
+    queue, order, ahead = Queue(), list[str](), {"first": 0.2, "second": 1.0}
+
+    async def one(name: str) -> None:
+        async with queue.place("needed", lambda: trio.current_time() + ahead[name]):
+            order.append(name)
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks, queue.place("needed"):
+            for name in ahead:
+                tasks.start_soon(one, name)
+            await trio.testing.wait_all_tasks_blocked()
+            ahead["first"] = 3.0
+
+    virtually(main)
+    assert order == ["second", "first"]
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_who_is_cancelled_as_it_is_let_in_lets_the_next_one_in(backend: str) -> None:
+    async def main() -> None:
+        queue = Queue()
+        scopes = [anyio.CancelScope() for _ in range(3)]
+        inside: list[int] = []
+
+        async def one(number: int) -> None:
+            with scopes[number]:
+                async with queue.place("needed"):
+                    inside.append(number)
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                async with queue.place("needed"):
+                    for number in range(3):
+                        tasks.start_soon(one, number)
+                    await anyio.wait_all_tasks_blocked()
+                    scopes[1].cancel()
+                scopes[0].cancel()  # its turn has come in this very moment
+            async with queue.place("needed"):
+                pass
+        assert 2 in inside
+        assert 1 not in inside
+
+    anyio.run(main, backend=backend)
+
+
+def test_what_nobody_would_miss_comes_last_and_not_at_all_when_it_is_late() -> None:
+    async def main() -> None:
+        lock, costs = SharedLock(), Costs(mode="declared", stt=1.0)
+        order: list[str] = []
+
+        async def session(name: str, come: float, until: float | None) -> None:
+            runner = VirtualRunner(costs, {"stt": lock})
+            runner.now()
+            await trio.sleep(come)
+            if until is None:
+                await runner.call("stt", partial(order.append, name), LONG, due=lambda: 5.0)
+            else:
+                before = len(order)
+                done = await runner.spare("stt", lambda: order.append(name) or True, LONG, until)
+                assert (done is None) == (name == "late")
+                assert done or len(order) >= before
+
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(session, "first", 0.0, None)
+            tasks.start_soon(session, "spare", 0.1, 4.0)
+            tasks.start_soon(session, "late", 0.2, 1.9)
+            tasks.start_soon(session, "needed", 0.3, None)
+        assert order == ["first", "needed", "spare"]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_what_is_needed_does_not_wait_behind_ones_own_spare_work(virtual: bool) -> None:
+    """An interim transcript waits for the engine, which another session has; the final one comes."""
+
+    async def main() -> None:
+        lock = SharedLock()
+        runner = VirtualRunner(Costs(mode="declared"), {"stt": lock}) if virtual else Runner({"stt": lock})
+        done: list[object] = []
+
+        async def interim() -> None:
+            done.append(await runner.spare("stt", lambda: "interim", LONG, runner.now() + LONG))
+
+        async def final() -> None:
+            done.append(await runner.call("stt", lambda: "final", LONG))
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks, lock.queue.place("needed"):
+                tasks.start_soon(interim)
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(final)
+                await anyio.wait_all_tasks_blocked()
+                assert done == [None], "it gives up its place at once"
+        assert done == [None, "final"]
+
+    anyio.run(main, backend="trio")
+
+
+def test_spare_work_that_has_begun_is_finished() -> None:
+    async def main() -> None:
+        runner, done = VirtualRunner(Costs(mode="declared", stt=1.0), {"stt": SharedLock()}), list[object]()
+
+        async def interim() -> None:
+            done.append(await runner.spare("stt", lambda: "interim", LONG, runner.now() + 0.5))
+
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(interim)
+            await trio.sleep(0.1)
+            done.append(await runner.call("stt", lambda: "final", LONG))
+        assert done == ["interim", "final"]
+
+    virtually(main)
+
+
+COSTS = Costs(mode="declared", stt=0.25, endpointing=0.03, first_token=0.12, token=0.03, speech=0.05)
+SESSIONS, ASKED = 5, 2
+REPLY = "The first thing is this. " + "And then there is one more thing to be told about it. " * 3
+
+
+@dataclass
+class Talk:
+    """What happened in one session."""
+
+    events: list[ev.Event] = field(default_factory=list)
+
+    @property
+    def waits(self) -> list[float]:
+        """From each last speech of the user to the first sound."""
+        return [turn.voice_to_voice for turn in turns(self.events) if turn.voice_to_voice is not None]
+
+    @property
+    def gap(self) -> float:
+        """The longest that a reply which had begun to sound had to wait for its next part."""
+        longest = 0.0
+        for turn in turns(self.events):
+            until = turn.audio_started or 0.0
+            for part in self.events:
+                if isinstance(part, ev.Synthesized) and part.turn == turn.turn:
+                    longest = max(longest, part.time - until)
+                    until = max(until, part.time) + part.seconds
+        return longest
+
+    def count(self, kind: type) -> int:
+        return sum(isinstance(event, kind) for event in self.events)
+
+
+def held(tmp_path: Path, count: int, *more: str, shared: bool = True) -> list[Talk]:
+    """`count` conversations at once over one set of engines, each item of which takes what `COSTS` says."""
+    config = load(None, ["turns.meaning=off", "turns.end=0.3", *more]).model_copy(update={"costs": COSTS})
+    language_model = Queue()
+    kinds: tuple[Engine, ...] = ("stt", "tts", "endpointing")
+    common = {kind: SharedLock() for kind in kinds}
+    talks = [Talk() for _ in range(count)]
+
+    async def one(number: int) -> None:
+        await trio.sleep(0.23 * number)
+        engines = Engines(
+            ScriptedSTT(["tell me what it is"]), ScriptedLLM([REPLY]), ScriptedTTS(), vad=LoudnessDetector
+        )
+        locks: dict[Engine, SharedLock] = {"llm": SharedLock(language_model), **common} if shared else {}
+        lines = [Line(loud(2.0 + 0.3 * ((number + asked) % 4)), "after", 0.7) for asked in range(ASKED)]
+        runner = VirtualRunner(config.costs, locks)
+        with Recorder(tmp_path / f"{count}-{number}.wav") as recorder:
+            watchers = [talks[number].events.append]
+            await _converse(engines, config, lines, runner, recorder, watchers, None, None)
+
+    async def main() -> None:
+        async with trio.open_nursery() as tasks:
+            for number in range(count):
+                tasks.start_soon(one, number)
+
+    run_virtual(config, main)
+    assert all(len(talk.waits) == ASKED for talk in talks), "every question must be answered, once"
+    return talks
+
+
+def p95(talks: list[Talk]) -> float:
+    return float(np.percentile([wait for talk in talks for wait in talk.waits], 95))
+
+
+def test_nobody_waits_long_because_of_anothers_interim_work(tmp_path: Path) -> None:
+    """Five talk at once; a transcript takes 0.25 s, and an interim one is wanted every 0.3 s of speech."""
+    interim = held(tmp_path, SESSIONS, "stt.partials=0.3")
+    without = held(tmp_path, SESSIONS, "stt.partials=0")
+    alone = held(tmp_path, 1, "stt.partials=0")
+    assert sum(talk.count(ev.Partial) for talk in interim) > 0, "they are thinned, not given up"
+    assert p95(interim) - p95(without) <= 0.4
+    assert p95(interim) - p95(alone) <= 1.2
+
+
+def test_no_reply_falls_silent_because_others_are_answered(tmp_path: Path) -> None:
+    """Five begin within a second; whose speech runs out first goes first. First come, first served: 0.8 s."""
+    assert max(talk.gap for talk in held(tmp_path, SESSIONS)) <= 0.1
