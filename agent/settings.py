@@ -59,7 +59,10 @@ class LLMConfig(Section):
     context: int = Field(default=4096, ge=256)
     """Tokens that prompt and answer may fill together."""
     threads: int = Field(default=0, ge=0)
-    """0: one per core."""
+    """Threads that write a token; 0: as many as pay, which for a small model is one. `transformers`: one per
+    core."""
+    prompt_threads: int = Field(default=0, ge=0)
+    """Threads that read a prompt, of `llamacpp` and `llamavision`; 0: one per core."""
     device: str = "auto"
     """Where `transformers` computes: cpu, cuda, cuda:1, ...; "auto" is a CUDA card where there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -308,6 +311,9 @@ class ServerConfig(Section):
     """The port of the gRPC service; -1: there is none."""
     sessions: int = Field(default=4, ge=1)
     """Conversations and generations at once; the next newcomer is told to come back later."""
+    load: float = Field(default=0.9, gt=0.0)
+    """Share of this machine's cores that the sessions inside may take, measured over ten seconds, before
+    newcomers are told to come back later. They are too where those inside wait for each other."""
     copies: int = Field(default=0, ge=0)
     """How often the transcriber and the voice are loaded; 0: once for each two cores."""
     token_env: str = "BACKCHAT_TOKEN"

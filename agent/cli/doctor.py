@@ -12,6 +12,8 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.cli.parts.installation import Extra
     from agent.engines.status import Entry
     from agent.protocols import Engines
@@ -98,11 +100,27 @@ def _server(chosen: Config) -> bool:
     return _line(True, "server", ways)
 
 
+def _file(model: str) -> Path | None:
+    """The weights of this name or path, where they are one file and here. Fetches nothing."""
+    from agent.errors import ModelError
+    from agent.weights import catalogue as store
+
+    try:
+        here = store.locate(model) if model in store.catalogue() else store.resolve(model)
+    except ModelError:
+        return None
+    return here if here is not None and here.is_file() else None
+
+
 def _threads(chosen: Config) -> None:
     from agent.cli.parts import threads
+    from audio.cores import usable_cores
 
-    taken = ", ".join(f"{title} {count}" for title, count in threads.threads(chosen).items())
-    load, cores = threads.busy(), threads.cores()
+    here = _file(chosen.llm.model)
+    taken = ", ".join(f"{title} {count}" for title, count in threads.threads(chosen, here).items())
+    if here is not None and not chosen.llm.threads:
+        taken += f" (as many as pay for {here.stat().st_size / 1e9:.1f} GB of weights)"
+    load, cores = threads.busy(), usable_cores()
     cure = threads.crowded(chosen, load)
     click.echo(
         f"{'-   ' if cure else 'ok  '} {'threads':18} {taken}; {cores} cores, of which {load:.1f} were busy",

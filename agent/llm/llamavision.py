@@ -10,14 +10,13 @@ from __future__ import annotations
 import copy
 import http.client
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.llm.llamacpp import as_error, check_file, gone, load_server
+from agent.llm.llamacpp import as_error, check_file, gone, load_server, threads_for
 from agent.llm.openai_answer import TEMPLATE, USAGE, content, delta
 from agent.llm.sse import Events
 from agent.messages import Message
@@ -44,6 +43,7 @@ class LlamaVision:
         projector: str = "",
         context: int = 4096,
         threads: int = 0,
+        prompt_threads: int = 0,
         max_tokens: int = 400,
         temperature: float = 0.6,
         top_p: float = 0.9,
@@ -63,8 +63,8 @@ class LlamaVision:
         for file in (weights, path):
             check_file(file)
         self._key = secrets.token_hex(16)
-        cores = threads or os.cpu_count() or 1
-        self._server = load_server(weights, context, slots, cores, self._key, str(path))
+        counts = threads_for(weights, threads, prompt_threads)
+        self._server = load_server(weights, context, slots, counts, self._key, str(path))
         self._address: str = self._server.listening_address.removeprefix("http://")
         self.context: int = self._answer("/props")["default_generation_settings"]["n_ctx"]
         """Tokens that prompt and answer may fill together: at most what the model was made for."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from audio import torch_library
+from audio.cores import physical_cores
 from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Samples
 from audio.stt.mel import log_mel
@@ -91,15 +91,6 @@ class Whisper(ShortWindow):
         return Decoded(
             detokenise(tokens), float(result.scores[0]), float(result.no_speech_prob), len(tokens) >= cap
         )
-
-
-def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads counted once where the system tells (Linux)."""
-    if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
-    usable = os.sched_getaffinity(0)
-    siblings = (Path(f"/sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list") for n in usable)
-    return len({path.read_text() for path in siblings if path.is_file()}) or len(usable)
 
 
 def _vocabulary(folder: Path) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from agent.llm.llamacpp import threads_for
 from agent.settings import Config
-from audio.stt.whisper import physical_cores
+from audio.cores import physical_cores, usable_cores
 
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CHOOSES = ("llamacpp", "llamavision")
+"""Language models that take as many threads as pay where the settings leave it to them."""
+ONE = ("hibari", "moonshine")
+"""Engines that take one thread where the settings leave it to them."""
 
 
 def busy() -> float:
@@ -19,27 +21,36 @@ def busy() -> float:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
-def threads(config: Config) -> dict[str, int]:
-    """How many threads each part takes while it computes, by its title; a server elsewhere takes none."""
+def threads(config: Config, weights: Path | None = None) -> dict[str, int]:
+    """How many threads each part takes while it computes, by its title; a server elsewhere takes none.
+
+    weights: of the language model, where they are one file and here.
+    """
     every = os.cpu_count() or 1
-    usual = {"llm": every, "stt": max(1, physical_cores() // 2), "tts": every}
-    titles = {"llm": "language model", "stt": "speech-to-text", "tts": "voice"}
     found: dict[str, int] = {}
+    if config.llm.engine in CHOOSES:
+        counts = threads_for(weights, config.llm.threads, config.llm.prompt_threads)
+        found |= zip(("language model", "the same as it reads"), counts, strict=True)
+    elif config.llm.engine != "openai":
+        found["language model"] = config.llm.threads or every
+    usual = {"whisper": max(1, physical_cores() // 2)} | dict.fromkeys(ONE, 1)
+    titles = {"stt": "speech-to-text", "tts": "voice"}
     for kind, title in titles.items():
         section: Any = getattr(config, kind)
-        if (kind, section.engine) != ("llm", "openai"):
-            found[title] = section.threads or usual[kind]
+        found[title] = section.threads or usual.get(section.engine, every)
     return found
 
 
 def crowded(config: Config, load: float) -> str:
     """What to type where the language model's threads do not find a core each; empty where they do.
 
-    They wait for each other at every step, so one that has to wait for a core holds up all: on two cores,
-    beside one busy process, the default model's answer was measured at 11.5 s, and with one thread at 0.5 s.
+    They wait for each other at every step, so one that has to wait for a core holds up all. Where their
+    number is left to llama.cpp, they are no more than pay on a busy machine too.
     """
+    if not config.llm.threads and config.llm.engine in CHOOSES:
+        return ""
     taken = threads(config).get("language model", 0)
-    free = max(1, cores() - round(load))
+    free = max(1, usable_cores() - round(load))
     return (
         f"the language model's threads wait for each other: --set llm.threads={free}" if taken > free else ""
     )

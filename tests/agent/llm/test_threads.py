@@ -1,0 +1,83 @@
+"""How many threads llama.cpp gets: no more than pay, and such as sleep while they wait."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.llm import llamacpp
+from agent.llm.llamacpp import PER_THREAD, threads_for
+
+
+class Weights(type(Path())):
+    """A file of a size that no disk need hold."""
+
+    size: int
+
+    def stat(self, **_: object) -> os.stat_result:
+        return os.stat_result((0,) * 6 + (self.size, 0, 0, 0))
+
+
+def weights(size: int) -> Path:
+    file = Weights("model.gguf")
+    file.size = size
+    return file
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "cores", "counts"),
+    [
+        (0.4, 2, (1, 2)),  # the default model
+        (0.4, 16, (1, 16)),
+        (1.1, 4, (1, 4)),
+        (4.7, 2, (1, 2)),  # the rest of the program keeps a core
+        (4.7, 8, (4, 8)),
+        (40.0, 8, (7, 8)),
+        (0.4, 1, (1, 1)),
+    ],
+)
+def test_a_token_gets_as_many_threads_as_pay_and_a_prompt_all(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: float, cores: int, counts: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(llamacpp, "physical_cores", lambda: cores)
+    assert threads_for(weights(int(gigabytes * 1e9))) == counts
+
+
+@given(st.integers(1, 10**12), st.integers(1, 128), st.integers(0, 64), st.integers(0, 64))
+def test_what_is_asked_for_is_given_and_never_more_than_there_is_chosen(
+    size: int, cores: int, writing: int, reading: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(llamacpp, "physical_cores", lambda: cores)
+        chosen = threads_for(weights(size), writing, reading)
+        if writing:
+            assert chosen[0] == writing
+        else:
+            assert 1 <= chosen[0] <= max(1, cores - 1)
+            assert (chosen[0] - 1) * PER_THREAD < size
+        assert chosen[1] == (reading or cores)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP")
+@pytest.mark.parametrize("own", [{}, {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "7"}])
+def test_its_threads_sleep_while_they_wait_unless_they_are_told_otherwise(own: dict[str, str]) -> None:
+    """OpenMP itself tells what it has read; what this program's other libraries read stays as it was."""
+    program = (
+        "import os; from agent.llm.llamacpp import _sleeping_threads\n"
+        "with _sleeping_threads():\n"
+        "    import xllamacpp\n"
+        "assert all(os.environ.get(name) == value for name, value in OWN.items())\n"
+        "assert OWN or 'OMP_WAIT_POLICY' not in os.environ and 'GOMP_SPINCOUNT' not in os.environ\n"
+    ).replace("OWN", repr(own))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment = clean | own | {"OMP_DISPLAY_ENV": "verbose"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert f"OMP_WAIT_POLICY = '{'ACTIVE' if own else 'PASSIVE'}'" in told.stderr
+    assert f"GOMP_SPINCOUNT = '{own.get('GOMP_SPINCOUNT', '0')}'" in told.stderr
