@@ -180,6 +180,15 @@ class KnowsItsWeights(Protocol):
         ...
 
 
+@runtime_checkable
+class WritesInTurn(Protocol):
+    """What a `LanguageModel` that `HasSlots` also says that gains nothing from computing for two at once.
+    Then one token of one of them is made at a time, in the order of need; else they are left to themselves.
+    """
+
+    in_turn: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a picture becomes for the language model: for the turn that it belongs to, and for later ones.

@@ -19,7 +19,13 @@ from agent.settings import Config
 from audio.encode import Encoder
 from audio.pcm import from_pcm16, pcm16
 
-SETTINGS = ("stt.partials=0", "turns.meaning=off", "server.rate=100000", "server.client_timeout=5")
+SETTINGS = (
+    "stt.partials=0",
+    "turns.meaning=off",
+    "server.rate=100000",
+    "server.client_timeout=5",
+    "server.load=100",
+)
 
 
 class Scripted(Pool):

@@ -108,7 +108,7 @@ async def write(
             yield delta
 
     try:
-        async with slot.runner().stream(
+        async with slot.runner(background=True).stream(
             "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
         ) as stream:
             yield kept(stream)

@@ -32,6 +32,10 @@ class Metrics:
         sessions.set_function(lambda: pool.taken)
         slots = prometheus.Gauge("backchat_seats", "Session slots there are.", registry=registry)
         slots.set(pool.size)
+        load = prometheus.Gauge(
+            "backchat_load", "Share of the cores taken, of the last ten seconds.", registry=registry
+        )
+        load.set_function(lambda: pool.load.share)
         self.begun = prometheus.Counter("backchat_sessions_begun", "Sessions, ever.", registry=registry)
         self.refused = prometheus.Counter(
             "backchat_refused", "Requests refused, by cause.", ["cause"], registry=registry
@@ -58,6 +62,14 @@ class Metrics:
         )
         self.stt = timed("backchat_stt_seconds", "One transcription.")
         self.tts = timed("backchat_tts_factor", "Seconds of work for one second of speech.", FACTORS)
+        waits = prometheus.Histogram(
+            "backchat_wait_seconds",
+            "Time that an item waited for its engine, by engine and kind of work.",
+            ["engine", "kind"],
+            registry=registry,
+            buckets=(0.005, 0.01, 0.02, *SECONDS),
+        )
+        pool.watch_waits(lambda engine, kind, waited: waits.labels(engine, kind).observe(waited))
         self.unheard = timed("backchat_intake_seconds", "Sound that waits to be heard, at each turn's end.")
         self.unread = timed(
             "backchat_unread_items",

@@ -13,11 +13,14 @@ import anyio
 from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
-from agent.protocols import Engines, HasSlots
-from agent.runner import Engine, SharedLock
+from agent.order import Kind, Queue
+from agent.protocols import Engines, HasSlots, WritesInTurn
+from agent.runner import Engine, SharedLock, Waited
+from agent.server.admission.load import Load
 from agent.settings import Config
 from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
+from audio.cores import usable_cores
 
 CORES_PER_COPY = 2
 """Cores for each copy of the transcriber and the voice, unless the settings say how many copies."""
@@ -52,6 +55,9 @@ class Pool:
         """What clients call the models."""
         self.voice = _short(config.tts.voice) or "default"
         self.closing = False
+        self.load = Load(usable_cores())
+        """What is left of the machine."""
+        self._watch_waits: Waited | None = None
         told = {kind: f"{getattr(config, kind).engine} {name}" for kind, name in self.names.items()}
         told["tts"] = " ".join(filter(None, (config.tts.engine, _short(config.tts.model), self.voice)))
         self._free = self._slots([replace(each, names=told) for each in copies])
@@ -93,9 +99,22 @@ class Pool:
         """Wait until there is a slot, without taking it: before a body is read for nothing. Raises Busy."""
         await self._next()
 
+    def watch_waits(self, watch: Waited) -> None:
+        """Have `watch` told how long each item waits for its engine."""
+        self._watch_waits = watch
+
+    def waited(self, engine: Engine, kind: Kind, seconds: float) -> None:
+        """An item has waited so long for its engine."""
+        self.load.note(kind, seconds)
+        if self._watch_waits is not None:
+            self._watch_waits(engine, kind, seconds)
+
     async def _next(self) -> SessionSlot:
         """A free slot. Raises Busy."""
         self._admit()
+        if self._taken and self.load.full(self.config.server.load):
+            inside = f"{self.taken} session{'s' * (self.taken > 1)}"
+            raise Busy(f"the machine is busy with {inside} (server.load); try again in a few seconds")
         slot = self._found()
         # An engine comes to the end of its item before it is free of a client that went. Only as many wait
         # as may all get a slot, so that a crowd is still refused at once.
@@ -172,21 +191,16 @@ class Pool:
     def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm
         models = llm.slots() if isinstance(llm, HasSlots) else [llm]
-        vision = SharedLock()
+        vision = SharedLock(waited=self.waited)
+        own: tuple[Engine, ...] = ("stt", "tts", "endpointing", "decoder")
         shared: list[dict[Engine, SharedLock]] = [
-            {
-                "stt": SharedLock(),
-                "tts": SharedLock(),
-                "endpointing": SharedLock(),
-                "decoder": SharedLock(),
-                "vision": vision,
-            }
-            for _ in copies
+            {"vision": vision, **{engine: SharedLock(waited=self.waited) for engine in own}} for _ in copies
         ]
+        writing = Queue() if isinstance(llm, WritesInTurn) and llm.in_turn else None
         return [
             SessionSlot(
                 replace(copies[number % len(copies)], llm=model),
-                {"llm": SharedLock(), **shared[number % len(copies)]},
+                {"llm": SharedLock(writing, self.waited), **shared[number % len(copies)]},
             )
             for number, model in enumerate(models[: self.config.server.sessions])
         ]
