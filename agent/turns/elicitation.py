@@ -49,6 +49,8 @@ class Elicitation:
         doubtful: the sound may have been no voice at all.
         """
         plain = language.kind(text, doubtful=doubtful)
+        if plain == "words":  # it is no less, whatever was asked
+            return plain
         said = words(text)
         if self.asking != "nothing" and plain != "nothing" and self._names(said, language):
             return "words"

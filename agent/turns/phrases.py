@@ -26,6 +26,8 @@ Phrase: TypeAlias = tuple[str, ...]
 
 _ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
 """What transcribers write for sounds: [BLANK_AUDIO], (coughing), *cough*."""
+LONGEST = 1000
+"""Characters that a command or a chain of back-channels has at most: 100 kB of typed words took a second."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -80,8 +82,10 @@ class Language:
 
         text: as transcribed. doubtful: the sound may have been no voice, so that words count as nothing which
         transcribers make up for noises. A command or a back-channel with anything else of content beside it
-        is "words".
+        is "words", and so is what is too long for one.
         """
+        if len(text.strip()) > LONGEST:
+            return "words"
         said = words(_ASIDE.sub(" ", text))
         if not said or (doubtful and said in self.hallucinations):
             return "nothing"

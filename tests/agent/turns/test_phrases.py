@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agent.turns.elicitation
 import agent.turns.phrases
 from agent.errors import ConfigError
+from agent.turns.elicitation import Elicitation
 from agent.turns.phrases import language, read, squeeze, words
 
 EN = language("en")
@@ -222,3 +224,19 @@ def test_every_entry_of_the_file_can_match():
         assert len(texts) == len(set(texts)), f"{name}: {[t for t in texts if texts.count(t) > 1]}"
         for text in texts:
             assert " ".join(words(text)) == text.removesuffix("?"), f"{name}: {text!r}"
+
+
+def test_what_is_too_long_for_a_command_is_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed words may be 200,000 characters, and who else talks would wait for it."""
+    assert EN.kind("Stop. " * 100) == "stop"
+
+    def counted(text: str) -> tuple[str, ...]:
+        assert len(text) <= agent.turns.phrases.LONGEST
+        return words(text)
+
+    for module in (agent.turns.phrases, agent.turns.elicitation):
+        monkeypatch.setattr(module, "words", counted)
+    for said in ("Stop. ", "Mhm. ", "word ", "[", "((("):
+        assert EN.kind(said * 40_000) == "words"
+        for asking in ("nothing", "yes_no", "open"):
+            assert Elicitation(asking).kind(said * 40_000, EN) == "words"
