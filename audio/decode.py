@@ -74,7 +74,10 @@ class Sound:
         self._name = name
         if file.seek(0, os.SEEK_END) == 0:
             raise AudioFileError(f"{name}: empty, 0 bytes; record it again")
-        self._header = read_header(file)
+        try:
+            self._header = read_header(file)
+        except AudioFileError as error:
+            raise AudioFileError(f"{name}: {error}") from error
         self._decoder = self._opened(file)
         self.rate, self.channels = self._decoder.rate, self._decoder.channels
         if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:

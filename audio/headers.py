@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from audio.errors import AudioFileError
+
 _STREAMED = 0x7FFF_0000
 """From here on a WAV's data size is what programs write that do not know it yet, not a length."""
 
@@ -56,7 +58,10 @@ class Header:
 
 
 def read_header(file: IO[bytes]) -> Header:
-    """What is in a seekable file, by its first bytes; of an unknown kind all of it, as it is."""
+    """What is in a seekable file, by its first bytes; of an unknown kind all of it, as it is.
+
+    Raises AudioFileError for one that is only there to cost time.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     magic = file.read(16)
@@ -130,7 +135,7 @@ class _Chunk:
 
 
 def _chunks(file: IO[bytes], at: int, layout: _Layout) -> Iterator[_Chunk]:
-    """The chunks from `at` on, each where the one before says that it ends; `_MOST` of them at most."""
+    """The chunks from `at` on, each where the one before says that it ends. AudioFileError for too many."""
     for _ in range(_MOST):
         file.seek(at)
         header = file.read(layout.header)
@@ -143,6 +148,7 @@ def _chunks(file: IO[bytes], at: int, layout: _Layout) -> Iterator[_Chunk]:
             return
         at += layout.header + length
         at += -at % layout.align
+    raise AudioFileError(f"more than {_MOST} chunks, which no program writes; export it again")
 
 
 def _in_chunks(file: IO[bytes], size: int, layout: _Layout) -> Header:

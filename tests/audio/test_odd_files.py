@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -20,7 +21,7 @@ import pytest
 import soundfile
 from hypothesis import assume, given, settings
 
-from audio import media
+from audio import decode, media
 from audio.errors import AudioFileError, AudioFileWarning, MissingExtra
 from audio.files import duration, read_audio, read_bytes, read_channels
 from audio.headers import read_header
@@ -489,5 +490,26 @@ def test_a_header_of_many_parts_is_not_read_for_ever(data: bytes):
             reads += 1
             return super().read(size)
 
-    read_header(Counted(data))
+    with contextlib.suppress(AudioFileError):
+        read_header(Counted(data))
     assert reads < 11_000
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF"])
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+def test_a_file_of_a_million_empty_chunks_is_refused_before_it_is_decoded(
+    kind: str, behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libsndfile takes seconds to walk through them, each time that it opens one; a hundred are no harm."""
+    out = io.BytesIO()
+    soundfile.write(out, np.full(8000, 1000, np.int16), 8000, format=kind)
+    whole = out.getvalue()
+
+    def stuffed(count: int) -> bytes:
+        empty = b"junk" + bytes(4)
+        return whole + empty * count if behind else whole[:12] + empty * count + whole[12:]
+
+    assert len(read_bytes(stuffed(100), "a").samples) == 8000
+    with pytest.raises(AudioFileError, match="a: more than 10000 chunks"), monkeypatch.context() as patch:
+        patch.setattr(decode, "_Forward", None)
+        read_bytes(stuffed(1_000_000), "a")
