@@ -10,12 +10,15 @@ import numpy as np
 from agent.errors import RequestError
 from agent.runner import Runner, run_real
 from agent.settings import Config
-from agent.text.chunker import Chunker
+from agent.text.chunker import LETTERS_A_SECOND, Chunker, TextChunk
 from agent.text.cleaning import cleaned
 from agent.text.spoken_form import Speakable
 from audio.frame import Samples
 from audio.playback import Playback
 from audio.tts import Speech, Synthesizer
+
+PART = 256
+"""Characters that are looked at together with a piece that is not complete yet."""
 
 
 def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
@@ -23,8 +26,8 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
 
     Raises RequestError where in all of it there is nothing that the voice can say.
     """
-    chunker, speakable, spoken = Chunker(), Speakable(voice.language), False
-    for piece in [*chunker.feed(cleaned(text)), *chunker.flush()]:
+    speakable, spoken = Speakable(voice.language), False
+    for piece in pieces(cleaned(text)):
         for speech in voice.stream(speakable.say(piece.text).text):
             spoken = True
             yield speech
@@ -35,6 +38,16 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
             f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",
             code="unspeakable",
         )
+
+
+def pieces(text: str) -> Iterator[TextChunk]:
+    """A whole text cut as a reply is that comes at once, little of it at a time: that costs a lot less."""
+    chunker, ahead = Chunker(), 0.0
+    for start in range(0, len(text), PART):
+        for piece in chunker.feed(text[start : start + PART], ahead):
+            ahead = piece.end / LETTERS_A_SECOND
+            yield piece
+    yield from chunker.flush()
 
 
 def render(text: str, voice: Synthesizer) -> Samples:

@@ -150,6 +150,7 @@ class Pool:
             yield self._halves[self._turns % len(self._halves)]
         finally:
             self._halved -= 1
+            self.left += 1
 
     def expect_half_seat(self) -> None:
         """Raise Busy where `half_seat` would: before a body is read for nothing."""

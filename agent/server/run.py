@@ -41,6 +41,10 @@ AT_ONCE = 4
 """Connections that are taken before the others are looked after again: a crowd comes all at once."""
 FILES, OTHER_FILES = 3, 256
 """Files of a connection (one of gRPC is passed on, so it has three), and all the others."""
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+"""glibc's numbers for them (malloc.h)."""
+LARGE, ARENAS = 1 << 20, 2
+"""Bytes from which a piece of memory is given back by itself, and heaps for all threads together."""
 LOOK = 0.1
 """Seconds between two looks at whether the last reply has ended."""
 
@@ -71,6 +75,7 @@ def serve(
     ConfigError where a port or the files cannot be used.
     """
     _allow_files(pool.config.server.connections)
+    _return_memory()
     # The engines stay: left out of every collection, they make one take milliseconds.
     gc.collect()
     gc.freeze()
@@ -93,6 +98,18 @@ def _allow_files(connections: int) -> None:
         more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+
+
+def _return_memory() -> None:
+    """Have what is large given back to the system as soon as it is freed, where glibc manages the memory.
+
+    By itself it learns from each large piece to keep the next one, and has a heap for each thread: what a
+    crowd of large requests took for a moment would stay.
+    """
+    change = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if change is not None:
+        change(M_MMAP_THRESHOLD, LARGE)
+        change(M_ARENA_MAX, ARENAS)
 
 
 async def run_server(

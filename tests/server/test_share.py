@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
@@ -55,6 +56,9 @@ class Connection:
         self.machine.now += len(data) * self.cost
         self.parts.append((began, self.machine.now))
 
+    def abort(self) -> None:
+        self.aborted = True
+
     def pause_reading(self) -> None:
         self.reading = False
 
@@ -102,6 +106,25 @@ def test_what_is_cheap_is_read_in_large_parts_and_small_things_at_once(machine: 
     assert one.read.endswith(b"word")
 
 
+def test_one_that_fails_is_ended_and_keeps_no_other_from_its_turn(machine: Machine) -> None:
+    desk = Desk()
+    faulty, sound = Connection(machine, desk, 30e-6), Connection(machine, desk, 30e-6)
+
+    def handle(data: bytes) -> None:
+        machine.now += 1.0
+        if machine.now > 1.5:
+            raise ValueError("a fault")
+
+    faulty.share._handle = handle
+    faulty.share.feed(bytes(5000))
+    sound.share.feed(bytes(5000))
+    with pytest.raises(ValueError, match="a fault"):
+        machine.run()
+    machine.run()
+    assert faulty.aborted
+    assert sound.read == bytes(5000)
+
+
 @given(st.lists(st.binary(min_size=1, max_size=2000), max_size=8), st.sampled_from([1e-9, 1e-6, 1e-4]))
 def test_all_comes_in_its_order(pieces: list[bytes], cost: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -130,3 +153,26 @@ def test_a_body_in_chunks_of_one_byte_is_read_whole(path: str) -> None:
                 assert (await client.get("/healthz")).status_code == 200
 
     anyio.run(inside, backend="asyncio")
+
+
+@pytest.mark.net
+def test_nonsense_after_an_answer_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """What comes behind a request that was answered with `connection: close`, or while it is answered."""
+
+    async def inside() -> None:
+        async with serving.running(serving.pool(["x"], ["y"])) as address:
+            host, _, port = address.removeprefix("http://").partition(":")
+            for more in ("connection: close\r\n", ""):
+                async with await anyio.connect_tcp(host, int(port)) as stream:
+                    await stream.send(f"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n{more}\r\n".encode())
+                    with (
+                        anyio.fail_after(10),
+                        contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError),
+                    ):
+                        await stream.receive()
+                        while True:
+                            await stream.send(b"\0nonsense\r\n\r\n" * 100)
+                            await stream.receive()
+
+    anyio.run(inside, backend="asyncio")
+    assert [record for record in caplog.records if record.name == "asyncio"] == []

@@ -23,6 +23,10 @@ REST = 4.0
 class Transport(Protocol):
     """What is asked of a connection of asyncio's."""
 
+    def abort(self) -> None:
+        """End it at once."""
+        ...
+
     def pause_reading(self) -> None:
         """Take in no more."""
         ...
@@ -56,9 +60,11 @@ class Desk:
 
     def _next(self) -> None:
         self._timer = None
-        if time.monotonic() >= self._free:
-            self._waiting.popleft()()
-        self._wait()
+        try:
+            if time.monotonic() >= self._free:
+                self._waiting.popleft()()
+        finally:
+            self._wait()
 
 
 class Share:
@@ -92,8 +98,12 @@ class Share:
         part = bytes(self._waiting[: self._size])
         del self._waiting[: self._size]
         began = time.thread_time()
-        if part:  # none is the end to some
-            self._handle(part)
+        try:
+            if part:  # none is the end to some
+                self._handle(part)
+        except Exception:  # as asyncio does it with what fails in a connection
+            self._transport.abort()
+            raise
         spent = time.thread_time() - began
         self._size = min(LARGE, 2 * self._size) if spent < BRIEF / 2 else max(SMALL, self._size // 2)
         rested, self._resting = self._resting, bool(self._waiting) or spent > BRIEF

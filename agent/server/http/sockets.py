@@ -124,6 +124,13 @@ class _HTTP(_Counted):
             uvicorns: Any = super(_Counted, self)
             uvicorns.data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is None:
+            above: Any = super()
+            above.send_400_response(msg)
+        else:  # what was asked before is answered, or was: h11 takes a second answer for a fault of ours
+            self.transport.close()
+
 
 class _WebSocket(_Counted):
     """The same connection from its upgrade on."""
