@@ -97,13 +97,14 @@ class Share:
     def _step(self) -> None:
         part = bytes(self._waiting[: self._size])
         del self._waiting[: self._size]
-        began = time.thread_time()
+        began, whole = time.thread_time(), False
         try:
             if part:  # none is the end to some
                 self._handle(part)
-        except Exception:  # as asyncio does it with what fails in a connection
-            self._transport.abort()
-            raise
+            whole = True
+        finally:
+            if not whole:  # as asyncio does it with a connection in which something fails
+                self._transport.abort()
         spent = time.thread_time() - began
         self._size = min(LARGE, 2 * self._size) if spent < BRIEF / 2 else max(SMALL, self._size // 2)
         rested, self._resting = self._resting, bool(self._waiting) or spent > BRIEF
