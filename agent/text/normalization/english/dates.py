@@ -59,7 +59,9 @@ YEARS_BEFORE = re.compile(rf"(?:{ANOTHER}){{1,9}}$")
 YEARS_AFTER = re.compile(r"\A(?:(?:,? (?:and|or) |, ?)(?:1\d{3}|20\d\d)\b){1,9}")
 """The years before and after one in a list: "in 1850, 1900 and 1950"."""
 PROPORTION = re.compile(
-    r"\b(?:ratios?|mix|mixed|dilut\w+|scale|odds|proportions?|concentration)\b[^.!?\d]{0,30}$", re.I
+    r"\b(?:ratios?|dilut\w+|scale|odds|proportions?|concentration)\b[^.!?\d]{0,30}$|"
+    r"\bmix(?:ed)? (?:it |them )?(?:at |in )?(?:an? )?$",
+    re.I,
 )
 """Before "1:10": a ratio, and no time."""
 UNTIL_NOW = re.compile(r" to (?:the )?(?:present|today|now|date)\b")

@@ -103,6 +103,12 @@ def _machine(found: Found) -> Said:
     return said
 
 
+def _wireless(found: Found) -> Said:
+    """`802.11ac`."""
+    letters = " ".join("eh" if letter == "a" else letter for letter in found[2])
+    return f"eight oh two dot {numbers.cardinal(found[1])} {letters}".rstrip()
+
+
 def _hexadecimal(found: Found) -> Said:
     """`fe80::1`, `00:1A:2B:3C:4D:5E`, `0x80070005`, a UUID: each digit and each letter."""
     said: list[str] = []
@@ -133,9 +139,18 @@ IDENTIFIERS = [
     ),
     rule(START + r"\d{3}([. ])\d{3}\1\d{4}(?!\w|[.,]\d)", lambda found: spelled(found[0])),
     rule(START + r"\d{1,3}(?:\.000){2,5}(?!\w|[.,]\d)", lambda found: found[0].replace(".", "")),
+    rule(
+        r"\b802\.(\d{1,2})([a-z]{0,2})(?!\w)",
+        _wireless,
+    ),
+    rule(r"\b([A-Z])\.(\d{3})(?!\w|[.,]\d)", lambda found: f"{found[1]} {numbers.house(found[2])}"),
     rule(r"(?<=\d)-(?=(?:rc|beta|alpha|dev|pre|post)[.-]?\d{0,4}(?![^\W_]))", " "),
     rule(r"(?<!\w)(?P<lead>[vV]|)(?P<number>\d{1,9}(?:\.\d{1,9}){2,})(?!\w)", _version),
-    rule(r"(?<!slash )\b(?P<lead>[vV])\.? ?(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)", _version),
+    rule(
+        r"(?<!slash )\b(?!V(?:6|8|10|12)(?![\w.]))(?P<lead>[vV])\.? ?"
+        r"(?P<number>\d{1,9}(?:\.\d{1,9})?)(?![^\W_]|[.,]\d)",
+        _version,
+    ),
     rule(
         rf"\b(?P<lead>(?:{VERSIONED})[ -]v?)"
         rf"(?P<number>\d{{1,4}}\.\d{{1,4}})(?![^\W_]|[.,%]\d|%| ?(?:million|billion))",

@@ -21,6 +21,8 @@ PART_OF = re.compile(
     re.I,
 )
 """Before "1/4": one of four, and no quarter."""
+SHARED = re.compile(r" (?:split|rule|mix|blend|share|chance|division|ownership|partnership)s?\b")
+"""After "60-40"."""
 DENOMINATORS = {*range(2, 13), 16, 20, 25, 30, 32, 50, 60, 64, 100, 1000}
 PRESSURE = re.compile(r"\b(?:pressure|BP)\b[^.!?]{0,30}$", re.I)
 TWO_WAYS = re.compile(r"\s*(?:=|[-+−*×÷^<>≤≥≠≈] ?\d|equals\b)")
@@ -99,6 +101,8 @@ def _dash(found: Found) -> Said:
     rest = found.string[found.end("last") :]
     apart = dash != dash.strip()
     first_value, last_value = (float(value.replace(",", "") or 0) for value in (first, last))
+    if first_value + last_value == 100 and SHARED.match(rest):
+        return f"{first} "
     subtraction = "−" in dash or TWO_WAYS.match(rest) or EXPRESSION.search(before(found))
     if not subtraction and apart and "-" in dash:
         subtraction = first_value >= last_value and not SCORE.search(before(found, 80))

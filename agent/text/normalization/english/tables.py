@@ -193,6 +193,8 @@ ppm: part per million, parts per million
 ppb: part per billion, parts per billion
 px: pixel, pixels
 pts: point, points
+sqft: square foot, square feet
+sqm: square meter, square meters
 MP: megapixel, megapixels
 mmHg: millimeter of mercury, millimeters of mercury
 L/100km l/100km: liter per hundred kilometers, liters per hundred kilometers

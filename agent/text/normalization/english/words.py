@@ -66,6 +66,8 @@ TITLES = {
     "Col": "Colonel",
     "Rev": "Reverend",
 }
+SAID = re.compile(r"\b(?:say|says|said|saying|answer(?:s|ed)?|is|was|means?) $")
+"""Before a "no" that is no number."""
 TITLE = "|".join(TITLES)
 ROMAN = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 SMALL_ROMAN = r"(?=[IVX])X{0,2}(?:IX|IV|V?I{0,3})"
@@ -75,6 +77,8 @@ VERB = r"(?= (?:was|is|ruled|reigned|died|became|had|of|and|in|succeeded|married
 def _abbreviated(found: Found) -> Said:
     """`No. 5`, `pp. 5-10`; "No. 5 of them came." says no, and "Vitamin C. 2 pills" is no circa."""
     word = found[1]
+    if word == "no" and SAID.search(before(found)):
+        return None
     if word == "C" or (word in ("min", "sec", "c") and before(found)[-2:-1].isdigit()):
         return None
     if word == "No" and re.match(r"\d+ (?:of|people|more|are|were|will|out)\b", found.string[found.end() :]):
@@ -208,10 +212,11 @@ def _numeral(found: Found) -> Said:
 def _number(found: Found) -> Said:
     """What no other class has taken: a cardinal, or a decimal; one that is too long, digit by digit."""
     text = found[0]
+    after = " " if found.string[found.end() : found.end() + 1].isalpha() else ""
     whole = text.partition(".")[0]
-    if len(whole) > numbers.LONGEST and numbers.cardinal(whole) == numbers.digits(whole):
-        return spelled(text) if "." not in text else numbers.decimal(text)
-    return numbers.decimal(text)
+    if len(whole) > numbers.LONGEST and numbers.cardinal(whole) == numbers.digits(whole) and "." not in text:
+        return spelled(text)
+    return numbers.decimal(text) + after
 
 
 LATIN = [
@@ -269,7 +274,10 @@ ALPHANUMERIC = [
     rule(r"\b(([A-Z]{1,2})\d{1,4})\s?[-–—]\s?(?=\2\d{1,4}(?![^\W_]))", lambda found: f"{found[1]} to "),
     rule(r"(?<!\w)(?<!\d[.,])(\d{1,3}(?:,\d{3})*+|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?![^\W_])", _ordinal),
     rule(r"(?<!\w)(?<!-)(?<!\d[.,])(\d{1,9})['’]?s\b", _plural),
-    rule(r"(?<!\w)(\d{3,4})([pi])(?!\w)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
+    rule(
+        r"(?<!\w)(\d{3,4})([pi])(\d{2,3})?(?!\w)",
+        lambda found: f"{numbers.house(found[1])} {found[2]} {found[3] or ''}".rstrip(),
+    ),
     rule(r"(?<!\w)(\d{3})\(([a-z])\)", lambda found: f"{numbers.house(found[1])} {found[2]}"),
     rule(
         r"(?<![^\W_])(?<!\d[.,])(?:[^\W\d_]{1,20}[-‐‑]?(?=\d)|(?=\d{1,9}[-‐‑]?[^\W\d_]))"
