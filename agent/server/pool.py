@@ -112,9 +112,7 @@ class Pool:
     async def _next(self) -> SessionSlot:
         """A free slot. Raises Busy."""
         self._admit()
-        if self._taken and self.load.full(self.config.server.load):
-            inside = f"{self.taken} session{'s' * (self.taken > 1)}"
-            raise Busy(f"the machine is busy with {inside} (server.load); try again in a few seconds")
+        self._leave_room()
         slot = self._found()
         # An engine comes to the end of its item before it is free of a client that went. Only as many wait
         # as may all get a slot, so that a crowd is still refused at once.
@@ -155,8 +153,15 @@ class Pool:
     def expect_half_seat(self) -> None:
         """Raise Busy where `half_seat` would: before a body is read for nothing."""
         self._admit()
+        self._leave_room()
         if self._halved >= SHARED_PER_SLOT * self.size:
             raise Busy(f"{self._halved} requests for speech wait already (server.sessions); try again soon")
+
+    def _leave_room(self) -> None:
+        """Raise Busy where those inside need the machine."""
+        if self._taken and self.load.full(self.config.server.load):
+            inside = f"{self.taken} session{'s' * (self.taken > 1)}"
+            raise Busy(f"the machine is busy with {inside} (server.load); try again in a few seconds")
 
     def _admit(self) -> None:
         if self.closing:

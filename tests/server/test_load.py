@@ -84,6 +84,28 @@ def test_a_newcomer_is_refused_by_what_is_left_and_whoever_is_alone_is_not() -> 
     anyio.run(main)
 
 
+def test_speech_and_transcripts_leave_room_for_who_talks() -> None:
+    """They take the same cores, and as many as sixteen of them; where nobody talks they may have them all."""
+
+    async def main() -> None:
+        pool, machine = serving.pool(["x"], ["y"], "server.load=0.9"), Machine()
+        pool.load = machine.load
+        machine.work(10, 1.0)
+        with pool.shared_slot():
+            pass
+        async with pool.slot():
+            with pytest.raises(Busy, match=r"server\.load"):
+                pool.expect_half_seat()
+            with pytest.raises(Busy, match=r"server\.load"), pool.shared_slot():
+                pass
+            machine.work(10, 0.2)
+            with pool.shared_slot():
+                pass
+        assert pool.idle
+
+    anyio.run(main)
+
+
 def test_waits_are_counted_by_engine_and_kind_of_work() -> None:
     pool = serving.pool(["x"], ["y"])
     metrics = Metrics(pool)

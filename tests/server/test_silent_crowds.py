@@ -20,7 +20,6 @@ import serving
 from grpc_health.v1 import health_pb2
 from websockets.asyncio.client import connect
 
-import scripted
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc import server as service
 
@@ -62,11 +61,6 @@ class Wires:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return serving.certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
 
 
 def served(main: Callable, tls: tuple[Path | None, Path | None]) -> None:
