@@ -435,7 +435,8 @@ TIMES = [
     ),
     rule(
         START
-        + r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?P<half>)(?!\w|[:.]\d)",
+        + r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?P<half>)"
+        + r"(?!\w|[:.]\d|,\d{3})",
         _time,
     ),
 ]

@@ -179,7 +179,7 @@ MATHS = [
     rule(START + r"\d{1,9}(?:/\d{1,9}){2,6}(?![\w/]|[.,]\d)", _slashes),
     rule(START + r"(\d{1,9})/(\d{1,9})(?![\w/]|[.,]\d)", _slash),
     rule(r"(?<![\w/])(\d{1,9}|[A-Za-z]) ?/ ?([A-Za-z])(?![\w/])", _letters),
-    rule(START + r"\d{1,5}(?::\d{1,5}){1,3}(?![\w:]|[.,]\d)", _ratio),
+    rule(START + r"\d{1,5}(?::(?:\d{1,3}(?:,\d{3})+|\d{1,5})){1,3}(?![\w:]|[.,]\d)", _ratio),
     rule(
         rf"(?<![^\W_])(?<!\d[.,:/])(?P<first>{NUMBER})(?P<dash>\s?[-‐‑–—−]\s?)(?=(?P<last>{NUMBER})(?!\w))",
         _dash,

@@ -238,7 +238,7 @@ def _scaled(found: Found) -> Said:
     number, letter = found["number"], found["scale"]
     if letter == "m" and "." not in number and not _million(found):
         return None
-    if letter == "k" and (number == "401" or _is_race(found)):
+    if letter == "k" and (number == "401" or next_word(found)[:4] == "gold" or _is_race(found)):
         return f"{numbers.house(number)} k"
     if letter in "BT" and "." not in number and not (counts(found) or SO_MANY.search(before(found))):
         return None

@@ -20,7 +20,9 @@ NO_MORE = r"(?![^\W_])(?![.,:]\d)"
 """The number, or the sign after it, ends here."""
 
 _NEXT_WORD = re.compile(r" ([A-Za-z]\S*)")
-_ARTICLE = re.compile(r"\b(?:an?|the|this|that|every|each|my|your|our|his|her|another|per) $", re.I)
+_ARTICLE = re.compile(
+    r"(?:\b(?:an?|the|this|that|every|each|my|your|our|his|her|another|per)|[A-Za-z]['’]s|[a-z]s['’]) $", re.I
+)
 _FEW_ARTICLES = re.compile(
     r"\b(?:an?|another|every|each|\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|several|"
     r"dozen) $",
