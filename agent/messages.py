@@ -1,17 +1,60 @@
-"""What language models are asked with: messages in the roles of every chat model. Pure data."""
+"""What language models are asked with: messages in the roles of every chat model, and tools. Pure data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agent.text.cleaning import cleaned
 
 if TYPE_CHECKING:
     from agent.images import Picture
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """What a model is told of a tool. parameters: a JSON schema of an object; references are resolved in it.
+
+    name: letters, digits, `_` and `-`, at most 64, as every wire takes it.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(hash=False)
+
+    def as_function(self) -> dict[str, Any]:
+        """The same as OpenAI's wire and the models' own templates write it."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model wants this done. arguments: JSON text, of an object if the model did as it was told.
+
+    id: what its result is found by; unique within a conversation.
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", cleaned(self.name))
+        object.__setattr__(self, "arguments", cleaned(self.arguments))
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The arguments by name; None where they are no JSON object."""
+        try:
+            data = json.loads(self.arguments or "{}")
+        except (ValueError, RecursionError):
+            return None
+        return cast(dict[str, Any], data) if isinstance(data, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +62,50 @@ class Message:
     """One message of a conversation, in the roles of every chat model.
 
     content: is cleaned of what no tokenizer or template should meet, whoever it comes from. images: pictures
-    that stand before its words, for a model that takes pictures; others get none.
+    that stand before its words, for a model that takes pictures; others get none. calls: what an assistant
+    had done, after those words. call: of a tool's message, the `id` of the call that it is the result of.
     """
 
     role: Role
     content: str
     images: tuple[Picture, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    call: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "content", cleaned(self.content))
 
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing to a model."""
+        return not (self.content or self.images or self.calls or self.call)
+
 
 def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
-    """All of them; empty ones are left out, and neighbours of one role become one."""
+    """All of them; empty ones are left out, and neighbours of one role become one, but for results."""
     whole = list(messages)
     for message in more:
-        if not message.content and not message.images:
+        if message.empty:
             continue
-        if whole and whole[-1].role == message.role:
+        if whole and whole[-1].role == message.role != "tool" and not whole[-1].calls:
             last = whole.pop()
-            message = Message(
-                last.role, f"{last.content} {message.content}".strip(), last.images + message.images
-            )
+            content = f"{last.content} {message.content}".strip()
+            message = replace(message, content=content, images=last.images + message.images)
         whole.append(message)
+    return whole
+
+
+def paired(messages: Sequence[Message]) -> list[Message]:
+    """The same without results of calls that are not there, and calls that have no result.
+
+    A template, and a server, refuses one without the other.
+    """
+    called = {call.id for message in messages for call in message.calls}
+    answered = {message.call for message in messages if message.role == "tool"}
+    whole = list[Message]()
+    for message in messages:
+        if message.role == "tool" and message.call not in called:
+            continue
+        calls = tuple(call for call in message.calls if call.id in answered)
+        whole.append(message if calls == message.calls else replace(message, calls=calls))
     return whole

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal, Protocol, Self, runtime_checkable
 
 from agent.images import Picture
-from agent.messages import Message
+from agent.messages import Message, ToolCall, ToolSchema
 from agent.settings import TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
+from agent.tools.tool import Tool
 from agent.turns.policy import Policy, built_in
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
@@ -26,13 +27,16 @@ class Delta:
 
     text: for the user. thought: what the model says to itself. tokens: how many this step took, as far as
     its engine tells them apart; 0 for a step of waiting. anew: what was given as text until here was a
-    thought as well, as only its end has shown; the answer begins after this.
+    thought as well, as only its end has shown; the answer begins after this. call: what the model wants done,
+    whole; its `id` may be empty. aside: what is said in this place and is none of the answer.
     """
 
     text: str = ""
     thought: str = ""
     tokens: int = 1
     anew: bool = False
+    call: ToolCall | None = None
+    aside: str = ""
 
 
 End = Literal["stop", "length"]
@@ -130,6 +134,20 @@ class TakesSampling(Protocol):
 
 
 @runtime_checkable
+class CallsTools(Protocol):
+    """What a `LanguageModel` also offers that can be told of tools. One that cannot never calls any."""
+
+    def with_tools(self, tools: Sequence[ToolSchema]) -> LanguageModel:
+        """This model, told of these tools in its own template, in all that it offers.
+
+        They are a part of the prompt that stays the same, so that a prefix cache holds it. Its `stream` gives
+        a call as a `Delta`, or as the text that the model writes, which `agent.llm.deltas` reads; it takes
+        messages that have calls and results.
+        """
+        ...
+
+
+@runtime_checkable
 class TakesPictures(Protocol):
     """What a `LanguageModel` that reads pictures also says. One that does not is given words alone."""
 
@@ -178,6 +196,11 @@ class KnowsItsWeights(Protocol):
     def reads(self, weights: Path) -> bool:
         """Whether what lies there has its format. Loads nothing."""
         ...
+
+
+def told_of(llm: LanguageModel, tools: Sequence[ToolSchema]) -> LanguageModel:
+    """The model, told of these tools where there are any and it can be."""
+    return llm.with_tools(tools) if tools and isinstance(llm, CallsTools) else llm
 
 
 @runtime_checkable
@@ -253,6 +276,7 @@ class Engines:
 
     vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
     turn-taking policy from its settings. vad: makes what hears speech in a session's stream, likewise.
+    tools: what it can do, each by another name.
     """
 
     stt: Transcriber
@@ -263,3 +287,5 @@ class Engines:
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[VADConfig], VAD] = usual_vad
+    vad: Callable[[int], VAD] | None = None
+    tools: tuple[Tool, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from agent.errors import ContextExceeded
@@ -74,7 +75,7 @@ class ContextWindow:
 
     def stream(self, prompt: Prompt) -> Iterator[str | Delta]:
         """The answer; see `Prompt.stream`."""
-        before = self._scale
+        before, tried = self._scale, None
         while True:
             prompt.fitted = self._fit(prompt)
             try:
@@ -83,9 +84,11 @@ class ContextWindow:
                 return
             except ContextExceeded as error:
                 self._context = min(self._context, error.context or self._context)
-                if len(prompt.fitted) < 2:
+                past, asked = _asked(prompt.fitted)
+                if not past and (len(asked) < 2 or prompt.fitted == tried):
                     prompt.refused = error
                     break
+                tried = prompt.fitted
                 longer = (error.tokens or self._context) / self._length(prompt)
                 self._scale = max(longer, self._scale * (1.1 if error.tokens else GROW))
         # Of a message that is too long whatever comes before it nothing is learned, nor the past forgotten.
@@ -134,7 +137,8 @@ class ContextWindow:
             return estimate(message)
         if (least := least_tokens(message.content)) > self._context:
             return least  # far too long: how far is worth no seconds of work
-        alone = Message("user", message.content or " ", message.images)
+        written = " ".join((message.content, *(f"{call.name} {call.arguments}" for call in message.calls)))
+        alone = Message("user", written if written.strip() else " ", message.images)
         return self._counter.count([alone]) - self._empty + 1 + self._marks
 
     def _fixed(self, system: Message) -> int:
@@ -190,14 +194,16 @@ def newest(messages: Sequence[Message], size: Callable[[Message], float], budget
     All of it as long as that fits. Otherwise messages of the past are shortened to a quarter of the budget;
     if they still do not fit, of what the last message leaves them the older half is dropped at once, so that
     what comes before stays the same for many turns, and a model's prefix cache valid. What is left of the
-    past begins with the user. The last message stays whole, even where it does not fit.
+    past begins with the user. The last message stays whole, even where it does not fit; where it is the
+    result of a call, so do the user's words and the call, and results are shortened if they must.
 
     No more messages are measured than fit, and one.
     """
-    if not messages:
-        return []
-    *past, last = messages
-    room, share = budget - size(last), budget * SHARE
+    past, last = _asked(messages)
+    room, share = budget - sum(map(size, last)), budget * SHARE
+    if room < 0 and len(last) > 1:
+        last = [beginning(m, share / size(m)) if m.role == "tool" and size(m) > share else m for m in last]
+        room = budget - sum(map(size, last))
     kept: list[tuple[Message, float]] = []
     whole = short = 0.0
     for message in reversed(past):
@@ -207,25 +213,33 @@ def newest(messages: Sequence[Message], size: Callable[[Message], float], budget
         if short > room:
             break
     else:
-        return list(messages) if whole <= room else [*(message for message, _ in reversed(kept)), last]
+        return [*(past if whole <= room else (message for message, _ in reversed(kept))), *last]
     left, shorter = room / 2, list[Message]()
     for message, length in kept:
         left -= length
         if left < 0:
             break
         shorter.append(message)
-    while shorter and shorter[-1].role == "assistant":
+    while shorter and shorter[-1].role in ("assistant", "tool"):
         shorter.pop()
-    return [*reversed(shorter), last]
+    return [*reversed(shorter), *last]
+
+
+def _asked(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """The past, and what is asked: the last message; or, after a result, all from the user's words on."""
+    at = max(0, len(messages) - 1)
+    while at > 0 and messages[at].role in ("assistant", "tool") and messages[-1].role == "tool":
+        at -= 1
+    return list(messages[:at]), list(messages[at:])
 
 
 def beginning(message: Message, part: float) -> Message:
     """The first `part` (0 to 1) of a message, up to a word's end; of one with pictures, its words."""
     if message.images:
-        return Message(message.role, message.content)
+        return replace(message, images=())
     text = message.content[: int(len(message.content) * part)]
     words, space, _ = text.rpartition(" ")
-    return Message(message.role, words if space else text)
+    return replace(message, content=words if space else text)
 
 
 def estimate(message: Message) -> int:
@@ -234,5 +248,6 @@ def estimate(message: Message) -> int:
     Letters and spaces of ASCII come three to a token, anything else one by one: so they do with most
     tokenizers for digits, signs and scripts without spaces.
     """
-    plain = sum(letter.isascii() and (letter.isalpha() or letter == " ") for letter in message.content)
-    return -(-plain // 3) + len(message.content) - plain + PICTURE * len(message.images) + MARKS
+    text = "".join((message.content, *(f"{call.name} {call.arguments}" for call in message.calls)))
+    plain = sum(letter.isascii() and (letter.isalpha() or letter == " ") for letter in text)
+    return -(-plain // 3) + len(text) - plain + PICTURE * len(message.images) + MARKS

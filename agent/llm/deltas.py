@@ -11,33 +11,40 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from agent.errors import NoAnswer
+from agent.messages import ToolCall
 from agent.protocols import Delta
+from agent.text import calls as calls_in_text
 from agent.text.cleaning import Cleaner
 from agent.text.machine_text import MachineText, Part
 
 Deltas: TypeAlias = AsyncIterator[Delta]
 SHOWN = 60
 """Characters of what a model wrote instead of an answer, in the news of it."""
+MOST_CALLS = 8
+"""Calls after which an answer ends: a model that repeats itself would never stop."""
 
 
-def deltas(written: Iterable[str | Delta], *, spoken: bool = True) -> Generator[Delta]:
+def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool = False) -> Generator[Delta]:
     """Each item of a model's `stream` as what it means, and at the end what was held back, if anything.
 
     spoken: the words are for a conversation: calls and stage directions are taken out as well. Then NoAnswer
-    is raised at the end when there were no words at all. Closing this closes `written`.
+    is raised at the end when there were no words at all. calls: the model has been told of tools: what it
+    has written as a call comes as one, at the end, and words behind one, which are said without knowing its
+    result, are left out. Closing this closes `written`.
     """
     words, thinking, apart = Cleaner(), Cleaner(), MachineText(spoken=spoken)
     seen = {"text": "", "thought": "", "machine": ""}
+    called, count = _Called(calls), 0
 
-    def told(parts: list[Part], thought: str, tokens: int) -> Delta:
+    def told(parts: list[Part], delta: Delta) -> Delta:
+        parts = called.taken(parts)
         for part in parts:
             seen[part.kind] = (seen[part.kind] + part.text)[-SHOWN:].lstrip()
-        seen["thought"] += thought.strip()[:SHOWN]
+        seen["thought"] += delta.thought.strip()[:SHOWN]
         text = "".join(part.text for part in parts if part.kind == "text")
-        thought += "".join(part.text for part in parts if part.kind == "thought")
-        return Delta(text, thought, tokens)
+        thought = delta.thought + "".join(part.text for part in parts if part.kind == "thought")
+        return replace(delta, text=text, thought=thought)
 
-    count = 0
     with closed(written):
         for item in written:
             delta = Delta(item, tokens=bool(item)) if isinstance(item, str) else item
@@ -46,13 +53,41 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True) -> Generator[
                 words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken), ""
             if thought := thinking.feed(delta.thought):
                 apart.apart()
-            added = told(apart.feed(words.feed(delta.text)), thought, delta.tokens)
-            yield replace(added, anew=True) if delta.anew else added
-        last = told([*apart.feed(words.rest()), *apart.rest()], thinking.rest(), 0)
+            called.given |= delta.call is not None
+            yield told(apart.feed(words.feed(delta.text)), replace(delta, thought=thought))
+            if called.over:
+                break
+        last = told([*apart.feed(words.rest()), *apart.rest()], Delta("", thinking.rest(), 0))
         if last.text or last.thought:
             yield last
-    if spoken and not seen["text"]:
+    for call in called.read:
+        yield Delta(tokens=0, call=call)
+    if spoken and not (seen["text"] or called.given or called.read):
         raise _none(seen, count)
+
+
+class _Called:
+    """The calls that an answer has as text. wanted: whether any are looked for. given: some came as calls."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._machine = ""
+        self.given = False
+        self.read: list[ToolCall] = []
+        self.over = False
+        """What comes now is said without knowing what the calls give."""
+
+    def taken(self, parts: list[Part]) -> list[Part]:
+        """The parts of one step, without words that stand behind a call."""
+        for number, part in enumerate(parts) if self._wanted else ():
+            if part.kind == "machine":
+                self._machine += part.text
+                self.read = [ToolCall("", *each) for each in calls_in_text.read(self._machine)]
+            elif part.kind == "text" and part.text.strip() and self.read:
+                self.over = True
+                return parts[:number]
+        self.over = self.over or len(self.read) >= MOST_CALLS
+        return [] if self.over else parts
 
 
 @contextmanager

@@ -13,16 +13,19 @@ import http.client
 import json
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError
+from agent.llm.deltas import closed
 from agent.llm.textstream import StopStrings
-from agent.messages import Message
+from agent.messages import Message, ToolCall, ToolSchema
 from agent.protocols import Delta, End, Last
 from agent.text import marks
+from agent.text.calls import opening
+from agent.text.cleaning import json_text
 from audio.cores import physical_cores
 
 _HALF = "\ufffd"
@@ -33,6 +36,9 @@ PER_THREAD = 1_500_000_000
 
 ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 """What has threads of OpenMP sleep while they wait. It reads them once, as it is loaded."""
+
+MOST_OF_A_CALL = 400
+"""Tokens that a call may have."""
 
 _PENALTY_WINDOW = 64
 """Tokens that the repeat penalty looks back on, llama.cpp's own default."""
@@ -86,6 +92,7 @@ class LlamaCpp:
         self.context: int = self._request("GET", "/props")["default_generation_settings"]["n_ctx"]
         """Tokens that prompt and answer may fill together: at most what the model was made for."""
         self._template = marks.template(thinking)
+        self._tools: tuple[ToolSchema, ...] = ()
         self._max_tokens = max_tokens
         self._seed = seed
         self._stop = tuple(s for s in stop if s)
@@ -108,12 +115,72 @@ class LlamaCpp:
         parts = self._prompt(messages)
         prompt = self._prompt_ids(parts)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
+        if opened := marks.left_open(str(parts[-1])):
+            yield Delta(opened, tokens=0)
+        if self._tools:
+            yield from self._calling(prompt, seed)
+        else:
+            yield from self._written(prompt, seed, self._max_tokens)
+
+    def _calling(self, prompt: list[int], seed: int) -> Iterator[str | Delta]:
+        """An answer that may call tools: from where a call begins its text is held to their schemas."""
+        left, tokens, called = self._max_tokens, 0, False
+        while True:
+            held, kept, opens = "", "", None
+            answer = self._written(prompt, seed + tokens, left)
+            with closed(answer):
+                for item in answer:
+                    if isinstance(item, Last):
+                        yield Last(
+                            "" if called else held + item, item.end, self.prompt_tokens, tokens + item.tokens
+                        )
+                        return
+                    tokens, left = tokens + 1, left - 1
+                    held += item
+                    opens = opening(held)
+                    if opens is not None and opens.sure:
+                        break
+                    sure = held if opens is None else held[: opens.at]
+                    if called and sure.strip():  # said without knowing what the calls give
+                        yield Last("", "stop", self.prompt_tokens, tokens)
+                        return
+                    kept, held = kept + sure, held[len(sure) :]
+                    yield Delta("" if called else sure)
+            assert opens is not None
+            yield Delta("" if called else held[: opens.at], tokens=0)
+            prompt += self._tokens(kept + held[: opens.at] + opens.lead, special=True)
+            written = ""
+            for part in self._constrained(prompt, left):
+                written, tokens, left = written + part, tokens + 1, left - 1
+                yield Delta()
+            if (call := _whole(written)) is None:  # no room was left for all of it
+                yield Last("", "length", self.prompt_tokens, tokens)
+                return
+            called = True
+            yield Delta(tokens=0, call=call)
+            closer = "\n</tool_call>" if "<" in opens.lead else "\n```" if opens.lead else ""
+            prompt += self._tokens(written + closer, special=True)
+
+    def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
+        """One call, token by token, that has one of the tools' names and arguments as its schema wants."""
+        body = {
+            "prompt": prompt,
+            "n_predict": max(1, min(most, MOST_OF_A_CALL)),
+            "id_slot": self._slot,
+            "cache_prompt": True,
+            "temperature": 0.0,
+            "stream": True,
+            "json_schema": {"anyOf": [_called(tool) for tool in self._tools]},
+        }
+        for event in self._events("/completion", body):
+            yield event["content"]
+
+    def _written(self, prompt: list[int], seed: int, most: int) -> Iterator[str]:
+        """The answer to a prompt as it comes; see `stream`."""
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
         end: End = "length"
-        if opened := marks.left_open(str(parts[-1])):
-            yield Delta(opened, tokens=0)
-        for index in range(self._max_tokens):
+        for index in range(most):
             try:
                 token = self._complete([*prompt, *ids], seed + index, index)
             except ContextExceeded:
@@ -152,6 +219,10 @@ class LlamaCpp:
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
         return len(self._prompt_ids(self._prompt(messages)))
+
+    def with_tools(self, tools: Sequence[ToolSchema]) -> LlamaCpp:
+        """This view of the model, told of these tools; what it calls fits their schemas."""
+        return self._changed(_tools=tuple(tools))
 
     def slots(self) -> list[LlamaCpp]:
         """This model once for each slot: all may stream at the same time, one conversation each."""
@@ -219,8 +290,10 @@ class LlamaCpp:
                     content = secrets.token_hex(16)
                     plain[content] = ids
             contents.append(content)
-        said = [{"role": m.role, "content": c} for m, c in zip(messages, contents, strict=True)]
-        asked = {"messages": said, "chat_template_kwargs": self._template}
+        said = [_spelled(m, c) for m, c in zip(messages, contents, strict=True)]
+        asked: dict[str, Any] = {"messages": said, "chat_template_kwargs": self._template}
+        if self._tools:
+            asked["tools"] = [_harmless(tool.as_function()) for tool in self._tools]
         rendered = self._post("/apply-template", asked)["prompt"]
         prompt: list[str | int] = []
         for placeholder, ids in plain.items():
@@ -238,6 +311,26 @@ class LlamaCpp:
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._request("POST", path, json.dumps(body))
 
+    def _events(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What a request gives as it comes. Closing it stops the work."""
+        connection = http.client.HTTPConnection(self._address)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        try:
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise as_error(json.loads(answer.read())["error"])
+            for line in answer:
+                if line.startswith(b"data: {"):
+                    event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+                    if "error" in event:
+                        raise as_error(event["error"])
+                    yield event
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise gone(error) from error
+        finally:
+            connection.close()
+
     def _request(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         """One request to the in-process server: straight to loopback, past any proxy settings."""
         # A connection for each request: the server drops a kept one after five idle seconds, which is an
@@ -254,6 +347,84 @@ class LlamaCpp:
         if "error" in answer:
             raise as_error(answer["error"])
         return answer
+
+
+def _spelled(message: Message, content: str) -> dict[str, Any]:
+    """A message as a chat template takes it."""
+    spelled: dict[str, Any] = {"role": message.role, "content": content}
+    if message.calls:
+        spelled["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _harmless(call.arguments)},
+            }
+            for call in message.calls
+        ]
+    if message.call:
+        spelled["tool_call_id"] = message.call
+    return spelled
+
+
+def _whole(written: str) -> ToolCall | None:
+    """The call that was written under a grammar; None where it breaks off."""
+    try:
+        call: dict[str, Any] = json.loads(written)
+    except ValueError:
+        return None
+    return ToolCall("", call["name"], json_text(call["arguments"]))
+
+
+def _harmless(value: Any) -> Any:
+    """JSON data without text that llama.cpp would read as a control token."""
+    if isinstance(value, str):
+        return value.replace("<|", "< |").replace("|>", "| >")
+    if isinstance(value, Mapping):
+        return {key: _harmless(each) for key, each in cast(Mapping[str, Any], value).items()}
+    return [_harmless(each) for each in cast(list[Any], value)] if isinstance(value, list) else value
+
+
+_KNOWN = frozenset(
+    (
+        "type",
+        "enum",
+        "const",
+        "anyOf",
+        "oneOf",
+        "items",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "required",
+    )
+)
+"""What of a JSON schema is kept for a grammar: llama.cpp refuses some patterns and formats."""
+
+
+def _called(tool: ToolSchema) -> dict[str, Any]:
+    """The schema of a call of this tool."""
+    given: dict[str, Any] = {"properties": {}, **_plain(tool.parameters)}
+    arguments: dict[str, Any] = {**given, "type": "object", "additionalProperties": False}
+    properties: dict[str, Any] = {"name": {"const": tool.name}, "arguments": arguments}
+    return {"type": "object", "properties": properties, "required": ["name", "arguments"]}
+
+
+def _plain(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_plain(each) for each in cast(list[Any], schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    given = cast(Mapping[str, Any], schema)
+    plain = {
+        key: each if key in ("enum", "const") else _plain(each)
+        for key, each in given.items()
+        if key in _KNOWN
+    }
+    if isinstance(properties := given.get("properties"), Mapping):
+        named = cast(Mapping[str, Any], properties)
+        plain["properties"] = {name: _plain(each) for name, each in named.items()}
+    return plain
 
 
 class _Text:

@@ -1,9 +1,12 @@
-"""Calls of tools that stand in the text without a mark: JSON, a fenced block, a line of Python. Pure."""
+"""Calls of tools as models write them, in JSON, fences and Python: where one is, and what it says. Pure."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 LONGEST = 4000
@@ -108,3 +111,108 @@ def _python(text: str, done: bool) -> int | Literal["more"] | None:
             if not depth:
                 return at + 1
     return len(text) if done else None if len(text) > LONGEST else "more"
+
+
+_OPENINGS = tuple(
+    f"{before}{brackets}"
+    for before in ("", "```json", "```", "```tool_call")
+    for brackets in ('{"name":', '[{"name":')
+)
+"""How models begin a call that names its tool first, without blanks."""
+_TAG = "<tool_call>"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where in an unfinished answer a call begins, `at`, and the mark or fence that it begins with, `lead`.
+
+    sure: it is one; otherwise more text must tell.
+    """
+
+    at: int
+    lead: str
+    sure: bool
+
+
+def opening(text: str) -> Opening | None:
+    """The first place in `text` at which a call begins, or may begin where it ends."""
+    for found in re.finditer(r"<|`{3}|`{1,2}\Z|[\[{]", text):
+        tail = text[found.start() :]
+        bare = re.sub(r"\s+", "", tail)
+        if bare.startswith(_TAG):
+            return Opening(found.start(), f"{_TAG}\n", sure=True)
+        if any(bare.startswith(each) for each in _OPENINGS):
+            lead = tail[: tail.index("{")].rstrip("[ \n\t")
+            return Opening(found.start(), f"{lead}\n" if lead else "", sure=True)
+        if any(each.startswith(bare) for each in (_TAG, *_OPENINGS)):
+            return Opening(found.start(), "", sure=False)
+    return None
+
+
+def read(text: str) -> list[tuple[str, str]]:
+    """The calls in what a model has written for a machine: each one's name, and its arguments as JSON text.
+
+    Leniently: what is around them is passed over, and a few brackets that are missing at the end are put
+    there. What is no call gives none.
+    """
+    found: list[tuple[str, str]] = []
+    at = 0
+    while opening := re.search(r"[{\[]", text[at:]):
+        at += opening.start()
+        value, end = _value(text, at)
+        calls = list(_calls(value))
+        if not calls and text[at] == "[" and (python := _python(text[at:], True)):
+            calls, end = _python_calls(text[at : at + int(python)]), at + int(python)
+        found += calls
+        at = end if calls else at + 1
+    return found
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins at `at`, and where it ends; None where there is none."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        pass
+    for missing in ("}", "}}", "]", "}]", "}}]", '"}', '"}}'):
+        try:
+            return json.loads(text[at:].rstrip() + missing), len(text)
+        except (ValueError, RecursionError):
+            continue
+    return None, at + 1
+
+
+def _calls(value: Any) -> Iterator[tuple[str, str]]:
+    """The calls in a JSON value, whatever its fields are called."""
+    if isinstance(value, list):
+        for each in cast(list[Any], value):
+            yield from _calls(each)
+    if not isinstance(value, dict):
+        return
+    data = cast(dict[str, Any], value)
+    for wrap in _WRAPS:
+        if isinstance(data.get(wrap), dict | list):
+            yield from _calls(data[wrap])
+            return
+    name = next((data[key] for key in _NAMES if isinstance(data.get(key), str)), "")
+    found = [data[key] for key in _INPUTS if isinstance(data.get(key), dict | str)]
+    if not found and data.keys() <= {*_NAMES, "type", "id"}:
+        found = ["{}"]
+    for given in found[: bool(name)]:
+        yield name, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+
+
+def _python_calls(text: str) -> list[tuple[str, str]]:
+    """The calls in a list of them in Python: literal arguments by name."""
+    try:
+        listed = ast.parse(text.strip(), mode="eval").body
+        return [
+            (
+                ast.unparse(call.func),
+                json.dumps({word.arg: ast.literal_eval(word.value) for word in call.keywords}),
+            )
+            for call in (listed.elts if isinstance(listed, ast.List) else [])
+            if isinstance(call, ast.Call)
+        ]
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return []

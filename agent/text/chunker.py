@@ -26,13 +26,18 @@ TYPED = 4
 class TextChunk:
     """A part of the reply that can be spoken by itself.
 
-    text: exactly the reply's characters `start` to `end` (half-open). final: it ends a sentence.
+    text: exactly the reply's characters `start` to `end` (half-open), or what is said aside, at one point of
+    it. final: it ends a sentence.
     """
 
     text: str
     start: int
     end: int
     final: bool
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where in the reply these characters of `text` are: what is no part of the reply is at one point."""
+        return min(self.start + start, self.end), min(self.start + end, self.end)
 
 
 class Chunker:
@@ -63,14 +68,17 @@ class Chunker:
         self._typed = self._typed + 1 if len(token) == 1 and token.isascii() else 0
         return self._pieces(ahead, typed, done=False)
 
-    def flush(self) -> list[TextChunk]:
-        """Return the rest of the reply as pieces; the chunker is then as new, but for the offset."""
+    def flush(self, aside: str = "") -> list[TextChunk]:
+        """Return the rest of the reply as pieces; the chunker is then as new, but for the offset.
+
+        aside: what is said in this place and is no part of the reply.
+        """
         pieces = self._pieces(math.inf, True, done=True)
         self._context = Context()
         if self._pending:
             pieces.append(self._piece(self._pending, final=True))
             self._pending = ""
-        return pieces
+        return [*pieces, TextChunk(aside, self._offset, self._offset, True)] if aside else pieces
 
     def _pieces(self, ahead: float, typed: bool, done: bool) -> list[TextChunk]:
         pieces: list[TextChunk] = []
