@@ -22,6 +22,7 @@ from audio.errors import (
     ScriptError,
     SessionError,
     first_line,
+    ToolError,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ScriptError",
     "SessionError",
     "first_line",
+    "ToolError",
     "in_one_line",
     "leaves",
 ]

@@ -197,6 +197,40 @@ class Thought:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The language model wants a tool to be run, for this reply; nobody says that, and nobody hears it.
+
+    call: its number, by which its result is found. effect: `changes` waits until the user's turn is over;
+    None where there is no such tool.
+    """
+
+    time: float
+    turn: int
+    call: str
+    name: str
+    arguments: str
+    effect: Literal["reads", "changes"] | None = None
+
+
+Outcome: TypeAlias = Literal["done", "failed", "refused", "timed_out", "cancelled"]
+"""What came of a call. `refused`: there is no such tool, its arguments are wrong, or it may not be done;
+`cancelled`: the user went on, or spoke over a reply whose tool is not to go on then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A call is over: `result` is what the language model is told, after `took` seconds of work."""
+
+    time: float
+    turn: int
+    call: str
+    name: str
+    outcome: Outcome
+    result: str
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationEnded:
     """The language model wrote its last token of this reply."""
 
@@ -387,6 +421,8 @@ Event: TypeAlias = (
     | TurnDropped
     | Token
     | Thought
+    | ToolCalled
+    | ToolReturned
     | GenerationEnded
     | Piece
     | Synthesized

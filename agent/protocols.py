@@ -287,5 +287,4 @@ class Engines:
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[VADConfig], VAD] = usual_vad
-    vad: Callable[[int], VAD] | None = None
     tools: tuple[Tool, ...] = ()

@@ -37,6 +37,10 @@ T = TypeVar("T")
 Engine = Literal["stt", "llm", "tts", "endpointing", "vision", "camera", "decoder"]
 Waited = Callable[[Engine, Kind, float], None]
 
+MOST_TOOLS = 16
+"""Tools of one session that may block at once."""
+VIRTUAL_START = 1_767_268_800.0
+"""Seconds since 1970 at which the virtual clock begins: 1 January 2026, 12:00 UTC."""
 PATROL = 0.02
 """Seconds between two looks at whether an engine that was given up has come back."""
 
@@ -194,10 +198,15 @@ class Runner:
         self._zero = time.perf_counter()
         self._locks, self._background = locks or {}, background
         self._slots: dict[Engine, _Slot] = {name: _Slot() for name in get_args(Engine)}
+        self._tools: anyio.CapacityLimiter | None = None
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
         return time.perf_counter() - self._zero
+
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
 
     async def sleep_until(self, moment: float) -> None:
         """Wait for a moment of the session's clock (s); one that is past only yields to other tasks."""
@@ -209,6 +218,15 @@ class Runner:
         When the task is cancelled the thread is left behind.
         """
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+    async def tool(self, work: Callable[[], T]) -> T:
+        """The result of a tool's blocking work, of which several may go on at once.
+
+        When the task is cancelled the thread is left behind. Tools that hang take no thread from the engines.
+        """
+        if self._tools is None:
+            self._tools = anyio.CapacityLimiter(MOST_TOOLS)
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._tools)
 
     @property
     def crowded(self) -> bool:
@@ -391,6 +409,18 @@ class VirtualRunner(Runner):
         if self._start is None:
             self._start = moment
         return moment - self._start
+
+    def time(self) -> float:
+        """Seconds since 1970 on the virtual clock, which begins on a Thursday in 2026, at noon in UTC."""
+        return VIRTUAL_START + self.now()
+
+    async def tool(self, work: Callable[[], T]) -> T:
+        """The result of a tool's blocking work, in line; on this clock one that waits is async."""
+        began = time.perf_counter()
+        with signals.orderly():
+            result = work()
+        await anyio.sleep(time.perf_counter() - began if self._costs.mode == "measured" else 0.0)
+        return result
 
     async def _item(
         self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event, first: bool | None

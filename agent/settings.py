@@ -263,6 +263,25 @@ class VisionConfig(Section):
     """Threads of the OCR engine; 0: half of the cores."""
 
 
+class ToolsConfig(Section):
+    """What the agent can do besides talking: nothing, until it is named here."""
+
+    use: tuple[str, ...] = ()
+    """Names from `backchat tools`, or the path of a Python file with functions that are tools."""
+    rounds: int = Field(default=4, ge=1, le=20)
+    """How often the language model may be asked again after results, in one reply."""
+    timeout: float = Field(default=60.0, gt=0.0)
+    """Most seconds for a call, whatever its tool asks for."""
+    announce_after: float = Field(default=0.4, ge=0.0)
+    """Seconds of silence over a call after which the user is told, once, that it takes a moment."""
+    background_after: float = Field(default=8.0, gt=0.0)
+    """Seconds after which a reply does not wait for a call any more; its result is told when it comes."""
+    folder: str = "~/.local/share/backchat"
+    """Where timers and notes are kept, in files that only their owner may read."""
+    longest_result: int = Field(default=2000, ge=100)
+    """Most characters of a result that the language model is told."""
+
+
 class Costs(Section):
     """What engines cost on the virtual clock.
 
@@ -399,6 +418,7 @@ class Config(Section):
     echo: EchoConfig = EchoConfig()
     reply: ReplyConfig = ReplyConfig()
     vision: VisionConfig = VisionConfig()
+    tools: ToolsConfig = ToolsConfig()
     costs: Costs = Costs()
     limits: LimitsConfig = LimitsConfig()
     server: ServerConfig = ServerConfig()

@@ -20,6 +20,7 @@ BackchatError            every error that a user is meant to read; its text says
 ├── SessionError         a session is used before it listens, after it has ended, twice, or with what it
 │   │                    does not take
 │   └── CallbackError    a program's own function, called with an event, has raised
+├── ToolError            a tool that cannot be offered, or that was called with wrong arguments, or has failed
 ├── ScriptError          a conversation script (file, time, trigger) that makes no sense
 └── RequestError         what a client of the server asked for is wrong, or not to be had
     └── Busy             not now: every place is taken
@@ -210,6 +211,12 @@ class SessionError(BackchatError):
 
 class CallbackError(SessionError):
     """A program's own function that was called with an event has raised."""
+
+
+class ToolError(BackchatError):
+    """A tool is declared or called wrongly, or failed. Raised by a tool, its text is told to the model."""
+
+    exit_code = 2
 
 
 class ScriptError(BackchatError):

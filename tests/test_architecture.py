@@ -20,7 +20,7 @@ FILES = sorted(
 )
 
 BASE = {"errors", "settings", "text", "signals"}
-DATA = BASE | {"causes", "events", "images", "messages", "protocols", "turns", "order", "runner"}
+DATA = BASE | {"causes", "events", "images", "messages", "protocols", "tools", "turns", "order", "runner"}
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
@@ -36,10 +36,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "images": BASE,
     "turns": BASE | {"causes", "events"},
     "messages": {"text", "images"},
-    "protocols": BASE | {"images", "messages", "turns"},
+    "tools": BASE | {"causes", "events", "messages", "runner"},
+    "protocols": BASE | {"images", "messages", "tools", "turns"},
     "vision": BASE | {"images", "messages", "protocols"},
     "llm": BASE | {"images", "messages", "protocols", "weights"},
-    "engines": BASE | {"weights", "protocols", "llm", "turns"},
+    "engines": BASE | {"weights", "protocols", "llm", "tools", "turns"},
     "conversation": DATA | {"llm"},
     "reports": BASE | {"causes", "events"},
     "transports": DATA | {"llm", "conversation"},
@@ -126,6 +127,9 @@ CATCHES_ALL = {
     "agent/images.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/session.py": "a program's own callback fails; it becomes a CallbackError, which is reported",
+    "agent/tools/execution.py": "tools are other people's code: what they raise is told in words",
+    "agent/tools/registry.py": "a tool's own code fails while it is loaded; it becomes a ConfigError",
+    "agent/tools/tool.py": "pydantic raises many kinds for a type that it cannot check",
     "agent/server/log.py": "the log says of every session why it ended",
     "agent/transports/disclosure.py": "a client is told of a fault of our own; the log has its traceback",
     "audio/devices/live.py": "a stream that fails to start is closed; nobody sees an error of its thread",

@@ -47,6 +47,9 @@ class Language:
     name: str
     sorry: str
     only: str
+    moment: str
+    go_ahead: str
+    agreements: Command
     hallucinations: frozenset[Phrase]
     backchannels: frozenset[Phrase]
     sounds: frozenset[str]
@@ -108,6 +111,12 @@ class Language:
             if understood is None
             else f"{self.sorry} {self.only.replace('{language}', understood)}"
         )
+
+    def agrees(self, text: str, question: str) -> bool:
+        """Whether the words say yes to the question, and no more but what the question says itself."""
+        said, asked = words(text), frozenset(words(question))
+        new = tuple(word for word in said if word not in asked)
+        return any(bool(each) and self.orders(each, self.agreements) for each in (said, new))
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
@@ -200,6 +209,12 @@ class _Apology(Section):
     only: str
 
 
+class _Tools(Section):
+    moment: str
+    go_ahead: str
+    agreements: tuple[str, ...]
+
+
 class _File(Section):
     """What a language's file has; what each list is for is said in `languages/en.toml`."""
 
@@ -227,6 +242,7 @@ class _File(Section):
     go_on: _Command
     repeat: _Command
     apology: _Apology
+    tools: _Tools
 
 
 def read(code: str, data: bytes) -> Language:
@@ -254,6 +270,9 @@ def _built(code: str, file: _File) -> Language:
         name=file.name,
         sorry=file.apology.sorry,
         only=file.apology.only,
+        moment=file.tools.moment,
+        go_ahead=file.tools.go_ahead,
+        agreements=Command(_phrases(file.tools.agreements), softeners),
         hallucinations=_phrases(file.hallucinations),
         backchannels=_phrases(file.backchannels),
         sounds=frozenset(squeeze(word) for word in file.sounds),

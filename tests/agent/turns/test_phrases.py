@@ -217,7 +217,8 @@ def test_words_are_bare():
 def test_every_entry_of_the_file_can_match():
     """An entry in another spelling than that of `words` would be dead: "Ok", "all-right", a stray space."""
     data = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    del data["name"], data["apology"]
+    data["agreements"] = data["tools"]["agreements"]
+    del data["name"], data["apology"], data["tools"]
     for name in ("asking", "stop", "go_on", "repeat"):
         data |= {f"{name}.{key}": texts for key, texts in data.pop(name).items()}
     for name, texts in data.items():

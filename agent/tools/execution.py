@@ -1,0 +1,277 @@
+"""Calls of tools, from what a model wrote to a result that it can be told. Knows no reply and no history.
+
+A call runs once. What it gives is cleaned, bounded and in words, whatever the tool does: it never raises
+into a conversation, and no traceback reaches a model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agent import events as ev
+from agent.errors import ToolError, in_one_line
+from agent.messages import ToolCall
+from agent.runner import Runner
+from agent.settings import ToolsConfig
+from agent.text.cleaning import cleaned, json_text
+from agent.tools.tool import Lives, Tool, ToolContext
+
+Outcome: TypeAlias = ev.Outcome
+State: TypeAlias = Literal["waiting", "running", "over"]
+
+NOT_YET = "Not done yet: the user has been asked aloud, and must say yes first."
+"""What a model is told of a call that must be agreed to."""
+RUNNING = "This is still being done. Its result is not known yet."
+"""What a model is told of a call that has no result yet."""
+UNTOLD = "(The user spoke before they were told of this: they do not know it yet.)"
+UNKNOWN = "It may have been done, and may be done yet: look before you do it again."
+"""What it is told of a call that changes something and was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a call. text: for the model."""
+
+    outcome: Outcome
+    text: str
+
+
+@dataclass(eq=False)
+class Running:
+    """One call on its way. tool: None where there is none of that name.
+
+    result: None until `done`. waits: it changes something, and its turn is not over yet.
+    """
+
+    call: ToolCall
+    tool: Tool | None
+    turn: int
+    state: State = "waiting"
+    result: Result | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    began: float = 0.0
+    kept: bool = False
+    """Whether it belongs to a turn that the history has: then its result is told when it comes."""
+    background: bool = False
+    """Whether its reply does not wait for it any more."""
+    untold: bool = False
+    """Whether the user spoke before a word was said of its result."""
+
+    def again(self, call: ToolCall) -> Running:
+        """The same, over, under another name."""
+        same = Running(call, self.tool, self.turn, "over", self.result)
+        same.done.set()
+        return same
+
+    def ran(self, now: float) -> float:
+        """Seconds that it has run at `now` (s)."""
+        return now - self.began if self.state == "running" else 0.0
+
+    @property
+    def told(self) -> str:
+        """What a model is told of it now."""
+        told = self.result.text if self.result is not None else RUNNING
+        return f"{told}\n{UNTOLD}" if self.untold else told
+
+
+class Execution:
+    """Runs the calls of one conversation. `emit` is told of each; `returned` of each result.
+
+    context: what tools may do to the conversation.
+    """
+
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        config: ToolsConfig,
+        runner: Runner,
+        emit: ev.Watcher,
+        context: ToolContext,
+        returned: Callable[[Running], None],
+    ) -> None:
+        self.tools = {tool.name: tool for tool in tools}
+        self._config = config
+        self._runner = runner
+        self._emit = emit
+        self._context = context
+        self._returned = returned
+        self._beside = anyio.CancelScope()
+
+    def enter(self, tasks: TaskGroup) -> None:
+        """Work in this task group from now on: a call may outlive the reply that it was made in."""
+        self._tasks = tasks
+        tasks.start_soon(self._live)
+
+    def leave(self) -> None:
+        """The conversation is over: nothing goes on beside it any more, and calls come to their end."""
+        self._beside.cancel()
+
+    async def _live(self) -> None:
+        """What tools do beside the conversation, each until it fails; that is told."""
+
+        async def one(tool: Tool, lives: Lives) -> None:
+            try:
+                await _told(lives(self._context))
+            except ToolError as error:
+                self._emit(ev.failure(self._runner.now(), f"tool {tool.name}", error))
+
+        with self._beside:
+            async with anyio.create_task_group() as tasks:
+                for tool in self.tools.values():
+                    if tool.lives is not None:
+                        tasks.start_soon(one, tool, tool.lives)
+
+    def begin(self, call: ToolCall, turn: int, over: anyio.Event) -> Running:
+        """Have this done, at once or, where it changes something, when the user's turn is `over`."""
+        running = Running(call, self.tools.get(call.name), turn)
+        effect = running.tool.effect if running.tool is not None else None
+        self._emit(ev.ToolCalled(self._runner.now(), turn, call.id, call.name, call.arguments, effect))
+        self._tasks.start_soon(self._run, running, over)
+        return running
+
+    def not_done(self, call: ToolCall, turn: int, why: str) -> Running:
+        """What is not done, and why: its result is there at once."""
+        running = Running(call, None, turn, "over", Result("refused", why))
+        self._emit(ev.ToolCalled(self._runner.now(), turn, call.id, call.name, call.arguments, None))
+        self._tell(running, 0.0)
+        return running
+
+    def question(self, call: ToolCall, go_ahead: str) -> str:
+        """What the user is to be asked before this is done; "" where it needs no asking, or cannot be done.
+
+        go_ahead: asks it of a tool that has no question of its own, with `{what}` for what is to be done.
+        """
+        tool, arguments = self.tools.get(call.name), call.data
+        if tool is None or arguments is None or not tool.confirm or not self._fits(tool, arguments):
+            return ""
+        if isinstance(tool.confirm, str):
+            return re.sub(r"\{(\w+)\}", lambda name: str(arguments.get(name[1], "")), tool.confirm)
+        what = ", ".join([tool.name.replace("_", " "), *(str(value) for value in arguments.values())])
+        return go_ahead.replace("{what}", cleaned(what))
+
+    def _fits(self, tool: Tool, arguments: dict[str, Any]) -> bool:
+        try:
+            work = tool.begin(arguments, self._context)
+        except ToolError:
+            return False
+        if inspect.iscoroutine(work):
+            work.close()
+        return True
+
+    def turn_over(self, calls: Iterable[Running], *, kept: bool, cut: bool) -> None:
+        """The turn of these calls is over: the history has it (`kept`) or it was withdrawn; `cut` short.
+
+        What was called for nothing is given up; what runs, as its tool has it.
+        """
+        for running in calls:
+            running.kept = kept
+            tool = running.tool
+            if not kept or (cut and tool is not None and tool.interrupted == "cancel"):
+                running.scope.cancel()
+
+    async def _run(self, running: Running, over: anyio.Event) -> None:
+        running.began = self._runner.now()
+        result = Result("cancelled", self._given_up(running))
+        with running.scope:
+            if running.tool is not None and running.tool.effect == "changes":
+                await over.wait()
+            running.began, running.state = self._runner.now(), "running"
+            result = await self._result(running)
+        if running.scope.cancelled_caught and running.state == "running":
+            result = Result("cancelled", self._given_up(running))
+        running.state, running.result = "over", self._bounded(running, result)
+        self._tell(running, self._runner.now() - running.began)
+
+    def _tell(self, running: Running, took: float) -> None:
+        call, result = running.call, running.result
+        assert result is not None
+        now = self._runner.now()
+        self._emit(ev.ToolReturned(now, running.turn, call.id, call.name, result.outcome, result.text, took))
+        running.done.set()
+        self._returned(running)
+
+    def _given_up(self, running: Running) -> str:
+        changes = running.tool is not None and running.tool.effect == "changes" and running.state == "running"
+        return f"It was given up, since the user spoke.{f' {UNKNOWN}' if changes else ''}"
+
+    async def _result(self, running: Running) -> Result:
+        """What the tool gives, or what is wrong, in words."""
+        tool, arguments = running.tool, running.call.data
+        if tool is None:
+            known = ", ".join(self.tools)
+            return Result("refused", f"There is no tool {running.call.name!r}. There are: {known}.")
+        if arguments is None:
+            return Result("refused", "The arguments are no JSON object. Call it again with one.")
+        limit = min(tool.timeout, self._config.timeout)
+        with anyio.move_on_after(limit):
+            try:
+                return Result("done", await self._worked(tool, arguments))
+            except ToolError as error:
+                refused = isinstance(error, _WrongArguments)
+                return Result("refused" if refused else "failed", str(error))
+        unknown = f" {UNKNOWN}" if tool.effect == "changes" else ""
+        return Result("timed_out", f"It took longer than {limit:g} s, and was given up.{unknown}")
+
+    async def _worked(self, tool: Tool, arguments: dict[str, Any]) -> str:
+        """What the tool's own code gives. Raises ToolError for whatever that raises."""
+        try:
+            work = tool.begin(arguments, self._context)
+        except ToolError as error:
+            raise _WrongArguments(f"Wrong arguments: {error}. Call it again with right ones.") from error
+        if inspect.isawaitable(work):
+            return await _told(work)
+        return await self._runner.tool(lambda: _worded(work))
+
+    def _bounded(self, running: Running, result: Result) -> Result:
+        most, whole = self._config.longest_result, len(result.text)
+        text = cleaned(result.text[: 4 * most]).strip()
+        if len(text) > most or whole > 4 * most:
+            text = f"{text[:most]} ... ({whole - min(most, len(text))} more characters were left out)"
+        changes = running.tool is not None and running.tool.effect == "changes"
+        return Result(result.outcome, text or ("Done." if changes else "It gave nothing."))
+
+
+class _WrongArguments(ToolError):
+    """The arguments of a call do not fit its schema."""
+
+
+def _worded(work: Callable[[], Any]) -> str:
+    """What blocking work gives, as text. Raises ToolError for whatever it raises."""
+    try:
+        return _words(work())
+    except ToolError:
+        raise
+    except (Exception, SystemExit) as error:  # tools are other people's code: it is told, and ends nothing
+        raise ToolError(f"It failed: {in_one_line(error)}") from error
+
+
+async def _told(work: Awaitable[Any]) -> str:
+    """What async work gives, as text. Raises ToolError for whatever it raises."""
+    try:
+        return _words(await work)
+    except ToolError:
+        raise
+    except (Exception, SystemExit) as error:  # the same
+        raise ToolError(f"It failed: {in_one_line(error)}") from error
+
+
+def _words(value: Any) -> str:
+    """What a tool gives as text: text as it is, all else as JSON, what is no JSON as Python shows it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    if value is None:
+        return ""
+    try:
+        return json_text(value)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)

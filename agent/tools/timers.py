@@ -1,0 +1,223 @@
+"""Timers, alarms and reminders, which speak up by themselves. Knows a file, the clock, and no conversation.
+
+They are kept in one readable file, so that they outlive a program that ends; what was due meanwhile is said
+as soon as somebody is there to hear it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+from pydantic import Field, TypeAdapter, ValidationError
+
+from agent.errors import ToolError
+from agent.settings import ToolsConfig
+from agent.text.cleaning import cleaned
+from agent.tools.tool import Tool, ToolContext, tool
+from audio.private import replacing
+
+FILE = "timers.json"
+TICK = 0.2
+"""Seconds between two looks at whether something is due."""
+MOST = 50
+"""Timers at once."""
+LATE = 60.0
+"""Seconds after which something that was due is said to be late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something that will be said. due: seconds since 1970. about: what for, in the user's words; or ""."""
+
+    due: float
+    kind: str
+    about: str
+
+    @property
+    def called(self) -> str:
+        """What it is called: "timer for two minutes", "reminder to call Ann"."""
+        return f"{self.kind} {self.about}".strip()
+
+
+class Timers:
+    """All that will be said, in a file that only its owner reads. ToolError where it cannot be kept."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def all(self) -> list[Timer]:
+        """What is still to come, the next first."""
+        try:
+            found = TypeAdapter(list[Timer]).validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (OSError, ValidationError) as error:
+            raise ToolError(f"{self._file} cannot be read; mend it, or delete it to begin anew") from error
+        return sorted(found, key=lambda timer: timer.due)
+
+    def keep(self, timers: list[Timer]) -> None:
+        """These and no others."""
+        try:
+            with replacing(self._file) as file:
+                file.write(
+                    json.dumps([asdict(timer) for timer in timers], indent=1, ensure_ascii=False).encode()
+                )
+        except OSError as error:
+            raise ToolError(f"{self._file} cannot be written ({error.strerror})") from error
+
+    def add(self, timer: Timer) -> None:
+        """One more."""
+        timers = self.all()
+        if len(timers) >= MOST:
+            raise ToolError(f"There are {MOST} timers already; cancel one first.")
+        self.keep([*timers, timer])
+
+    def take(self, now: float) -> list[Timer]:
+        """What is due at `now`, which is then no longer to come."""
+        timers = self.all()
+        due = [timer for timer in timers if timer.due <= now]
+        if due:
+            self.keep([timer for timer in timers if timer.due > now])
+        return due
+
+
+def timers(config: ToolsConfig) -> list[Tool]:
+    """The set, on the file in the folder of the settings."""
+    store = Timers(Path(config.folder).expanduser() / FILE)
+
+    async def ring(conversation: ToolContext) -> None:
+        """Say what is due, as long as the conversation lasts."""
+        while True:
+            for timer in store.take(conversation.time()):
+                conversation.say(_said(timer, conversation.time()))
+            await anyio.sleep(TICK)
+
+    return [
+        replace(tool(_set_timer(store), effect="changes", name="set_timer"), lives=ring),
+        tool(_set_alarm(store), effect="changes", name="set_alarm"),
+        tool(_list_timers(store), effect="reads", name="list_timers"),
+        tool(_cancel_timer(store), effect="changes", name="cancel_timer"),
+    ]
+
+
+Hours = Annotated[float, Field(ge=0, le=10_000)]
+Sixty = Annotated[float, Field(ge=0, le=100_000)]
+
+
+def _set_timer(store: Timers) -> Callable[..., str]:
+    def set_timer(
+        conversation: ToolContext, hours: Hours = 0, minutes: Sixty = 0, seconds: Sixty = 0, about: str = ""
+    ) -> str:
+        """Set a timer, or a reminder after some time. It speaks up by itself when it is due.
+
+        about: what to remind of, such as "call Ann"; empty for a plain timer.
+        """
+        length = hours * 3600 + minutes * 60 + seconds
+        if length <= 0:
+            raise ToolError("Say how long: hours, minutes or seconds above 0.")
+        told = length_in_words(length)
+        about = cleaned(about).strip()
+        kind, about = ("reminder:", about) if about else ("timer", f"for {told}")
+        store.add(Timer(conversation.time() + length, kind, about))
+        return f"The {kind.strip(':')} is set. It is due in {told}."
+
+    return set_timer
+
+
+def _set_alarm(store: Timers) -> Callable[..., str]:
+    def set_alarm(
+        conversation: ToolContext,
+        at: Annotated[
+            str, Field(description='time of day as "07:30", or date and time as "2026-12-24T18:00"')
+        ],
+        about: str = "",
+    ) -> str:
+        """Set an alarm, or a reminder, for a time of day. It speaks up by itself then.
+
+        about: what to remind of, such as "call Ann"; empty for a plain alarm.
+        """
+        due = moment(at, conversation.time())
+        about = cleaned(about).strip()
+        when = f"{datetime.fromtimestamp(due):%A at %H:%M}"
+        kind, about = ("reminder:", about) if about else ("alarm", f"for {datetime.fromtimestamp(due):%H:%M}")
+        store.add(Timer(due, kind, about))
+        return f"The {kind.strip(':')} is set for {when}, in {length_in_words(due - conversation.time())}."
+
+    return set_alarm
+
+
+def _list_timers(store: Timers) -> Callable[..., Any]:
+    def list_timers(conversation: ToolContext) -> str:
+        """The timers, alarms and reminders that are set, and how long is left of each."""
+        now = conversation.time()
+        told = [f"{timer.called}, due in {length_in_words(timer.due - now)}" for timer in store.all()]
+        return "; ".join(told) or "No timer, alarm or reminder is set."
+
+    return list_timers
+
+
+def _cancel_timer(store: Timers) -> Callable[..., str]:
+    def cancel_timer(about: str = "") -> str:
+        """Cancel a timer, alarm or reminder.
+
+        about: which one, by its words or length, such as "two minutes" or "call Ann"; "all" for all of them;
+        empty where there is only one.
+        """
+        timers = store.all()
+        wanted = about.strip().lower()
+        found = [t for t in timers if wanted in ("all", "") or wanted in t.called.lower()]
+        if not found or (len(found) > 1 and wanted != "all"):
+            there = "; ".join(timer.called for timer in timers) or "none"
+            raise ToolError(f"{'Several fit' if found else 'None fits'}. There are: {there}.")
+        store.keep([timer for timer in timers if timer not in found])
+        return f"Cancelled: {'; '.join(timer.called for timer in found)}."
+
+    return cancel_timer
+
+
+def moment(at: str, now: float) -> float:
+    """The next time that `at` names, in seconds since 1970. Raises ToolError where it is none, or past."""
+    here = datetime.fromtimestamp(now)
+    try:
+        if "T" in at or "-" in at:
+            found = datetime.fromisoformat(at.strip())
+        else:
+            clock = datetime.strptime(at.strip(), "%H:%M" if at.count(":") == 1 else "%H:%M:%S")
+            found = here.replace(hour=clock.hour, minute=clock.minute, second=clock.second, microsecond=0)
+            found += timedelta(days=found <= here)
+        due = found.timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise ToolError(f'{at!r} is no time; give one as "07:30" or "2026-12-24T18:00".') from error
+    if due <= now:
+        raise ToolError(f"{at} is past.")
+    return due
+
+
+def length_in_words(seconds: float) -> str:
+    """A length of time as it is said: "2 minutes", "1 hour and 5 minutes"."""
+    whole = max(0, round(seconds))
+    parts = [
+        (whole // 86400, "day"),
+        (whole // 3600 % 24, "hour"),
+        (whole // 60 % 60, "minute"),
+        (whole % 60, "second"),
+    ]
+    told = [f"{count} {unit}{'s' if count != 1 else ''}" for count, unit in parts if count][:2]
+    return " and ".join(told) or "0 seconds"
+
+
+def _said(timer: Timer, now: float) -> str:
+    late = f" It was due {length_in_words(now - timer.due)} ago." if now - timer.due > LATE else ""
+    if timer.kind == "reminder:":
+        return f"Here is your reminder: {timer.about.rstrip('.')}.{late}"
+    return (
+        f"Your {timer.called} is over.{late}"
+        if timer.kind == "timer"
+        else f"It is time: your {timer.called}.{late}"
+    )
