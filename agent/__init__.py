@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from agent import errors, events, testing
     from agent.config import load as load_config
     from agent.engines.registry import load
-    from agent.errors import BackchatError, SessionError
+    from agent.errors import BackchatError, SessionError, ToolError
     from agent.events import Event
     from agent.messages import Message
     from agent.protocols import Engines
     from agent.session import Session
     from agent.settings import Config
+    from agent.tools.tool import Tool, ToolContext, tool
     from audio.frame import Frame
 
 __version__ = "0.1.0"
@@ -29,11 +30,15 @@ __all__ = [
     "Message",
     "Session",
     "SessionError",
+    "Tool",
+    "ToolContext",
+    "ToolError",
     "errors",
     "events",
     "load",
     "load_config",
     "testing",
+    "tool",
 ]
 
 _HOMES = {
@@ -45,6 +50,10 @@ _HOMES = {
     "Message": "agent.messages",
     "Session": "agent.session",
     "SessionError": "agent.errors",
+    "Tool": "agent.tools.tool",
+    "ToolContext": "agent.tools.tool",
+    "ToolError": "agent.errors",
+    "tool": "agent.tools.tool",
     "load": "agent.engines.registry",
     "load_config": "agent.config:load",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from agent.messages import Message
 from agent.protocols import Engines, LanguageModel, VisionEngine
 from agent.runner import Runner
 from agent.settings import Config
+from agent.tools.tool import Tool
 from agent.transports.in_process import InProcessSession
 from agent.transports.remote import Item, Sound
 from agent.turns.policy import Policy
@@ -155,6 +156,7 @@ class Session:
     stt, llm, tts, vision, vad, endpointing, policy: parts of the program's own, as their protocols say
     (docs/python.md); they take the place of those of `engines` or of the settings. An object serves one
     session at a time.
+    tools: what the agent can do, besides what the settings name; see `agent.tool`.
     on_event: is called with each event, plain or async; what it raises is reported, and the session goes on.
     runner: another clock, as `agent.testing` has it.
 
@@ -174,13 +176,21 @@ class Session:
         vad: VAD | None = None,
         endpointing: EndOfTurn | None = None,
         policy: Policy | None = None,
+        tools: Sequence[Tool] = (),
         on_event: Callback | None = None,
         runner: Runner | None = None,
     ) -> None:
         file = None if config is None or isinstance(config, Config) else Path(config)
         self._config = config if isinstance(config, Config) else load_config(file)
         self._given = Given(
-            stt=stt, llm=llm, tts=tts, vision=vision, vad=vad, endpointing=endpointing, policy=policy
+            stt=stt,
+            llm=llm,
+            tts=tts,
+            vision=vision,
+            vad=vad,
+            endpointing=endpointing,
+            policy=policy,
+            tools=tools,
         )
         self._loaded = engines
         self._on_event = on_event

@@ -19,16 +19,18 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from agent.messages import Message
-from agent.protocols import Engines
+from agent.messages import Message, ToolCall, ToolSchema
+from agent.protocols import Delta, Engines
 from agent.runner import VirtualRunner
 from agent.session import Session
 from agent.settings import Config, Costs, VADConfig
 from agent.simulation.virtual import Line, converse, run_virtual
+from agent.text.cleaning import json_text
+from agent.tools.tool import Tool
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.stt import Transcript
 from audio.tts import Speech, Word
@@ -41,6 +43,7 @@ __all__ = [
     "ScriptedSTT",
     "ScriptedTTS",
     "Sound",
+    "call",
     "converse",
     "engines",
     "loud",
@@ -50,6 +53,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Written: TypeAlias = str | Sequence[str | ToolCall]
+"""What a scripted model writes: words, or words and calls."""
 
 RATE = 24_000
 """Hz of the scripted voice."""
@@ -121,25 +126,32 @@ class ScriptedSTT:
 class ScriptedLLM:
     """A language model that writes the given replies in turn, a word a token.
 
-    asked: the prompt of each answer. pulled: how many tokens of each were taken. open: streams that are open.
-    fail_at: for which answer, at which token, it raises RuntimeError.
+    A reply may end in calls of tools: a list of its words, if any, and of `calls`. asked: the prompt of each
+    answer. pulled: how many tokens of each were taken. open: streams that are open. fail_at: for which
+    answer, at which token, it raises RuntimeError. tools: what it was told it can call.
     """
 
-    replies: list[str]
+    replies: Sequence[Written]
     asked: list[list[Message]] = field(default_factory=list[list[Message]])
     pulled: list[int] = field(default_factory=list[int])
     open: int = 0
     fail_at: dict[int, int] = field(default_factory=dict[int, int])
+    tools: list[ToolSchema] = field(default_factory=list[ToolSchema])
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
-        """The next reply, word by word."""
+    def with_tools(self, tools: Sequence[ToolSchema]) -> Self:
+        """The same model, told of these tools."""
+        self.tools = list(tools)
+        return self
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
+        """The next reply, word by word, each call as one token."""
         reply = self.replies[len(self.asked) % len(self.replies)]
         self.asked.append(list(messages))
         self.pulled.append(0)
         self.open += 1
         assert self.open == 1, "two streams of one model at once"
         try:
-            for token in re.findall(r"\s*\S+|\s+", reply):
+            for token in _tokens(reply):
                 if self.fail_at.get(len(self.asked) - 1) == self.pulled[-1]:
                     raise RuntimeError("out of paper")
                 self.pulled[-1] += 1
@@ -179,22 +191,42 @@ class ScriptedTTS:
             self.open -= 1
 
 
-def engines(hears: Sequence[str] = ("",), replies: Sequence[str] = ("Yes.",)) -> Engines:
-    """Scripted engines and the loudness detector: what is understood in turn, and what is answered."""
-    return Engines(ScriptedSTT(list(hears)), ScriptedLLM(list(replies)), ScriptedTTS(), vad=LoudnessDetector)
+def call(name: str, **arguments: Any) -> ToolCall:
+    """What a `ScriptedLLM` writes to have a tool called."""
+    return ToolCall("", name, json_text(arguments))
+
+
+def _tokens(reply: Written) -> Iterator[str | Delta]:
+    for part in [reply] if isinstance(reply, str) else reply:
+        if isinstance(part, ToolCall):
+            yield Delta(call=part)
+        else:
+            yield from re.findall(r"\s*\S+|\s+", part)
+
+
+def engines(
+    hears: Sequence[str] = ("",), replies: Sequence[Written] = ("Yes.",), tools: Sequence[Tool] = ()
+) -> Engines:
+    """Scripted engines and the loudness detector: what is understood in turn, and what is answered.
+
+    tools: what can be called.
+    """
+    stt, llm = ScriptedSTT(list(hears)), ScriptedLLM(list(replies))
+    return Engines(stt, llm, ScriptedTTS(), vad=LoudnessDetector, tools=tuple(tools))
 
 
 def session(
     hears: Sequence[str] = ("",),
-    replies: Sequence[str] = ("Yes.",),
+    replies: Sequence[Written] = ("Yes.",),
     config: Config | None = None,
+    tools: Sequence[Tool] = (),
     **parts: Any,
 ) -> Session:
     """A session of scripted engines on the virtual clock of `run`.
 
-    parts: as `Session` takes them; they take the place of the scripted ones.
+    tools: what can be called. parts: as `Session` takes them; they take the place of the scripted ones.
     """
-    made = engines(hears, replies)
+    made = engines(hears, replies, tools)
     return Session(config or Config(), engines=made, runner=VirtualRunner(COSTS), **parts)
 
 

@@ -20,6 +20,8 @@ from agent.conversation.utterances import UtteranceDetector
 from agent.protocols import Engines
 from agent.runner import Runner
 from agent.settings import Config, TurnsConfig, VADConfig
+from agent.text.cleaning import cleaned
+from agent.tools.execution import Execution, Running
 from agent.turns.endpointing import EndpointingDecision
 from agent.turns.policy import (
     Action,
@@ -57,6 +59,7 @@ class TurnController:
         self._utterances = UtteranceDetector(engines, config, runner, self._heard)
         self._recognition = Recognition(engines, config, runner, emit)
         pipeline = Pipeline(engines.tts, runner, playback, config, self._emit)
+        self._execution = Execution(engines.tools, config.tools, runner, self._emit, self, self._returned)
         self._generation = Generation(
             engines,
             config,
@@ -67,6 +70,7 @@ class TurnController:
             self._emit,
             self._judge,
             self.view,
+            self._execution,
         )
         self._turn: Reply | None = None
         """The turn that turn-taking decides about; None from its end, or from the moment it is given up."""
@@ -76,6 +80,9 @@ class TurnController:
         """How what the user says is answered."""
         self._cut_short = False
         """The client has cut a reply while the user spoke over it, and they are not answered yet."""
+        self._notices: list[str] = []
+        """What is to be said when there is room."""
+        self._ending = False
         self._interim = InterimTranscript()
         self._reading = False
         """A partial transcript is being made: a slow machine must not fall behind with them."""
@@ -110,6 +117,7 @@ class TurnController:
         """Work in this task group from now on."""
         self._tasks = tasks
         self.view.enter(tasks)
+        self._execution.enter(tasks)
         tasks.start_soon(self._generation.prefill)
 
     def hear(self, frame: Frame) -> None:
@@ -118,6 +126,47 @@ class TurnController:
         if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
+        self._speak_up()
+
+    def say(self, text: str) -> None:
+        """Say this when there is room; see `agent.tools.tool.ToolContext`."""
+        self._notices.append(cleaned(text))
+        self._speak_up()
+
+    def end(self) -> None:
+        """End the conversation when what is being said has been heard, unless the user goes on."""
+        self._ending = True
+
+    @property
+    def over(self) -> bool:
+        """Whether the conversation has come to its end."""
+        return self._ending and not self.busy
+
+    def time(self) -> float:
+        """Seconds since 1970, on the conversation's clock."""
+        return self._runner.time()
+
+    def leave(self) -> None:
+        """Nothing more comes from outside: no frame of a camera, and nothing by itself."""
+        self.view.leave()
+        self._execution.leave()
+
+    def _returned(self, running: Running) -> None:
+        self._generation.returned(running)
+        self._speak_up()
+
+    def _speak_up(self) -> None:
+        """Say what nobody has asked for, if nobody speaks."""
+        if self.busy or not (self._notices or self._generation.news):
+            return
+        turn = self._open(None, self._runner.now(), "")
+        if self._notices:
+            turn.notice = self._notices.pop(0)
+        else:
+            turn.acts.told_late(turn.number, self._generation.news)
+            self._generation.news = []
+        turn.commit(Cause("asked"))
+        self._do(self._utterances.policy.replying())
 
     def typed(self, text: str, notice: str = "", manner: Manner | None = None) -> None:
         """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to.
@@ -131,6 +180,7 @@ class TurnController:
         self._cut_short = False
         turn.notice = notice
         turn.manner = replace(manner or self.manner, respond=True)
+        self._ending = False
         turn.commit(cause)
         self._do(self._utterances.policy.replying(said=unread))
 
@@ -197,6 +247,7 @@ class TurnController:
             case Commit(cause):
                 self._utterances.cut()
                 self._cut_short = False
+                self._ending = False
                 turn.commit(cause)
             case Discard(cause):
                 turn.dropped = cause
@@ -262,6 +313,7 @@ class TurnController:
                 self._utterances.cut()
                 self._cut_short = False
             self._do(self._utterances.policy.reply_over())
+        self._speak_up()
         if self._turn is None:
             await self._generation.prefill()
 
@@ -305,8 +357,19 @@ class TurnController:
             word = self._turn.text[event.start : event.end]
             self._recognition.guard.said(word, event.time - WORD, event.time)
         self._watch(event)
-        if isinstance(event, ev.Synthesized | ev.Error) and self._turn and event.turn == self._turn.number:
-            self._do(self._utterances.policy.ready())  # an answer, or the news that there is none
+        if _ready(event, self._turn.number if self._turn is not None else 0):
+            self._do(self._utterances.policy.ready())
+
+
+def _ready(event: ev.Event, turn: int) -> bool:
+    """Whether an answer in this turn can sound; or there is none; or a call waits for the turn to be over."""
+    match event:
+        case ev.Synthesized(turn=number) | ev.ToolCalled(turn=number, effect="changes"):
+            return number == turn
+        case ev.Error(turn=number):
+            return number == turn
+        case _:
+            return False
 
 
 WORD = 0.4

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, nullcontext
-from functools import partial
+from contextlib import aclosing, nullcontext
 from typing import TypeAlias
 
 import anyio
 
 from agent import events as ev
 from agent.causes import Cause, Kind, Reason
+from agent.conversation.acts import Asks
 from agent.conversation.history import History
 from agent.conversation.image_input import ImageInput, PendingImage
 from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
+from agent.conversation.tool_use import Ask, ToolUse
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
-from agent.llm.deltas import closed, deltas
 from agent.messages import Message
-from agent.protocols import Delta, Engines
+from agent.protocols import Delta, Engines, told_of
 from agent.runner import Runner
 from agent.settings import Config
+from agent.tools.execution import Execution, Running
 from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
 from agent.turns.endpointing import EndpointingDecision
@@ -64,9 +65,13 @@ class Generation:
         emit: ev.Watcher,
         judge: Judge,
         view: ImageInput,
+        execution: Execution,
     ) -> None:
-        self._window = ContextWindow(engines.llm, config.llm.context, config.llm.max_tokens)
+        llm = told_of(engines.llm, [tool.schema for tool in execution.tools.values()])
+        self._window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
         self._limits = config.limits
+        self._execution = execution
+        self._tool_use = ToolUse(config, runner, execution, recognition.language)
         self._recognition = recognition
         self._pipeline = pipeline
         self._runner = runner
@@ -76,6 +81,10 @@ class Generation:
         self._view = view
         self._comprehension = Comprehension()
         self._last_said = -60.0
+        self._asks: Asks | None = None
+        """What the user was asked last, before something is done."""
+        self.news: list[Running] = []
+        """Calls that are over, whose replies did not wait for them: nobody was told of their results."""
 
     async def answer(self, turn: Reply) -> bool:
         """Work on `turn` until its reply was heard or given up; False when it left no trace.
@@ -89,6 +98,9 @@ class Generation:
                     await self._begin(turn, look)
         except* BackchatError as group:
             self._failed(turn, group)
+        finally:
+            cut_short = turn.interrupted is not None
+            self._execution.turn_over(turn.acts.calls, kept=turn.gate.is_set(), cut=cut_short)
         if turn.answerable and turn.gate.is_set():
             await turn.follows.wait()  # one after the other, also where neither was heard
             self._note(turn, None)
@@ -116,6 +128,13 @@ class Generation:
         else:
             self._history.keep(prompt.said, prompt.fitted)
 
+    def returned(self, running: Running) -> None:
+        """A call is over, perhaps after its reply: the next prompt has its result."""
+        if running.kept:
+            self._history.returned(running.call.id, running.told)
+        if running.kept and running.background and not running.untold:
+            self.news.append(running)
+
     def _prompt(self, question: Sequence[Message], manner: Manner | None = None) -> Prompt:
         """The conversation, the question, and what else it is told, for the language model."""
         manner = manner or Manner()
@@ -139,11 +158,23 @@ class Generation:
         asked = self._view.asked(look, question)
         kind = self._recognition.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
+        if self._asks is not None and self._recognition.language.agrees(question, self._asks.question):
+            self._tool_use.agreed(turn, self._asks.calls)
+            again = ""
         words = re.findall(r"\s*\S+", turn.notice or turn.rest or again)
         prompt = self._prompt(asked, turn.manner)
+        at = len(prompt.said) - bool(turn.manner.instructions)
+
+        def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
+            nonlocal prompt
+            if done:
+                prompt = self._window.prompt(prompt.system.content, [*said[:at], *done, *said[at:]])
+            return (lambda: iter(words)) if words else prompt.stream
+
+        said = prompt.said
         turn.tasks.start_soon(self._release, turn, look)
         try:
-            await self._say(turn, (lambda: iter(words)) if words else prompt.stream)
+            await self._say(turn, ask)
         except* BackchatError as group:
             self._failed(turn, group)
         finally:
@@ -151,16 +182,10 @@ class Generation:
             if prompt.refused is not None and turn.gate.is_set():
                 self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, turn.number))
 
-    async def _say(self, turn: Reply, write: Callable[[], Iterator[str | Delta]]) -> None:
-        """Say what `write` writes; and once more from where it shows that all before was a thought."""
-        limits = self._limits
-        async with AsyncExitStack() as llm:
-            most, due = partial(_most, turn.manner.limit), partial(turn.text_due, self._runner.now)
-            written = self._runner.stream(
-                "llm", lambda: most(deltas(write())), limits.first_token, limits.token, due
-            )
-            stream = await llm.enter_async_context(written)
-            while await self._pipeline.run(turn, stream, llm):
+    async def _say(self, turn: Reply, ask: Ask) -> None:
+        """Say what is written for `ask`; and once more from where it shows that all before was a thought."""
+        async with aclosing(self._tool_use.written(turn, ask)) as stream:
+            while await self._pipeline.run(turn, stream):
                 turn.anew()
 
     async def _release(self, turn: Reply, look: PendingImage | None) -> None:
@@ -174,6 +199,8 @@ class Generation:
             return
         turn.noted = True
         question = turn.question or ""
+        if question:
+            self._asks, self.news = None, []
         self._history.user(self._view.kept(look, question))
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:
@@ -234,21 +261,14 @@ class Generation:
         cut = turn.failed or turn.interrupted is not None
         heard = turn.heard(float("inf")) if cut else turn.text
         unheard = turn.text[len(heard) :]
-        self._history.agent(heard, unheard)
+        if cut:
+            turn.acts.cut(heard)
+        done, said = turn.acts.done(turn.text, heard)
+        self._history.agent(said, unheard, done)
+        self._asks = turn.acts.asked(heard) or self._asks
         if turn.notice and turn.misheard and heard:
             self._comprehension.told()
         self._last_said = self._runner.now()
         reason = "error" if turn.failed else "interrupted" if cut else "finished"
         now = self._runner.now()
         self._emit(ev.TurnEnded(now, turn.number, reason, heard, unheard, turn.full and not cut))
-
-
-def _most(limit: int | None, written: Iterator[Delta]) -> Iterator[Delta]:
-    """No more of an answer than so many tokens."""
-    count = 0
-    with closed(written):
-        for delta in written:
-            yield delta
-            count += delta.tokens
-            if limit is not None and count >= limit:
-                return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from agent.messages import Message, joined
+from agent.messages import Message, joined, paired
 from agent.text.sentences import sentences
 from agent.text.tokens import LONGEST_TOKEN
 
@@ -52,7 +52,7 @@ class History:
     @property
     def last_sentence(self) -> str:
         """The last sentence of the last reply that was heard."""
-        said = [m.content for m in self.said() if m.role == "assistant"]
+        said = [m.content for m in self.said() if m.role == "assistant" and m.content]
         return "".join(sentence.text for sentence in sentences(said[-1])[-1:]) if said else ""
 
     def user(self, said: str | Sequence[Message]) -> None:
@@ -65,14 +65,23 @@ class History:
         self.newest = [*map(Part, _worded(said)), reply]
         self._parts += self.newest
 
-    def agent(self, heard: str, unheard: str) -> None:
-        """The agent said this, and of its reply that much was not heard."""
+    def agent(self, heard: str, unheard: str, done: Sequence[Message] = ()) -> None:
+        """The agent said this, and of its reply that much was not heard.
+
+        done: what it said and did before that in the same reply, with the results.
+        """
         self.unheard = unheard.strip()
-        if self._reply is None:
-            self.add(Message("assistant", heard.strip()))
-        else:
-            self._reply.message = Message("assistant", heard.strip())
+        reply = self.add(Message("assistant", "")) if self._reply is None else self._reply
+        at = self._parts.index(reply) if reply in self._parts else 0
+        self._parts[at:at] = map(Part, done)
+        reply.message = Message("assistant", heard.strip())
         self._reply = None
+
+    def returned(self, call: str, result: str) -> None:
+        """What is known of that call now; nothing, where the call has been forgotten."""
+        for part in self._parts:
+            if part.message.call == call:
+                part.message = replace(part.message, content=result)
 
     def put(self, message: Message, after: Part | None) -> Part:
         """Put in what was not said here, behind another part, or None: before all. Behind one that has been
@@ -92,7 +101,7 @@ class History:
             if tokens > self._context:
                 del self._parts[: len(self._parts) - age]
                 return
-            tokens += bool(part.message.content) + len(part.message.content) // LONGEST_TOKEN
+            tokens += (not part.message.empty) + len(part.message.content) // LONGEST_TOKEN
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -128,7 +137,7 @@ class History:
 
     def said(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The same in its parts, without the system's message."""
-        return [*_worded([part.message for part in self._parts]), *_worded(question)]
+        return [*paired(_worded([part.message for part in self._parts])), *_worded(question)]
 
     def keep(self, said: Sequence[Message], fitted: Sequence[Message]) -> None:
         """Of `said`, as it was read here, keep what fitted a model's context: its end, some of it shortened.
@@ -145,4 +154,4 @@ class History:
 def _worded(said: str | Sequence[Message]) -> list[Message]:
     """What was said, without what is empty."""
     messages = [Message("user", said)] if isinstance(said, str) else said
-    return [message for message in messages if message.content or message.images]
+    return [message for message in messages if not message.empty]

@@ -6,7 +6,6 @@ next one, so the language model writes no further ahead of the ear than the conf
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack as Stack
 from functools import partial
 
 import anyio
@@ -37,19 +36,19 @@ class Pipeline:
         self._tts, self._runner, self._playback = tts, runner, playback
         self._config, self._limit, self._emit = config, config.limits.speech, emit
 
-    async def run(self, turn: Reply, stream: Deltas, llm: Stack) -> bool:
-        """Say `stream`, and let go of `llm`. True: say the rest anew. Raises what fails, as a group."""
+    async def run(self, turn: Reply, stream: Deltas) -> bool:
+        """Say `stream`. True: say the rest anew. Raises what fails, as a group."""
         to_voice, pieces = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
         async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
             tasks.start_soon(self._voice, turn, pieces, to_speaker)
             tasks.start_soon(self._play, turn, speech, tasks)
             async with to_voice:
-                if await self._think(turn, stream, to_voice, llm):
+                if await self._think(turn, stream, to_voice):
                     tasks.cancel_scope.cancel()
         return tasks.cancel_scope.cancel_called
 
-    async def _think(self, turn: Reply, stream: Deltas, pieces: Send[TextChunk], llm: Stack) -> bool:
+    async def _think(self, turn: Reply, stream: Deltas, pieces: Send[TextChunk]) -> bool:
         """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
         chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
@@ -58,16 +57,16 @@ class Pipeline:
                 self._emit(Thought(now, turn.number, delta.thought))
             if delta.anew:
                 return True
-            if not delta.text:  # an engine that waits, is inside a character, or thinks
-                continue
-            turn.text += delta.text
-            self._emit(Token(now, turn.number, delta.text))
-            for piece in chunker.feed(delta.text, turn.lead(now)):
+            ready = chunker.flush(delta.aside) if delta.call or delta.aside else []
+            if delta.text:  # else an engine that waits, is inside a character, thinks, or calls
+                turn.text += delta.text
+                self._emit(Token(now, turn.number, delta.text))
+                ready = chunker.feed(delta.text, turn.lead(now))
+            for piece in ready:
                 turn.sent = piece.end
                 await pieces.send(piece)
             while self._runner.crowded and turn.can_wait(self._runner.now()):
                 await anyio.sleep(TICK)
-        await llm.aclose()  # others need it while this is said
         self._emit(GenerationEnded(self._runner.now(), turn.number, turn.tokens))
         for piece in chunker.flush():
             await pieces.send(piece)
@@ -87,10 +86,10 @@ class Pipeline:
                 async with self._runner.stream("tts", speak, limit, limit, due) as parts:
                     async for part in parts:
                         now, mute = clock(), False
-                        start, end = (piece.start + at for at in spoken.source_range(part.start, part.end))
+                        start, end = piece.place(*spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
-                        turn.say(part, [(piece.start + a, piece.start + b) for a, b in words], now - began)
+                        turn.say(part, [piece.place(*word) for word in words], now - began)
                         await speaker.send(part)
                         began = clock()
                 turn.voiced = piece.end

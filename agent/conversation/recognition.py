@@ -56,12 +56,13 @@ class Recognition:
         self.turns = config.turns
         """How turns are found; may change."""
         self._runner = runner
-        self._language = heard_language(config.stt.language)
+        self.language = heard_language(config.stt.language)
+        """The words by which turns are taken."""
         self._draft: _Draft | None = None
-        known = None if config.stt.language == "auto" else self._language.name
-        self.apology = self._language.apology(known)
+        known = None if config.stt.language == "auto" else self.language.name
+        self.apology = self.language.apology(known)
         """What to say where nothing is understood."""
-        self.guard = SelfEchoFilter(lambda text: self._language.kind(text) == "stop")
+        self.guard = SelfEchoFilter(lambda text: self.language.kind(text) == "stop")
 
     async def transcribe(self, audio: Frame) -> Transcript:
         """The words in `audio`, whose speaker waits since its end. Raises EngineFault.
@@ -126,7 +127,7 @@ class Recognition:
 
     def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:
         """What the agent asks for that has said `said`, and goes on with `unsaid` where it is speaking."""
-        return elicitation(said, self._language, phase, unsaid)
+        return elicitation(said, self.language, phase, unsaid)
 
     def kind(self, said: Transcript, asked: Elicitation, heard: tuple[float, float] | None) -> Kind:
         """What these words are to an agent that has asked for that.
@@ -135,7 +136,7 @@ class Recognition:
         """
         if heard is not None and said.text and self.guard.is_echo(said.text, *heard):
             return "echo"
-        return asked.kind(said.text, self._language, doubtful=_no_voice(said))
+        return asked.kind(said.text, self.language, doubtful=_no_voice(said))
 
     def overlap(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
         """What these words are that were said over a reply which asks for that.
@@ -144,10 +145,10 @@ class Recognition:
         as one of those that it makes up. Over a reply only what answers it is taken for more.
         """
         kind = self.kind(said, asked, heard)
-        if kind != "words" or asked.answered(said.text, self._language):
+        if kind != "words" or asked.answered(said.text, self.language):
             return kind
         min_confidence = said.confidence < self.turns.min_confidence and len(said.text.split()) <= FEW
-        return "nothing" if min_confidence else self._language.kind(said.text, doubtful=True)
+        return "nothing" if min_confidence else self.language.kind(said.text, doubtful=True)
 
     def decision(self, text: str, complete: float | None, asked: Elicitation) -> EndpointingDecision:
         """How long to wait in silence before an answer to `text`."""
@@ -156,7 +157,7 @@ class Recognition:
             return fixed(turns.end)
         words = text if turns.meaning != "audio" else ""
         waits = Delays(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
-        return decision(words, complete, waits, self._language, asked)
+        return decision(words, complete, waits, self.language, asked)
 
 
 def _no_voice(said: Transcript) -> bool:

@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agent.causes import Cause
+from agent.conversation.acts import Acts
 from agent.events import Misheard
 from agent.messages import Message
 from agent.text.chunker import HURRY
@@ -92,6 +93,8 @@ class Reply:
         """What is said instead of an answer."""
         self.text = ""
         """The reply as far as the language model has written it."""
+        self.acts = Acts()
+        """What was done for it."""
         self.tokens = 0
         self.gate = anyio.Event()
         """Set when the user's turn is judged over: only then may the reply sound."""
@@ -154,7 +157,7 @@ class Reply:
         """What was written so far was not for the user: silence it, and begin the reply once more."""
         self._waits = self.held
         self.silence()
-        self.track, self.text, self._words = None, "", []
+        self.track, self.text, self._words, self.acts = None, "", [], Acts()
         self.made, self.sent, self.voiced = 0.0, 0, 0
 
     def commit(self, cause: Cause) -> None:

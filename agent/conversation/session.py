@@ -62,13 +62,13 @@ class Session:
                 self._emit(ev.SessionStarted(self._runner.now(), *self._names))
                 ended = self._runner.now()
                 async for frame in microphone:
-                    self._hear(frame)
-                    ended = frame.end
-                self.controller.view.leave()
+                    ended = self._hear(frame)
+                    if self.controller.over:
+                        break
+                self.controller.leave()
                 while self.controller.busy:  # where no microphone is, there is silence
                     await anyio.sleep(BLOCK)
-                    self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
-                    ended += BLOCK
+                    ended = self._hear(Frame(silence(BLOCK, HEARING_RATE), HEARING_RATE, ended))
         finally:
             self._state = "ended"
         self._emit(ev.SessionEnded(self._runner.now()))
@@ -77,9 +77,10 @@ class Session:
         if self._state not in states:
             raise SessionError(f"{what}: this session {WRONG[self._state]}")
 
-    def _hear(self, frame: Frame) -> None:
+    def _hear(self, frame: Frame) -> float:
         if self._interrupt or not self.controller.sounding:
             self.controller.hear(frame)
+        return frame.end
 
     def typed(self, text: str, say: str = "", manner: Manner | None = None) -> None:
         """Answer words that were typed, in this manner, or as always; what is being said is interrupted.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -32,6 +32,8 @@ from agent.protocols import (
 )
 from agent.settings import Config, Section, TurnsConfig, VADConfig
 from agent.text.normalization import language
+from agent.tools.registry import distinct, loaded
+from agent.tools.tool import Tool
 from agent.turns.phrases import heard_language
 from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, resolve
@@ -112,6 +114,7 @@ class Given:
     vad: VAD | None = None
     endpointing: EndOfTurn | None = None
     policy: Policy | None = None
+    tools: Sequence[Tool] = ()
 
     def __post_init__(self) -> None:
         for name, part in self._parts().items():
@@ -122,14 +125,15 @@ class Given:
         given = self._parts()
         names = {name: type(part).__name__ for name, part in given.items() if name in engines.names}
         given |= {name: _always(given[name]) for name in ("policy", "vad") if name in given}
-        return replace(engines, **given, names=engines.names | names)
+        tools = distinct((*engines.tools, *self.tools))
+        return replace(engines, **given, names=engines.names | names, tools=tools)
 
     def __contains__(self, kind: Kind) -> bool:
         return ("policy" if kind == "turns" else kind) in self._parts()
 
     def _parts(self) -> dict[Any, Any]:
-        """What is given, by name."""
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        """What is given, by name; but for tools, of which there may be more."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "tools"}
         return {name: part for name, part in parts.items() if part is not None}
 
 
@@ -164,7 +168,8 @@ def load(
     }
     endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
-    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad))
+    tools = loaded(config.tools)
+    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, tools))
 
 
 def load_endpointing(

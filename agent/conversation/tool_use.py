@@ -1,0 +1,127 @@
+"""What a language model writes for a reply, asked again with the results of what it called. Makes no sound.
+
+The first answer may end in calls of tools. They are begun as they are written, the reply's words before them
+are said meanwhile, and when all results are there the model is asked once more, until it calls nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+import anyio
+
+from agent.conversation.acts import Act
+from agent.conversation.reply import Reply
+from agent.llm.deltas import closed, deltas
+from agent.messages import Message, ToolCall
+from agent.protocols import Delta
+from agent.runner import Runner
+from agent.settings import Config
+from agent.tools.execution import NOT_YET, Execution, Running
+from agent.turns.phrases import Language
+
+TICK = 0.02
+"""Seconds between two looks at whether a call has come to its end."""
+ENOUGH = "No more can be done in this answer. Answer now with what you know."
+"""What a model is told that calls again and again."""
+
+Ask: TypeAlias = Callable[[Sequence[Message]], Callable[[], Iterator[str | Delta]]]
+"""Given what was said and done in a reply so far, what has the model write on."""
+
+
+class ToolUse:
+    """Has a model write a reply, and runs what it calls. language: of the words around that."""
+
+    def __init__(self, config: Config, runner: Runner, execution: Execution, language: Language) -> None:
+        self._limits, self._config = config.limits, config.tools
+        self._runner = runner
+        self._execution = execution
+        self._language = language
+
+    async def written(self, turn: Reply, ask: Ask) -> AsyncGenerator[Delta]:
+        """All that the model writes for `turn`, in one stream of deltas. Raises EngineFault."""
+        for number in range(self._config.rounds + 2):
+            if not all(running.done.is_set() for running in turn.acts.calls):
+                async for delta in self._waited(turn):
+                    yield delta
+            write, before = ask(turn.acts.done(turn.text, turn.text)[0]), len(turn.acts.made)
+            begin = partial(self._deltas, write, turn)
+            limits, due = self._limits, partial(turn.text_due, self._runner.now)
+            stream = self._runner.stream("llm", begin, limits.first_token, limits.token, due)
+            async with stream as written:
+                async for delta in written:
+                    if delta.call is not None and number <= self._config.rounds:
+                        self._call(turn, delta.call, before, enough=number == self._config.rounds)
+                    yield self._following(turn, delta)
+            if len(turn.acts.made) == before:
+                return
+            if turn.acts.asks is not None:
+                async for delta in self._waited(turn):
+                    yield delta
+                yield self._following(turn, Delta(turn.acts.asks.question, tokens=0))
+                return
+
+    def _deltas(self, write: Callable[[], Iterator[str | Delta]], turn: Reply) -> Iterator[Delta]:
+        limit = turn.manner.limit
+        written = deltas(write(), calls=bool(self._execution.tools))
+        return written if limit is None else _most(limit - turn.tokens, written)
+
+    def _following(self, turn: Reply, delta: Delta) -> Delta:
+        """A step as it follows what was said before: with a blank between two answers, and never anew."""
+        if not turn.acts.made or not (delta.text or delta.anew):
+            return delta
+        begins = turn.acts.made[-1].end == len(turn.text) and turn.text and not turn.text[-1].isspace()
+        text = f" {delta.text.lstrip()}" if begins and delta.text.strip() else delta.text
+        return replace(delta, text=text, anew=False)
+
+    def _call(self, turn: Reply, call: ToolCall, before: int, *, enough: bool) -> None:
+        """Begin what the model has called, as one of the calls of this answer."""
+        if len(turn.acts.made) == before:
+            turn.acts.made.append(Act(len(turn.text), []))
+        named = replace(call, id=f"call_{turn.number}_{len(turn.acts.calls) + 1}")
+        question = self._execution.question(named, self._language.go_ahead)
+        if enough:
+            begun = self._execution.not_done(named, turn.number, ENOUGH)
+        elif question:
+            turn.acts.ask(named, question)
+            begun = self._execution.not_done(named, turn.number, NOT_YET)
+        else:
+            begun = self._execution.begin(named, turn.number, turn.gate)
+        turn.acts.made[-1].calls.append(begun)
+
+    def agreed(self, turn: Reply, calls: Sequence[ToolCall]) -> None:
+        """The user has said yes to these: `turn` begins with them, and is written when they are done."""
+        begun = list[Running]()
+        for number, call in enumerate(calls, 1):
+            named = replace(call, id=f"call_{turn.number}_{number}")
+            begun.append(self._execution.begin(named, turn.number, turn.gate))
+        turn.acts.made.append(Act(0, begun))
+
+    async def _waited(self, turn: Reply) -> AsyncGenerator[Delta]:
+        """Wait for what was called, not for ever; in a silence, say once that it takes a moment."""
+        quiet = self._runner.now()
+        while waiting := [each for each in turn.acts.calls if not (each.done.is_set() or each.background)]:
+            now = self._runner.now()
+            if turn.lead(now) > 0.0 or any(each.state == "waiting" for each in waiting):
+                quiet = now
+            elif now - quiet >= self._config.announce_after and not turn.acts.announced:
+                turn.acts.announced = True
+                yield Delta(tokens=0, aside=self._language.moment)
+            for each in waiting:
+                each.background = each.ran(now) >= self._config.background_after
+            with anyio.move_on_after(TICK):
+                await waiting[0].done.wait()
+
+
+def _most(limit: int, written: Iterator[Delta]) -> Iterator[Delta]:
+    """No more of an answer than so many tokens."""
+    count = 0
+    with closed(written):
+        for delta in written:
+            yield delta
+            count += delta.tokens
+            if count >= limit:
+                return
