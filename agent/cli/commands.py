@@ -33,6 +33,7 @@ COMMANDS = {
     "say": "Say a text aloud, or into a WAV file.",
     "chat": "Type and be answered, in print or aloud.",
     "engines": "List engines, what state they are in, and what to type.",
+    "tools": "List what the agent can do besides talking, and try it.",
     "serve": "Serve the agent over HTTP and the Realtime WebSocket.",
     "models": "List, fetch and check model weights.",
     "devices": "List microphones and speakers.",
