@@ -21,8 +21,8 @@ from audio.errors import (
     RequestError,
     ScriptError,
     SessionError,
-    first_line,
     ToolError,
+    first_line,
 )
 
 __all__ = [
@@ -46,8 +46,8 @@ __all__ = [
     "RequestError",
     "ScriptError",
     "SessionError",
-    "first_line",
     "ToolError",
+    "first_line",
     "in_one_line",
     "leaves",
 ]

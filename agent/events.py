@@ -204,6 +204,7 @@ class ToolCalled:
     None where there is no such tool.
     """
 
+    type: ClassVar[Literal["tool_called"]] = "tool_called"
     time: float
     turn: int
     call: str
@@ -221,6 +222,7 @@ Outcome: TypeAlias = Literal["done", "failed", "refused", "timed_out", "cancelle
 class ToolReturned:
     """A call is over: `result` is what the language model is told, after `took` seconds of work."""
 
+    type: ClassVar[Literal["tool_returned"]] = "tool_returned"
     time: float
     turn: int
     call: str

@@ -36,11 +36,6 @@ ANSWER = "It is done now. All is on."
 OTHER = "Birds fly."
 
 
-@pytest.fixture(autouse=True)
-def loudness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector)
-
-
 def said(level: float, seconds: float) -> Frame:
     samples = np.full(round(seconds * HEARING_RATE), level, np.float32)
     samples[1::2] *= -1
@@ -120,7 +115,13 @@ def talk(
 ) -> tuple[list[ev.Event], Caller]:
     events: list[ev.Event] = []
     model = Caller(events, before)
-    engines = Engines(Levels(), model, scripted.ScriptedTTS(), tools=(light.tool(effect, **more),))
+    engines = Engines(
+        Levels(),
+        model,
+        scripted.ScriptedTTS(),
+        vad=scripted.LoudnessDetector,
+        tools=(light.tool(effect, **more),),
+    )
     converse(engines, load(None, [*DECLARED, *settings]), lines, out / "c.wav", watchers=[events.append])
     return events, model
 
