@@ -160,6 +160,7 @@ class TurnController:
         if self.busy or not (self._notices or self._generation.news):
             return
         turn = self._open(None, self._runner.now(), "")
+        turn.manner = replace(self.manner, respond=True)
         if self._notices:
             turn.notice = self._notices.pop(0)
         else:

@@ -84,8 +84,7 @@ class Session:
 
     def typed(self, text: str, say: str = "", manner: Manner | None = None) -> None:
         """Answer words that were typed, in this manner, or as always; what is being said is interrupted.
-        Without words, speak unasked: say these (`say`), or else something on what the history holds.
-        """
+        Without words, speak unasked: say these (`say`), or else something on what the history holds."""
         self._check("typed", "listening")
         self.controller.typed(cleaned(text), cleaned(say), manner)
 
