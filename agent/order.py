@@ -7,6 +7,7 @@ deadline ages: however far off it is, nothing that came `PATIENCE` and `LATE` se
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ PATIENCE = 5.0
 """Seconds after which an item is needed, however much speech is ahead of it."""
 BACKGROUND = 2.0
 """The same for one in the background, once it is the first of those."""
+
+
+REST, CONTENDED = 2.0, 5.0
+"""How many times as long as spare work took none follows, where needed work had to wait in the last so many
+seconds: it would keep the engine, and the cores, busy whenever nobody else does."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +61,7 @@ class Queue:
         self._held = False
         self._waiting: list[_Waiter] = []
         self._background = anyio.Lock()
+        self._contended = self._rested = -math.inf
 
     @property
     def wanted(self) -> bool:
@@ -68,10 +75,16 @@ class Queue:
         However many there are in the background, they wait as one.
         """
         async with self._background if kind == "background" else nullcontext():
+            if kind == "spare":
+                await anyio.sleep_until(max(self._rested, anyio.current_time()))
             await self._enter(_Waiter(kind, due, anyio.current_time()))
+            began = anyio.current_time()
             try:
                 yield
             finally:
+                if kind == "spare" and self._contended > began - CONTENDED:
+                    now = anyio.current_time()
+                    self._rested = now + REST * (now - began)
                 self._pass_on()
 
     async def _enter(self, waiter: _Waiter) -> None:
@@ -79,6 +92,8 @@ class Queue:
             self._held = True
             return
         self._waiting.append(waiter)
+        if waiter.kind == "needed":
+            self._contended = waiter.came
         got = False
         try:
             await waiter.ready.wait()

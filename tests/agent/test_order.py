@@ -110,8 +110,8 @@ def test_the_next_is_whose_deadline_is_the_earliest(items: list[Item]) -> None:
             )
         ]
         if item.came < item.began:
-            ranks = [(each.kind == "spare", each.due) for each in rivals]
-            assert all((item.kind == "spare", item.due) <= rank for rank in ranks)
+            needed = [each.due for each in rivals if each.kind == "needed"]
+            assert all(item.due <= due for due in needed) if item.kind == "needed" else not needed
 
 
 @given(ITEMS)
@@ -356,3 +356,35 @@ def test_nobody_waits_long_because_of_anothers_interim_work(tmp_path: Path) -> N
 def test_no_reply_falls_silent_because_others_are_answered(tmp_path: Path) -> None:
     """Five begin within a second; whose speech runs out first goes first. First come, first served: 0.8 s."""
     assert max(talk.gap for talk in held(tmp_path, SESSIONS)) <= 0.1
+
+
+@pytest.mark.parametrize(("others", "share"), [(0, 1.0), (1, 0.34)])
+def test_spare_work_leaves_an_engine_alone_that_others_need(others: int, share: float) -> None:
+    """It is wanted all the time, by who takes what is left; needed work comes once a second, and waits."""
+    spent = 0.0
+
+    async def main() -> None:
+        queue, end = Queue(), trio.current_time() + 30
+
+        async def spare() -> None:
+            nonlocal spent
+            while trio.current_time() < end:
+                async with queue.place("spare"):
+                    await trio.sleep(0.2)
+                    spent += 0.2
+
+        async def needed() -> None:
+            while trio.current_time() < end:
+                await trio.sleep(1)
+                async with queue.place("needed"):
+                    await trio.sleep(0.1)
+
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(spare)
+            for _ in range(others):
+                tasks.start_soon(needed)
+                tasks.start_soon(needed)
+
+    virtually(main)
+    assert spent / 30 <= share + 0.03
+    assert spent / 30 >= share - 0.1
