@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import av
@@ -17,7 +19,7 @@ from openai import AsyncOpenAI, NotFoundError
 
 from agent.errors import AudioFileWarning
 from agent.server.pool import Pool
-from audio.encode import FORMATS
+from audio.encode import FORMATS, Encoder
 
 pytestmark = pytest.mark.net
 
@@ -338,3 +340,22 @@ def test_health_and_metrics() -> None:
             assert (await client.post("/generate", json={"prompt": "x"})).status_code == 503
 
     served(pool, main)
+
+
+def test_speech_is_not_encoded_by_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen may be read aloud to at once, each a hundred times as fast as it plays."""
+    threads, real = set[int](), Encoder.feed
+
+    def feed(self: Encoder, samples: Any) -> bytes:
+        threads.add(threading.get_ident())
+        return real(self, samples)
+
+    monkeypatch.setattr(Encoder, "feed", feed)
+
+    async def main(address: str) -> None:
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            assert (await client.post("/v1/audio/speech", json={"input": REPLY})).status_code == 200
+
+    served(serving.pool(["x"], ["y"]), main)
+    assert threads
+    assert threading.get_ident() not in threads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import anyio
@@ -13,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from agent.conversation.speak import speak
 from agent.errors import MissingExtra, RequestError
+from agent.runner import Runner
 from agent.server.fields import Fields
 from agent.server.http.forms import form_of
 from agent.server.http.responses import EVENTS, JSON, TEXT, Streamed, Write, error_body, line, sse
@@ -124,10 +126,10 @@ async def speech(request: Request, pool: Pool) -> Streamed:
 
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
-            encoder = _encoder(body.response_format, slot.engines.tts.rate)
+            encoder, worker = _encoder(body.response_format, slot.engines.tts.rate), Runner()
             async with say(slot, pool.config, body.input) as parts:
-                async for part in parts:
-                    await send(shown(encoder.feed(part.samples)))
+                async for part in parts:  # encoded in a worker: it may be a minute of speech
+                    await send(shown(await worker.wait_for(partial(encoder.feed, part.samples))))
         await send(shown(encoder.finish()))
         if body.stream_format == "sse":
             await send(sse({"type": "speech.audio.done"}))
