@@ -413,7 +413,7 @@ def test_a_long_session_lets_go_of_its_oldest_items_and_the_model_still_sees_the
         names = [(await client.item(f"Number {n}. " + "x" * 20_000))["item"]["id"] for n in range(30)]
         assert client.errors == []
         await client.send("conversation.item.retrieve", item_id=names[0])
-        assert "no such item" in (await client.until("error"))["error"]["message"]
+        assert "does not exist" in (await client.until("error"))["error"]["message"]
         await client.send("conversation.item.retrieve", item_id=names[-1])
         assert (await client.until("conversation.item.retrieved"))["item"]["id"] == names[-1]
         assert await client.answer("And now?") == "y"

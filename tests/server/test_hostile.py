@@ -63,7 +63,7 @@ def test_a_crowd_of_all_kinds_leaves_nothing_behind(caplog: pytest.LogCaptureFix
             ended.set()
             assert await talking >= 3
             assert all(heard.values()), heard
-            with anyio.fail_after(2 + 2):
+            with anyio.fail_after(15):  # where others compute on the same machine
                 while not pool.idle or len(asyncio.all_tasks()) > tasks or held() > files:
                     await asyncio.sleep(0.05)
             async with httpx.AsyncClient(base_url=address) as client:
