@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from agent.images import Picture
 from agent.messages import Message, ToolCall, ToolSchema
@@ -143,6 +143,18 @@ class CallsTools(Protocol):
         They are a part of the prompt that stays the same, so that a prefix cache holds it. Its `stream` gives
         a call as a `Delta`, or as the text that the model writes, which `agent.llm.deltas` reads; it takes
         messages that have calls and results.
+        """
+        ...
+
+
+@runtime_checkable
+class WritesJSON(Protocol):
+    """What a `LanguageModel` also offers that can be held to a schema. Others refuse who asks for that."""
+
+    def with_schema(self, schema: Mapping[str, Any]) -> LanguageModel:
+        """The same model, whose answers are JSON that fits this JSON schema, unless they are cut.
+
+        Its `stream` raises RequestError for a schema that cannot be kept to.
         """
         ...
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from agent.errors import ContextExceeded, EngineFault, ModelError
+from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError
 from agent.llm.deltas import closed
 from agent.llm.textstream import StopStrings
 from agent.messages import Message, ToolCall, ToolSchema
@@ -95,6 +95,7 @@ class LlamaCpp:
         self._tools: tuple[ToolSchema, ...] = ()
         self._max_tokens = max_tokens
         self._seed = seed
+        self._schema: Mapping[str, Any] | None = None
         self._stop = tuple(s for s in stop if s)
         self._sampling = {
             "temperature": temperature,
@@ -117,7 +118,9 @@ class LlamaCpp:
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
         if opened := marks.left_open(str(parts[-1])):
             yield Delta(opened, tokens=0)
-        if self._tools:
+        if self._schema is not None:
+            yield from self._json(prompt, seed)
+        elif self._tools:
             yield from self._calling(prompt, seed)
         else:
             yield from self._written(prompt, seed, self._max_tokens)
@@ -223,6 +226,45 @@ class LlamaCpp:
     def with_tools(self, tools: Sequence[ToolSchema]) -> LlamaCpp:
         """This view of the model, told of these tools; what it calls fits their schemas."""
         return self._changed(_tools=tuple(tools))
+
+    def with_schema(self, schema: Mapping[str, Any]) -> LlamaCpp:
+        """This slot, whose answers are JSON that fits this schema; see `WritesJSON`."""
+        return self._changed(_schema=schema)
+
+    def _json(self, prompt: list[int], seed: int) -> Iterator[str]:
+        """An answer under a grammar, in one request of its own: each request begins its grammar anew."""
+        body = {
+            **self._sampling,
+            "repeat_penalty": 1.0,  # quotes and brackets must come again and again
+            "prompt": prompt,
+            "id_slot": self._slot,
+            "cache_prompt": True,
+            "seed": seed % 2**32,
+            "json_schema": self._schema,
+        }
+        self._check_schema(body)
+        count = 0
+        end: End = "length"
+        more = {"n_predict": self._max_tokens, "stop": list(self._stop), "stream": True}
+        for event in self._events("/completion", body | more):
+            if event["content"]:
+                yield event["content"]
+            if event["stop"]:
+                end = "length" if event["stop_type"] == "limit" else "stop"
+                count, self.prompt_tokens = event["tokens_predicted"], event["tokens_evaluated"]
+        yield Last("", end, self.prompt_tokens, count)
+
+    def _check_schema(self, body: dict[str, Any]) -> None:
+        """Raise RequestError for a schema that the answer would not be held to.
+
+        llguidance, which makes the grammar, leaves out one that it does not understand, and only its log says
+        so. So the first token is asked for that no JSON begins with: a grammar forbids it.
+        """
+        (never, *_) = self._tokens("~", special=False)
+        asked = {**body, "n_predict": 1, "logit_bias": [[never, 1000.0]]}
+        if self._post("/completion", asked)["content"].lstrip().startswith("~"):
+            text = "response_format: a schema that cannot be kept to; leave out what is unusual in it"
+            raise RequestError(text, param="response_format")
 
     def slots(self) -> list[LlamaCpp]:
         """This model once for each slot: all may stream at the same time, one conversation each."""

@@ -11,7 +11,7 @@ import copy
 import json
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -162,6 +162,13 @@ class OpenAI:
         if stop:
             fields["stop"] = [*fields.get("stop", []), *stop]
         changed._fields = fields | sampling | ({} if seed is None else {"seed": seed})
+        return changed
+
+    def with_schema(self, schema: Mapping[str, Any]) -> OpenAI:
+        """The same model, whose server is asked for JSON that fits this schema."""
+        changed = copy.copy(self)
+        wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+        changed._fields = {**self._fields, "response_format": wanted}
         return changed
 
     def close(self) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message
-from agent.protocols import Delta, End, LanguageModel, Last, TakesSampling
+from agent.protocols import Delta, End, LanguageModel, Last, TakesSampling, WritesJSON
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
 from agent.transports.disclosure import Writing
@@ -31,6 +31,8 @@ class Sampling:
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    schema: Mapping[str, Any] | None = None
+    """What its JSON fits; None where it is free text."""
 
 
 @dataclass
@@ -81,12 +83,17 @@ async def write(
     Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
     EngineFault when it fails.
     """
-    llm = _sampled(slot.engines.llm, config, sampling)
+    llm = _sampled(slot.engines.llm, config, replace(sampling, schema=None))
+    keeps_limit = isinstance(llm, TakesSampling)
+    if sampling.schema is not None:
+        if not isinstance(llm, WritesJSON):
+            text = f"response_format: the engine {config.llm.engine!r} writes text alone"
+            raise RequestError(text, param="response_format")
+        llm = llm.with_schema(sampling.schema)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
     words = Writing()
-    keeps_limit = isinstance(llm, TakesSampling)
 
     def counted() -> Iterator[str | Delta]:
         written_by: Iterator[str | Delta] = llm.stream(messages)

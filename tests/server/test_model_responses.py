@@ -7,6 +7,7 @@ import json
 import re
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -17,8 +18,12 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.responses import response_create_params
 from pydantic import ValidationError
 
+import scripted
+from agent.config import load
+from agent.protocols import Engines
 from agent.server.fields import refusal
 from agent.server.http.model_responses import Ask
+from agent.server.pool import Pool
 
 pytestmark = pytest.mark.net
 
@@ -124,6 +129,50 @@ def test_models_and_voices_can_be_asked_for_by_name() -> None:
             )
 
     talked(main, [""], [""])
+
+
+@dataclass
+class SchematicLLM(scripted.ScriptedLLM):
+    """Notes what it was held to."""
+
+    schemas: list[Any] = field(default_factory=list)
+
+    def with_schema(self, schema: Any) -> SchematicLLM:
+        self.schemas.append(schema)
+        return self
+
+
+WANTED = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+def test_json_is_written_by_an_engine_that_can_be_held_to_a_schema() -> None:
+    model = SchematicLLM(['{"city": "Rome"}'])
+    config = load(None, [*serving.SETTINGS, "server.port=0"])
+    pool = Pool(config, [Engines(scripted.ScriptedSTT([""]), model, scripted.ScriptedTTS())])
+
+    async def main() -> None:
+        async with serving.running(pool) as address:
+            client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+            said = [{"role": "user", "content": "Where?"}]
+            named = {"name": "place", "schema": WANTED, "strict": True}
+            for wish in (
+                {"type": "json_object"},
+                {"type": "json_schema", "json_schema": named},
+                {"type": "text"},
+            ):
+                reply = await client.chat.completions.create(
+                    model="gpt-5", messages=said, response_format=wish
+                )
+                assert json.loads(reply.choices[0].message.content) == {"city": "Rome"}
+            wish = {"format": {"type": "json_schema", **named}, "verbosity": "low"}
+            reply = await client.responses.create(
+                model="gpt-5", input="Where?", text=wish, reasoning={"effort": "low"}
+            )
+            assert json.loads(reply.output_text) == {"city": "Rome"}
+
+    anyio.run(main, backend="asyncio")
+    assert model.schemas == [{"type": "object"}, WANTED, WANTED]
+    assert model.asked[-1][0].content.endswith("Answer in few words.")
 
 
 LONG = serving.wav(40.0)

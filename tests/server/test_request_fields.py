@@ -176,6 +176,7 @@ def test_what_is_honoured_reaches_the_model() -> None:
     [
         (CHAT, {**ASKED, "tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         (CHAT, {**ASKED, "response_format": {"type": "json_object"}}, "response_format"),
+        (CHAT, {**ASKED, "response_format": {"type": "xml"}}, "response_format"),
         (CHAT, {**ASKED, "logprobs": True}, "logprobs"),
         (CHAT, {**ASKED, "n": 2}, "n"),
         (CHAT, {**ASKED, "n": True}, "n"),

@@ -14,11 +14,15 @@ from agent.server.completion import Sampling, Written, write
 from agent.server.fields import Fields
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, Streamed, Write, error_body, line, sse
-from agent.server.http.text import read_body
+from agent.server.http.text import Free, Objects, Schema, read_body
 from agent.server.pool import Pool
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+
+VERBOSITY = {"low": "Answer in few words.", "medium": "", "high": "Answer at length."}
+"""What the model is told of it."""
 
 
 class _Text(Fields):
@@ -59,14 +63,31 @@ class _Said(Fields):
         return [part.image_url for part in self.content if isinstance(part, _Image)]
 
 
-class _Format(Fields):
-    type: Literal["text"] = "text"
+class _Schematic(Schema):
+    type: Literal["json_schema"]
+
+    @property
+    def schema_(self) -> dict[str, Any]:
+        """What the answer fits."""
+        return self.definition
 
 
 class _TextConfig(Fields):
-    ELSEWHERE: ClassVar = {"verbosity": ("medium",)}
+    verbosity: Literal["low", "medium", "high"] = "medium"
+    format: Annotated[Free | Objects | _Schematic, Field(discriminator="type")] = Free(type="text")
 
-    format: _Format = Field(default_factory=_Format)
+
+class _Reasoning(Fields):
+    """How much the model thinks first: as its server is set up, which by default is not at all."""
+
+    ELSEWHERE: ClassVar = {
+        "context": ("auto",),
+        "generate_summary": ("auto",),
+        "mode": ("standard",),
+        "summary": ("auto",),
+    }
+
+    effort: Literal["none", "minimal", "low"] | None = None
 
 
 class Ask(Fields):
@@ -87,7 +108,6 @@ class Ask(Fields):
         "prompt": (),
         "prompt_cache_options": (),
         "prompt_cache_retention": ("in_memory",),
-        "reasoning": ({},),
         "service_tier": ("auto", "default"),
         "store": (False,),
         "stream_options": ({},),
@@ -103,6 +123,7 @@ class Ask(Fields):
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
     metadata: dict[str, str] | None = None
+    reasoning: _Reasoning | None = None
     stream: bool = False
     temperature: float | None = Field(default=None, ge=0.0, le=5.0)
     text: _TextConfig = Field(default_factory=_TextConfig)
@@ -112,7 +133,7 @@ class Ask(Fields):
         """What the language model reads. system: who it is where nobody says."""
         given = self.said
         told = any(each.role in ("system", "developer") for each in given)
-        first = self.instructions or ("" if told else system)
+        first = f"{self.instructions or ('' if told else system)} {VERBOSITY[self.text.verbosity]}".strip()
         return [*([Message("system", first)] if first else []), *(each.message() for each in given)]
 
     @property
@@ -131,7 +152,7 @@ async def respond(request: Request, pool: Pool) -> Streamed:
     messages = body.messages(config.session.system)
     shown = [*([[]] if len(messages) > len(pictures) else []), *pictures]
     told = _Told(body, pool.names["llm"])
-    sampling = Sampling(body.max_output_tokens, body.temperature, body.top_p)
+    sampling = Sampling(body.max_output_tokens, body.temperature, body.top_p, schema=body.text.format.schema_)
 
     async def produce(send: Write) -> None:
         written = Written()
@@ -242,7 +263,7 @@ class _Told:
             "previous_response_id": None,
             "store": False,
             "temperature": body.temperature,
-            "text": {"format": {"type": "text"}},
+            "text": {"format": body.text.format.model_dump(by_alias=True)},
             "tool_choice": "auto",
             "tools": [],
             "top_p": body.top_p,

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -124,6 +125,38 @@ class _StreamOptions(Fields):
     include_usage: bool = False
 
 
+class Schema(Fields):
+    """A JSON schema with its name."""
+
+    ABOUT: ClassVar = frozenset({"name", "description", "strict"})
+
+    definition: dict[str, Any] = Field(default_factory=dict[str, Any], alias="schema")
+
+
+class Free(Fields):
+    """Text of any form."""
+
+    type: Literal["text"]
+    schema_: ClassVar[None] = None
+
+
+class Objects(Fields):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+    schema_: ClassVar[dict[str, Any]] = {"type": "object"}
+
+
+class _Schematic(Fields):
+    type: Literal["json_schema"]
+    json_schema: Schema
+
+    @property
+    def schema_(self) -> dict[str, Any]:
+        """What the answer fits."""
+        return self.json_schema.definition
+
+
 class Chat(_Sampled):
     """The body of `/v1/chat/completions`."""
 
@@ -142,8 +175,7 @@ class Chat(_Sampled):
         "presence_penalty": (0,),
         "prompt_cache_options": (),
         "prompt_cache_retention": ("in_memory",),
-        "reasoning_effort": ("none",),
-        "response_format": ({"type": "text"},),
+        "reasoning_effort": ("none", "minimal", "low"),
         "service_tier": ("auto", "default"),
         "store": (False,),
         "tool_choice": ("none", "auto"),
@@ -159,6 +191,7 @@ class Chat(_Sampled):
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    response_format: Annotated[Free | Objects | _Schematic, Field(discriminator="type")] | None = None
 
     @model_validator(mode="after")
     def _stream_options_of_a_stream(self) -> Self:
@@ -241,7 +274,8 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     said = [message.message() for message in body.messages]
     pictures = [message.images for message in body.messages]
     check(pictures, config)
-    sampling = body.sampling(body.max_completion_tokens)
+    schema = None if body.response_format is None else body.response_format.schema_
+    sampling = replace(body.sampling(body.max_completion_tokens), schema=schema)
     head = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "created": int(time.time()),

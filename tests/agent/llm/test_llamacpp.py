@@ -15,7 +15,7 @@ import hypothesis.strategies as some
 import pytest
 from hypothesis import given
 
-from agent.errors import EngineFault, ModelError
+from agent.errors import EngineFault, ModelError, RequestError
 from agent.llm.llamacpp import LlamaCpp, _Text
 from agent.messages import Message
 from agent.protocols import End, Last
@@ -392,3 +392,43 @@ def test_a_view_can_be_sampled_otherwise_for_once(small: LlamaCpp):
     assert len(list(tuned.stream(question))) <= 4
     assert tuned.prompt_tokens > 10
     assert len(list(small.stream(question))) > 4
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "maximum": 99}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.model
+def test_an_answer_that_is_held_to_a_schema_fits_it(model: LlamaCpp) -> None:
+    said = [Message("user", "Ada is 36 years old. Tell me a story about her.")]
+    items = list(model._changed(_max_tokens=200).with_schema(PERSON).stream(said))
+    answer = json.loads("".join(str(item) for item in items))
+    assert set(answer) == {"name", "age"}
+    assert isinstance(answer["age"], int)
+    assert items[-1].end == "stop"
+    assert items[-1].tokens >= len(items) - 1
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"$ref": "#/nowhere"},
+        {"not": {"type": "string"}},
+        {"enum": []},
+        {"type": "string", "pattern": "^a(?=b)$"},
+        {"type": "object", "properties": {"a": {"type": "foo"}}, "required": ["a"]},
+    ],
+    ids=str,
+)
+def test_a_schema_that_the_grammar_leaves_out_is_refused(small: LlamaCpp, schema: dict) -> None:
+    """It would write free text, and nobody would be told."""
+    with pytest.raises(RequestError) as refused:
+        next(small.with_schema(schema).stream([Message("user", "Tell me a story.")]))
+    assert refused.value.param == "response_format"
+    assert len(list(small.stream([Message("user", "Hi.")]))) > 1, "the next answer is free again"
