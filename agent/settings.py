@@ -196,11 +196,11 @@ class TurnsConfig(Section):
     unsure: float = Field(default=0.85, gt=0.0)
     """The same when words and sound disagree."""
     unlikely: float = Field(default=1.0, gt=0.0)
-    """The same when it reads whole and sounds unfinished, or the other way round."""
+    """The same when a question, or a sentence that might go on, sounds unfinished."""
     incomplete: float = Field(default=1.6, gt=0.0)
     """The same when it breaks off."""
     longest: float = Field(default=2.0, gt=0.0)
-    """Silence after which any turn is over."""
+    """Silence after which any turn is over, unless something is heard that may be the user going on."""
     end: float = Field(default=0.3, gt=0.0)
     """Silence after which a turn is over when no meaning is asked for."""
     interrupt: bool = True
@@ -387,7 +387,7 @@ class ServerConfig(Section):
     body_time: float = Field(default=120.0, gt=0.0)
     """Seconds in which a request must have come whole."""
     bodies: int = Field(default=100_000_000, ge=1000)
-    """Most bytes of all requests that are in work, beyond the first 65536 of each."""
+    """Most bytes of all requests that are in work, beyond the first 65536 of each; at least `body`."""
     connections: int = Field(default=256, ge=4)
     """Connections at once, and gRPC calls; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)

@@ -28,8 +28,8 @@ DROWSY = 0.2
 class Evidence:
     """What one detector says of a stretch that ended at `time` (s) and lasted `length` (s).
 
-    sure: whether it comes from Silero. probability: of speech, 0 to 1; webrtcvad says 0 or 1.
-    level: of the fast detector's stretch, in dBFS (root mean square).
+    sure: whether it confirms speech and its end, or is the quick guess that makes an onset. probability: of
+    speech, 0 to 1. level: of the quick guess's stretch, in dBFS (root mean square).
     """
 
     time: float

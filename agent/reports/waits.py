@@ -92,8 +92,8 @@ class TurnReport:
     def parts(self) -> list[tuple[str, float]]:
         """The wait as (name from PARTS, seconds), none negative, adding up to `voice_to_voice`.
 
-        Where something was shown there is one more, EYE, behind the words, and where the model thought first,
-        THOUGHT. What was done at the same time as something slower counts 0. Empty for a silent turn.
+        Where something was shown there is one more, VISION, behind the words, and where the model thought
+        first, THOUGHT. What was done at the same time as something slower counts 0. Empty for a silent turn.
         """
         if self.audio_started is None:
             return []

@@ -1,4 +1,4 @@
-"""LLM tokens in, speakable pieces out, as early as is safe. Knows when to cut; boundary.py knows where.
+"""LLM tokens in, speakable pieces out, as early as is safe. Knows when to cut; boundaries.py knows where.
 
 The trade-off: while less than `HURRY` seconds of speech wait to be heard, silence threatens. Then the first
 clause that is long enough is a piece (before the reply's first sound and with less than `URGENT` ahead, a
@@ -43,7 +43,7 @@ class TextChunk:
 class Chunker:
     """Cuts one reply into pieces; joined, their texts are the reply to the character.
 
-    first_piece: characters from which a phrase is long enough to open the reply. longest_piece: characters
+    first_chunk: characters from which a phrase is long enough to open the reply. longest_chunk: characters
     after which a piece is cut at the best place there is. A wide (Chinese, Japanese, Korean) character
     takes as long to say as three letters and counts as three. White space opens the piece after it, except
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.

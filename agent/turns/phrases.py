@@ -1,6 +1,6 @@
 """What a few words mean for the turn: listening noises, "stop", "go on", an unfinished end. Knows no sound.
 
-The words themselves are data, one file a language in `agent/languages`. Pure, and without numpy.
+The words themselves are data, one file a language in `agent/turns/languages`. Pure, and without numpy.
 """
 
 from __future__ import annotations
