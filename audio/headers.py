@@ -21,7 +21,7 @@ _STREAMED_64 = 1 << 60
 """The same where sizes have 64 bits."""
 
 _MOST = 10_000
-"""Chunks or tags that are looked at: files have a dozen, and a million empty ones would take seconds."""
+"""Chunks or tags that are looked at: files have a dozen."""
 
 _FOR_EVER = 0x7FFF_FFFF
 """A number of MP3 frames that none has; the decoder then reads to the end."""

@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from hypothesis import assume, given, settings
 
-from audio import decode, media
+from audio import decode, headers, media
 from audio.errors import AudioFileError, AudioFileWarning, MissingExtra
 from audio.files import duration, read_audio, read_bytes, read_channels
 from audio.headers import read_header
@@ -497,10 +497,10 @@ def test_a_header_of_many_parts_is_not_read_for_ever(data: bytes):
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF"])
 @pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
-def test_a_file_of_a_million_empty_chunks_is_refused_before_it_is_decoded(
+def test_a_file_of_nothing_but_chunks_is_refused_before_it_is_decoded(
     kind: str, behind: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """libsndfile takes seconds to walk through them, each time that it opens one; a hundred are no harm."""
+    """There is a bound on what is walked through; below it they are no harm."""
     out = io.BytesIO()
     soundfile.write(out, np.full(8000, 1000, np.int16), 8000, format=kind)
     whole = out.getvalue()
@@ -511,5 +511,6 @@ def test_a_file_of_a_million_empty_chunks_is_refused_before_it_is_decoded(
 
     assert len(read_bytes(stuffed(100), "a").samples) == 8000
     monkeypatch.setattr(decode, "_Forward", None)
-    with pytest.raises(AudioFileError, match="a: more than 10000 chunks"):
-        read_bytes(stuffed(1_000_000), "a")
+    monkeypatch.setattr(headers, "_MOST", 200)
+    with pytest.raises(AudioFileError, match="a: more than 200 chunks"):
+        read_bytes(stuffed(300), "a")

@@ -1,7 +1,7 @@
 """What connections may take of the event loop: a costly one is read a little at a time. Knows no protocol.
 
-A quarter of a megabyte comes at once, and may be forty thousand chunks of a body or frames of a WebSocket:
-libraries take a second to read them, in which nobody else is looked after, whoever sent them.
+What comes at once may be cut very small, into chunks of a body or frames of a WebSocket: while the libraries
+read them nobody else is looked after, whoever sent them.
 """
 
 from __future__ import annotations

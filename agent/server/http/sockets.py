@@ -18,7 +18,7 @@ from agent.settings import ServerConfig
 TOO_BIG, TOO_MANY, UNANSWERED = 1009, 1008, 1011
 """Close codes of RFC 6455: for a message that is too long, or in too many parts; for an unanswered ping."""
 PARTS = 1000
-"""Frames that one message may come in: an empty one counts for nothing in its bytes."""
+"""Frames that one message may come in."""
 
 
 class Arrivals:
