@@ -330,9 +330,10 @@ class ServerConfig(Section):
     """The port of the gRPC service; -1: there is none."""
     sessions: int = Field(default=4, ge=1)
     """Conversations and generations at once; the next newcomer is told to come back later."""
-    load: float = Field(default=0.9, gt=0.0)
+    load: float = Field(default=0.7, gt=0.0)
     """Share of this machine's cores that the sessions inside may take, measured over ten seconds, before
-    newcomers are told to come back later. They are too where those inside wait for each other."""
+    newcomers are told to come back later. They are too where those inside wait for each other. 1: only the
+    number of slots counts."""
     copies: int = Field(default=0, ge=0)
     """How often the transcriber and the voice are loaded; 0: once for each two cores."""
     token_env: str = "BACKCHAT_TOKEN"

@@ -24,7 +24,7 @@ SETTINGS = (
     "turns.meaning=off",
     "server.rate=100000",
     "server.client_timeout=5",
-    "server.load=100",
+    "server.load=1",
 )
 
 

@@ -105,7 +105,7 @@ class Pool:
 
     def waited(self, engine: Engine, kind: Kind, seconds: float) -> None:
         """An item has waited so long for its engine."""
-        self.load.note(kind, seconds)
+        self.load.note(engine, kind, seconds)
         if self._watch_waits is not None:
             self._watch_waits(engine, kind, seconds)
 

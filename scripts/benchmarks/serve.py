@@ -297,7 +297,7 @@ def _crowd(results: Results, model: str, wanted: int) -> None:
 
     most = 0
     for count in CLIENTS:
-        found = load(f"{count} at once", count, count)
+        found = load(f"{count} at once", count, count, "server.load=1")
         if found["p95"] > BOUND or found["unanswered"]:
             break
         most = count

@@ -25,7 +25,7 @@ class Machine:
         for _ in range(round(seconds * 10)):
             self.now += 0.1
             self.cpu += 0.1 * share * 2
-            self.load.note("needed", wait)
+            self.load.note("stt", "needed", wait)
 
 
 def test_the_share_is_that_of_the_last_seconds() -> None:
@@ -35,6 +35,8 @@ def test_the_share_is_that_of_the_last_seconds() -> None:
     assert machine.load.full(0.85)
     machine.work(5, 0.1)
     assert machine.load.share == pytest.approx(0.5, abs=0.03)
+    machine.work(2, 0.9)
+    assert machine.load.share == pytest.approx(0.9, abs=0.05), "those who have just come are talking"
     machine.work(10, 0.1)
     assert machine.load.share == pytest.approx(0.1, abs=0.03)
     assert not machine.load.full(0.85)
@@ -45,7 +47,8 @@ def test_a_machine_on_which_nothing_happens_is_not_full_for_ever(quiet: float, s
     """Nothing is noted while nobody talks: what was before is forgotten all the same."""
     machine = Machine()
     machine.work(20, share, wait=1.0)
-    assert machine.load.full(1.0), "they waited"
+    assert machine.load.full(0.99), "they waited"
+    assert not machine.load.full(1.0), "nobody asks"
     machine.now += WINDOW + SAMPLE + quiet
     assert machine.load.wait == 0.0
     assert machine.load.share <= share * 0.05 + 0.01
@@ -57,12 +60,16 @@ def test_items_that_wait_for_each_other_fill_a_machine_that_others_keep_busy() -
     assert machine.load.full(0.85)
     few = Machine()
     for _ in range(FEW - 1):
-        few.load.note("needed", 5.0)
+        few.load.note("stt", "needed", 5.0)
     assert not few.load.full(0.85), "a few say nothing"
     for _ in range(100):
-        few.load.note("spare", 5.0)
-        few.load.note("background", 5.0)
+        few.load.note("stt", "spare", 5.0)
+        few.load.note("stt", "background", 5.0)
     assert few.load.wait == 0.0, "what nobody waits for is nobody's wait"
+    for _ in range(1000):
+        few.load.note("llm", "needed", 0.01)
+    few.load.note("stt", "needed", 5.0)
+    assert few.load.full(0.85), "however many tokens are quick, who waits for a transcript waits"
 
 
 def test_a_newcomer_is_refused_by_what_is_left_and_whoever_is_alone_is_not() -> None:
