@@ -190,8 +190,8 @@ def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, 
     assert "backchat models pull qwen2.5-0.5b" in rows["llm"]
     assert rows["stt"].startswith("bad")
     assert "neither a model nor a file" in rows["stt"]
-    assert rows["end"].startswith("bad")
-    assert "backchat models pull smart-turn-v3.2" in rows["end"]
+    assert rows["endpointing"].startswith("bad")
+    assert "backchat models pull smart-turn-v3.2" in rows["endpointing"]
     assert rows["tts"].startswith("ok")
     assert rows["microphone"].startswith("bad")
     assert "none: connect a speaker" in rows["speaker"]

@@ -60,14 +60,14 @@ def _engine(entry: Entry) -> bool:
     """Whether this engine can be loaded. Fetches nothing; a server elsewhere is not asked."""
     what = f"{entry.kind} {entry.name}"
     if entry.state == "elsewhere":
-        click.echo(f"-    {what:18} {entry.state}: {entry.cure}")
+        click.echo(f"-    {what:22} {entry.state}: {entry.cure}")
         return True
     return _line(entry.state == "ready", what, f"{entry.state}: {entry.cure}" if entry.cure else entry.about)
 
 
 def _line(good: bool, what: str, text: str) -> bool:
     click.echo(
-        f"{click.style('ok  ', fg='green') if good else click.style('bad ', fg='red')} {what:18} {text}"
+        f"{click.style('ok  ', fg='green') if good else click.style('bad ', fg='red')} {what:22} {text}"
     )
     return good
 
@@ -78,7 +78,7 @@ def _optional(extra: Extra) -> None:
     there = ", ".join(f"{name} {version}" for name, version in extra.packages.items())
     text = f"lacks {', '.join(extra.lacking)} (optional): {how_to_install(extra.name)}"
     click.echo(
-        f"{'-   ' if extra.lacking else 'ok  '} {'extra ' + extra.name:18} {text if extra.lacking else there}"
+        f"{'-   ' if extra.lacking else 'ok  '} {'extra ' + extra.name:22} {text if extra.lacking else there}"
     )
 
 
@@ -94,7 +94,7 @@ def _server(chosen: Config) -> bool:
     except ConfigError as error:
         return _line(False, "server", str(error))
     if why := clear_text(server, chain is not None):
-        click.echo(f"-    {'server':18} {why}")
+        click.echo(f"-    {'server':22} {why}")
         return True
     ways = f"{server.host}, {'TLS' if chain else 'no TLS'}, {'a token' if token else 'no token'}"
     return _line(True, "server", ways)
@@ -123,7 +123,7 @@ def _threads(chosen: Config) -> None:
     load, cores = threads.busy(), usable_cores()
     cure = threads.crowded(chosen, load)
     click.echo(
-        f"{'-   ' if cure else 'ok  '} {'threads':18} {taken}; {cores} cores, of which {load:.1f} were busy",
+        f"{'-   ' if cure else 'ok  '} {'threads':22} {taken}; {cores} cores, of which {load:.1f} were busy",
         nl=False,
     )
     click.echo(f"; {cure}" if cure else "")

@@ -192,21 +192,21 @@ def test_serve_says_first_that_others_can_overhear_it(
 @pytest.mark.parametrize(
     ("server", "good", "text"),
     [
-        ({}, True, "ok   server             127.0.0.1, no TLS, no token"),
+        ({}, True, "ok   server                 127.0.0.1, no TLS, no token"),
         (
             {"host": "0.0.0.0"},
             False,
-            "bad  server             server.host: 0.0.0.0 can be reached by",
+            "bad  server                 server.host: 0.0.0.0 can be reached by",
         ),
         (
             {"host": "::", "token_file": "token"},
             True,
-            "-    server             server.host: :: can be",
+            "-    server                 server.host: :: can be",
         ),
         (
             {"host": "::", "token_file": "token", "certificate": "token"},
             True,
-            "ok   server             ::, TLS, a token",
+            "ok   server                 ::, TLS, a token",
         ),
     ],
 )
