@@ -113,7 +113,7 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def quick_and_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripted.SECONDS_PER_CHARACTER", 0.01)
+    monkeypatch.setattr("agent.testing.SECONDS_PER_CHARACTER", 0.01)
     monkeypatch.setenv("CANARY_KEY", KEY)
 
 

@@ -342,7 +342,7 @@ def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch:
     tracks = []
     original = Playback.open
     monkeypatch.setattr(Playback, "open", lambda self: tracks.append(original(self)) or tracks[-1])
-    monkeypatch.setattr(scripted, "SECONDS_PER_CHARACTER", 0.01)
+    monkeypatch.setattr("agent.testing.SECONDS_PER_CHARACTER", 0.01)
     quick = ["turns.pause=0.06", "turns.end=0.1", "llm.context=1024"]
     chance = random.Random(1)
     lines = [
