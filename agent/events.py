@@ -83,10 +83,10 @@ class SpeechResumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
+class InterimTranscript:
     """What was understood so far, while the user still speaks; its first `stable` characters stay."""
 
-    type: ClassVar[Literal["partial"]] = "partial"
+    type: ClassVar[Literal["interim_transcript"]] = "interim_transcript"
     time: float
     text: str
     stable: int = 0
@@ -105,7 +105,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class TurnOpened:
-    """Work on a reply began, behind a closed gate; `speech_end`: the last speech it answers."""
+    """Work on a reply began, unheard yet; `speech_end`: the last speech that it answers."""
 
     type: ClassVar[Literal["turn_opened"]] = "turn_opened"
     time: float
@@ -150,14 +150,14 @@ class NotUnderstood:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnReleased:
-    """The user's turn is judged over: the gate is open and `text` is in the history.
+class TurnCommitted:
+    """The user's turn is judged over: its answer may sound, and `text` is in the history.
 
     cause: why now and not before. answered: whether its reply follows; else it waits until one is asked for.
     That is in no file and on no wire.
     """
 
-    type: ClassVar[Literal["turn_released"]] = "turn_released"
+    type: ClassVar[Literal["turn_committed"]] = "turn_committed"
     time: float
     turn: int
     text: str
@@ -166,10 +166,10 @@ class TurnReleased:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnDropped:
+class TurnDiscarded:
     """The reply was begun too early or to nothing: it leaves no trace; `tokens` were generated in vain."""
 
-    type: ClassVar[Literal["turn_dropped"]] = "turn_dropped"
+    type: ClassVar[Literal["turn_discarded"]] = "turn_discarded"
     time: float
     turn: int
     cause: Cause
@@ -243,10 +243,10 @@ class GenerationEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """The chunker gave a speakable piece of the reply; `spoken` is what the voice will say of it."""
 
-    type: ClassVar[Literal["piece"]] = "piece"
+    type: ClassVar[Literal["chunk"]] = "chunk"
     time: float
     turn: int
     start: int
@@ -289,10 +289,10 @@ class WordHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class AudioHeld:
+class AudioPaused:
     """The reply fell silent and keeps its place, `at` seconds into its audio, while somebody speaks."""
 
-    type: ClassVar[Literal["audio_held"]] = "audio_held"
+    type: ClassVar[Literal["audio_paused"]] = "audio_paused"
     time: float
     turn: int
     at: float
@@ -311,10 +311,10 @@ class AudioResumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Overheard:
+class OverlapTranscribed:
     """What was said over the reply, and what it was taken for."""
 
-    type: ClassVar[Literal["overheard"]] = "overheard"
+    type: ClassVar[Literal["overlap_transcribed"]] = "overlap_transcribed"
     time: float
     turn: int
     text: str
@@ -413,26 +413,26 @@ Event: TypeAlias = (
     | SpeechStarted
     | SpeechPaused
     | SpeechResumed
-    | Partial
+    | InterimTranscript
     | Decision
     | TurnOpened
     | Transcribed
     | Seen
     | NotUnderstood
-    | TurnReleased
-    | TurnDropped
+    | TurnCommitted
+    | TurnDiscarded
     | Token
     | Thought
     | ToolCalled
     | ToolReturned
     | GenerationEnded
-    | Piece
+    | Chunk
     | Synthesized
     | AudioStarted
     | WordHeard
-    | AudioHeld
+    | AudioPaused
     | AudioResumed
-    | Overheard
+    | OverlapTranscribed
     | Interrupted
     | TurnEnded
     | EchoHeard

@@ -37,7 +37,7 @@ PARTS = {
     "llm": "the language model",
     "tts": "the voice",
     "endpointing": "the end-of-turn model",
-    "vision": "the eye",
+    "vision": "the vision engine",
     "camera": "the camera",
     "decoder": "the decoder of sound",
 }

@@ -190,10 +190,10 @@ def faults(plan: Plan, told: Told) -> list[str]:
     if not told.over:
         found.append("it never ends")
     opened = [e.turn for e in told.of(ev.TurnOpened)]
-    ended = [e.turn for e in told.of(ev.TurnEnded)] + [e.turn for e in told.of(ev.TurnDropped)]
+    ended = [e.turn for e in told.of(ev.TurnEnded)] + [e.turn for e in told.of(ev.TurnDiscarded)]
     if sorted(opened) != sorted(ended):
         found.append(f"opened {opened}, ended {ended}")
-    if sorted(e.turn for e in told.of(ev.TurnReleased)) != sorted(e.turn for e in told.of(ev.TurnEnded)):
+    if sorted(e.turn for e in told.of(ev.TurnCommitted)) != sorted(e.turn for e in told.of(ev.TurnEnded)):
         found.append("not every turn that was released was ended")
     found += _lost(plan, told)
     for event in told.of(ev.TurnEnded):
@@ -208,7 +208,7 @@ def faults(plan: Plan, told: Told) -> list[str]:
     last = told.of(ev.TurnEnded)[-1:]
     if last and last[0].reason == "finished":
         loud = np.concatenate(told.played)
-        held = any(e.turn == last[0].turn for e in told.of(ev.AudioHeld))
+        held = any(e.turn == last[0].turn for e in told.of(ev.AudioPaused))
         since = told.tracks[-1].started - plan.lead - 0.5
         ducked = any(e.action == "duck" and e.time >= since for e in told.of(ev.Decision))
         end = np.flatnonzero(loud)[-1]
@@ -221,8 +221,10 @@ def faults(plan: Plan, told: Told) -> list[str]:
 def _lost(plan: Plan, told: Told) -> list[str]:
     """Words of the user that are neither in the history nor given up for a reason."""
     text = " ".join(content for role, content in told.history if role == "user")
-    reasons = [e.cause.reason for e in told.of(ev.TurnDropped) if e.cause.reason not in ("went_on", "typed")]
-    reasons += [e.kind for e in told.of(ev.Overheard) if e.kind != "words"]
+    reasons = [
+        e.cause.reason for e in told.of(ev.TurnDiscarded) if e.cause.reason not in ("went_on", "typed")
+    ]
+    reasons += [e.kind for e in told.of(ev.OverlapTranscribed) if e.kind != "words"]
     reasons += [e.where for e in told.of(ev.Error)]
     listened = told.listened(plan)
     wanted = [FIRST]

@@ -36,7 +36,7 @@ class Scripted(Pool):
 
 @dataclass
 class SharedLLM:
-    """As many scripted models as there are seats, each with the same script.
+    """As many scripted models as there are slots, each with the same script.
 
     limit: words that each can read and write together; 0: any number.
     """

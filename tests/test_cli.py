@@ -311,12 +311,12 @@ def test_the_live_view_fits_the_terminal_and_shows_the_newest(width: int, height
     told = "Once upon a time there was a keeper. " * 12
     for turn in range(1, 8):
         view.watch(ev.TurnOpened(turn, turn, turn))
-        view.watch(ev.TurnReleased(turn, turn, f"Question number {turn}, please.", Cause("endpointing")))
+        view.watch(ev.TurnCommitted(turn, turn, f"Question number {turn}, please.", Cause("endpointing")))
         view.watch(ev.Token(turn, turn, told + "The end."))
         if turn < 7:
             view.watch(ev.TurnEnded(turn, turn, "interrupted", told, "The end."))
     view.watch(ev.WordHeard(7, 7, 0, 40))
-    view.watch(ev.Partial(7, "Wait a moment"))
+    view.watch(ev.InterimTranscript(7, "Wait a moment"))
     with view:
         pass
     lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).splitlines()

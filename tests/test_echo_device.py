@@ -60,7 +60,7 @@ def test_its_own_voice_does_not_interrupt_it_and_a_person_does(sound_card, tmp_p
     # The user's channel holds the echo as well, so it is the agent's that tells: held, then given up.
     assert cuts, "the user was not heard"
     assert [at for at in cuts if begun + 1 < at < begun + ALONE - 5] == []
-    held = max(event["time"] for event in named(found, "audio_held") if event["time"] < cuts[-1])
+    held = max(event["time"] for event in named(found, "audio_paused") if event["time"] < cuts[-1])
     answered = max(event["time"] for event in named(found, "audio_started"))
     silent = kept[round((held + 0.2) * rate) : round((answered - 0.3) * rate), 1]
     assert np.abs(silent).max() < 10 ** (-50 / 20)

@@ -127,7 +127,7 @@ def test_speech_is_found_and_its_end_is_heard_by_engines_of_the_page(tmp_path: P
         line = Line(Frame(sound, HEARING_RATE))
         converse(loaded, config, [line], tmp_path / "out.wav", watchers=[events.append])
         paused = [event.at for event in events if isinstance(event, ev.SpeechPaused)]
-        released = [event.time for event in events if isinstance(event, ev.TurnReleased)]
+        released = [event.time for event in events if isinstance(event, ev.TurnCommitted)]
         return [then - at for then, at in zip(released, paused, strict=True)]
 
     (falling,), (rising,) = waited(1.0, 0.5), waited(0.5, 1.0)

@@ -120,7 +120,7 @@ class Client:
         self.events.clear()
         await self.hear(1.0, 1.0)
         await self.hear(silence)
-        released = [e for e in self.events if isinstance(e, ev.TurnReleased)]
+        released = [e for e in self.events if isinstance(e, ev.TurnCommitted)]
         if not released:
             return None
         end = next(e.speech_end for e in self.events if isinstance(e, ev.TurnOpened))

@@ -97,7 +97,7 @@ class TurnController:
     @property
     def sounding(self) -> bool:
         """Whether a reply is being played, and not held."""
-        return self._turn is not None and self._turn.track is not None and not self._turn.held
+        return self._turn is not None and self._turn.track is not None and not self._turn.paused
 
     @property
     def busy(self) -> bool:
@@ -204,18 +204,20 @@ class TurnController:
 
     def deafen(self) -> None:
         """Forget what the user has begun to say; an answer to it is not said, a reply goes on."""
-        if self._turn is not None and not self._turn.gate.is_set():
+        if self._turn is not None and not self._turn.authorized.is_set():
             self.cancel("deafened")
         self._utterances.reset()
         self._cut_short = False
-        if self._turn is not None and self._turn.gate.is_set():
+        if self._turn is not None and self._turn.authorized.is_set():
             self._utterances.policy.replying()
             self._change(self._turn, Resume(Cause("deafened")))
 
     def cancel(self, reason: Reason) -> None:
         """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
         if self._turn is not None:
-            self._cut_short = reason == "client" and self._turn.gate.is_set() and self._utterances.unsettled
+            self._cut_short = (
+                reason == "client" and self._turn.authorized.is_set() and self._utterances.unsettled
+            )
             self._stop(Cause(reason))
             self._do(self._utterances.policy.reply_over())
 
@@ -224,8 +226,8 @@ class TurnController:
         if (turn := self._turn) is None:
             return
         now = self._runner.now()
-        action = Interrupt(now, cause) if turn.gate.is_set() else Discard(cause)
-        turn.dropped = cause
+        action = Interrupt(now, cause) if turn.authorized.is_set() else Discard(cause)
+        turn.discarded = cause
         self._emit(ev.Decision(now, turn.number, action.name, cause))
         self._change(turn, action)
 
@@ -251,15 +253,15 @@ class TurnController:
                 self._ending = False
                 turn.commit(cause)
             case Discard(cause):
-                turn.dropped = cause
+                turn.discarded = cause
                 self._give_up(turn)
             case Duck():
                 turn.duck()
             case Pause(cause):
                 self._overlap = "nothing"
-                if turn.hold():
-                    self._recognition.guard.held(now, self._onset)
-                    self._emit(ev.AudioHeld(now, turn.number, turn.resume_point(), cause))
+                if turn.pause():
+                    self._recognition.guard.paused(now, self._onset)
+                    self._emit(ev.AudioPaused(now, turn.number, turn.resume_point(), cause))
             case Resume(cause, again):
                 self._resume(turn, cause, again)
             case Interrupt(onset, cause, no_response):
@@ -270,7 +272,7 @@ class TurnController:
                 pass
 
     def _resume(self, turn: Reply, cause: Cause, again: bool) -> None:
-        now, held, point = self._runner.now(), turn.held, turn.resume_point(again=again)
+        now, held, point = self._runner.now(), turn.paused, turn.resume_point(again=again)
         turn.resume(point if held or again else None)
         if not self._utterances.speaking:  # else it is not known yet what they say
             self._utterances.cut()
@@ -310,7 +312,7 @@ class TurnController:
         turn.closed.set()
         if turn is self._turn:  # it came to its end by itself
             self._turn = None
-            if not kept and not turn.gate.is_set():
+            if not kept and not turn.authorized.is_set():
                 self._utterances.cut()
                 self._cut_short = False
             self._do(self._utterances.policy.reply_over())
@@ -326,7 +328,7 @@ class TurnController:
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
-        said = await self._recognition.caption(audio, final=final)
+        said = await self._recognition.try_transcribe(audio, final=final)
         self._reading = self._reading and final
         if said is None:  # others need the transcriber more
             return
@@ -334,13 +336,13 @@ class TurnController:
         text = said.text
         now = self._runner.now()
         if not final:
-            self._emit(ev.Partial(now, *self._interim.show(text)))
+            self._emit(ev.InterimTranscript(now, *self._interim.show(text)))
         turn = self._turn
-        if turn is not None and turn.gate.is_set():
+        if turn is not None and turn.authorized.is_set():
             heard = turn.heard(now)
             asked = self._recognition.asked(heard, "speaking", turn.text[len(heard) :])
             self._overlap = kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
-            self._emit(ev.Overheard(now, turn.number, text, kind))
+            self._emit(ev.OverlapTranscribed(now, turn.number, text, kind))
             self._overheard = said
             self._do(self._utterances.policy.words(text, kind, final))
         elif turn is None and text:

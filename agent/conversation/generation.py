@@ -1,6 +1,6 @@
 """One turn from the user's words to what the history keeps of the reply. Knows not when to speak.
 
-The gate of the turn says that: until it opens, all of this is made unheard and leaves no trace.
+A turn is authorized by that: until then all of this is made unheard and leaves no trace.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Generation:
         self._history = history
         self._emit = emit
         self._judge = judge
-        self._view = view
+        self._images = view
         self._comprehension = Comprehension()
         self._last_said = -60.0
         self._asks: Asks | None = None
@@ -94,24 +94,24 @@ class Generation:
         """
         try:
             async with turn:
-                with nullcontext() if turn.notice else self._view.taken() as look:
-                    await self._begin(turn, look)
+                with nullcontext() if turn.notice else self._images.taken() as pending:
+                    await self._begin(turn, pending)
         except* BackchatError as group:
             self._failed(turn, group)
         finally:
             cut_short = turn.interrupted is not None
-            self._execution.turn_over(turn.acts.calls, kept=turn.gate.is_set(), cut=cut_short)
-        if turn.answerable and turn.gate.is_set():
+            self._execution.turn_over(turn.acts.calls, kept=turn.authorized.is_set(), cut=cut_short)
+        if turn.answerable and turn.authorized.is_set():
             await turn.follows.wait()  # one after the other, also where neither was heard
             self._note(turn, None)
             if turn.manner.respond:
                 self._keep(turn)
             return True
-        if turn.dropped is not None and turn.dropped.reason in NO_TURN.values():
+        if turn.discarded is not None and turn.discarded.reason in NO_TURN.values():
             self._comprehension.heard(turn.misheard, turn.understood)
         cut: Reason = "went_on" if turn.interrupted is not None else "unintelligible"
-        cause = turn.dropped or Cause("failed" if turn.failed else cut)
-        self._emit(ev.TurnDropped(self._runner.now(), turn.number, cause, turn.tokens))
+        cause = turn.discarded or Cause("failed" if turn.failed else cut)
+        self._emit(ev.TurnDiscarded(self._runner.now(), turn.number, cause, turn.tokens))
         return False
 
     async def prefill(self, question: str = "") -> None:
@@ -119,7 +119,7 @@ class Generation:
 
         Where others need it meanwhile, nothing is read.
         """
-        prompt = self._prompt(self._view.so_far(question) if question else [])
+        prompt = self._prompt(self._images.so_far(question) if question else [])
         until = self._runner.now() + AHEAD
         try:
             await self._runner.spare("llm", prompt.prefill, self._limits.first_token, until)
@@ -142,20 +142,20 @@ class Generation:
         told = [Message("system", manner.instructions)] if manner.instructions else []
         return self._window.prompt(self._history.system, [*said, *told])
 
-    async def _begin(self, turn: Reply, look: PendingImage | None) -> None:
+    async def _begin(self, turn: Reply, pending: PendingImage | None) -> None:
         if turn.audio is not None:
             await self._understand(turn, turn.audio)
             if not turn.answerable:
                 return
         await turn.follows.wait()
         question = turn.question or ""
-        if look is not None:
-            await self._view.looked(look, turn.number)
+        if pending is not None:
+            await self._images.looked(pending, turn.number)
         if not turn.manner.respond:
-            await turn.gate.wait()
-            self._note(turn, look)
+            await turn.authorized.wait()
+            self._note(turn, pending)
             return
-        asked = self._view.asked(look, question)
+        asked = self._images.asked(pending, question)
         kind = self._recognition.kind(Transcript(question), self._asked(turn.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         if self._asks is not None and self._recognition.language.agrees(question, self._asks.question):
@@ -172,14 +172,14 @@ class Generation:
             return (lambda: iter(words)) if words else prompt.stream
 
         said = prompt.said
-        turn.tasks.start_soon(self._release, turn, look)
+        turn.tasks.start_soon(self._commit, turn, pending)
         try:
             await self._say(turn, ask)
         except* BackchatError as group:
             self._failed(turn, group)
         finally:
             self._history.keep(prompt.said, prompt.fitted)
-            if prompt.refused is not None and turn.gate.is_set():
+            if prompt.refused is not None and turn.authorized.is_set():
                 self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, turn.number))
 
     async def _say(self, turn: Reply, ask: Ask) -> None:
@@ -188,12 +188,12 @@ class Generation:
             while await self._pipeline.run(turn, stream):
                 turn.anew()
 
-    async def _release(self, turn: Reply, look: PendingImage | None) -> None:
+    async def _commit(self, turn: Reply, pending: PendingImage | None) -> None:
         """Note the user's words when their turn is over, whatever has become of the reply by then."""
-        await turn.gate.wait()
-        self._note(turn, look)
+        await turn.authorized.wait()
+        self._note(turn, pending)
 
-    def _note(self, turn: Reply, look: PendingImage | None) -> None:
+    def _note(self, turn: Reply, pending: PendingImage | None) -> None:
         """The user's words enter the history, once."""
         if turn.noted:
             return
@@ -201,12 +201,12 @@ class Generation:
         question = turn.question or ""
         if question:
             self._asks, self.news = None, []
-        self._history.user(self._view.kept(look, question))
+        self._history.user(self._images.kept(pending, question))
         self._comprehension.heard(turn.misheard, turn.understood)
         if turn.notice and turn.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), turn.number, turn.misheard))
         now, respond = self._runner.now(), turn.manner.respond
-        self._emit(ev.TurnReleased(now, turn.number, question, turn.committed, respond))
+        self._emit(ev.TurnCommitted(now, turn.number, question, turn.committed, respond))
 
     def _failed(self, turn: Reply, group: BaseExceptionGroup) -> None:
         turn.failed = True
@@ -246,8 +246,8 @@ class Generation:
         elif turn.manner.respond and self._comprehension.tells(turn.misheard):
             turn.notice = self._recognition.apology
         elif kind in NO_TURN and (turn.manner.respond or kind in ("nothing", "echo")):
-            turn.dropped = Cause(NO_TURN[kind], said.text)
-        turn.question = "" if turn.dropped or turn.notice else said.text
+            turn.discarded = Cause(NO_TURN[kind], said.text)
+        turn.question = "" if turn.discarded or turn.notice else said.text
 
     async def _judge_end(self, turn: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
         complete = await self._recognition.complete(audio)

@@ -60,7 +60,7 @@ class PendingImage:
     turns: int = 0
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     took: float = 0.0
-    sight: Description | None = None
+    description: Description | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -73,7 +73,7 @@ class ImageInput:
         self._limit = config.limits.vision
         self._runner = runner
         self._emit = emit
-        self._look: PendingImage | None = None
+        self._pending: PendingImage | None = None
         self._seen: tuple[Picture, Description] | None = None
         self._told: Description | None = None
         self._camera: Camera | None = None
@@ -85,8 +85,8 @@ class ImageInput:
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks
-        if self._look is not None and not self._look.live:
-            self._begin(self._look)
+        if self._pending is not None and not self._pending.live:
+            self._begin(self._pending)
         if self._camera is not None:
             self.follow(self._camera)
 
@@ -97,10 +97,10 @@ class ImageInput:
 
     def show(self, source: Source | None, *, once: bool = False, live: bool = False) -> None:
         """This is what the user shows from now on; nothing with None. See `Session.show`."""
-        old, self._look = self._look, None if source is None else PendingImage(source, once, live)
+        old, self._pending = self._pending, None if source is None else PendingImage(source, once, live)
         self._forget(old)
-        if self._look is not None and not live:
-            self._begin(self._look)
+        if self._pending is not None and not live:
+            self._begin(self._pending)
 
     def follow(self, camera: Camera) -> None:
         """Show what this camera gives, and no other one any more, from `enter` on."""
@@ -116,8 +116,8 @@ class ImageInput:
             case ev.SpeechStarted() | ev.SpeechResumed():
                 self._speaking = True
                 self._woken.set()
-                if self._look is not None and isinstance(event, ev.SpeechStarted):
-                    self._begin(self._look)
+                if self._pending is not None and isinstance(event, ev.SpeechStarted):
+                    self._begin(self._pending)
             case ev.SpeechPaused():
                 self._speaking = False
             case _:
@@ -126,73 +126,75 @@ class ImageInput:
     @contextmanager
     def taken(self) -> Generator[PendingImage | None]:
         """What is shown now, for a turn that pauses here; it is looked at within the block."""
-        look = self._look
-        if look is None:
+        pending = self._pending
+        if pending is None:
             yield None
             return
-        look.turns += 1
-        self._begin(look)
+        pending.turns += 1
+        self._begin(pending)
         try:
-            yield look
+            yield pending
         finally:
-            look.turns -= 1
-            self._forget(look)
+            pending.turns -= 1
+            self._forget(pending)
 
-    async def looked(self, look: PendingImage, turn: int) -> None:
+    async def looked(self, pending: PendingImage, turn: int) -> None:
         """Wait until the vision engine has looked."""
-        await look.done.wait()
-        if look.sight is not None:
-            self._emit(ev.Seen(self._runner.now(), turn, look.sight.short, look.took))
+        await pending.done.wait()
+        if pending.description is not None:
+            self._emit(ev.Seen(self._runner.now(), turn, pending.description.short, pending.took))
 
-    def asked(self, look: PendingImage | None, question: str) -> list[Message]:
+    def asked(self, pending: PendingImage | None, question: str) -> list[Message]:
         """The user's words, with what is seen before them."""
-        sight = look.sight if look is not None else None
-        return [Message("user", question)] if sight is None else sight.asked(question)
+        description = pending.description if pending is not None else None
+        return [Message("user", question)] if description is None else description.asked(question)
 
-    def kept(self, look: PendingImage | None, question: str) -> list[Message]:
+    def kept(self, pending: PendingImage | None, question: str) -> list[Message]:
         """The same as the history keeps it, once. What was shown for one turn is not shown any more."""
-        if look is not None and look.once and look is self._look:
-            self._look = None
-        sight = look.sight if look is not None else None
-        if sight is None or sight is self._told:
+        if pending is not None and pending.once and pending is self._pending:
+            self._pending = None
+        description = pending.description if pending is not None else None
+        if description is None or description is self._told:
             return [Message("user", question)]
-        self._told = sight
-        return sight.kept(question, self._keep)
+        self._told = description
+        return description.kept(question, self._keep)
 
     def so_far(self, question: str) -> list[Message]:
         """Words that are not all said yet, as `asked` will have them if nothing else is shown."""
-        return self.asked(self._look if self._look and self._look.done.is_set() else None, question)
+        return self.asked(self._pending if self._pending and self._pending.done.is_set() else None, question)
 
-    def _forget(self, look: PendingImage | None) -> None:
+    def _forget(self, pending: PendingImage | None) -> None:
         """Do not look at what is not shown any more and no turn asks for; camera frames may be alike."""
-        if look is not None and look is not self._look and not look.turns and not look.live:
-            look.scope.cancel()
+        if pending is not None and pending is not self._pending and not pending.turns and not pending.live:
+            pending.scope.cancel()
 
-    def _begin(self, look: PendingImage) -> None:
-        if not look.begun and self._tasks is not None:
-            look.begun = True
-            self._tasks.start_soon(self._work, look)
+    def _begin(self, pending: PendingImage) -> None:
+        if not pending.begun and self._tasks is not None:
+            pending.begun = True
+            self._tasks.start_soon(self._work, pending)
 
-    async def _work(self, look: PendingImage) -> None:
+    async def _work(self, pending: PendingImage) -> None:
         began = self._runner.now()
-        with look.scope:
+        with pending.scope:
             try:
-                look.sight = await self._runner.call("vision", lambda: self._see(look), self._limit)
+                pending.description = await self._runner.call(
+                    "vision", lambda: self._see(pending), self._limit
+                )
             except BackchatError as error:
-                look.sight = UNSEEN
+                pending.description = UNSEEN
                 self._emit(ev.failure(self._runner.now(), "vision", error))
-        look.took = self._runner.now() - began
-        look.done.set()
+        pending.took = self._runner.now() - began
+        pending.done.set()
 
-    def _see(self, look: PendingImage) -> Description:
-        picture = open_image(look.source)
-        if look.live and self._seen is not None and not differs(picture, self._seen[0]):
+    def _see(self, pending: PendingImage) -> Description:
+        picture = open_image(pending.source)
+        if pending.live and self._seen is not None and not differs(picture, self._seen[0]):
             return self._seen[1]
         if self._vision is None:
             return UNSEEN
-        sight = self._vision.look(picture)
-        self._seen = (picture, sight)
-        return sight
+        description = self._vision.look(picture)
+        self._seen = (picture, description)
+        return description
 
     async def _follow(self, camera: Camera, following: anyio.CancelScope) -> None:
         with following:

@@ -1,4 +1,4 @@
-"""Partial transcripts of one utterance that do not flicker. Pure; knows no engine."""
+"""Interim transcripts of one utterance that do not flicker. Pure; knows no engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class InterimTranscript:
         self._stable, self._last = [], []
 
     def show(self, text: str) -> tuple[str, int]:
-        """The caption for a newer transcript of the utterance, and how many characters of it are stable."""
+        """What to show of a newer transcript of the utterance, and how many characters of it are stable."""
         words = text.split()
         if words:
             agreed = takewhile(_same, zip(words[:-1], self._last[:-1], strict=False))

@@ -1,4 +1,4 @@
-"""THE data path of one reply: tokens -> pieces -> speech -> playback. Knows no turn-taking.
+"""THE data path of one reply: tokens -> chunks -> speech -> playback. Knows no turn-taking.
 
 Four tasks of one turn, joined by two channels that hold one item each. Every stage waits for the
 next one, so the language model writes no further ahead of the ear than the configuration allows.
@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.conversation.reply import Reply
-from agent.events import AudioStarted, GenerationEnded, Piece, Synthesized, Thought, Token, Watcher, WordHeard
+from agent.events import AudioStarted, Chunk, GenerationEnded, Synthesized, Thought, Token, Watcher, WordHeard
 from agent.llm.deltas import Deltas, unspeakable
 from agent.runner import Runner
 from agent.settings import Config
@@ -38,18 +38,18 @@ class Pipeline:
 
     async def run(self, turn: Reply, stream: Deltas) -> bool:
         """Say `stream`. True: say the rest anew. Raises what fails, as a group."""
-        to_voice, pieces = anyio.create_memory_object_stream[TextChunk](1)
+        to_voice, chunks = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
-        async with to_voice, pieces, to_speaker, speech, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._voice, turn, pieces, to_speaker)
+        async with to_voice, chunks, to_speaker, speech, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._voice, turn, chunks, to_speaker)
             tasks.start_soon(self._play, turn, speech, tasks)
             async with to_voice:
                 if await self._think(turn, stream, to_voice):
                     tasks.cancel_scope.cancel()
         return tasks.cancel_scope.cancel_called
 
-    async def _think(self, turn: Reply, stream: Deltas, pieces: Send[TextChunk]) -> bool:
-        """Language model to chunker: each piece is sent the moment it is certain. Whether to begin anew."""
+    async def _think(self, turn: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
+        """Language model to chunker: each chunk is sent the moment it is certain. Whether to begin anew."""
         chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
             turn.tokens, now = turn.tokens + delta.tokens, self._runner.now()
@@ -62,23 +62,23 @@ class Pipeline:
                 turn.text += delta.text
                 self._emit(Token(now, turn.number, delta.text))
                 ready = chunker.feed(delta.text, turn.lead(now))
-            for piece in ready:
-                turn.sent = piece.end
-                await pieces.send(piece)
+            for chunk in ready:
+                turn.sent = chunk.end
+                await chunks.send(chunk)
             while self._runner.crowded and turn.can_wait(self._runner.now()):
                 await anyio.sleep(TICK)
         self._emit(GenerationEnded(self._runner.now(), turn.number, turn.tokens))
-        for piece in chunker.flush():
-            await pieces.send(piece)
+        for chunk in chunker.flush():
+            await chunks.send(chunk)
         return False
 
-    async def _voice(self, turn: Reply, pieces: Receive[TextChunk], speaker: Send[Speech]) -> None:
-        """Pieces to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
+    async def _voice(self, turn: Reply, chunks: Receive[TextChunk], speaker: Send[Speech]) -> None:
+        """Chunks to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
         speakable, limit, clock, mute = Speakable(self._tts.language), self._limit, self._runner.now, True
         async with speaker:
-            async for piece in pieces:
-                spoken = speakable.say(piece.text)
-                self._emit(Piece(clock(), turn.number, piece.start, piece.end, piece.text, spoken.text))
+            async for chunk in chunks:
+                spoken = speakable.say(chunk.text)
+                self._emit(Chunk(clock(), turn.number, chunk.start, chunk.end, chunk.text, spoken.text))
                 while turn.ahead(clock()) > self._config.reply.ahead:
                     await anyio.sleep(TICK)
                 began, speak = clock(), partial(self._tts.stream, spoken.text)
@@ -86,21 +86,21 @@ class Pipeline:
                 async with self._runner.stream("tts", speak, limit, limit, due) as parts:
                     async for part in parts:
                         now, mute = clock(), False
-                        start, end = piece.place(*spoken.source_range(part.start, part.end))
+                        start, end = chunk.place(*spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
-                        turn.say(part, [piece.place(*word) for word in words], now - began)
+                        turn.say(part, [chunk.place(*word) for word in words], now - began)
                         await speaker.send(part)
                         began = clock()
-                turn.voiced = piece.end
+                turn.voiced = chunk.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute:
                 raise unspeakable(turn.text)
 
     async def _play(self, turn: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
-        """Speech to the speaker, once the gate is open."""
-        await turn.gate.wait()
-        tasks.start_soon(self._follow, turn, track := turn.release())
+        """Speech to the speaker, once the turn is authorized."""
+        await turn.authorized.wait()
+        tasks.start_soon(self._follow, turn, track := turn.begin())
         async for part in speech:
             self._playback.play(track, part.samples, part.rate)
         self._playback.finish(track)

@@ -99,7 +99,7 @@ class Recognition:
         """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
         return draft.end >= audio.end - self.turns.pause
 
-    async def caption(self, audio: Frame, *, final: bool) -> Transcript | None:
+    async def try_transcribe(self, audio: Frame, *, final: bool) -> Transcript | None:
         """The words in `audio`, or none when the engine fails: an Error event says so.
 
         final: whether they wait for an answer; without that None where others need the transcriber.

@@ -96,7 +96,7 @@ class Reply:
         self.acts = Acts()
         """What was done for it."""
         self.tokens = 0
-        self.gate = anyio.Event()
+        self.authorized = anyio.Event()
         """Set when the user's turn is judged over: only then may the reply sound."""
         self.closed = anyio.Event()
         """Set when the history has what was heard of it."""
@@ -118,7 +118,7 @@ class Reply:
         """When the user began to say what is answered (s)."""
         self.committed = Cause("unrecorded")
         """Why the user's turn was judged over, once it is."""
-        self.dropped: Cause | None = None
+        self.discarded: Cause | None = None
         """Why the reply was given up before it was released."""
         self.failed = False
         """Whether an engine failed at it."""
@@ -155,18 +155,18 @@ class Reply:
 
     def anew(self) -> None:
         """What was written so far was not for the user: silence it, and begin the reply once more."""
-        self._waits = self.held
+        self._waits = self.paused
         self.silence()
         self.track, self.text, self._words, self.acts = None, "", [], Acts()
         self.made, self.sent, self.voiced = 0.0, 0, 0
 
     def commit(self, cause: Cause) -> None:
-        """The user's turn is judged over: open the gate."""
+        """The user's turn is judged over: the answer may sound."""
         self.committed = cause
-        self.gate.set()
+        self.authorized.set()
 
-    def release(self) -> Track:
-        """The gate is open: the reply gets its track in the playback, held where the reply was."""
+    def begin(self) -> Track:
+        """It may sound: the reply gets its track in the playback, paused where the reply was."""
         self.track = self._playback.open()
         if self._waits:
             self._playback.pause(self.track)
@@ -185,10 +185,10 @@ class Reply:
     @property
     def unread(self) -> bool:
         """Whether what the user said would be lost with it: not understood yet, or their turn not over."""
-        return self.audio is not None and (self.question is None or not self.gate.is_set())
+        return self.audio is not None and (self.question is None or not self.authorized.is_set())
 
     @property
-    def held(self) -> bool:
+    def paused(self) -> bool:
         """Whether it is silent and keeps its place."""
         return self._waits if self.track is None else self.track.paused
 
@@ -202,7 +202,7 @@ class Reply:
         if self.track is not None:
             self._playback.duck(self.track)
 
-    def hold(self) -> bool:
+    def pause(self) -> bool:
         """Fall silent and keep the place; False where nothing is left that could be held."""
         self._waits = self.track is None
         return self._waits if self.track is None else self._playback.pause(self.track)

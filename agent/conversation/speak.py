@@ -18,17 +18,17 @@ from audio.playback import Playback
 from audio.tts import Speech, Synthesizer
 
 PART = 256
-"""Characters that are looked at together with a piece that is not complete yet."""
+"""Characters that are looked at together with a chunk that is not complete yet."""
 
 
 def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
-    """`text` as speech, piece by piece, as a reply would be said. Raises EngineFault.
+    """`text` as speech, chunk by chunk, as a reply would be said. Raises EngineFault.
 
     Raises RequestError where in all of it there is nothing that the voice can say.
     """
     speakable, spoken = Speakable(voice.language), False
-    for piece in pieces(cleaned(text)):
-        for speech in voice.stream(speakable.say(piece.text).text):
+    for chunk in chunks(cleaned(text)):
+        for speech in voice.stream(speakable.say(chunk.text).text):
             spoken = True
             yield speech
     if not spoken:
@@ -40,13 +40,13 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
         )
 
 
-def pieces(text: str) -> Iterator[TextChunk]:
+def chunks(text: str) -> Iterator[TextChunk]:
     """A whole text cut as a reply is that comes at once, little of it at a time: that costs a lot less."""
     chunker, ahead = Chunker(), 0.0
     for start in range(0, len(text), PART):
-        for piece in chunker.feed(text[start : start + PART], ahead):
-            ahead = piece.end / LETTERS_A_SECOND
-            yield piece
+        for chunk in chunker.feed(text[start : start + PART], ahead):
+            ahead = chunk.end / LETTERS_A_SECOND
+            yield chunk
     yield from chunker.flush()
 
 
@@ -69,7 +69,7 @@ async def _render(text: str, voice: Synthesizer, limit: float) -> Samples:
 
 
 def play(text: str, voice: Synthesizer, config: Config, device: str | None) -> int:
-    """Say `text` through a speaker, beginning with its first piece. Raises DeviceError, or as `speak`.
+    """Say `text` through a speaker, beginning with its first chunk. Raises DeviceError, or as `speak`.
 
     Returns how many gaps the speaker has torn, because it was not given its sound in time.
     """

@@ -89,7 +89,7 @@ class ToolUse:
             turn.acts.ask(named, question)
             begun = self._execution.not_done(named, turn.number, NOT_YET)
         else:
-            begun = self._execution.begin(named, turn.number, turn.gate)
+            begun = self._execution.begin(named, turn.number, turn.authorized)
         turn.acts.made[-1].calls.append(begun)
 
     def agreed(self, turn: Reply, calls: Sequence[ToolCall]) -> None:
@@ -97,7 +97,7 @@ class ToolUse:
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
             named = replace(call, id=f"call_{turn.number}_{number}")
-            begun.append(self._execution.begin(named, turn.number, turn.gate))
+            begun.append(self._execution.begin(named, turn.number, turn.authorized))
         turn.acts.made.append(Act(0, begun))
 
     async def _waited(self, turn: Reply) -> AsyncGenerator[Delta]:

@@ -10,7 +10,7 @@ from agent.turns.policy import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
 
-HUSH = 0.05
+BRIEF_SILENCE = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
 
 
@@ -22,7 +22,7 @@ class UtteranceDetector:
         self._emit = emit
         self._partials = config.stt.partials
         self._last_partial = 0.0
-        self._hushed = 0.0
+        self._silence_told = 0.0
         self._detector = engines.vad(config.vad)
         self._turns, self._vad = config.turns, config.vad
         self.reset()
@@ -38,10 +38,10 @@ class UtteranceDetector:
     def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns as these say; `turns.policy`, `vad.engine` and `vad.aggressiveness` stay."""
         self._turns, self._vad = turns, vad
-        ear = self._segmenter
-        ear.onset_frames, ear.confirm = vad.onset_frames, vad.confirm
-        ear.start, ear.stop, ear.pre_roll = vad.start, vad.stop, vad.pre_roll
-        ear.pause, ear.longest = turns.pause, turns.max_utterance
+        segmenter = self._segmenter
+        segmenter.onset_frames, segmenter.confirm = vad.onset_frames, vad.confirm
+        segmenter.start, segmenter.stop, segmenter.pre_roll = vad.start, vad.stop, vad.pre_roll
+        segmenter.pause, segmenter.longest = turns.pause, turns.max_utterance
         self.policy.config = turns
 
     @property
@@ -92,20 +92,20 @@ class UtteranceDetector:
     def half_said(self, now: float) -> Frame | None:
         """The utterance so far, when it is time for a partial transcript.
 
-        That is in every hush, and while speech goes on without one, each `stt.partials` seconds. Not right
-        after the last sound: that transcript might lack some of it, and would delay the final one.
+        That is in every brief silence, and while speech goes on without one, each `stt.partials` seconds. Not
+        right after the last sound: that transcript might lack some of it, and would delay the final one.
         """
-        ear = self._segmenter
-        if not ear.speaking:
+        segmenter = self._segmenter
+        if not segmenter.speaking:
             self._last_partial = now
             return None
-        hush = now - ear.last_sound >= HUSH and ear.last_sound > self._hushed
-        due = now - self._last_partial >= self._partials and now - ear.last_speech < HUSH
-        if not self._partials or not (hush or due):
+        silent = now - segmenter.last_sound >= BRIEF_SILENCE and segmenter.last_sound > self._silence_told
+        due = now - self._last_partial >= self._partials and now - segmenter.last_speech < BRIEF_SILENCE
+        if not self._partials or not (silent or due):
             return None
         self._last_partial = now
-        self._hushed = ear.last_sound if hush else self._hushed
-        return ear.audio()
+        self._silence_told = segmenter.last_sound if silent else self._silence_told
+        return segmenter.audio()
 
     def _understand(self, found: seg.Segment) -> list[Action]:
         now = self._runner.now()

@@ -23,8 +23,8 @@ from agent.reports.old_logs import renewed
 from agent.text.cleaning import cleaned_data, json_text
 from audio.private import create, replacing, write_whole
 
-VERSION = 2
-"""Of the log. 1 had no line that says so, and no causes."""
+VERSION = 3
+"""Of the log. 1 had no line that says so, and no causes; 2 had other names for some events."""
 HEADER = "event_log"
 """What the first line's `event` is."""
 _FIRST = json_text({"event": HEADER, "version": VERSION}) + "\n"

@@ -1,7 +1,7 @@
-"""Events as version 1 of the log wrote them, told as the version of today has them. Knows no file.
+"""Events as earlier versions of the log wrote them, told as the version of today has them. Knows no file.
 
-Version 1 had sentences where there are causes now; what a sentence of ours meant is known, any other is
-"unrecorded".
+Versions 1 and 2 had other names for some events and engines. Version 1 had sentences where there are causes
+now; what a sentence of ours meant is known, any other is "unrecorded".
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ ACTIONS: dict[str, ActionName] = {
 """Decisions that had another name."""
 REASONS: dict[str, Reason] = {"cancelled": "interrupt_call"}
 """Typed reasons that had another name."""
+EVENTS = {
+    "partial": "interim_transcript",
+    "turn_released": "turn_committed",
+    "turn_dropped": "turn_discarded",
+    "piece": "chunk",
+    "audio_held": "audio_paused",
+    "overheard": "overlap_transcribed",
+}
+"""Events that had another name."""
+ENGINES = {"eye": "vision", "turn": "endpointing"}
+"""Where an error was, which had another name."""
 SENTENCES: dict[str, Reason] = {
     "went on": "went_on",
     "is our own echo": "echo",
@@ -47,13 +58,23 @@ SENTENCES: dict[str, Reason] = {
     "they had paused": "pause",
 }
 """What sentences of version 1 had in them, and what they meant."""
-HAVE_CAUSE = ("decision", "turn_released", "turn_dropped", "audio_held", "audio_resumed", "interrupted")
+HAVE_CAUSE = (
+    "decision",
+    "turn_committed",
+    "turn_discarded",
+    "audio_paused",
+    "audio_resumed",
+    "interrupted",
+)
 
 
 def renewed(data: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an event of version 1, its name first, as they are called now."""
-    if data.get("event") == "error" and data.get("where") == "eye":
-        return data | {"where": "vision"}
+    """The fields of an event of an earlier version, its name first, as they are called now."""
+    name = str(data.get("event"))
+    data = data | {"event": EVENTS.get(name, name)}
+    if name == "error":
+        where = str(data.get("where"))
+        return data | {"where": ENGINES.get(where, where)}
     if data.get("event") not in HAVE_CAUSE or "cause" in data:
         return data
     new = {key: value for key, value in data.items() if key not in ("why", "reason")}

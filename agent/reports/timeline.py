@@ -146,8 +146,8 @@ def _blocks(
         yield "user", begin, total
     for report in reports:
         over = total if report.ended is None else report.ended
-        if report.reason == "dropped":
-            yield "dropped", report.opened, over
+        if report.reason == "discarded":
+            yield "discarded", report.opened, over
         elif report.audio_started is not None:
             yield "wait", report.speech_end, report.audio_started
             yield "agent", report.audio_started, over
@@ -174,7 +174,7 @@ def _strip(
         at, level = _envelope(frame, span)
         middle, reach = lane + LANE / 2, level * LANE / 2
         axes.fill_between(at, middle - reach, middle + reach, color=colour, linewidth=0)
-    spoken = [report for report in reports if report.reason != "dropped"]
+    spoken = [report for report in reports if report.reason != "discarded"]
     _words(axes, USER, [(r.speech_start, f"{r.turn}: {r.user}", "") for r in spoken], span)
     _words(axes, AGENT, [(r.audio_started or -1.0, r.heard, r.unheard) for r in spoken], span)
     _marks(axes, spoken, span)
@@ -213,7 +213,7 @@ def _fill(axes: Axes, kind: str, begin: float, end: float, alpha: float) -> None
     if kind == "wait":
         middle = lane + LANE / 2
         axes.plot((begin, end), (middle, middle), color=GREY, linewidth=3, solid_capstyle="butt")
-    elif kind == "dropped":
+    elif kind == "discarded":
         axes.broken_barh(*box, facecolor="white", edgecolor=GREY, hatch="////")
     else:
         colour = BLUE if lane == USER else ORANGE

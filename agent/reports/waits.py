@@ -12,7 +12,7 @@ from agent.causes import Cause
 from agent.events import Event
 from agent.reports.causes import in_words
 
-PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first piece", "TTS", "gate", "start")
+PARTS: tuple[str, ...] = ("end of turn", "STT", "first token", "first chunk", "TTS", "commit", "start")
 """What a wait is made of, in order: silence until work began, transcription, the language model's
 first token, the first speakable piece, its speech, the turn judged over, the speaker's start."""
 VISION = "vision"
@@ -47,7 +47,7 @@ class TurnReport:
     transcribed: when the words were there; `stt_took`: seconds that the transcription itself took.
     seen: when what was shown had been looked at. thought: when the model had thought, if it did.
     first_speech: when the first part of the reply had become speech.
-    released: when the user's turn was judged over.
+    committed: when the user's turn was judged over.
     onset: where the user began to speak over the reply; `cut`: when it was cut for that.
     ended: the reply's end, or when it was dropped; `reason`: finished, interrupted, error, dropped,
         or "" when the events stop before the turn does.
@@ -65,7 +65,7 @@ class TurnReport:
     first_token: float | None = None
     first_chunk: float | None = None
     first_speech: float | None = None
-    released: float | None = None
+    committed: float | None = None
     audio_started: float | None = None
     generation_ended: float | None = None
     onset: float | None = None
@@ -97,7 +97,7 @@ class TurnReport:
         """
         if self.audio_started is None:
             return []
-        made = (self.first_token, self.first_chunk, self.first_speech, self.released, self.audio_started)
+        made = (self.first_token, self.first_chunk, self.first_speech, self.committed, self.audio_started)
         reached = list(zip(PARTS, (self.opened, self.transcribed, *made), strict=True))
         if self.seen is not None:
             reached.insert(PARTS.index("STT") + 1, (VISION, self.seen))
@@ -140,15 +140,15 @@ def _note_wait(report: TurnReport, event: Event) -> None:
             report.seen = event.time
         case ev.Thought() if report.first_token is None:
             report.thought = event.time
-        case ev.TurnReleased():
-            report.released, report.user = event.time, event.text
+        case ev.TurnCommitted():
+            report.committed, report.user = event.time, event.text
             report.waited_for = event.cause
         case ev.Token():
             report.tokens += 1
             report.reply += event.text
             if report.first_token is None:
                 report.first_token = event.time
-        case ev.Piece() if report.first_chunk is None:
+        case ev.Chunk() if report.first_chunk is None:
             report.first_chunk = event.time
         case ev.Synthesized() if report.first_speech is None:
             report.first_speech = event.time
@@ -163,7 +163,7 @@ def _note_end(report: TurnReport, event: Event) -> None:
     match event:
         case ev.GenerationEnded():
             report.generation_ended, report.tokens = event.time, event.tokens
-        case ev.AudioHeld(time=time):
+        case ev.AudioPaused(time=time):
             report.cut = time
             report.pauses.append(Silence(time, event.cause))
         case ev.AudioResumed():
@@ -173,8 +173,8 @@ def _note_end(report: TurnReport, event: Event) -> None:
         case ev.Interrupted():
             report.onset, report.cut = event.onset, report.cut or event.time
             report.cause = event.cause
-        case ev.TurnDropped():
-            report.ended, report.reason, report.cause = event.time, "dropped", event.cause
+        case ev.TurnDiscarded():
+            report.ended, report.reason, report.cause = event.time, "discarded", event.cause
             report.tokens = event.tokens
         case ev.TurnEnded():
             report.ended, report.reason = report.cut or event.time, event.reason
@@ -203,7 +203,7 @@ def transcript_markdown(events: Sequence[Event]) -> str:
     words were never taken up by a later one.
     """
     reports = turns(events)
-    answered = [r for r in reports if r.reason != "dropped" and (r.user or r.reply)]
+    answered = [r for r in reports if r.reason != "discarded" and (r.user or r.reply)]
     lines: list[tuple[float, str]] = []
     for report in answered:
         lines.append((report.speech_start, f"**User** ({clock(report.speech_start)}): {_md(report.user)}"))
@@ -212,7 +212,7 @@ def transcript_markdown(events: Sequence[Event]) -> str:
             lines.append((begin, f"**Agent** ({clock(begin)}): {_agent_markdown(report)}"))
     for report in reports:
         taken_up = any(r.speech_start <= report.speech_end <= r.speech_end for r in answered)
-        if report.cause is not None and report.reason == "dropped" and report.user and not taken_up:
+        if report.cause is not None and report.reason == "discarded" and report.user and not taken_up:
             said = f"**User** ({clock(report.speech_start)}): {_md(report.user)}"
             lines.append((report.speech_start, f"{said} *(no reply: {_md(in_words(report.cause))})*"))
     for event in events:
@@ -316,7 +316,7 @@ def latency_table(events: Sequence[Event]) -> str:
 def discarded(events: Iterable[Event]) -> list[str]:
     """A line on what was thrown away, if anything: answers begun at a pause that was not the end."""
     reports = turns(events)
-    early = [report for report in reports if report.reason == "dropped"]
+    early = [report for report in reports if report.reason == "discarded"]
     written, wasted = (sum(report.tokens for report in some) for some in (reports, early))
     if not early or not written:
         return []

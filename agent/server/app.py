@@ -78,12 +78,12 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/v1/models", partial(models, pool=pool)),
         route("/v1/models/{name:path}", partial(model, pool=pool)),
         route("/v1/audio/voices", partial(voices, pool=pool)),
-        route("/generate", _seated(pool, partial(generate, pool=pool)), "POST"),
-        route("/converse", _seated(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
-        route("/v1/chat/completions", _seated(pool, partial(chat, pool=pool)), "POST"),
-        route("/v1/responses", _seated(pool, partial(respond, pool=pool)), "POST"),
-        route("/v1/audio/speech", _half_seated(pool, partial(speech, pool=pool)), "POST"),
-        route("/v1/audio/transcriptions", _half_seated(pool, partial(transcription, pool=pool)), "POST"),
+        route("/generate", _in_slot(pool, partial(generate, pool=pool)), "POST"),
+        route("/converse", _in_slot(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
+        route("/v1/chat/completions", _in_slot(pool, partial(chat, pool=pool)), "POST"),
+        route("/v1/responses", _in_slot(pool, partial(respond, pool=pool)), "POST"),
+        route("/v1/audio/speech", _in_shared_slot(pool, partial(speech, pool=pool)), "POST"),
+        route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
         WebSocketRoute("/v1/realtime", realtime),
     ]
     handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: _gone}
@@ -91,21 +91,21 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     return Guard(app, pool.config.server, admission, refusals)
 
 
-def _seated(pool: Pool, handler: Handler) -> Handler:
+def _in_slot(pool: Pool, handler: Handler) -> Handler:
     """`handler`, which is not asked, nor any body read, where there is no slot."""
 
     async def answered(request: Request) -> Streamed | Answer:
-        await pool.expect_seat()
+        await pool.expect_slot()
         return await handler(request)
 
     return answered
 
 
-def _half_seated(pool: Pool, handler: Handler) -> Handler:
+def _in_shared_slot(pool: Pool, handler: Handler) -> Handler:
     """The same for a shared slot."""
 
     async def answered(request: Request) -> Streamed | Answer:
-        pool.expect_half_seat()
+        pool.expect_shared_slot()
         return await handler(request)
 
     return answered

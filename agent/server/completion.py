@@ -124,7 +124,7 @@ async def write(
 
 
 async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:
-    """The text in pieces, without thoughts: tokens, speakable chunks, or whole sentences."""
+    """The text in chunks, without thoughts: tokens, speakable chunks, or whole sentences."""
     chunker, sentence = Chunker(), ""
     ahead = URGENT if grain == "chunk" else float("inf")
     async for delta in written:
@@ -133,14 +133,14 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
         if grain == "token":
             yield delta.text
             continue
-        for piece in chunker.feed(delta.text, ahead):
-            sentence += piece.text
-            if grain == "chunk" or piece.final:
+        for chunk in chunker.feed(delta.text, ahead):
+            sentence += chunk.text
+            if grain == "chunk" or chunk.final:
                 yield sentence
                 sentence = ""
-    for piece in chunker.flush():
-        sentence += piece.text
-        if grain == "chunk" or piece.final:
+    for chunk in chunker.flush():
+        sentence += chunk.text
+        if grain == "chunk" or chunk.final:
             yield sentence
             sentence = ""
     if sentence:

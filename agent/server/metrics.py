@@ -30,7 +30,7 @@ class Metrics:
 
         sessions = prometheus.Gauge("backchat_sessions", "Session slots in use.", registry=registry)
         sessions.set_function(lambda: pool.taken)
-        slots = prometheus.Gauge("backchat_seats", "Session slots there are.", registry=registry)
+        slots = prometheus.Gauge("backchat_slots", "Session slots there are.", registry=registry)
         slots.set(pool.size)
         load = prometheus.Gauge(
             "backchat_load", "Share of the cores taken, of the last ten seconds.", registry=registry
@@ -70,7 +70,7 @@ class Metrics:
             buckets=(0.005, 0.01, 0.02, *SECONDS),
         )
         pool.watch_waits(lambda engine, kind, waited: waits.labels(engine, kind).observe(waited))
-        self.unheard = timed("backchat_intake_seconds", "Sound that waits to be heard, at each turn's end.")
+        self.unheard = timed("backchat_jitter_buffer_seconds", "Sound not heard yet, at each turn's end.")
         self.unread = timed(
             "backchat_unread_items",
             "Items that wait for a client, at each turn's end.",
@@ -106,9 +106,9 @@ class TurnTimes:
                 began, said = self._opened[turn]
                 to.first_token.observe(event.time - began)
                 self._opened[turn] = (-1.0, said)
-            case ev.TurnReleased(answered=False, turn=turn):
+            case ev.TurnCommitted(answered=False, turn=turn):
                 self._forget(turn)
-            case ev.TurnReleased(turn=turn):
+            case ev.TurnCommitted(turn=turn):
                 self._released[turn] = event.time
             case ev.AudioStarted(turn=turn) if turn in self._released:
                 to.first_audio.observe(max(0.0, event.time - self._released.pop(turn)))
@@ -119,7 +119,7 @@ class TurnTimes:
                 to.tts.observe(event.took / event.seconds)
             case ev.Decision(action=action, cause=cause):
                 to.decisions.labels(action, cause.reason).inc()
-            case ev.TurnDropped(turn=turn):
+            case ev.TurnDiscarded(turn=turn):
                 to.cancelled.labels(event.cause.reason).inc()
                 self._forget(turn)
             case ev.TurnEnded(turn=turn):

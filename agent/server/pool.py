@@ -95,7 +95,7 @@ class Pool:
             self._free.append(slot)
             self.left += 1
 
-    async def expect_seat(self) -> None:
+    async def expect_slot(self) -> None:
         """Wait until there is a slot, without taking it: before a body is read for nothing. Raises Busy."""
         await self._next()
 
@@ -141,7 +141,7 @@ class Pool:
     @contextmanager
     def shared_slot(self) -> Generator[SessionSlot]:
         """A slot to transcribe and to speak from, where requests wait for each other. Raises Busy."""
-        self.expect_half_seat()
+        self.expect_shared_slot()
         self._halved += 1
         self._turns += 1
         try:
@@ -150,8 +150,8 @@ class Pool:
             self._halved -= 1
             self.left += 1
 
-    def expect_half_seat(self) -> None:
-        """Raise Busy where `half_seat` would: before a body is read for nothing."""
+    def expect_shared_slot(self) -> None:
+        """Raise Busy where `shared_slot` would: before a body is read for nothing."""
         self._admit()
         self._leave_room()
         if self._halved >= SHARED_PER_SLOT * self.size:

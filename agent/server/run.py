@@ -162,7 +162,7 @@ async def run_server(
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
         tasks.start_soon(connections.watch)
-        data = {"address": addresses, "seats": pool.size, "token": bool(token)}
+        data = {"address": addresses, "slots": pool.size, "token": bool(token)}
 
         def accepting() -> None:
             log.info("listening", extra={"data": data})

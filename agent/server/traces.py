@@ -106,10 +106,10 @@ class TurnSpans:
             self._turns[event.turn] = []
         if turn is None or turn not in self._turns:
             return
-        if isinstance(event, ev.TurnReleased) and not event.answered:
+        if isinstance(event, ev.TurnCommitted) and not event.answered:
             del self._turns[turn]  # whoever asks for an answer later opens another one
             return
         self._turns[turn].append(event)
-        if isinstance(event, ev.TurnEnded | ev.TurnDropped):
+        if isinstance(event, ev.TurnEnded | ev.TurnDiscarded):
             for report in turns(self._turns.pop(turn)):
                 self._traces.turn(self._session, report, self._zero)

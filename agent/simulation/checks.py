@@ -72,8 +72,8 @@ class Outcome:
     ) -> None:
         user, self._agent = read_channels(recording)[:2]
         everything = turns(events)
-        self._dropped = [r for r in everything if r.reason == "dropped"]
-        self.replies = [r for r in everything if r.reason != "dropped" and r.released is not None]
+        self._discarded = [r for r in everything if r.reason == "discarded"]
+        self.replies = [r for r in everything if r.reason != "discarded" and r.committed is not None]
         ends = [*(begin for begin, _ in spoken[1:]), self._agent.end]
         self.lines = [
             Said(begin, after, *_span(user, begin, end, USER_AUDIBLE))
@@ -132,7 +132,7 @@ class Outcome:
         """The words of a line that nothing was replied to."""
         if line is None:
             return ""
-        texts = [r.user for r in self._dropped if line.begin < r.speech_end <= line.next and r.user]
+        texts = [r.user for r in self._discarded if line.begin < r.speech_end <= line.next and r.user]
         return texts[-1] if texts else ""
 
     def _yielded(self, name: str, wanted: Any, line: Said, over: TurnReport) -> tuple[str, bool]:

@@ -70,18 +70,18 @@ class Air(Protocol):
 class Cleaned:
     """A room, heard through the echo canceller."""
 
-    def __init__(self, air: Air, ears: FrontEnd) -> None:
+    def __init__(self, air: Air, front_end: FrontEnd) -> None:
         self._air = air
-        self._ears = ears
+        self._front_end = front_end
 
     def played(self, frame: Frame) -> None:
         """What the speaker plays, to the room and the canceller."""
         self._air.played(frame)
-        self._ears.played(frame)
+        self._front_end.played(frame)
 
     def microphone(self, frame: Frame) -> Frame:
         """What is left of what the microphone hears."""
-        return self._ears.cleaned(self._air.microphone(frame))
+        return self._front_end.cleaned(self._air.microphone(frame))
 
 
 def read_line(argument: str) -> Line:
@@ -128,14 +128,14 @@ class User:
                     self._turn, self._audible, self._over = turn, None, None
             case ev.AudioStarted(turn=turn) if turn == self._turn:
                 self._audible = event.time
-            case ev.TurnEnded(turn=turn) | ev.TurnDropped(turn=turn):
+            case ev.TurnEnded(turn=turn) | ev.TurnDiscarded(turn=turn):
                 self._open.discard(turn)
                 self._closed = event.time
                 self._close(event)
             case _:
                 pass
 
-    def _close(self, event: ev.TurnEnded | ev.TurnDropped) -> None:
+    def _close(self, event: ev.TurnEnded | ev.TurnDiscarded) -> None:
         ended = isinstance(event, ev.TurnEnded)
         if event.turn == self._former and ended and event.reason == "interrupted":
             self._former = 0

@@ -1,10 +1,10 @@
-"""LLM tokens in, speakable pieces out, as early as is safe. Knows when to cut; boundaries.py knows where.
+"""LLM tokens in, speakable chunks out, as early as is safe. Knows when to cut; boundaries.py knows where.
 
 The trade-off: while less than `HURRY` seconds of speech wait to be heard, silence threatens. Then the first
-clause that is long enough is a piece (before the reply's first sound and with less than `URGENT` ahead, a
+clause that is long enough is a chunk (before the reply's first sound and with less than `URGENT` ahead, a
 phrase), and a certain full stop ends its sentence with the very token that brings it; a closing quote or a
-second mark ("!!") that arrives as a later token then opens the next piece. With more speech ahead there is
-time: pieces are whole sentences, and each full stop waits for the character after it.
+second mark ("!!") that arrives as a later token then opens the next chunk. With more speech ahead there is
+time: chunks are whole sentences, and each full stop waits for the character after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent.text.boundaries import Context, Cut, Rank, cuts
 
 HURRY, URGENT = 1.0, 0.35
 LATER_PIECE = 16
-"""Characters from which a clause or phrase is long enough for a piece that does not open the reply."""
+"""Characters from which a clause or phrase is long enough for a chunk that does not open the reply."""
 LETTERS_A_SECOND = 15.0
 TYPED = 4
 
@@ -41,11 +41,11 @@ class TextChunk:
 
 
 class Chunker:
-    """Cuts one reply into pieces; joined, their texts are the reply to the character.
+    """Cuts one reply into chunks; joined, their texts are the reply to the character.
 
     first_chunk: characters from which a phrase is long enough to open the reply. longest_chunk: characters
-    after which a piece is cut at the best place there is. A wide (Chinese, Japanese, Korean) character
-    takes as long to say as three letters and counts as three. White space opens the piece after it, except
+    after which a chunk is cut at the best place there is. A wide (Chinese, Japanese, Korean) character
+    takes as long to say as three letters and counts as three. White space opens the chunk after it, except
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.
     """
 
@@ -57,50 +57,50 @@ class Chunker:
         self._typed = 0
 
     def feed(self, token: str, ahead: float = 0.0) -> list[TextChunk]:
-        """Add `token` and return the pieces that are now safe to speak, in order.
+        """Add `token` and return the chunks that are now safe to speak, in order.
 
         `ahead`: seconds of speech already made, or under way, that are not yet heard, less what it takes to
-        make more. Costs time in proportion to the token and the pending piece, not to the reply.
+        make more. Costs time in proportion to the token and the pending chunk, not to the reply.
         """
         self._pending += token
         # Text that comes letter by letter is typed, or a test: there, one more character costs no token.
         typed = self._typed >= TYPED
         self._typed = self._typed + 1 if len(token) == 1 and token.isascii() else 0
-        return self._pieces(ahead, typed, done=False)
+        return self._chunks(ahead, typed, done=False)
 
     def flush(self, aside: str = "") -> list[TextChunk]:
-        """Return the rest of the reply as pieces; the chunker is then as new, but for the offset.
+        """Return the rest of the reply as chunks; the chunker is then as new, but for the offset.
 
         aside: what is said in this place and is no part of the reply.
         """
-        pieces = self._pieces(math.inf, True, done=True)
+        chunks = self._chunks(math.inf, True, done=True)
         self._context = Context()
         if self._pending:
-            pieces.append(self._piece(self._pending, final=True))
+            chunks.append(self._chunk(self._pending, final=True))
             self._pending = ""
-        return [*pieces, TextChunk(aside, self._offset, self._offset, True)] if aside else pieces
+        return [*chunks, TextChunk(aside, self._offset, self._offset, True)] if aside else chunks
 
-    def _pieces(self, ahead: float, typed: bool, done: bool) -> list[TextChunk]:
-        pieces: list[TextChunk] = []
+    def _chunks(self, ahead: float, typed: bool, done: bool) -> list[TextChunk]:
+        chunks: list[TextChunk] = []
         begin = 0
         while begin < len(self._pending):
             cut = self._next(begin, ahead, typed, done)
             if cut is None:
                 break
             final = cut.rank is Rank.SENTENCE and not cut.context.fence
-            pieces.append(self._piece(self._pending[begin : cut.at], final))
+            chunks.append(self._chunk(self._pending[begin : cut.at], final))
             ahead += (cut.at - begin) / LETTERS_A_SECOND
             begin, self._context = cut.at, cut.context
         self._pending = self._pending[begin:]
-        return pieces
+        return chunks
 
-    def _piece(self, text: str, final: bool) -> TextChunk:
-        piece = TextChunk(text, self._offset, self._offset + len(text), final)
-        self._offset = piece.end
-        return piece
+    def _chunk(self, text: str, final: bool) -> TextChunk:
+        chunk = TextChunk(text, self._offset, self._offset + len(text), final)
+        self._offset = chunk.end
+        return chunk
 
     def _next(self, begin: int, ahead: float, typed: bool, done: bool) -> Cut | None:
-        """The cut that ends the piece beginning at `begin`, if it is safe by now."""
+        """The cut that ends the chunk beginning at `begin`, if it is safe by now."""
         text, hurry = self._pending, ahead < HURRY
         reach = _reach(text, begin, self._longest)
         opening = self._offset + begin == 0

@@ -26,10 +26,10 @@ def sentences(text: str) -> list[Sentence]:
     chunker = Chunker(longest_chunk=max(1, len(text)))
     found: list[Sentence] = []
     begin = 0
-    for piece in chunker.feed(text, math.inf) + chunker.flush():
-        if piece.final or piece.end == len(text):
-            if whole := text[begin : piece.end].strip():
-                start = begin + text[begin : piece.end].index(whole)
+    for chunk in chunker.feed(text, math.inf) + chunker.flush():
+        if chunk.final or chunk.end == len(text):
+            if whole := text[begin : chunk.end].strip():
+                start = begin + text[begin : chunk.end].index(whole)
                 found.append(Sentence(start, start + len(whole), whole))
-            begin = piece.end
+            begin = chunk.end
     return found

@@ -1,4 +1,4 @@
-"""What a voice should say of a piece of text, and where each character came from. Knows no voice.
+"""What a voice should say of a chunk of text, and where each character came from. Knows no voice.
 
 Markdown and HTML marks, emoji, code blocks and addresses are dropped or said as a user would. Numbers,
 money, times, units, signs and formulas become words, by `agent.text.normalization`.
@@ -74,10 +74,10 @@ BLANK_BEFORE_PAUSE = re.compile(r" +(?=[,.;:!?](?![^\W_]))")
 ADDRESS_BEGINS = re.compile(rf"{SCHEME}|www\.")
 ADDRESS_GOES_ON = re.compile(r"[!-~]*")
 CONTEXT = 60
-"""Characters of the sentence so far that tell what a number in the next piece is."""
+"""Characters of the sentence so far that tell what a number in the next chunk is."""
 SENTENCE_END = (".", "!", "?", "\n")
 BEFORE = -1
-"""The source of a character that is of an earlier piece."""
+"""The source of a character that is of an earlier chunk."""
 UNKNOWN = Language(markup=(), text=(), rest=Rule(re.compile(r"\A(?!)"), lambda _: None), address=str)
 """A language without rules."""
 PAUSES = ".!?:;,…。！？：；，、।؟"
@@ -85,11 +85,11 @@ PAUSES = ".!?:;,…。！？：；，、।؟"
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What to say of a piece.
+    """What to say of a chunk.
 
     text: the words for the voice; empty where nothing is to be said.
-    sources: for each character of `text` the index in the piece that it came from, never decreasing.
-    length: how many characters the piece has.
+    sources: for each character of `text` the index in the chunk that it came from, never decreasing.
+    length: how many characters the chunk has.
     """
 
     text: str
@@ -97,10 +97,10 @@ class Spoken:
     length: int
 
     def source_range(self, start: int, end: int) -> tuple[int, int]:
-        """The half-open range of the piece that was said with `text[start:end]`.
+        """The half-open range of the chunk that was said with `text[start:end]`.
 
         Characters that are not spoken go with the spoken ones before them (at the beginning, after
-        them), so neighbouring ranges meet and the whole text gives the whole piece.
+        them), so neighbouring ranges meet and the whole text gives the whole chunk.
         """
         return self._edge(start), self._edge(end)
 
@@ -111,10 +111,10 @@ class Spoken:
 
 
 class Speakable:
-    """Turns the pieces of one reply, in order, into what a voice should say of them.
+    """Turns the chunks of one reply, in order, into what a voice should say of them.
 
-    Remembers from piece to piece whether a code block is open, whether a line begins, how the sentence
-    began, and whether an address or a number that is too long for one piece goes on.
+    Remembers from chunk to chunk whether a code block is open, whether a line begins, how the sentence
+    began, and whether an address or a number that is too long for one chunk goes on.
     code: the language that the voice reads, as "en"; where that has no rules, its numbers
     and signs are left to the voice.
     """
@@ -127,15 +127,15 @@ class Speakable:
         self._address = False
         self._context = ""
 
-    def say(self, piece: str) -> Spoken:
-        """Return the words to say of `piece`, with the way back to it.
+    def say(self, chunk: str) -> Spoken:
+        """Return the words to say of `chunk`, with the way back to it.
 
         Lists, headings and table rows get a full stop where they end without a pause. Code blocks are
         silent, and of an address only what a user can follow is said. Prose comes back as it is, but for
         white space.
         """
         begins_line = self._line
-        text = _Text(piece, self._after_address(piece, self._outside_fences(piece)))
+        text = _Text(chunk, self._after_address(chunk, self._outside_fences(chunk)))
         for rule in self._rules.markup:
             text.read(rule)
         for pattern, put in STEPS:
@@ -145,15 +145,15 @@ class Speakable:
         text.replace(CELL, lambda found: _cell(found, begins_line))
         text.replace(LINE_END, lambda found: _line_end(found, begins_line))
         text.replace(LINE_MARKS, lambda found: "" if found.start() or begins_line else found.span())
-        going_on, self._last = self._last.isdecimal(), piece[-1:] or self._last
+        going_on, self._last = self._last.isdecimal(), chunk[-1:] or self._last
         if not any(letter.isalnum() or letter == "∞" for letter in text.text):
-            return Spoken("", (), len(piece))
+            return Spoken("", (), len(chunk))
         for pattern, put in (*MARKS_OF_WORDS, (BLANK, _blank)):
             text.replace(pattern, put)
         self._normalize(text, going_on)
         for pattern, put in WORD_STEPS:
             text.replace(pattern, put)
-        return Spoken(text.text, tuple(text.sources), len(piece))
+        return Spoken(text.text, tuple(text.sources), len(chunk))
 
     def _normalize(self, text: _Text, going_on: bool) -> None:
         """Numbers and signs as words. What was said before tells what they are, and is not said again."""
@@ -168,19 +168,19 @@ class Speakable:
         begin = bisect_right(text.sources, BEFORE)
         text.text, text.sources = text.text[begin:], text.sources[begin:]
 
-    def _after_address(self, piece: str, kept: list[int]) -> list[int]:
-        """The indices without those of an address that began in the piece before."""
-        rest = ADDRESS_GOES_ON.match(piece) if self._address else None
+    def _after_address(self, chunk: str, kept: list[int]) -> list[int]:
+        """The indices without those of an address that began in the chunk before."""
+        rest = ADDRESS_GOES_ON.match(chunk) if self._address else None
         begin = rest.end() if rest else 0
-        token = piece[begin:].rsplit(maxsplit=1)[-1:] if piece[-1:].isascii() else []
-        inside = bool(token) and not piece[-1:].isspace() and bool(ADDRESS_BEGINS.search(token[0]))
-        self._address = inside or (bool(piece) and begin == len(piece))
+        token = chunk[begin:].rsplit(maxsplit=1)[-1:] if chunk[-1:].isascii() else []
+        inside = bool(token) and not chunk[-1:].isspace() and bool(ADDRESS_BEGINS.search(token[0]))
+        self._address = inside or (bool(chunk) and begin == len(chunk))
         return [at for at in kept if at >= begin] if begin else kept
 
-    def _outside_fences(self, piece: str) -> list[int]:
+    def _outside_fences(self, chunk: str) -> list[int]:
         """The indices of the characters that are in no fenced code block."""
         kept: list[int] = []
-        for line in LINES.finditer(piece):
+        for line in LINES.finditer(chunk):
             text = line.group()
             if self._fence:
                 if self._line and text.strip().startswith(self._fence) and not text.strip(" \t\n`~"):
@@ -194,10 +194,10 @@ class Speakable:
 
 
 class _Text:
-    """A text that knows where in the piece each of its characters came from."""
+    """A text that knows where in the chunk each of its characters came from."""
 
-    def __init__(self, piece: str, sources: list[int]) -> None:
-        self.text = "".join([piece[at] for at in sources])
+    def __init__(self, chunk: str, sources: list[int]) -> None:
+        self.text = "".join([chunk[at] for at in sources])
         self.sources = sources
 
     def read(self, rule: Rule) -> None:
@@ -206,7 +206,7 @@ class _Text:
         Half a number is another number, so its words come from the place where it begins: only with the
         last of them is it said.
         """
-        pieces: list[str] = []
+        chunks: list[str] = []
         sources: list[int] = []
         at = 0
         for found in rule.pattern.finditer(self.text):
@@ -216,21 +216,21 @@ class _Text:
             begin = found.start()
             if self.sources[begin] == BEFORE and self._only_blanks_are_new(*found.span()):
                 continue
-            pieces.append(self.text[at:begin])
+            chunks.append(self.text[at:begin])
             sources += self.sources[at:begin]
             for end, words in parts(said, len(found[0])):
                 old = self.sources[begin : found.start() + end]
                 source = next((place for place in old if place != BEFORE), BEFORE)
-                pieces.append(words)
+                chunks.append(words)
                 sources += old if words == self.text[begin : found.start() + end] else [source] * len(words)
                 begin = found.start() + end
             at = found.end()
         if at:
-            self.text = "".join([*pieces, self.text[at:]])
+            self.text = "".join([*chunks, self.text[at:]])
             self.sources = [*sources, *self.sources[at:]]
 
     def _only_blanks_are_new(self, begin: int, end: int) -> bool:
-        """Whether of a match that began in an earlier piece this one has no more than white space."""
+        """Whether of a match that began in an earlier chunk this one has no more than white space."""
         return not self.text[bisect_right(self.sources, BEFORE, begin, end) : end].strip()
 
     def replace(self, pattern: re.Pattern[str], put: Callable[[Found], Put]) -> None:

@@ -253,13 +253,13 @@ class RemoteSession:
                 self.ready.set()
             case ev.Error():
                 event = replace(event, message=self._disclosed(event))
-            case ev.Transcribed(text=text) | ev.Partial(text=text) | ev.Piece(text=text):
+            case ev.Transcribed(text=text) | ev.InterimTranscript(text=text) | ev.Chunk(text=text):
                 said(text)
             case ev.Token(text=text) | ev.Thought(text=text):
                 self._writing.add(text)
             case ev.TurnOpened(turn=turn):
                 self._opened = turn
-            case ev.TurnReleased(turn=turn, answered=answered):
+            case ev.TurnCommitted(turn=turn, answered=answered):
                 self._turn = turn if answered else self._turn
                 self._replies = {n: r for n, r in self._replies.items() if n > turn - KEPT}
                 self._parts = {n: p for n, p in self._parts.items() if n > turn - FOUND}
@@ -281,12 +281,12 @@ class RemoteSession:
                 self._turn = 0 if turn == self._turn else self._turn
             case _:
                 pass
-        if isinstance(event, ev.TurnReleased | ev.TurnDropped) and event.turn in self._settling:
+        if isinstance(event, ev.TurnCommitted | ev.TurnDiscarded) and event.turn in self._settling:
             self._settling.pop(event.turn).set()
         if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded):
             self._active = event.time
-        if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded | ev.TurnDropped):
-            over = isinstance(event, ev.TurnEnded | ev.TurnDropped) and not self._session.controller.hearing
+        if isinstance(event, ev.TurnOpened | ev.SpeechStarted | ev.TurnEnded | ev.TurnDiscarded):
+            over = isinstance(event, ev.TurnEnded | ev.TurnDiscarded) and not self._session.controller.hearing
             self.quiet = event.time if over else None
         for watch in self._watchers:
             watch(event)
@@ -348,9 +348,9 @@ class _Noted:
     vision: VisionEngine
 
     def look(self, picture: Picture) -> Description:
-        sight = self.vision.look(picture)
-        said(f"{sight.note} {sight.says} {sight.short}")
-        return sight
+        description = self.vision.look(picture)
+        said(f"{description.note} {description.says} {description.short}")
+        return description
 
 
 def _with_voice(slot: SessionSlot, voice: Voice) -> Engines:

@@ -148,7 +148,7 @@ class Policy(Protocol):
 class SemanticPolicy:
     """Answers by meaning and yields by degrees.
 
-    States: `listening`; `preparing` an answer behind a closed gate; `replying`, from the release until
+    States: `listening`; `preparing` an answer, unheard; `replying`, from the commit until
     `reply_over`. While it replies, the user may be `overlapping` since `_onset`: whoever speaks then, is,
     so that no word is said to nobody. `_held`: the reply is silent for it.
 

@@ -66,7 +66,7 @@ class SelfEchoFilter:
         """The agent speaks on at `at` (s). suspected: it may have fallen silent for its own echo."""
         self._resumed, self._suspected = at, suspected
 
-    def held(self, at: float, onset: float) -> None:
+    def paused(self, at: float, onset: float) -> None:
         """The agent falls silent at `at` (s), for something that began at `onset`."""
         self._held = at
         self._suspected &= onset < self._resumed + AGAIN

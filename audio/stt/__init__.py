@@ -1,4 +1,4 @@
-"""The door from samples to words: what a transcriber is and what it gives. Engines are one file each."""
+"""From samples to words: what a transcriber is and what it gives. Engines are one file each."""
 
 from __future__ import annotations
 

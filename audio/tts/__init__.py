@@ -1,4 +1,4 @@
-"""The door from words to samples: what a synthesizer is and what it gives. Engines are one file each."""
+"""From words to samples: what a synthesizer is and what it gives. Engines are one file each."""
 
 from __future__ import annotations
 

@@ -239,8 +239,8 @@ def hold(llm: str) -> None:
     ledger.owns("turn")
 
     class Counting(Runner):
-        async def _run(self, engine: Any, work: Callable[[], Any], *rest: Any, **more: Any) -> Any:
-            return await super()._run(engine, ledger.counting(engine, work), *rest, **more)
+        async def _item(self, engine: Any, work: Callable[[], Any], *rest: Any, **more: Any) -> Any:
+            return await super()._item(engine, ledger.counting(engine, work), *rest, **more)
 
     transport.Runner = Counting
     FrontEnd.cleaned = ledger.counting("echo canceller", FrontEnd.cleaned)

@@ -64,7 +64,7 @@ def _alone(loaded, config, level: float, delay: float) -> dict:
     onset = first_audible(said, spoken[1][0]) if len(spoken) > 1 else agent.duration
     cuts = [e.time for e in seen if isinstance(e, ev.Interrupted)]
     alone = [at for at in cuts if begun + SETTLING < at < onset]
-    holds = [e.time for e in seen if isinstance(e, ev.AudioHeld)]
+    holds = [e.time for e in seen if isinstance(e, ev.AudioPaused)]
     starts = [e.time for e in seen if isinstance(e, ev.AudioStarted)]
     following = min((t for t in starts if t > onset), default=agent.duration)
     stopped = last_audible(agent, onset, following) - onset

@@ -40,7 +40,7 @@ OPTIONS = [
         help="What they do; with `each` in front one kind at a time: 12 clients, 15 seconds.",
     ),
 ]
-TALKERS, SEATS = 3, 4
+TALKERS, SLOTS = 3, 4
 CALM = 60.0
 """Seconds for which they talk in quiet."""
 EACH, EACH_CLIENTS = 15.0, 12
@@ -60,12 +60,12 @@ SETTINGS = ("server.grpc_port=0", "vision.engine=ocr")
 
 @dataclass(frozen=True)
 class Held:
-    """What a server's process has open, and how many seats are taken."""
+    """What a server's process has open, and how many slots are taken."""
 
     sockets: int
     files: int
     threads: int
-    seats: int
+    slots: int
 
     def beyond(self, other: Held) -> int:
         """How much more this is than it was, all together."""
@@ -81,9 +81,9 @@ def held(served: Served) -> Held:
     text = httpx.get(
         f"{served.address}/metrics", headers={"authorization": f"Bearer {served.token}"}, timeout=30
     )
-    seats = next(line for line in text.text.splitlines() if line.startswith("backchat_sessions "))
+    slots = next(line for line in text.text.splitlines() if line.startswith("backchat_sessions "))
     return Held(
-        len(process.net_connections()), process.num_fds(), process.num_threads(), int(float(seats.split()[1]))
+        len(process.net_connections()), process.num_fds(), process.num_threads(), int(float(slots.split()[1]))
     )
 
 
@@ -214,7 +214,7 @@ def run(minutes: float, clients: int, kinds: str) -> Results:
         log = Path(folder) / "log"
         with (
             log.open("wb") as sink,
-            server(SEATS, *SETTINGS, token=secrets.token_hex(24), log=sink) as served,
+            server(SLOTS, *SETTINGS, token=secrets.token_hex(24), log=sink) as served,
         ):
             anyio.run(short, served, 2)  # warm
             time.sleep(QUIET)

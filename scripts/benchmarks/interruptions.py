@@ -114,9 +114,11 @@ def _harmless(results: Results, loaded, config, kind: str, sounds: dict[str, Sam
     seen, _ = _talk(loaded, config, list(sounds.values()), 2.0)
     ends = [e for e in seen if isinstance(e, ev.TurnEnded)]
     ended = [e for e in ends if e.reason != "finished"]
-    held = sum(isinstance(e, ev.AudioHeld) for e in seen)
+    held = sum(isinstance(e, ev.AudioPaused) for e in seen)
     whole = sum(e.heard.strip() == REPLY for e in ends if e.reason == "finished")
-    told = ", ".join(sorted({e.text for e in seen if isinstance(e, ev.Overheard) and e.kind == "words"}))
+    told = ", ".join(
+        sorted({e.text for e in seen if isinstance(e, ev.OverlapTranscribed) and e.kind == "words"})
+    )
     results.add(
         {
             "what": kind, "count": len(sounds), "ended the reply": len(ended), "held": held,

@@ -58,7 +58,7 @@ def measured(model: str, policy: str, settings: list[str]) -> dict[str, Any]:
     spoken = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
     assert len(waits) == len(spoken) == len(QUESTIONS), "every question must be answered, once"
     parts = [dict(turn.parts) for turn in spoken]
-    opened = [turn.released for turn in spoken if turn.released is not None]
+    opened = [turn.committed for turn in spoken if turn.committed is not None]
     gates = [min(at - gate for at in sounds if at > gate) for gate in opened]
     return {
         "model": model,

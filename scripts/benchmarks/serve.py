@@ -92,7 +92,7 @@ class Served:
 def server(
     sessions: int, *more: str, token: str = "", log: int | IO[bytes] = subprocess.DEVNULL
 ) -> Iterator[Served]:
-    """`backchat serve` with so many seats, until the end of the block.
+    """`backchat serve` with so many slots, until the end of the block.
 
     more: settings. log: where its log goes once it is up.
     """
@@ -222,7 +222,7 @@ async def short(served: Served, count: int) -> None:
                     pass
                 socket.transport.abort()
                 break
-            except InvalidStatus:  # the seat of the one before is not free yet
+            except InvalidStatus:  # the slot of the one before is not free yet
                 await anyio.sleep(0.05)
 
 
@@ -303,12 +303,12 @@ def _crowd(results: Results, model: str, wanted: int) -> None:
         most = count
     results.target(f"{model}: people at once with p95 voice to voice <= {BOUND} s", most, ">=", wanted)
     slots = max(most, 1)
-    found = load(f"{2 * slots} come, {slots} seats", slots, 2 * slots)
+    found = load(f"{2 * slots} come, {slots} slots", slots, 2 * slots)
     results.target(f"{model}: p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
     results.target(f"{model}: refused of those too many", found["refused"], ">=", slots)
-    found = load(f"{2 * slots} come, {2 * slots} seats", 2 * slots, 2 * slots)
+    found = load(f"{2 * slots} come, {2 * slots} slots", 2 * slots, 2 * slots)
     results.target(
-        f"{model}: p95 of those let in where there is a seat for all (s)", found["p95"], "<=", BOUND
+        f"{model}: p95 of those let in where there is a slot for all (s)", found["p95"], "<=", BOUND
     )
     load(f"{max(slots // 2, 1)} at once, {SLOW}", slots, max(slots // 2, 1), SLOW)
 

@@ -352,7 +352,7 @@ def released(**parts):
             session.close()
             found = await rest(session)
         (begun,) = of(events.SpeechPaused, found)
-        return of(events.TurnReleased, found)[0].time - begun.at
+        return of(events.TurnCommitted, found)[0].time - begun.at
 
     return ran(main)
 
@@ -432,7 +432,7 @@ def test_engines_of_ones_own_are_heard_asked_spoken_and_shown(loaded):
             return await rest(session), sound
 
     found, sound = ran(main)
-    assert [e.text for e in of(events.TurnReleased, found)] == ["What is in the picture?"]
+    assert [e.text for e in of(events.TurnCommitted, found)] == ["What is in the picture?"]
     assert [e.heard for e in of(events.TurnEnded, found)] == ["A grey cat."]
     assert "I see a cat." in mind.asked
     assert sum(len(frame.samples) for frame in sound if frame.samples.any()) / 8000 == pytest.approx(
@@ -455,7 +455,7 @@ def test_a_policy_of_ones_own_decides():
             await session.push_audio(*testing.loud(1.0))
             session.close()
             found = await rest(session)
-        return of(events.TurnReleased, found)[0].time - of(events.SpeechPaused, found)[0].at
+        return of(events.TurnCommitted, found)[0].time - of(events.SpeechPaused, found)[0].at
 
     assert ran(main) == pytest.approx(1.5, abs=0.05)
 

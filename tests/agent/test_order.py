@@ -348,7 +348,7 @@ def test_nobody_waits_long_because_of_anothers_interim_work(tmp_path: Path) -> N
     interim = held(tmp_path, SESSIONS, "stt.partials=0.3")
     without = held(tmp_path, SESSIONS, "stt.partials=0")
     alone = held(tmp_path, 1, "stt.partials=0")
-    assert sum(talk.count(ev.Partial) for talk in interim) > 0, "they are thinned, not given up"
+    assert sum(talk.count(ev.InterimTranscript) for talk in interim) > 0, "they are thinned, not given up"
     assert p95(interim) - p95(without) <= 0.4
     assert p95(interim) - p95(alone) <= 1.2
 

@@ -55,7 +55,7 @@ def stub(tmp_path_factory: pytest.TempPathFactory):
 
 
 def served(pool: serving.Scripted, main: Callable, token: str | None = None) -> None:
-    """Run `main(channel, running)`; a deadlock fails, and so does a seat that is not given back."""
+    """Run `main(channel, running)`; a deadlock fails, and so does a slot that is not given back."""
 
     async def inside() -> None:
         with anyio.fail_after(60):
@@ -166,7 +166,7 @@ def test_a_spoken_conversation_with_an_interruption(stub) -> None:
         assert first["heard"] + first["unheard"] == STORY[: len(first["heard"] + first["unheard"])]
         assert 0 < len(first["heard"]) < len(STORY) - 20
         assert (second["reason"], second["heard"]) == ("finished", "It is noon.")
-        assert [e.fields["text"] for e in talk.of("turn_released")] == [
+        assert [e.fields["text"] for e in talk.of("turn_committed")] == [
             "Tell me a story.",
             "What time is it now?",
         ]
@@ -191,7 +191,7 @@ def test_typed_questions_cancel_and_truncate(stub) -> None:
         assert ended.fields["reason"] == "interrupted"
         assert ended.fields["heard"].startswith("Once upon a time there")
         await talk.send(text="Another.")
-        await talk.until("turn_released")
+        await talk.until("turn_committed")
         while talk.audio.get(2, 0.0) < 3.0:
             await talk.read()
         await talk.send(truncate=pb.Truncate(turn=2, seconds=1.0))
@@ -300,7 +300,7 @@ def test_who_vanishes_in_mid_reply_frees_the_seat(stub) -> None:
     served(pool, main)
 
 
-def test_beyond_its_seats_it_says_when_to_come_again(stub) -> None:
+def test_beyond_its_slots_it_says_when_to_come_again(stub) -> None:
     pool = scripted_pool([], [STORY * 20], "server.sessions=1", token=0.01)
 
     async def main(channel: grpc.aio.Channel, running: Answering) -> None:

@@ -43,7 +43,7 @@ async def honest(address: str, ended: asyncio.Event) -> int:
 
 
 def test_a_crowd_of_all_kinds_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a socket nor a file, a task or a seat; nor a fault in the log."""
+    """Neither a socket nor a file, a task or a slot; nor a fault in the log."""
     hostile.prepared(list(hostile.KINDS))
 
     async def inside() -> None:

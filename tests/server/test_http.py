@@ -35,13 +35,13 @@ def served(pool: Pool, main: Callable, token: str | None = None) -> None:
             async with serving.running(pool, token) as address:
                 await main(address)
                 await freed(pool)
-        assert pool.idle, "a seat was not given back"
+        assert pool.idle, "a slot was not given back"
 
     anyio.run(inside, backend="asyncio")
 
 
 async def freed(pool: Pool) -> None:
-    """Until nobody has a seat."""
+    """Until nobody has a slot."""
     with anyio.fail_after(10):
         while not pool.idle:
             await anyio.sleep(0.01)
@@ -245,7 +245,7 @@ def test_who_goes_stops_the_model_within_a_token_and_frees_the_seat() -> None:
     served(pool, main)
 
 
-def test_beyond_the_seats_a_newcomer_is_told_to_come_back() -> None:
+def test_beyond_the_slots_a_newcomer_is_told_to_come_back() -> None:
     pool = serving.pool(["x"], [LONG], "server.sessions=2", token=0.01)
 
     async def main(address: str) -> None:

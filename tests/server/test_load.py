@@ -83,7 +83,7 @@ def test_a_newcomer_is_refused_by_what_is_left_and_whoever_is_alone_is_not() -> 
                     pass
             assert refused.value.retry_after == 5
             with pytest.raises(Busy):
-                await pool.expect_seat()
+                await pool.expect_slot()
             machine.work(10, 0.2)
             async with pool.slot():
                 assert pool.taken == 2
@@ -102,7 +102,7 @@ def test_speech_and_transcripts_leave_room_for_who_talks() -> None:
             pass
         async with pool.slot():
             with pytest.raises(Busy, match=r"server\.load"):
-                pool.expect_half_seat()
+                pool.expect_shared_slot()
             with pytest.raises(Busy, match=r"server\.load"), pool.shared_slot():
                 pass
             machine.work(10, 0.2)

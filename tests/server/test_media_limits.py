@@ -294,13 +294,13 @@ def test_pictures_are_decoded_in_a_seat_and_one_at_a_time(monkeypatch: pytest.Mo
         async with anyio.create_task_group() as tasks:
             for _ in range(6):
                 tasks.start_soon(ask)
-            while len(answers) < 4:  # there are two seats, and two may wait for them
+            while len(answers) < 4:  # there are two slots, and two may wait for them
                 await anyio.sleep(0.01)
             assert len(opened) == 1, "one is decoded, the others wait"
             wires.vision.go.set()
         assert sorted(answers) == [200] * 2 + [503] * 4
         assert len(opened) == 4
-        assert min(opened) >= 1, "a picture was opened without a seat"
+        assert min(opened) >= 1, "a picture was opened without a slot"
         assert wires.vision.most == 1
 
     served(main, "server.sessions=2")

@@ -19,7 +19,7 @@ def test_what_turn_taking_does_is_counted_by_its_typed_reason(reason: Reason) ->
     cause = Cause(reason, "words that no one may read")
     watch(ev.TurnOpened(1.0, 1, 0.9))
     watch(ev.Decision(1.1, 1, "discard", cause))
-    watch(ev.TurnDropped(1.2, 1, cause, 3))
+    watch(ev.TurnDiscarded(1.2, 1, cause, 3))
     told = metrics.text().decode().splitlines()
     counted = [
         line for line in told if line.startswith(("backchat_cancels_total", "backchat_decisions_total"))

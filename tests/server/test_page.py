@@ -299,7 +299,7 @@ def test_typing_escape_and_the_waits(tmp_path: Path) -> None:
             "end of turn",
             "speech to text",
             "first token",
-            "first piece",
+            "first chunk",
             "voice",
             "turn judged over",
             "start",

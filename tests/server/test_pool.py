@@ -38,7 +38,7 @@ async def speaking(address: str) -> ClientConnection:
 
 def test_the_seat_of_one_who_has_just_gone_is_given_to_the_next() -> None:
     async def main() -> None:
-        # A slow token keeps the seat taken for a while after its client has vanished.
+        # A slow token keeps the slot taken for a while after its client has vanished.
         pool = serving.pool(["x"], [REPLY], "server.sessions=1", token=0.2)
         async with serving.running(pool) as address:
             for _ in range(3):

@@ -32,7 +32,7 @@ def base64_of(data: bytes) -> str:
 
 
 def served(pool: serving.Scripted, main: Callable) -> None:
-    """Run `main(address)` against the server; a deadlock fails, and so does a seat that is not given back."""
+    """Run `main(address)` against the server; a deadlock fails, and so does a slot that is not given back."""
 
     async def inside() -> None:
         with anyio.fail_after(90):
@@ -469,7 +469,7 @@ def test_a_hundred_clients_that_vanish_leave_nothing() -> None:
     served(pool, main)
 
 
-def test_beyond_the_seats_a_session_is_refused_before_it_begins() -> None:
+def test_beyond_the_slots_a_session_is_refused_before_it_begins() -> None:
     pool = serving.pool(["x"], ["y"], "server.sessions=1")
 
     async def main(address: str) -> None:

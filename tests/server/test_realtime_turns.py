@@ -151,7 +151,7 @@ def test_a_commit_ends_the_turn_where_the_user_is_and_waits_to_be_asked() -> Non
         await client.hear(0.7, 1.0)
         assert client.session.controller.commit()
         await client.hear(0.04)
-        (released,) = [e for e in client.events if isinstance(e, ev.TurnReleased)]
+        (released,) = [e for e in client.events if isinstance(e, ev.TurnCommitted)]
         assert (released.text, released.answered) == (STATEMENT, False)
         assert client.llm.asked == []
         assert not client.session.controller.commit()

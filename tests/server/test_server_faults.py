@@ -36,7 +36,7 @@ TOKEN = "a-token-of-some-length"
 
 
 def served(pool: serving.Scripted, main: Callable, token: str | None = None, limit: float = 120.0) -> None:
-    """Run `main(address)`; a deadlock fails, and so does a seat or a model that is not given back."""
+    """Run `main(address)`; a deadlock fails, and so does a slot or a model that is not given back."""
 
     async def inside() -> None:
         with anyio.fail_after(limit):
@@ -163,7 +163,7 @@ def test_a_thousand_clients_that_vanish_in_mid_reply() -> None:
             while not await (
                 from_socket(address, number % 4 == 0) if number % 2 == 0 else from_http(address)
             ):
-                await anyio.sleep(0.02)  # the seats of those before are not free yet
+                await anyio.sleep(0.02)  # the slots of those before are not free yet
 
     async def main(address: str) -> None:
         answered = 0

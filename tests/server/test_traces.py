@@ -25,9 +25,9 @@ SPOKEN = [
     ev.Transcribed(2.3, 1, "what is a secret", 0.2),
     ev.Token(2.4, 1, "Secret"),
     ev.Token(2.5, 1, " words."),
-    ev.Piece(2.5, 1, 0, 13, "Secret words.", "Secret words."),
+    ev.Chunk(2.5, 1, 0, 13, "Secret words.", "Secret words."),
     ev.Synthesized(2.6, 1, 0, 13, 1.0, 0.1),
-    ev.TurnReleased(2.75, 1, "what is a secret", Cause("endpointing")),
+    ev.TurnCommitted(2.75, 1, "what is a secret", Cause("endpointing")),
     ev.AudioStarted(2.8, 1),
     ev.GenerationEnded(2.9, 1, 2),
     ev.TurnEnded(3.8, 1, "finished", "Secret words.", ""),
@@ -67,9 +67,9 @@ def test_a_turn_is_a_span_and_its_wait_is_cut_into_parts() -> None:
         "end of turn": 0.1,
         "STT": 0.2,
         "first token": 0.1,
-        "first piece": 0.1,
+        "first chunk": 0.1,
         "TTS": 0.1,
-        "gate": 0.15,
+        "commit": 0.15,
         "start": 0.05,
         "speaking": 1.0,
     }
@@ -88,13 +88,13 @@ def test_no_word_that_was_said_is_in_a_span() -> None:
 def test_dropped_silent_and_failed_turns_are_told_as_such() -> None:
     dropped, failed = watched(
         ev.TurnOpened(1.0, 1, 0.9),
-        ev.TurnDropped(1.2, 1, Cause("went_on"), 3),
+        ev.TurnDiscarded(1.2, 1, Cause("went_on"), 3),
         ev.TurnOpened(2.0, 2, 1.9),
         ev.Error(2.1, "llm", "secret", 2),
         ev.TurnEnded(2.2, 2, "error", "", ""),
         ev.TurnOpened(3.0, 3, 2.9),  # never over: the session ended first
     )
-    assert dropped.attributes["backchat.reason"] == "dropped"
+    assert dropped.attributes["backchat.reason"] == "discarded"
     assert dropped.attributes["backchat.tokens"] == 3
     assert dropped.status.is_unset
     assert not failed.status.is_ok

@@ -113,7 +113,7 @@ def test_whoever_is_being_heard_when_push_to_talk_begins_is_not_answered() -> No
             talk.choose(None)
             talk.events.clear()
             await talk.hear(5.0)
-            assert not [e for e in talk.events if isinstance(e, ev.TurnReleased)]
+            assert not [e for e in talk.events if isinstance(e, ev.TurnCommitted)]
             talk.choose(vad(400))
             assert await talk.waited(3.0) == pytest.approx(0.4, abs=0.025)
 
@@ -144,7 +144,7 @@ def test_threshold(threshold: float) -> None:
             talk.events.clear()
             await talk.hear(1.0, level)
             await talk.hear(3.0)
-            heard = any(isinstance(e, ev.TurnReleased) for e in talk.events)
+            heard = any(isinstance(e, ev.TurnCommitted) for e in talk.events)
             assert heard == (level >= threshold), level
 
     held(main)

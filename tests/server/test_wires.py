@@ -136,7 +136,7 @@ class User:
 
     def told(self, name: str, fields: dict[str, Any]) -> None:
         """One event of ours."""
-        if name == "turn_released":
+        if name == "turn_committed":
             self.replies.append(Said(fields["text"]))
         elif name == "turn_ended":
             self.replies[-1].reason, self.replies[-1].heard = fields["reason"], fields["heard"]
@@ -286,7 +286,7 @@ async def by_http(pool: Pool, address: str) -> list[Said]:
 
 
 def talked(wire: Callable[[Pool, str], Coroutine[Any, Any, list[Said]]]) -> tuple[list[Said], Mind]:
-    """Hold the conversation over a wire; a deadlock fails, and so does a seat that is not given back."""
+    """Hold the conversation over a wire; a deadlock fails, and so does a slot that is not given back."""
     mind, found = Mind(), list[Said]()
     config = load(None, [*serving.SETTINGS, "server.port=0", "server.grpc_port=0", "server.sessions=1"])
     pool = Pool(config, [scripted.with_loudness(Ears(), mind, scripted.ScriptedTTS())])
@@ -308,7 +308,7 @@ def rehearsed(folder: Path) -> list[Said]:
 
     def watch(event: ev.Event) -> None:
         match event:
-            case ev.TurnReleased():
+            case ev.TurnCommitted():
                 found.append(Said(event.text))
             case ev.TurnEnded():
                 found[-1].reason, found[-1].heard = event.reason, event.heard

@@ -41,15 +41,15 @@ def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = No
 async def _in_print(config: Config, llm: LanguageModel, image: Picture | None) -> None:
     history, runner = History(config.session.system), Runner()
     window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
-    sight, told = None, False
+    description, told = None, False
     if image is not None:
         vision = load_vision(config, llm)
-        sight = await runner.call("vision", lambda: vision.look(image), config.limits.vision)
+        description = await runner.call("vision", lambda: vision.look(image), config.limits.vision)
     with _keyboard() as keyboard:
         while line := await _asked(keyboard, runner):
-            asked = history.said(line if sight is None else sight.asked(line))
+            asked = history.said(line if description is None else description.asked(line))
             prompt = window.prompt(history.system, asked)
-            history.user(line if sight is None or told else sight.kept(line, config.vision.keep))
+            history.user(line if description is None or told else description.kept(line, config.vision.keep))
             told = True
             said = await _answered(prompt, runner, config.limits)
             history.keep(prompt.said, prompt.fitted)
@@ -134,7 +134,7 @@ class _Screen:
                 self._open.add(turn)
             case ev.Thought(text=text):
                 self._think(text)
-            case ev.Token() | ev.TurnDropped():
+            case ev.Token() | ev.TurnDiscarded():
                 self._think("\n" if self._thought else "")
             case ev.TurnEnded(turn=turn):
                 self._think("\n" if self._thought else "")

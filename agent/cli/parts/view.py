@@ -1,4 +1,4 @@
-"""What the terminal shows of a live conversation: state, level, captions. A watcher; knows no session."""
+"""What the terminal shows of a live conversation: state, level, words. A watcher; knows no session."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Conversation:
                 self._speaking, self.partial = True, ""
             case ev.SpeechPaused():
                 self._speaking = False
-            case ev.Partial(text=text, stable=stable):
+            case ev.InterimTranscript(text=text, stable=stable):
                 self.partial, self.stable = text, stable
             case ev.TurnOpened(turn=turn):
                 self._open.add(turn)
@@ -87,13 +87,13 @@ class Conversation:
                 self.thought += text
             case ev.Token(text=text):
                 self.reply += text
-            case ev.TurnReleased(text=text):
+            case ev.TurnCommitted(text=text):
                 self.partial = ""
                 self.lines.append(("you", text, ""))
             case ev.AudioStarted(turn=turn):
                 self._audible, self._held = turn, False
-            case ev.AudioHeld() | ev.AudioResumed():
-                self._held = isinstance(event, ev.AudioHeld)
+            case ev.AudioPaused() | ev.AudioResumed():
+                self._held = isinstance(event, ev.AudioPaused)
             case ev.WordHeard(end=end):
                 self.heard_to = max(self.heard_to, end)
             case ev.Interrupted(turn=turn):
@@ -103,7 +103,7 @@ class Conversation:
                 self.lines.append(("agent", heard, unheard))
                 self.reply = ""
                 self.error = "" if event.reason == "finished" else self.error
-            case ev.TurnDropped(turn=turn):
+            case ev.TurnDiscarded(turn=turn):
                 self._open.discard(turn)
                 self.reply = ""
             case ev.EchoHeard() | ev.EchoGone():
@@ -271,7 +271,7 @@ class PlainView:
 def print_line(event: ev.Event) -> None:
     """Print the events that a listener would want to read, one line each."""
     match event:
-        case ev.TurnReleased():
+        case ev.TurnCommitted():
             click.echo(f"{event.time:7.2f} s  user  {event.text}")
         case ev.TurnEnded():
             cut = "  [cut]" if event.reason == "interrupted" else ""

@@ -113,7 +113,7 @@ async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
 
 async def transcribe(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     """`Transcribe`: a sound file in, its words out. Raises RequestError, Busy, EngineFault."""
-    pool.expect_half_seat()
+    pool.expect_shared_slot()
     data, settings = bytearray(), pool.config.server
     with anyio.move_on_after(settings.body_time) as late:
         while (part := await _soon(caller, pool)) is not None:

@@ -44,7 +44,7 @@ CODES = {
     500: "INTERNAL",
     503: "RESOURCE_EXHAUSTED",
 }
-"""gRPC's name for an HTTP status; INVALID_ARGUMENT for other wishes that cannot be met."""
+"""gRPC's name for an HTTP status; INVALID_ARGUMENT for other requests that cannot be met."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ async def answering(
     settings = pool.config.server
     front = Front(connections or Connections(settings.connections, settings.client_timeout))
     calls = Connections(settings.connections, settings.client_timeout)
-    door = _Slot(admission or Admission(settings, token), metrics, front, calls)
-    server: Any = grpc.aio.server(interceptors=[_checking(door)], options=_options(settings))
-    server.add_generic_rpc_handlers([_handlers(pool, metrics, door)])
+    entrance = _Entrance(admission or Admission(settings, token), metrics, front, calls)
+    server: Any = grpc.aio.server(interceptors=[_checking(entrance)], options=_options(settings))
+    server.add_generic_rpc_handlers([_handlers(pool, metrics, entrance)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
     for name in ("", SERVICE):
@@ -145,7 +145,7 @@ def _options(settings: ServerConfig) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True)
-class _Slot:
+class _Entrance:
     """Whom the calls let in, and who is told of those that it does not."""
 
     admission: Admission
@@ -197,17 +197,17 @@ class _Slot:
         await _refuse(context, error, self.metrics)
 
 
-def _checking(door: _Slot) -> Any:
+def _checking(entrance: _Entrance) -> Any:
     """Refuses whoever may not come, whatever is asked for."""
     import grpc
 
     async def refuse(request: Any, context: Any) -> None:
-        client = door.client(context)
+        client = entrance.client(context)
         try:
-            door.admission.check_way(client)
-            door.admission.check(client, _shown(_headers(context.invocation_metadata())))
+            entrance.admission.check_way(client)
+            entrance.admission.check(client, _shown(_headers(context.invocation_metadata())))
         except RequestError as error:
-            await door.refuse(context, client, error)
+            await entrance.refuse(context, client, error)
 
     class Checking(grpc.aio.ServerInterceptor):
         """Looks at the metadata of each call."""
@@ -215,27 +215,27 @@ def _checking(door: _Slot) -> Any:
         async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
             headers = _headers(handler_call_details.invocation_metadata)
             try:
-                door.admission.check_way(door.admission.client("", "http", headers))
+                entrance.admission.check_way(entrance.admission.client("", "http", headers))
             except RequestError:
                 return refusing
-            if handler_call_details.method in OPEN or door.admission.knows(_shown(headers)):
+            if handler_call_details.method in OPEN or entrance.admission.knows(_shown(headers)):
                 found = await continuation(handler_call_details)
-                return _kept(found, door) if found is not None and found.unary_stream else found
+                return _kept(found, entrance) if found is not None and found.unary_stream else found
             return refusing
 
     refusing = cast(Any, grpc).stream_stream_rpc_method_handler(refuse)
     return Checking()
 
 
-def _kept(found: Any, door: _Slot) -> Any:
+def _kept(found: Any, entrance: _Entrance) -> Any:
     """A method whose answer goes on for ever, as watching the service's health does: counted as a call."""
 
     async def handler(request: Any, context: Any) -> None:
         try:
-            with door.holding(context):
+            with entrance.holding(context):
                 await found.unary_stream(request, context)
         except RequestError as error:
-            await door.refuse(context, door.client(context), error)
+            await entrance.refuse(context, entrance.client(context), error)
 
     return found._replace(unary_stream=handler)
 
@@ -251,7 +251,7 @@ def _shown(headers: Mapping[str, str]) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _handlers(pool: Pool, metrics: Metrics, door: _Slot) -> Any:
+def _handlers(pool: Pool, metrics: Metrics, entrance: _Entrance) -> Any:
     """The service's four methods, each guarded."""
     import grpc
 
@@ -264,14 +264,14 @@ def _handlers(pool: Pool, metrics: Metrics, door: _Slot) -> Any:
         reads = pool.context if method.name == "Generate" else None
         # All of them as streams: on the wire a single message is a stream of one.
         handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-            _guarded(METHODS[method.name], pool, metrics, door, reads),
+            _guarded(METHODS[method.name], pool, metrics, entrance, reads),
             request_deserializer=request.FromString,
             response_serializer=reply.SerializeToString,
         )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Slot, reads: int | None) -> Any:
+def _guarded(method: Method, pool: Pool, metrics: Metrics, entrance: _Entrance, reads: int | None) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status.
 
     reads: tokens of the language model that reads the request at once, where one does and they are known.
@@ -279,23 +279,23 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, door: _Slot, reads: i
 
     async def handler(requests: Any, context: Any) -> None:
         failed: RequestError | None = None
-        client = door.client(context)
+        client = entrance.client(context)
         try:
             # A client that goes cancels this task as asyncio does it: once, and through every shield. The
             # group makes our own kind of it, which lets an engine come to the end of its item.
             with (
                 told("this call"),
-                door.admission.bodies.holding() as hold,
-                door.holding(context) as came,
+                entrance.admission.bodies.holding() as hold,
+                entrance.holding(context) as came,
             ):
                 async with anyio.create_task_group() as tasks:
-                    door.admission.count(client)
+                    entrance.admission.count(client)
                     caller = _Caller(context, pool.config.server, client.address, reads, hold, came)
                     tasks.start_soon(method, caller, pool, metrics)
         except RequestError as error:
             failed = error
         if failed is not None and not context.cancelled():
-            await door.refuse(context, client, failed)
+            await entrance.refuse(context, client, failed)
 
     return handler
 

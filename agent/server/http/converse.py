@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 BOUNDARY = "backchat-part"
-TOLD = (ev.Transcribed, ev.TurnReleased, ev.Token, ev.AudioStarted, ev.WordHeard, ev.TurnEnded, ev.Error)
+TOLD = (ev.Transcribed, ev.TurnCommitted, ev.Token, ev.AudioStarted, ev.WordHeard, ev.TurnEnded, ev.Error)
 """Events that a client is told of."""
 
 

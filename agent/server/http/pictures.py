@@ -36,9 +36,11 @@ async def looked(
             if vision is None:
                 raise RequestError("messages: no vision engine is loaded here, so no pictures")
             upload = Upload(url, config.server.max_pixels)
-            sight = await runner.call("vision", lambda e=vision, u=upload: _seen(e, u), config.limits.vision)
-            said(f"{sight.note} {sight.says}")
-            whole = joined(whole, sight.asked(""))
+            description = await runner.call(
+                "vision", lambda e=vision, u=upload: _seen(e, u), config.limits.vision
+            )
+            said(f"{description.note} {description.says}")
+            whole = joined(whole, description.asked(""))
         whole = joined(whole, [message]) if shown else [*whole, message]
     return whole
 

@@ -212,7 +212,7 @@ function follow(message) {
 // The answer is worked on from the first pause; who goes on is heard on.
 function think({ event, turn }) {
   if (event === "turn_opened") facts.turns.add(turn);
-  if (event === "turn_ended" || event === "turn_dropped") facts.turns.delete(turn);
+  if (event === "turn_ended" || event === "turn_discarded") facts.turns.delete(turn);
   if (event === "speech_paused") facts.hearing = false;
   if (event === "speech_started" || event === "speech_resumed") facts.hearing = true;
   now();

@@ -5,18 +5,18 @@ const PARTS = [
   ["end of turn", "opened"],
   ["speech to text", "transcribed"],
   ["first token", "token"],
-  ["first piece", "piece"],
+  ["first chunk", "chunk"],
   ["voice", "speech"],
-  ["turn judged over", "released"],
+  ["turn judged over", "committed"],
   ["start", "audio"],
 ];
 
 const MOMENTS = {
   transcribed: "transcribed",
   token: "token",
-  piece: "piece",
+  chunk: "chunk",
   synthesized: "speech",
-  turn_released: "released",
+  turn_committed: "committed",
   audio_started: "audio",
 };
 
@@ -50,14 +50,14 @@ export class Captions {
       case "turn_opened":
         this.turns.set(event.turn, new Turn(event));
         break;
-      case "partial":
+      case "interim_transcript":
         if (this.user && event.text) this.#say(this.user, event.text);
         break;
-      case "turn_dropped":
+      case "turn_discarded":
         this.turns.delete(event.turn);
         break;
-      case "turn_released":
-        this.#released(turn, event.text);
+      case "turn_committed":
+        this.#committed(turn, event.text);
         break;
       case "token":
         turn?.write(event.text);
@@ -89,7 +89,7 @@ export class Captions {
     this.#of(item)?.settle(transcript);
   }
 
-  // The item that a response of the protocol will speak is the reply that is released next.
+  // The item that a response of the protocol will speak is the reply that is committed next.
   expect(item) {
     this.item = item;
   }
@@ -98,7 +98,7 @@ export class Captions {
     return [...this.turns.values()].find((turn) => turn.item === item);
   }
 
-  #released(turn, text) {
+  #committed(turn, text) {
     this.user ??= this.#bubble("you", "");
     this.#say(this.user, text);
     if (!text) this.user.remove();

@@ -1,6 +1,6 @@
 """What a Realtime client asks for, one method for each of its events. Knows no socket.
 
-What a session does is told by `items.py`; what may be chosen is in `choices.py`.
+What a session does is told by `server_events.py`; what may be chosen is in `session_config.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from agent.errors import EngineFault, RequestError
 from agent.messages import Message, joined
 from agent.server.fields import MANY, Fields, granted, told_of
 from agent.server.pool import Pool
-from agent.server.realtime import server_events as items
+from agent.server.realtime import server_events
 from agent.server.realtime.out_of_band import OutOfBand
 from agent.server.realtime.session_config import (
     BETA,
@@ -40,7 +40,7 @@ from agent.transports.transcription import spoken
 from audio.frame import Frame, resample
 from audio.pcm import from_pcm16, pcm16
 
-Tell: TypeAlias = Callable[[list[items.Message]], Awaitable[None]]
+Tell: TypeAlias = Callable[[list[server_events.Message]], Awaitable[None]]
 
 SHORTEST = 0.1
 """Seconds that a committed utterance must have."""
@@ -97,21 +97,21 @@ class _Wanted(Fields):
 
 
 class ClientEvents:
-    """A client's side of one session: its choices, its conversation, and the line once there is one."""
+    """A client's side of one session: its choices, its conversation, and the session once there is one."""
 
     def __init__(
         self, slot: SessionSlot, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str
     ) -> None:
         self._slot, self._pool, self._watchers, self._send = slot, pool, watchers, send
-        self.choices = RealtimeConfig(pool, name)
+        self.chosen = RealtimeConfig(pool, name)
         self._limits = pool.config.server
-        self.narrator = items.ServerEvents(self._limits.memory, pool.voice)
+        self.server_events = server_events.ServerEvents(self._limits.memory, pool.voice)
         self._aside = OutOfBand(pool, send)
         self.tasks: TaskGroup | None = None
         """Where what does not hold up the next event is done."""
-        self.line: RemoteSession | None = None
+        self.session: RemoteSession | None = None
         self.settled = anyio.Event()
-        """Set when there is a line."""
+        """Set when there is a session."""
         self._buffer = bytearray()
         self._pending: tuple[str, str] | None = None
         """The last item's id and text, where the user said it: the question of the next response."""
@@ -138,18 +138,18 @@ class ClientEvents:
         """Say what of an event is not done, while all else of it is."""
         cause = event.get("event_id")
         cause = cause if isinstance(cause, str) else None
-        await self._send([items.refused(why, cause) for why in refused])
+        await self._send([server_events.refused(why, cause) for why in refused])
 
     async def _settle(self) -> RemoteSession:
-        """The line, running; its settings are what has been chosen by the first use of it."""
-        if self.line is None:
-            config, manner = self.choices.config(), self.choices.manner
-            self.line = RemoteSession(self._slot, config, self._watchers, manner)
-            self.narrator.spoken = self.line.spoken
-            self.line.voice.muted = self.choices.modality == "text"
+        """The session, running; its settings are what has been chosen by the first use of it."""
+        if self.session is None:
+            config, manner = self.chosen.config(), self.chosen.manner
+            self.session = RemoteSession(self._slot, config, self._watchers, manner)
+            self.server_events.spoken = self.session.spoken
+            self.session.voice.muted = self.chosen.modality == "text"
             self.settled.set()
-        await self.line.ready.wait()
-        return self.line
+        await self.session.ready.wait()
+        return self.session
 
     async def _check(self, instructions: str | None) -> None:
         """Raise RequestError where instructions are too long for the model."""
@@ -167,10 +167,10 @@ class ClientEvents:
 
         The history keeps what the model still reads, whatever is let go here.
         """
-        kept = len(self._buffer) + (self.line.kept if self.line is not None else 0)
+        kept = len(self._buffer) + (self.session.kept if self.session is not None else 0)
         room(kept, more, self._limits)
-        self.narrator.let_go(kept + self.narrator.kept + more - self._limits.memory)
-        self._parts = {name: part for name, part in self._parts.items() if name in self.narrator.items}
+        self.server_events.let_go(kept + self.server_events.kept + more - self._limits.memory)
+        self._parts = {name: part for name, part in self._parts.items() if name in self.server_events.items}
 
     # What a client may ask for, one method each.
 
@@ -180,31 +180,31 @@ class ClientEvents:
             text = f"{beta[0]}: the beta of this protocol had it; send the session as it is since then"
             raise RequestError(text, code="beta_api_shape_disabled", param=beta[0])
         wanted, refused = granted(Update, given)
-        refused += self.choices.update(wanted)
+        refused += self.chosen.update(wanted)
         with told_of(refused):
             await self._check(wanted.instructions)
-            self.choices.instruct(wanted.instructions)
+            self.chosen.instruct(wanted.instructions)
         await self._leave_out(event, refused)
-        self.narrator.modality = self.choices.modality
-        self.narrator.transcribing = self.choices.transcription is not None
-        self.narrator.interrupts, self.narrator.limit = self.choices.interrupts, self.choices.limit
-        if self.line is not None:
-            self.line.history.instruct(self.choices.instructions)
-            listening = self.choices.detection is not None
-            self.line.tune(self.choices.config(), listening=listening, manner=self.choices.manner)
+        self.server_events.modality = self.chosen.modality
+        self.server_events.transcribing = self.chosen.transcription is not None
+        self.server_events.interrupts, self.server_events.limit = self.chosen.interrupts, self.chosen.limit
+        if self.session is not None:
+            self.session.history.instruct(self.chosen.instructions)
+            listening = self.chosen.detection is not None
+            self.session.tune(self.chosen.config(), listening=listening, manner=self.chosen.manner)
             if not listening:
-                await self._send(self.narrator.deafened(self.line.runner.now()))
-            if not self.line.turn:
-                self.line.voice.muted = self.choices.modality == "text"
-        await self._send([items.message("session.updated", session=self.choices.as_dict())])
+                await self._send(self.server_events.deafened(self.session.runner.now()))
+            if not self.session.turn:
+                self.session.voice.muted = self.chosen.modality == "text"
+        await self._send([server_events.message("session.updated", session=self.chosen.as_dict())])
 
     async def _append(self, event: dict[str, Any]) -> None:
         data = _sound(event.get("audio"))
-        if self.choices.detection is not None:
-            line = await self._settle()
-            if not line.turn:  # what was written was no question: it is what came before one
-                self._settle_pending(line)
-            await line.hear(from_pcm16(data), RATE)
+        if self.chosen.detection is not None:
+            session = await self._settle()
+            if not session.turn:  # what was written was no question: it is what came before one
+                self._settle_pending(session)
+            await session.hear(from_pcm16(data), RATE)
             return
         self._check_length(len(self._buffer) + len(data))
         self._room(len(data))
@@ -212,12 +212,12 @@ class ClientEvents:
 
     async def _clear(self, event: dict[str, Any]) -> None:
         self._buffer.clear()
-        if self.line is not None:
-            self.line.forget()
-        await self._send([items.message("input_audio_buffer.cleared")])
+        if self.session is not None:
+            self.session.forget()
+        await self._send([server_events.message("input_audio_buffer.cleared")])
 
     async def _commit(self, event: dict[str, Any]) -> None:
-        if self.choices.detection is not None:
+        if self.chosen.detection is not None:
             await self._end_turn()
             return
         samples = from_pcm16(bytes(self._buffer))
@@ -227,40 +227,42 @@ class ClientEvents:
                 code="input_audio_buffer_commit_empty",
             )
         self._buffer.clear()
-        name, last = items.new_id("item"), self.narrator.last
-        await self._send([items.message("input_audio_buffer.committed", item_id=name, previous_item_id=last)])
+        name, last = server_events.new_id("item"), self.server_events.last
+        await self._send(
+            [server_events.message("input_audio_buffer.committed", item_id=name, previous_item_id=last)]
+        )
         await self._said(name, Frame(samples, RATE), None)
 
     async def _end_turn(self) -> None:
         """The client says that the user's turn is over; it is answered when the client asks for that."""
-        turn = await self.line.commit() if self.line is not None else 0
-        if self.line is None or not turn:
+        turn = await self.session.commit() if self.session is not None else 0
+        if self.session is None or not turn:
             text = "nothing was said that is not committed already; turns are found in the audio"
             raise RequestError(text, code="input_audio_buffer_commit_empty")
-        self.narrator.committed.add(turn)
-        await self.line.settled(turn)
+        self.server_events.committed.add(turn)
+        await self.session.settled(turn)
 
     async def _said(self, name: str, audio: Frame, after: str | None) -> None:
         """An utterance that the client has marked off itself."""
         content = {"type": "input_audio", "audio": None, "transcript": None}
         item = _message_item(name, "user", [content])
-        await self._send(self.narrator.add(item, after))
-        self.narrator.record(name, audio)
-        line = await self._settle()
+        await self._send(self.server_events.add(item, after))
+        self.server_events.record(name, audio)
+        session = await self._settle()
         try:
-            text = content["transcript"] = await line.transcribe(audio)
+            text = content["transcript"] = await session.transcribe(audio)
         except EngineFault as error:
-            if self.narrator.transcribing:
-                await self._send([self.narrator.failed(name, error.public)])
+            if self.server_events.transcribing:
+                await self._send([self.server_events.failed(name, error.public)])
             raise
-        self._put(line, name, Message("user", text))
-        await self._send(self.narrator.transcribed(name, text, audio.duration))
+        self._put(session, name, Message("user", text))
+        await self._send(self.server_events.transcribed(name, text, audio.duration))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
         given, refused = granted(_Item, event.get("item"))
         await self._leave_out(event, refused)
-        name, after = given.id or items.new_id("item"), event.get("previous_item_id")
-        if name in self.narrator.items:
+        name, after = given.id or server_events.new_id("item"), event.get("previous_item_id")
+        if name in self.server_events.items:
             text = f"Error adding item: an item with id {name!r} already exists (item.id)."
             raise RequestError(text, code="item_create_duplicate_item_id", param="item.id")
         if after is not None and after != "root":
@@ -272,9 +274,9 @@ class ClientEvents:
             raise RequestError(
                 "item.content: one picture; the last that is shown counts", param="item.content"
             )
-        line = await self._settle()
+        session = await self._settle()
         for part in shown:
-            line.show(part.image_url, once=True)
+            session.show(part.image_url, once=True)
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
             data = b"".join(_sound(part.audio) for part in sounds)
@@ -284,42 +286,42 @@ class ClientEvents:
         content = [
             part.model_dump(exclude_defaults=True, exclude={"audio", "image_url"}) for part in given.content
         ]
-        await self._send(self.narrator.add(_message_item(name, given.role, content), after))
-        self._put(line, name, Message(given.role, given.text))
+        await self._send(self.server_events.add(_message_item(name, given.role, content), after))
+        self._put(session, name, Message(given.role, given.text))
 
-    def _put(self, line: RemoteSession, name: str, message: Message) -> None:
+    def _put(self, session: RemoteSession, name: str, message: Message) -> None:
         """Put an item's words into the history at its place; the user's last ones wait for a response."""
         if not message.content:
             return
-        if name == self.narrator.last:
-            self._settle_pending(line)
+        if name == self.server_events.last:
+            self._settle_pending(session)
             if message.role == "user":
                 self._pending = (name, message.content)
             else:
-                self._parts[name] = line.history.add(message)
+                self._parts[name] = session.history.add(message)
             return
-        names = list(self.narrator.items)
-        before = (self._found(line, one) for one in reversed(names[: names.index(name)]))
-        self._parts[name] = line.history.put(message, next((part[-1] for part in before if part), None))
+        names = list(self.server_events.items)
+        before = (self._found(session, one) for one in reversed(names[: names.index(name)]))
+        self._parts[name] = session.history.put(message, next((part[-1] for part in before if part), None))
 
-    def _settle_pending(self, line: RemoteSession) -> None:
+    def _settle_pending(self, session: RemoteSession) -> None:
         """What the user wrote last was not the question: something comes behind it."""
         if self._pending is not None:
             name, text = self._pending
-            self._parts[name], self._pending = line.history.add(Message("user", text)), None
+            self._parts[name], self._pending = session.history.add(Message("user", text)), None
 
-    def _found(self, line: RemoteSession, name: str) -> list[Part]:
+    def _found(self, session: RemoteSession, name: str) -> list[Part]:
         """Where in the history an item is; nowhere, if it has no words or waits for a response."""
-        narrator = self.narrator
+        told = self.server_events
         if name in self._parts:
             return [self._parts[name]]
-        if name in narrator.turns:
-            return line.replied(narrator.turns[name])
-        return line.said(narrator.questions[name]) if name in narrator.questions else []
+        if name in told.turns:
+            return session.replied(told.turns[name])
+        return session.said(told.questions[name]) if name in told.questions else []
 
     def _check_item(self, doing: str, name: Any, param: str = "item_id") -> str:
         """The name of an item that there is. Raises RequestError, with the code that clients look for."""
-        if isinstance(name, str) and name in self.narrator.items:
+        if isinstance(name, str) and name in self.server_events.items:
             return name
         text = f"Error {doing} item: the item with id {str(name)[:80]!r} does not exist ({param})."
         code = {"deleting": "delete", "retrieving": "retrieve", "truncating": "truncate"}.get(doing, "create")
@@ -327,13 +329,13 @@ class ClientEvents:
 
     async def _delete_item(self, event: dict[str, Any]) -> None:
         name = self._check_item("deleting", event.get("item_id"))
-        line = await self._settle()
+        session = await self._settle()
         if self._pending is not None and self._pending[0] == name:
             self._pending = None
-        line.history.remove(self._found(line, name))
+        session.history.remove(self._found(session, name))
         self._parts.pop(name, None)
-        self.narrator.remove(name)
-        await self._send([items.message("conversation.item.deleted", item_id=name)])
+        self.server_events.remove(name)
+        await self._send([server_events.message("conversation.item.deleted", item_id=name)])
 
     async def _view(self, event: dict[str, Any]) -> None:
         """Our own: what the client's camera sees from now on, as a data URL, or null for nothing."""
@@ -347,34 +349,35 @@ class ClientEvents:
         with told_of(refused):
             self._pool.check_voice(wanted.audio.output.voice_name)
         await self._check(wanted.instructions)
-        modality = (wanted.output_modalities or [self.choices.modality])[0]
-        limit = wanted.max_output_tokens or self.choices.max_output_tokens
-        response = items.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
+        modality = (wanted.output_modalities or [self.chosen.modality])[0]
+        limit = wanted.max_output_tokens or self.chosen.max_output_tokens
+        response = server_events.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
         response.voice = self._pool.voice
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
             await self._leave_out(event, refused)
             await self._respond_aside(response, wanted.instructions, context)
             return
-        line = await self._settle()
-        if (running := self.narrator.running) is not None:
+        session = await self._settle()
+        if (running := self.server_events.running) is not None:
             text = (
                 "Conversation already has an active response in progress: "
-                f"{self.narrator.response(running).id}. Wait until the response is finished, or cancel it."
+                f"{self.server_events.response(running).id}. "
+                "Wait until the response is finished, or cancel it."
             )
             raise RequestError(text, code="conversation_already_has_active_response")
         await self._leave_out(event, refused)
-        response.conversation = self.narrator.conversation
-        line.voice.muted = response.modality == "text"
+        response.conversation = self.server_events.conversation
+        session.voice.muted = response.modality == "text"
         if context is not None:
-            self._settle_pending(line)
+            self._settle_pending(session)
         name, text = self._pending or ("", "")
         self._pending = None
         manner = Manner(True, response.limit, wanted.instructions or "", context)
-        turn = line.ask(text, manner)
+        turn = session.ask(text, manner)
         if name:
-            self.narrator.questions[name] = turn
-        self.narrator.asked(turn, response)
+            self.server_events.questions[name] = turn
+        self.server_events.asked(turn, response)
 
     async def _context(self, given: Sequence[_Item | _Reference]) -> tuple[Message, ...]:
         """What a response reads instead of the conversation. Raises RequestError, EngineFault."""
@@ -382,7 +385,7 @@ class ClientEvents:
         for number, one in enumerate(given):
             if isinstance(one, _Reference):
                 self._check_item("referencing", one.id, f"input.{number}.id")
-                messages += _as_messages(self.narrator.items[one.id])
+                messages += _as_messages(self.server_events.items[one.id])
                 continue
             if any(part.type == "input_image" for part in one.content):
                 where = f"input.{number}.content"
@@ -399,72 +402,72 @@ class ClientEvents:
         return tuple(messages)
 
     async def _respond_aside(
-        self, response: items.Response, instructions: str | None, context: tuple[Message, ...] | None
+        self, response: server_events.Response, instructions: str | None, context: tuple[Message, ...] | None
     ) -> None:
         """Make a response that is no part of the conversation."""
         self._aside.admit()
         if context is None:
-            context = () if self.line is None else tuple(self.line.history.said())
+            context = () if self.session is None else tuple(self.session.history.said())
             context += (Message("user", self._pending[1]),) if self._pending is not None else ()
         told = [Message("system", instructions)] if instructions else []
-        messages = joined([Message("system", self.choices.instructions)], [*context, *told])
+        messages = joined([Message("system", self.chosen.instructions)], [*context, *told])
         if self.tasks is not None:
             self.tasks.start_soon(self._aside.make, response, messages)
 
     async def prompt(self, since: float) -> None:
         """Nobody has said anything for `idle_timeout_ms`: the agent speaks unasked."""
-        line, narrator = await self._settle(), self.narrator
-        if narrator.running is not None:
+        session, told = await self._settle(), self.server_events
+        if told.running is not None:
             return
-        await self._send(narrator.timed_out(since, line.runner.now()))
-        if narrator.running is None:
-            turn = line.ask("", self.choices.manner)
-            narrator.asked(turn, narrator.response(turn))
+        await self._send(told.timed_out(since, session.runner.now()))
+        if told.running is None:
+            turn = session.ask("", self.chosen.manner)
+            told.asked(turn, told.response(turn))
 
     async def _cancel(self, event: dict[str, Any]) -> None:
-        turn, named = self.narrator.running, event.get("response_id")
+        turn, named = self.server_events.running, event.get("response_id")
         if isinstance(named, str) and self._aside.cancel(named):
             return
-        if turn is None or self.line is None or named not in (None, self.narrator.response(turn).id):
+        if turn is None or self.session is None or named not in (None, self.server_events.response(turn).id):
             raise RequestError(
                 "Cancellation failed: no active response found", code="response_cancel_not_active"
             )
-        self.narrator.response(turn).cancelled = True
-        self.line.cancel()
+        self.server_events.response(turn).cancelled = True
+        self.session.cancel()
 
     async def _truncate(self, event: dict[str, Any]) -> None:
         name, milliseconds = self._check_item("truncating", event.get("item_id")), event.get("audio_end_ms")
-        turn = self.narrator.turns.get(name)
-        if turn is None or self.line is None:
+        turn = self.server_events.turns.get(name)
+        if turn is None or self.session is None:
             text = "item_id: only what the agent has said can be truncated"
             raise RequestError(text, code="item_truncate_invalid_item_id", param="item_id")
         if type(milliseconds) is not int or milliseconds < 0:
             raise RequestError("audio_end_ms: whole milliseconds from 0", param="audio_end_ms")
         if event.get("content_index") not in (0, None):
             raise RequestError("content_index: 0", param="content_index")
-        sent, played = self.line.sent(turn), milliseconds * RATE // 1000
+        sent, played = self.session.sent(turn), milliseconds * RATE // 1000
         if played > sent + RATE // 1000:
             length = sent * 1000 // RATE
             text = f"Audio content of {length}ms is already shorter than {milliseconds}ms"
             raise RequestError(text, code="invalid_value", param="audio_end_ms")
-        if turn == self.narrator.active:
-            self.narrator.response(turn).cancelled = True
-        heard = self.line.truncate(turn, played)
-        item = self.narrator.items.get(name)
+        if turn == self.server_events.active:
+            self.server_events.response(turn).cancelled = True
+        heard = self.session.truncate(turn, played)
+        item = self.server_events.items.get(name)
         if item is not None and heard is not None:
             item["content"] = [{"type": "output_audio", "transcript": heard}]
         fields = {"item_id": name, "content_index": 0, "audio_end_ms": milliseconds}
         if heard is not None:
             fields["transcript"] = heard  # of a reply that is still being ended, response.done tells it
-        await self._send([items.message("conversation.item.truncated", **fields)])
+        await self._send([server_events.message("conversation.item.truncated", **fields)])
 
     async def _retrieve(self, event: dict[str, Any]) -> None:
         name = self._check_item("retrieving", event.get("item_id"))
-        item = copy.deepcopy(self.narrator.items[name])
-        if (said := self.narrator.sounds.get(name)) is not None:
+        item = copy.deepcopy(self.server_events.items[name])
+        if (said := self.server_events.sounds.get(name)) is not None:
             sound = resample(from_pcm16(said.data), said.rate, RATE)
             item["content"][0]["audio"] = base64.b64encode(pcm16(sound)).decode()
-        await self._send([items.message("conversation.item.retrieved", item=item)])
+        await self._send([server_events.message("conversation.item.retrieved", item=item)])
 
     _HANDLERS: ClassVar = {
         "session.update": (_update, {"session"}),
@@ -482,7 +485,7 @@ class ClientEvents:
     """What does each event, and the fields that it has besides its type and id."""
 
 
-def _as_messages(item: items.Message) -> list[Message]:
+def _as_messages(item: server_events.Message) -> list[Message]:
     """An item of the conversation as the language model reads it; none where it has no words."""
     words = [part.get("transcript") or part.get("text") or "" for part in item["content"]]
     text = " ".join(filter(None, words))
@@ -502,7 +505,7 @@ def _sound(text: Any) -> bytes:
     return data
 
 
-def _message_item(name: str, role: str, content: list[dict[str, Any]]) -> items.Message:
+def _message_item(name: str, role: str, content: list[dict[str, Any]]) -> server_events.Message:
     return {
         "id": name,
         "object": "realtime.item",

@@ -1,4 +1,4 @@
-"""The OpenAI Realtime protocol on a WebSocket: a client's events in, the line's items out.
+"""The OpenAI Realtime protocol on a WebSocket: a client's events in, the session's out.
 
 What a client asks for is done by `client_events.py`, what the session does is told by `server_events.py`.
 """
@@ -20,7 +20,7 @@ from agent.server.fields import refusal
 from agent.server.log import Entry
 from agent.server.metrics import Metrics
 from agent.server.pool import Pool
-from agent.server.realtime import server_events as items
+from agent.server.realtime import server_events
 from agent.server.realtime.client_events import ClientEvents
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
@@ -40,12 +40,12 @@ UNKNOWN = 4000
 
 async def turn_away(socket: WebSocket, error: RequestError) -> None:
     """Open a connection only to say why it is closed: before that a WebSocket has no words for it."""
-    await socket.send_text(json_text(items.refused(error, None)))
+    await socket.send_text(json_text(server_events.refused(error, None)))
     await socket.close(UNKNOWN, str(error)[:120])
 
 
 class Realtime:
-    """One connection: what the client sends to its wishes, what its line gives to the client.
+    """One connection: what the client sends, what its session gives to the client.
 
     vanished: what the socket raises when the client has gone. entry: the session's, in the log.
     """
@@ -60,7 +60,7 @@ class Realtime:
         entry: Entry,
     ) -> None:
         self._socket, self._pool, self._vanished, self._entry = socket, pool, vanished, entry
-        self._wishes = ClientEvents(slot, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
+        self._client = ClientEvents(slot, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
         self._work = anyio.CancelScope()
@@ -68,10 +68,10 @@ class Realtime:
 
     def hang_up(self) -> None:
         """The server closes: the last reply is said, then it is over."""
-        if self._wishes.line is not None:
-            self._wishes.line.hang_up()
+        if self._client.session is not None:
+            self._client.session.hang_up()
         else:
-            self._wishes.settled.set()
+            self._client.settled.set()
 
     def lost(self) -> None:
         """The connection is over: what came on it and is not heard yet is nobody's any more."""
@@ -79,13 +79,15 @@ class Realtime:
         self._work.cancel()
 
     async def run(self) -> None:
-        """Talk with the client until it goes, the line ends or the server closes."""
+        """Talk with the client until it goes, the session ends or the server closes."""
         code, reason = 1000, ""
         try:
             with self._work, told("this session", TimeoutError, self._vanished):
-                await self._send([items.message("session.created", session=self._wishes.choices.as_dict())])
+                await self._send(
+                    [server_events.message("session.created", session=self._client.chosen.as_dict())]
+                )
                 async with anyio.create_task_group() as tasks:
-                    self._wishes.tasks = tasks
+                    self._client.tasks = tasks
                     tasks.start_soon(self._talk, tasks.cancel_scope)
                     await self._listen()
                     tasks.cancel_scope.cancel()
@@ -104,37 +106,39 @@ class Realtime:
             with anyio.move_on_after(self._pool.config.server.client_timeout), suppress(self._vanished):
                 if reason:
                     kind = "server_error" if code == 1011 else "invalid_request_error"
-                    last = items.error(reason, kind, self._entry.why)
+                    last = server_events.error(reason, kind, self._entry.why)
                     await self._socket.send_text(json.dumps(last))
                 await self._socket.close(code, reason[:120])
 
     async def _talk(self, all_over: anyio.CancelScope) -> None:
-        """The line, once there is one: what it does goes to the client."""
-        wishes, idle = self._wishes, self._pool.config.server.idle
+        """The session, once there is one: what it does goes to the client."""
+        client, idle = self._client, self._pool.config.server.idle
         with anyio.move_on_after(idle) as silent:
-            await wishes.settled.wait()
-        if silent.cancelled_caught:  # from then on the line itself looks at the clock
+            await client.settled.wait()
+        if silent.cancelled_caught:  # from then on the session itself looks at the clock
             raise RequestError(f"nothing was said for {idle:g} s (server.idle)", 408, "session_expired")
-        if (line := wishes.line) is not None:
+        if (session := client.session) is not None:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(line.run)
-                tasks.start_soon(self._prompt, line)
-                async for item in line.items():
+                tasks.start_soon(session.run)
+                tasks.start_soon(self._prompt, session)
+                async for item in session.items():
                     if isinstance(item, ev.TurnEnded):
-                        line.voice.muted = wishes.choices.modality == "text"
-                    await self._send(wishes.narrator.tell(item))
-                    if self._events and not isinstance(item, items.Sound):
-                        await self._send([items.message("backchat.event", event=_told(item, line))])
+                        session.voice.muted = client.chosen.modality == "text"
+                    await self._send(client.server_events.tell(item))
+                    if self._events and not isinstance(item, server_events.Sound):
+                        await self._send(
+                            [server_events.message("backchat.event", event=_told(item, session))]
+                        )
                 tasks.cancel_scope.cancel()
         all_over.cancel()
 
-    async def _prompt(self, line: RemoteSession) -> None:
+    async def _prompt(self, session: RemoteSession) -> None:
         """Where the client wants it, the agent speaks when nobody has for too long."""
         while True:
-            timeout, quiet = self._wishes.choices.idle_timeout, line.quiet
-            if timeout is not None and quiet is not None and line.runner.now() - quiet > timeout:
-                line.quiet = None
-                await self._wishes.prompt(quiet)
+            timeout, quiet = self._client.chosen.idle_timeout, session.quiet
+            if timeout is not None and quiet is not None and session.runner.now() - quiet > timeout:
+                session.quiet = None
+                await self._client.prompt(quiet)
             await anyio.sleep(LOOK)
 
     async def _listen(self) -> None:
@@ -159,13 +163,13 @@ class Realtime:
             fields = _event(raw, self._pool.config.server)
             cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
             with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
-                await self._wishes.take(fields)
+                await self._client.take(fields)
         except ValidationError as error:
-            await self._send([items.refused(refusal(error), cause)])
+            await self._send([server_events.refused(refusal(error), cause)])
         except RequestError as error:
-            await self._send([items.refused(error, cause)])
+            await self._send([server_events.refused(error, cause)])
 
-    async def _send(self, messages: list[items.Message]) -> None:
+    async def _send(self, messages: list[server_events.Message]) -> None:
         async with self._sending:
             for message in messages:
                 if self._gone:  # another task has found out; starlette calls a second try a fault
@@ -189,9 +193,9 @@ def _event(raw: str | bytes, limits: ServerConfig) -> dict[str, Any]:
     return cast(dict[str, Any], event)
 
 
-def _told(event: ev.Event, line: RemoteSession) -> dict[str, Any]:
+def _told(event: ev.Event, session: RemoteSession) -> dict[str, Any]:
     """An event of ours; of a word that was heard also where in the reply's audio it ends."""
     told = ev.as_dict(event)
     if isinstance(event, ev.WordHeard):
-        told["audio_end_ms"] = round(line.position(event.turn, event.time) * 1000)
+        told["audio_end_ms"] = round(session.position(event.turn, event.time) * 1000)
     return told

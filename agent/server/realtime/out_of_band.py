@@ -13,7 +13,7 @@ from agent.messages import Message
 from agent.server.completion import Sampling, Written, write
 from agent.server.http.speech import say
 from agent.server.pool import Pool
-from agent.server.realtime import server_events as items
+from agent.server.realtime import server_events
 from agent.transports.disclosure import told
 from agent.transports.playout import RATE
 from agent.transports.slot import SessionSlot
@@ -21,7 +21,7 @@ from audio.frame import Samples
 from audio.pcm import pcm16
 from audio.resampler import Resampler
 
-Tell: TypeAlias = Callable[[list[items.Message]], Awaitable[None]]
+Tell: TypeAlias = Callable[[list[server_events.Message]], Awaitable[None]]
 
 MOST = 4
 """Such responses of one session at a time."""
@@ -48,20 +48,20 @@ class OutOfBand:
             scope.cancel()
         return scope is not None
 
-    async def make(self, response: items.Response, messages: Sequence[Message]) -> None:
+    async def make(self, response: server_events.Response, messages: Sequence[Message]) -> None:
         """One response, from its first event to its last."""
         self._scopes[response.id] = scope = anyio.CancelScope()
         response.open = response.cancelled = True  # by its client, if it is: nobody else can
         status = "cancelled"
         try:
-            await self._send(items.opened(response))
+            await self._send(server_events.opened(response))
             with scope:
                 status = await self._made(response, messages)
-            await self._send(items.closed(response, status, response.text))
+            await self._send(server_events.closed(response, status, response.text))
         finally:
             del self._scopes[response.id]
 
-    async def _made(self, response: items.Response, messages: Sequence[Message]) -> str:
+    async def _made(self, response: server_events.Response, messages: Sequence[Message]) -> str:
         """Its status, once all of it was sent."""
         written = Written()
         try:
@@ -75,25 +75,29 @@ class OutOfBand:
         return "incomplete" if written.reason == "length" else "completed"
 
     async def _write(
-        self, slot: SessionSlot, response: items.Response, messages: Sequence[Message], written: Written
+        self,
+        slot: SessionSlot,
+        response: server_events.Response,
+        messages: Sequence[Message],
+        written: Written,
     ) -> None:
         sampling = Sampling(max_tokens=response.limit)
         async with write(slot, self._pool.config, messages, sampling, written) as tokens:
             async for delta in tokens:
                 response.text += delta.text
                 if delta.text:
-                    await self._send([items.delta(response, delta.text)])
+                    await self._send([server_events.delta(response, delta.text)])
         response.tokens = written.tokens
 
-    async def _say(self, slot: SessionSlot, response: items.Response) -> None:
+    async def _say(self, slot: SessionSlot, response: server_events.Response) -> None:
         """What it says, as sound; nothing for a response in text."""
         if response.modality == "text" or not response.text.strip():
             return
         resampler = Resampler(slot.engines.tts.rate, RATE)
 
         async def send(samples: Samples) -> None:
-            data, where = base64.b64encode(pcm16(samples)).decode(), items.place(response)
-            await self._send([items.message("response.output_audio.delta", **where, delta=data)])
+            data, where = base64.b64encode(pcm16(samples)).decode(), server_events.place(response)
+            await self._send([server_events.message("response.output_audio.delta", **where, delta=data)])
 
         async with say(slot, self._pool.config, response.text) as parts:
             async for part in parts:

@@ -63,7 +63,7 @@ class Recording:
 
 
 class ServerEvents:
-    """Turns what a line gives into protocol messages, and keeps the conversation's items."""
+    """Turns what a session gives into protocol messages, and keeps the conversation's items."""
 
     def __init__(self, memory: int = 0, voice: str = "default") -> None:
         self._memory, self._voice = memory, voice
@@ -152,7 +152,7 @@ class ServerEvents:
             self.remove(name)
 
     def tell(self, item: Item) -> list[Message]:
-        """What to send for one thing that the line gave."""
+        """What to send for one thing that the session gave."""
         match item:
             case Sound(turn=turn):
                 return self._sound(turn, item)
@@ -164,16 +164,16 @@ class ServerEvents:
                 return self._stopped(at)
             case ev.SpeechResumed(time=time) if self._item is not None:
                 return self._started(time)
-            case ev.Partial(text=text, stable=stable):
+            case ev.InterimTranscript(text=text, stable=stable):
                 return self._interim(text[:stable])
             case ev.TurnOpened(turn=turn, speech_end=end):
                 self._speech_ends[turn] = end
                 return []
             case ev.Token(turn=turn, text=text):
                 return self._token(turn, text)
-            case ev.TurnReleased(turn=turn, text=text):
+            case ev.TurnCommitted(turn=turn, text=text):
                 return [*self._heard(turn, text), *(self._begin(turn) if item.answered else [])]
-            case ev.TurnDropped(turn=turn):
+            case ev.TurnDiscarded(turn=turn):
                 return self._dropped(turn, item)
             case ev.Decision(action="resume", cause=cause, time=time) if cause.reason not in GOES_ON:
                 return self._forgotten(time)
@@ -221,7 +221,7 @@ class ServerEvents:
         begun = self._started(self._since) if self._since is not None else []
         return [*begun, *(self._forgotten(now) if reason == "silence_wanted" else [])]
 
-    def _dropped(self, turn: int, event: ev.TurnDropped) -> list[Message]:
+    def _dropped(self, turn: int, event: ev.TurnDiscarded) -> list[Message]:
         """Nothing is answered. The user goes on; or nothing was understood; or it could not be."""
         response = self._responses.pop(turn, None)
         self._asked.discard(turn)

@@ -61,7 +61,7 @@ def test_speech_confirmed_as_the_reply_ends_is_answered(policy: str, lead: float
 
 def test_who_speaks_when_all_has_been_said_interrupts_nobody() -> None:
     told = boundaries.hold(Plan(second=0.9, lead=0.15))
-    assert told.of(ev.AudioHeld) == []
+    assert told.of(ev.AudioPaused) == []
     assert told.of(ev.Interrupted) == []
     assert [e.reason for e in told.of(ev.TurnEnded)] == ["finished", "finished"]
 
@@ -91,7 +91,7 @@ def test_what_was_said_just_before_something_is_typed_is_answered_too() -> None:
     plan = Plan(reply=0.3, second=0.8, length=0.3, deed="typed", at=1.25)
     told = boundaries.hold(plan)
     assert boundaries.faults(plan, told) == []
-    assert [e.cause.reason for e in told.of(ev.TurnDropped)] == ["typed"]
+    assert [e.cause.reason for e in told.of(ev.TurnDiscarded)] == ["typed"]
     assert told.history[-2:] == [("user", f"{TYPED} {QUESTION}"), ("assistant", REPLY)]
 
 

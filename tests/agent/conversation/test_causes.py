@@ -48,7 +48,7 @@ def test_a_cut_names_the_words_and_the_reply(tmp_path: Path, words: str, cause: 
     assert (cut.turn, cut.cause) == (1, cause)
     (decided,) = [e for e in of(events, ev.Decision) if e.action == "interrupt"]
     assert (decided.turn, decided.cause) == (1, cause)
-    (held,) = of(events, ev.AudioHeld)
+    (held,) = of(events, ev.AudioPaused)
     assert held.cause == Cause("speech")
     assert f": “{words}”)*" in transcript_markdown(events)
 
@@ -63,7 +63,7 @@ def test_the_vad_policy_is_cut_by_speech_alone(tmp_path: Path) -> None:
 )
 def test_a_silence_says_why_it_began_and_why_it_ended(tmp_path: Path, words: str, reason: str) -> None:
     events = talk(tmp_path, *over(words))
-    assert [e.cause for e in of(events, ev.AudioHeld)] == [Cause("speech")]
+    assert [e.cause for e in of(events, ev.AudioPaused)] == [Cause("speech")]
     assert [e.cause for e in of(events, ev.AudioResumed)] == [Cause(reason, words)]
     assert "s: somebody speaks; " in transcript_markdown(events)
 
@@ -89,7 +89,7 @@ def test_a_client_that_cancels_is_not_the_program() -> None:
 
 def test_a_wait_names_the_words_that_asked_for_it(tmp_path: Path) -> None:
     events = talk(tmp_path, ["I like apples and"], [Line(scripted.loud(1.0))])
-    (released,) = of(events, ev.TurnReleased)
+    (released,) = of(events, ev.TurnCommitted)
     cause = released.cause
     assert (cause.reason, cause.sign, cause.word) == ("endpointing", "leads_on", "and")
     wait = load(None, DECLARED).turns.incomplete
@@ -99,7 +99,7 @@ def test_a_wait_names_the_words_that_asked_for_it(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_slow_says_so(tmp_path: Path) -> None:
     events = talk(tmp_path, ["What time is it now?"], [Line(scripted.loud(1.0))], "costs.first_token=1.2")
-    (released,) = of(events, ev.TurnReleased)
+    (released,) = of(events, ev.TurnCommitted)
     assert released.cause.reason == "answer_late"
     assert released.cause.seconds > 1.2 > released.cause.wait
     assert "s of it first token: the answer was not ready before" in transcript_markdown(events)
@@ -108,5 +108,5 @@ def test_an_answer_that_is_slow_says_so(tmp_path: Path) -> None:
 def test_who_goes_on_makes_the_answer_too_early(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.6), scripted.silent(0.3), scripted.loud(0.6))
     events = talk(tmp_path, ["What is", "What is that now?"], [Line(said)])
-    assert [(e.turn, e.cause.reason) for e in of(events, ev.TurnDropped)] == [(1, "went_on")]
+    assert [(e.turn, e.cause.reason) for e in of(events, ev.TurnDiscarded)] == [(1, "went_on")]
     assert [e.turn for e in of(events, ev.Decision) if e.action == "generate"] == [1, 2]

@@ -161,7 +161,7 @@ def test_a_picture_for_one_turn_is_gone_in_the_next():
 
 def test_a_turn_that_was_begun_too_early_does_not_use_up_the_picture():
     done = play(6.0, [(1.0, 2.0), (2.2, 3.0)], {0.0: lambda s: s.show(STOP, once=True)})
-    assert len(done.of(ev.TurnDropped)) == 1
+    assert len(done.of(ev.TurnDiscarded)) == 1
     assert done.asked[-1] == "Note PNG 1.\nWhat is it?"
     assert len(done.vision.looked) == 1
 

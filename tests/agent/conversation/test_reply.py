@@ -60,7 +60,7 @@ def speaking(playback: Playback, text: str = TEXT) -> Reply:
     turn.text = text
     speech, ranges = spoken(text)
     turn.say(speech, ranges)
-    playback.play(turn.release(), speech.samples, speech.rate)
+    playback.play(turn.begin(), speech.samples, speech.rate)
     return turn
 
 

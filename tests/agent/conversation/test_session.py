@@ -62,7 +62,7 @@ def test_half_a_number_that_was_heard_is_not_another_number(tmp_path: Path, when
     ended = of(events, ev.TurnEnded)[0]
     assert ended.reason == "interrupted"
     assert ended.heard.rstrip() in ("It costs", "It costs $49.95", "It costs $49.95 now,")
-    said = " ".join(piece.spoken for piece in of(events, ev.Piece) if piece.turn == 1)
+    said = " ".join(piece.spoken for piece in of(events, ev.Chunk) if piece.turn == 1)
     assert said == "It costs forty nine dollars and ninety five cents now, all in all."
 
 
@@ -97,7 +97,7 @@ def test_the_answer_waits_for_the_end_of_the_turn_but_not_its_making(tmp_path: P
     engines = scripted.engines(["Go."], ["Yes, I will go there now."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "turns.pause=0.2", "turns.end=1.0")
     (opened,), (released,), (started,) = (
-        of(events, kind) for kind in (ev.TurnOpened, ev.TurnReleased, ev.AudioStarted)
+        of(events, kind) for kind in (ev.TurnOpened, ev.TurnCommitted, ev.AudioStarted)
     )
     assert opened.time - opened.speech_end == pytest.approx(0.2, abs=0.03)
     assert released.time - opened.speech_end == pytest.approx(1.0, abs=0.03)
@@ -110,7 +110,7 @@ def test_who_goes_on_after_a_pause_is_asked_nothing_and_leaves_no_trace(tmp_path
     said = scripted.join(scripted.loud(0.6), pause, scripted.loud(0.6))
     engines = scripted.engines(["I want", "I want to go."], ["Where?"])
     events, _ = talk(tmp_path, engines, [Line(said)])
-    (dropped,), (ended,) = of(events, ev.TurnDropped), of(events, ev.TurnEnded)
+    (dropped,), (ended,) = of(events, ev.TurnDiscarded), of(events, ev.TurnEnded)
     assert dropped.cause == Cause("went_on")
     assert ended.turn == dropped.turn + 1
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
@@ -121,7 +121,7 @@ def test_with_a_slow_model_who_goes_on_before_it_has_spoken_interrupts_nobody(tm
     engines = scripted.engines(["I want", "I want to go."], ["Where?"])
     events, _ = talk(tmp_path, engines, [Line(said)], "costs.first_token=1.0")
     assert of(events, ev.Interrupted) == []
-    (released,), (started,) = of(events, ev.TurnReleased), of(events, ev.AudioStarted)
+    (released,), (started,) = of(events, ev.TurnCommitted), of(events, ev.AudioStarted)
     assert released.text == "I want to go."
     assert 0 <= started.time - released.time <= 0.03
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
@@ -130,7 +130,7 @@ def test_with_a_slow_model_who_goes_on_before_it_has_spoken_interrupts_nobody(tm
 def test_no_model_is_waited_for_longer_than_a_turn_may_last(tmp_path: Path) -> None:
     engines = scripted.engines(["Go."], ["Yes."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(1.0))], "costs.first_token=4.0")
-    (opened,), (released,) = of(events, ev.TurnOpened), of(events, ev.TurnReleased)
+    (opened,), (released,) = of(events, ev.TurnOpened), of(events, ev.TurnCommitted)
     assert released.time - opened.speech_end == pytest.approx(2.0, abs=0.03)
     (ended,) = of(events, ev.TurnEnded)
     assert ended.heard == "Yes."
@@ -151,7 +151,7 @@ def test_a_hush_before_more_words_is_no_pause(tmp_path: Path) -> None:
     events, _ = talk(tmp_path, engines, [Line(said)], "stt.partials=5", "costs.stt=0.1")
     (words,) = of(events, ev.Transcribed)
     assert (engines.stt.calls, words.text) == (2, "I want.")
-    assert [partial.text for partial in of(events, ev.Partial)] == ["I", "I want."]
+    assert [partial.text for partial in of(events, ev.InterimTranscript)] == ["I", "I want."]
 
 
 def test_a_doubtful_guess_is_looked_at_again(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_what_begins_and_ends_with_the_voice_is_its_echo(
     engines = scripted.engines(["Tell me a story.", "", "20."], [STORY, "Yes."])
     lines = [Line(scripted.loud(0.5)), Line(heard, "over", 3.0)]
     events, _ = talk(tmp_path, engines, lines, "turns.pause=0.1")
-    assert [e.kind for e in of(events, ev.Overheard)] == ["nothing", "words" if cut else "echo"]
+    assert [e.kind for e in of(events, ev.OverlapTranscribed)] == ["nothing", "words" if cut else "echo"]
     assert of(events, ev.TurnEnded)[0].reason == ("interrupted" if cut else "finished")
 
 
@@ -232,8 +232,8 @@ def test_what_was_said_is_kept_when_the_answer_fails_before_it_sounds(tmp_path: 
         ("error", ""),
         ("finished", "You are Ada."),
     ]
-    assert of(events, ev.TurnDropped) == []
-    first = of(events, ev.TurnReleased)[0]
+    assert of(events, ev.TurnDiscarded) == []
+    first = of(events, ev.TurnCommitted)[0]
     assert first.time - of(events, ev.TurnOpened)[0].speech_end == pytest.approx(0.8, abs=0.03)
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["My name is Ada. Who am I?"]
 
@@ -243,7 +243,7 @@ def test_who_goes_on_after_the_answer_failed_is_asked_once(tmp_path: Path) -> No
     engines = scripted.engines(["I want", "I want to go."], ["Hm.", "Where?"])
     engines.llm.fail_at = {0: 0}
     events, _ = talk(tmp_path, engines, [Line(said)])
-    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["went_on"]
+    assert [e.cause.reason for e in of(events, ev.TurnDiscarded)] == ["went_on"]
     assert [e.reason for e in of(events, ev.TurnEnded)] == ["finished"]
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["I want to go."]
 
@@ -263,7 +263,7 @@ def test_without_a_word_of_the_end_of_turn_model_the_words_decide(tmp_path: Path
 def test_noise_without_words_is_no_turn(tmp_path: Path) -> None:
     engines = scripted.engines(["", "Hello."], ["Hi."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.5))])
-    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [e.cause.reason for e in of(events, ev.TurnDiscarded)] == ["unintelligible"]
     assert len(of(events, ev.TurnEnded)) == 1
 
 
@@ -274,7 +274,7 @@ def test_what_is_made_up_for_a_noise_is_answered_only_if_a_voice_said_it(tmp_pat
     )
     engines.stt.transcribe = lambda audio, *, final=True: next(heard)
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4)) for _ in range(3)])
-    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [e.cause.reason for e in of(events, ev.TurnDiscarded)] == ["unintelligible"]
     assert [m.content for m in engines.llm.asked[-1]][1:] == ["Hello.", "Goodbye!", "Bye."]
 
 
@@ -291,8 +291,8 @@ def test_what_was_asked_for_is_answered_however_soon_it_comes(
     engines = scripted.engines(texts, [question, "Good."])
     lines = [Line(scripted.loud(0.3), "after", gap if text in answers else 1.5) for text in texts]
     events, _ = talk(tmp_path, engines, lines)
-    assert [(e.cause.reason, e.turn) for e in of(events, ev.TurnDropped)] == []
-    assert [e.text for e in of(events, ev.TurnReleased)] == texts
+    assert [(e.cause.reason, e.turn) for e in of(events, ev.TurnDiscarded)] == []
+    assert [e.text for e in of(events, ev.TurnCommitted)] == texts
 
 
 def test_an_answer_may_come_before_the_question_is_over(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_an_answer_may_come_before_the_question_is_over(tmp_path: Path) -> None:
         engines = scripted.engines(["Tell me a story.", "Yes."], [question, "Well."])
         lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.3), "over", over)]
         events, _ = talk(tmp_path, engines, lines)
-        assert [e.kind for e in of(events, ev.Overheard)] == ["words" if cut else "backchannel"]
+        assert [e.kind for e in of(events, ev.OverlapTranscribed)] == ["words" if cut else "backchannel"]
         assert of(events, ev.TurnEnded)[0].reason == ("interrupted" if cut else "finished")
 
 
@@ -322,7 +322,7 @@ def test_after_a_statement_it_is_answered_or_told_why_not(
 ) -> None:
     engines = scripted.engines(["Set a timer.", said], ["It is set.", "Well."])
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.5)), Line(scripted.loud(0.3), "after", gap)])
-    assert [e.cause.reason for e in of(events, ev.TurnDropped)] == ([reason] if reason else [])
+    assert [e.cause.reason for e in of(events, ev.TurnDiscarded)] == ([reason] if reason else [])
     assert len(of(events, ev.TurnEnded)) == (1 if reason else 2)
 
 
@@ -361,7 +361,7 @@ def test_a_thousand_turns_with_random_interruptions(tmp_path: Path, monkeypatch:
     assert psutil.Process().memory_info().rss - memory - kept < 10_000_000
     assert threading.active_count() <= threads  # an idle one of an earlier test may have ended
     ended = of(events, ev.TurnEnded)
-    assert len(ended) + len(of(events, ev.TurnDropped)) >= 1000
+    assert len(ended) + len(of(events, ev.TurnDiscarded)) >= 1000
     assert sum(e.reason == "interrupted" for e in ended) > 300
     assert engines.llm.open == engines.tts.open == 0
     received, given_up = Counter(e.turn for e in of(events, ev.Token)), set()
@@ -385,7 +385,7 @@ def test_a_back_channel_pauses_the_reply_and_every_word_is_heard_once(tmp_path: 
     events, out = talk(tmp_path, engines, lines)
     (ended,) = of(events, ev.TurnEnded)
     assert (ended.reason, ended.heard) == ("finished", STORY)
-    (held,), (resumed,) = of(events, ev.AudioHeld), of(events, ev.AudioResumed)
+    (held,), (resumed,) = of(events, ev.AudioPaused), of(events, ev.AudioResumed)
     assert held.at == resumed.at
     _, agent = read_channels(out)
     sounded = np.count_nonzero(np.abs(agent.samples) > 0.04) / agent.rate
@@ -410,7 +410,7 @@ def test_words_that_come_late_are_not_all_that_was_said(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.4), scripted.silent(0.25), scripted.loud(0.8))
     lines = [Line(scripted.loud(1.0)), Line(said, "over", 3.0)]
     events, _ = talk(tmp_path, engines, lines, "costs.stt=1.5")
-    assert [e.text for e in of(events, ev.TurnReleased)] == [texts[0], texts[2]]
+    assert [e.text for e in of(events, ev.TurnCommitted)] == [texts[0], texts[2]]
     assert of(events, ev.TurnEnded)[-1].heard == "Seven."
 
 
@@ -428,7 +428,7 @@ def test_what_did_you_say_repeats_the_sentence(tmp_path: Path) -> None:
     engines = scripted.engines(["Tell me a story.", "What did you say?"], [STORY])
     lines = [Line(scripted.loud(1.0)), Line(scripted.loud(0.4), "over", 5.0)]
     events, _ = talk(tmp_path, engines, lines)
-    (held,), (resumed,) = of(events, ev.AudioHeld), of(events, ev.AudioResumed)
+    (held,), (resumed,) = of(events, ev.AudioPaused), of(events, ev.AudioResumed)
     assert resumed.at < held.at
     assert STORY.index("He lived") * scripted.SECONDS_PER_CHARACTER == pytest.approx(resumed.at, abs=0.15)
     (ended,) = of(events, ev.TurnEnded)

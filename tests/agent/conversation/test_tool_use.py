@@ -129,7 +129,7 @@ def talk(
 def assert_whole(events: list[ev.Event], model: Caller, light: Light, effect: str) -> None:
     """What must hold of any conversation: once, never for a withdrawn turn, never forgotten, never spoken."""
     assert not of(events, ev.Error)
-    released = {event.turn for event in of(events, ev.TurnReleased)}
+    released = {event.turn for event in of(events, ev.TurnCommitted)}
     called, returned = of(events, ev.ToolCalled), of(events, ev.ToolReturned)
     assert [each.call for each in called] == sorted({each.call for each in called})
     assert {each.call for each in called} == {each.call for each in returned}
@@ -146,7 +146,7 @@ def assert_whole(events: list[ev.Event], model: Caller, light: Light, effect: st
                 assert told[result.call].startswith(result.result)
         pairs = [c.id for message in messages for c in message.calls]
         assert pairs == list(told), "no call without its result, no result without its call"
-    spoken = " ".join(piece.spoken for piece in of(events, ev.Piece))
+    spoken = " ".join(piece.spoken for piece in of(events, ev.Chunk))
     heard = " ".join(event.heard for event in of(events, ev.TurnEnded))
     for text in (spoken, heard):
         assert not {"{", "light(", "call", "60 W"} & {*text, *text.split()}
@@ -155,7 +155,7 @@ def assert_whole(events: list[ev.Event], model: Caller, light: Light, effect: st
 
 def results_reach_the_next_prompt(events: list[ev.Event], model: Caller) -> None:
     """Each result of a turn that counts is in every prompt that was made after it."""
-    released = {event.turn for event in of(events, ev.TurnReleased)}
+    released = {event.turn for event in of(events, ev.TurnCommitted)}
     for known, messages in model.seen:
         told = {message.call: message.content for message in messages if message.role == "tool"}
         for result in known:
@@ -205,7 +205,7 @@ def test_a_line_is_never_dead_over_a_call(effect: str, seconds: float, before: s
     light = Light(seconds)
     events, model = talk(tmp_path, [Line(said(FIRST, 1.0))], light, effect, before)
     assert_whole(events, model, light, effect)
-    (released,), (called,) = of(events, ev.TurnReleased), of(events, ev.ToolCalled)
+    (released,), (called,) = of(events, ev.TurnCommitted), of(events, ev.ToolCalled)
     quiet = max(released.time, called.time)
     if before:
         quiet = max(quiet, of(events, ev.AudioStarted)[0].time)
@@ -213,7 +213,7 @@ def test_a_line_is_never_dead_over_a_call(effect: str, seconds: float, before: s
         begins = max(made.time, quiet) if made.time > released.time else released.time
         assert begins - quiet <= 0.8
         quiet = begins + made.seconds
-    moments = [piece for piece in of(events, ev.Piece) if piece.text == "One moment."]
+    moments = [piece for piece in of(events, ev.Chunk) if piece.text == "One moment."]
     assert len(moments) == (seconds >= 0.4 if not before else seconds > 1.2)
     (ended,) = of(events, ev.TurnEnded)
     assert (ended.heard.strip(), ended.reason) == (f"{before} {ANSWER}".strip(), "finished")
@@ -229,7 +229,7 @@ def test_a_call_that_changes_something_waits_for_the_end_of_the_turn_and_is_not_
 ) -> None:
     events, _ = talk(tmp_path, [Line(said(FIRST, 1.0))], Light(0.0), "changes", "", "turns.end=1.0")
     (called,), (released,), (returned,) = (
-        of(events, k) for k in (ev.ToolCalled, ev.TurnReleased, ev.ToolReturned)
+        of(events, k) for k in (ev.ToolCalled, ev.TurnCommitted, ev.ToolReturned)
     )
     assert called.time < released.time <= returned.time
     waited = released.time - of(events, ev.TurnOpened)[0].speech_end

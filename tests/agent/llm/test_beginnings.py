@@ -111,7 +111,7 @@ def test_a_thought_that_begins_to_sound_is_cut_and_not_kept(tmp_path: Path) -> N
     assert [(each.reason, each.heard, each.unheard) for each in ended] == [("finished", ANSWER, "")] * 2
     for turn, starts in ((1, 2), (2, 1)):
         assert sum(isinstance(e, ev.AudioStarted) and e.turn == turn for e in events) == starts
-    said = [event.text for event in events if isinstance(event, ev.Piece) and event.turn == 2]
+    said = [event.text for event in events if isinstance(event, ev.Chunk) and event.turn == 2]
     assert "".join(said) == ANSWER
     kept = [message.content for message in llm.asked[1] if message.role == "assistant"]
     assert kept == [ANSWER]

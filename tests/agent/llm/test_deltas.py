@@ -86,7 +86,7 @@ def test_a_thought_is_seen_and_neither_said_nor_kept(tmp_path: Path):
     events, llm = talk(tmp_path, f"{THOUGHT}*smiles* Hello, my friend.<|im_end|>")
     for ended in (event for event in events if isinstance(event, ev.TurnEnded)):
         assert (ended.reason, ended.heard, ended.unheard) == ("finished", "Hello, my friend.", "")
-    spoken = [event.spoken for event in events if isinstance(event, ev.Piece)]
+    spoken = [event.spoken for event in events if isinstance(event, ev.Chunk)]
     assert " ".join(spoken[:2]).startswith("Hello, my friend.")
     assert "".join(e.text for e in events if isinstance(e, ev.Token) and e.turn == 1) == "Hello, my friend."
     assert "".join(e.text for e in events if isinstance(e, ev.Thought) and e.turn == 1) == "They greet me."

@@ -33,7 +33,7 @@ def reply(
     events: list[Event] = [
         ev.TurnOpened(opened, number, speech_end),
         ev.Transcribed(done, number, said, 0.09),
-        ev.TurnReleased(speech_end + 0.3, number, said, WHOLE),
+        ev.TurnCommitted(speech_end + 0.3, number, said, WHOLE),
     ]
     tokens = re.findall(r"\s*\S{1,6}", text)
     now, played, start = done + 0.07, 0.0, 0
@@ -44,7 +44,7 @@ def reply(
         at += len(token)
         if token.endswith((".", ",", "?")) and at - start > 20:
             seconds = (at - start) * 0.062
-            events.append(ev.Piece(now, number, start, at, text[start:at], text[start:at].strip()))
+            events.append(ev.Chunk(now, number, start, at, text[start:at], text[start:at].strip()))
             events.append(ev.Synthesized(round(now + 0.025, 4), number, start, at, seconds, 0.024))
             if first_audio is None:
                 first_audio = max(now + 0.025, speech_end + 0.3) + 0.012
@@ -91,8 +91,8 @@ def sample() -> list[Event]:
         ev.Transcribed(8.05, 2, "Tell me a", 0.09),
         ev.Token(8.07, 2, "What"),
         ev.SpeechResumed(8.08),
-        ev.TurnDropped(8.09, 2, Cause("went_on"), 1),
-        ev.Partial(9.0, "Tell me a story about"),
+        ev.TurnDiscarded(8.09, 2, Cause("went_on"), 1),
+        ev.InterimTranscript(9.0, "Tell me a story about"),
         ev.SpeechPaused(9.78, 9.62),
         *cut(story, 3, onset, CUT, STORY),
         *speech(onset, onset + 2.4),

@@ -108,6 +108,32 @@ def test_a_log_of_version_1_is_read(tmp_path: Path) -> None:
     assert told[-1].where == "vision"
 
 
+def test_a_log_of_version_2_is_read(tmp_path: Path) -> None:
+    cause = {"reason": "words"}
+    old = [
+        {"event": "partial", "time": 1.0, "text": "Wait"},
+        {"event": "turn_released", "time": 1.4, "turn": 1, "text": "What is it?", "cause": cause},
+        {"event": "piece", "time": 1.6, "turn": 1, "start": 0, "end": 5, "text": "A cat", "spoken": "A cat"},
+        {"event": "audio_held", "time": 2.0, "turn": 1, "at": 0.3, "cause": cause},
+        {"event": "overheard", "time": 2.1, "turn": 1, "text": "Wait", "kind": "words"},
+        {"event": "turn_dropped", "time": 2.2, "turn": 2, "cause": cause, "tokens": 0},
+        {
+            "event": "error",
+            "time": 3.0,
+            "where": "turn",
+            "message": "no idea",
+            "turn": None,
+            "code": "failed",
+        },
+    ]
+    told = read_events(written(tmp_path, {"event": "event_log", "version": 2}, *old))
+    assert [event.type for event in told] == [
+        "interim_transcript", "turn_committed", "chunk", "audio_paused", "overlap_transcribed",
+        "turn_discarded", "error",
+    ]  # fmt: skip
+    assert told[-1].where == "endpointing"
+
+
 @pytest.mark.parametrize("version", [VERSION + 1, 0, "2", None, True, 2.0])
 def test_a_log_of_another_version_is_refused_in_one_line(tmp_path: Path, version: object) -> None:
     with pytest.raises(ScriptError, match=rf"reads 1 to {VERSION}") as refused:
@@ -117,11 +143,11 @@ def test_a_log_of_another_version_is_refused_in_one_line(tmp_path: Path, version
 
 def test_what_is_no_cause_is_named(tmp_path: Path) -> None:
     head = {"event": "event_log", "version": VERSION}
-    held = {"event": "audio_held", "time": 1.0, "turn": 1, "at": 0.5}
+    paused = {"event": "audio_paused", "time": 1.0, "turn": 1, "at": 0.5}
     for cause, says in (
         ({"reason": "bored"}, "reason"),
         ({"reason": "words", "mood": ""}, "cause has no 'mood'"),
     ):
-        with pytest.raises(ScriptError, match=r"line 2: AudioHeld: ") as refused:
-            read_events(written(tmp_path, head, held | {"cause": cause}))
+        with pytest.raises(ScriptError, match=r"line 2: AudioPaused: ") as refused:
+            read_events(written(tmp_path, head, paused | {"cause": cause}))
         assert says in str(refused.value)

@@ -35,7 +35,7 @@ def test_turns_tell_what_happened_to_each():
     assert first.opened == pytest.approx(2.26)
     assert (first.user, first.reason, first.stt_took) == ("What is the capital of France?", "finished", 0.09)
     assert first.reply == first.heard == "The capital of France is Paris. It lies on the Seine."
-    assert (dropped.reason, dropped.cause, dropped.tokens) == ("dropped", Cause("went_on"), 1)
+    assert (dropped.reason, dropped.cause, dropped.tokens) == ("discarded", Cause("went_on"), 1)
     assert (dropped.heard, dropped.voice_to_voice, dropped.parts) == ("", None, [])
     assert (cut.reason, cut.speech_start) == ("interrupted", 7.0)
     assert cut.heard + cut.unheard == cut.reply == SAMPLE["STORY"]
@@ -59,17 +59,17 @@ def test_parts_name_the_wait():
         "end of turn": 0.16,
         "STT": 0.09,
         "first token": 0.07,
-        "first piece": 0.3,
+        "first chunk": 0.3,
         "TTS": 0.025,
-        "gate": 0.0,
+        "commit": 0.0,
         "start": 0.012,
     }
     assert first.voice_to_voice == pytest.approx(0.657)
 
 
 def test_a_gate_that_opens_late_is_waited_for():
-    turn = report.TurnReport(1, 0.0, 1.0, 1.1, 1.2, None, 1.25, 1.3, 1.35, released=1.8, audio_started=1.82)
-    assert dict(turn.parts)["gate"] == pytest.approx(0.45)
+    turn = report.TurnReport(1, 0.0, 1.0, 1.1, 1.2, None, 1.25, 1.3, 1.35, committed=1.8, audio_started=1.82)
+    assert dict(turn.parts)["commit"] == pytest.approx(0.45)
     assert dict(turn.parts)["start"] == pytest.approx(0.02)
 
 
@@ -128,7 +128,7 @@ def test_transcript_shows_who_said_what_and_where_it_was_cut():
 def turn_events(text: str, heard: str, reason: str = "finished") -> list[ev.Event]:
     return [
         ev.TurnOpened(1.0, 1, 0.8),
-        ev.TurnReleased(1.1, 1, text, Cause("endpointing")),
+        ev.TurnCommitted(1.1, 1, text, Cause("endpointing")),
         ev.AudioStarted(1.2, 1),
         ev.TurnEnded(2.0, 1, reason, heard, ""),
     ]
@@ -144,10 +144,10 @@ def test_transcript_tells_of_errors_and_of_words_that_got_no_reply():
     events: list[ev.Event] = [
         ev.TurnOpened(1.0, 1, 0.8),
         ev.Transcribed(1.1, 1, "uh-huh", 0.1),
-        ev.TurnDropped(1.2, 1, Cause("backchannel", "uh-huh"), 0),
+        ev.TurnDiscarded(1.2, 1, Cause("backchannel", "uh-huh"), 0),
         ev.Error(3.0, "llm", "it broke"),
         ev.TurnOpened(2.5, 2, 2.4),
-        ev.TurnReleased(2.8, 2, "Go on.", Cause("endpointing")),
+        ev.TurnCommitted(2.8, 2, "Go on.", Cause("endpointing")),
         ev.Error(3.0, "llm", "it broke", 2),
         ev.TurnEnded(3.0, 2, "error", "", ""),
     ]

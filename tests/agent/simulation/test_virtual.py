@@ -70,7 +70,7 @@ def test_after_waits_for_the_end_of_the_answer(tmp_path: Path):
 def test_who_went_on_after_a_pause_waits_for_the_answer(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.6), scripted.silent(0.25), scripted.loud(0.6))
     events = talk(tmp_path, [Line(said), Line(scripted.loud(0.5), "after", 0.0)], ["Why", ANSWER])
-    assert of(events, ev.TurnDropped)[0].cause.reason == "went_on"
+    assert of(events, ev.TurnDiscarded)[0].cause.reason == "went_on"
     first_end = of(events, ev.TurnEnded)[0].time
     assert of(events, ev.SpeechStarted)[-1].at >= first_end - 0.1
 
@@ -84,7 +84,7 @@ def test_over_counts_from_when_the_answer_is_audible(tmp_path: Path):
 def test_over_an_answer_that_never_came_is_said_all_the_same(tmp_path: Path):
     lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "over", 1.0)]
     events = talk(tmp_path, lines, ["", "Why does it ring?"])
-    assert [event.cause.reason for event in of(events, ev.TurnDropped)] == ["unintelligible"]
+    assert [event.cause.reason for event in of(events, ev.TurnDiscarded)] == ["unintelligible"]
     assert [event.heard for event in of(events, ev.TurnEnded)] == [ANSWER]
 
 

@@ -53,12 +53,12 @@ def said_to(text: str, word: int) -> Reply:
     turn = Reply(1, None, 0.0, playback)
     turn.text = text
     spans = [(m[0], m[1]) for m in _spans(text)]
-    track = turn.release()
+    track = turn.begin()
     words = tuple(Word(start, end, float(at), at + 1.0) for at, (start, end) in enumerate(spans))
     turn.say(Speech(silence(len(spans), 100), 100, 0, len(text), words), spans)
     playback.play(track, np.ones(len(spans) * 100, np.float32), 100)
     playback.read(round((word + 0.5) * 100), 0.0)
-    turn.hold()
+    turn.pause()
     return turn
 
 

@@ -37,7 +37,7 @@ def talk(tmp_path: Path, heard: list[Transcript], lines: list[Line], *settings: 
 
 def said(events: list[ev.Event]) -> list[str]:
     """What the agent said, "-" for what it let pass."""
-    ends = [e for e in events if isinstance(e, ev.TurnEnded | ev.TurnDropped)]
+    ends = [e for e in events if isinstance(e, ev.TurnEnded | ev.TurnDiscarded)]
     return [e.heard if isinstance(e, ev.TurnEnded) else "-" for e in ends]
 
 
@@ -84,7 +84,7 @@ def test_pauses_in_one_utterance_count_once(tmp_path: Path) -> None:
     halting = scripted.join(*[scripted.loud(0.9), scripted.silent(0.2)] * 3, scripted.loud(0.9))
     events, _ = talk(tmp_path, [FOREIGN] * 5, [Line(halting), *spoken(1.2)])
     assert [heard for heard in said(events) if heard != "-"] == ["Well.", APOLOGY]
-    dropped = [e.cause.reason for e in events if isinstance(e, ev.TurnDropped)]
+    dropped = [e.cause.reason for e in events if isinstance(e, ev.TurnDiscarded)]
     assert dropped == ["went_on"] * 3
 
 

@@ -153,16 +153,16 @@ def test_order_counts(spoken: list[str]):
 
 def test_a_scrap_that_comes_and_goes_with_the_voice_is_its_echo_the_second_time():
     guard = speaking("Then, in 2017, it was seen.")
-    guard.held(11.0, 10.8)
+    guard.paused(11.0, 10.8)
     assert not guard.is_echo("20.", 10.8, 11.2)
     guard.resumed(11.5, suspected=True)
-    guard.held(11.8, 11.6)
+    guard.paused(11.8, 11.6)
     assert guard.is_echo("20.", 11.6, 12.0)
     assert not guard.is_echo("Wait!", 11.6, 12.0), "an order to stop is obeyed whatever it may be"
     assert not guard.is_echo("20.", 11.6, 12.4), "it went on when the agent was silent"
     guard.resumed(12.5, suspected=False)
-    guard.held(12.8, 12.6)
+    guard.paused(12.8, 12.6)
     assert not guard.is_echo("20.", 12.6, 13.0), "what came before was a person's"
     guard.resumed(13.5, suspected=True)
-    guard.held(14.5, 14.3)
+    guard.paused(14.5, 14.3)
     assert not guard.is_echo("20.", 14.3, 14.7), "the agent had spoken on unharmed"

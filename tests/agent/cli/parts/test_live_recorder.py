@@ -46,7 +46,7 @@ def talk(folder: Path, room: int, told: list[ev.Event], events: int = 0, answers
             if answers:
                 tape.played(Frame(np.full(480, 0.5, np.float32), 24_000, at))
             for _ in range(events if number == 10 else 0):
-                tape.watch(ev.Partial(at, "What rings?", 4))
+                tape.watch(ev.InterimTranscript(at, "What rings?", 4))
             yield Frame(np.full(320, 0.25, np.float32), HEARING_RATE, at)
 
     async def main() -> int:
@@ -75,7 +75,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_talk(room: int, events: int)
                 warnings.simplefilter("error")
                 _, agent = read_channels(home / "conversation.wav")
             assert len(agent.samples) == length
-        assert set(read_events(home / "events.jsonl")) <= {ev.Partial(0.2, "What rings?", 4)}
+        assert set(read_events(home / "events.jsonl")) <= {ev.InterimTranscript(0.2, "What rings?", 4)}
 
 
 def test_what_does_not_fit_at_the_very_end_is_told_in_a_line(

@@ -112,7 +112,11 @@ def test_the_picture_is_drawn_again_only_when_something_in_it_has_changed() -> N
     assert redrawn(-28.75) <= 8, "a steady noise, between two bars, moves the meter once"
     assert redrawn(-28.75) == 0
     assert redrawn(-6.0) == 1
-    for event in (ev.SpeechStarted(1.0, 0.9), ev.Partial(1.2, "Wait"), ev.Partial(1.3, "Wait a minute")):
+    for event in (
+        ev.SpeechStarted(1.0, 0.9),
+        ev.InterimTranscript(1.2, "Wait"),
+        ev.InterimTranscript(1.3, "Wait a minute"),
+    ):
         before = len(drawn)
         view.watch(event)
         view._live.refresh()
