@@ -55,7 +55,7 @@ LEAVING = 30.0
 WORKERS = 40
 """Threads that anyio keeps for the next work at most: they hold nothing, and end when there is some."""
 LOOK = 0.25
-SETTINGS = ("server.grpc_port=0", "vision.engine=ocr")
+SETTINGS = ("server.grpc_port=0", "vision.engine=ocr", "server.load=1")
 
 
 @dataclass(frozen=True)

@@ -317,7 +317,7 @@ def run() -> Results:
     results = Results("serve")
     for model, wanted in WANTED.items():
         _crowd(results, model, wanted)
-    with server(2, UNCOUNTED) as served:
+    with server(2, UNCOUNTED, "server.load=1") as served:
         anyio.run(short, served, max(SHORT // 5, 5))  # until the allocators have what they need
         time.sleep(QUIET)
         before, began = served.memory, time.monotonic()

@@ -26,7 +26,13 @@ RATE = 24_000
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    settings = ["llm.model=smollm2", "server.sessions=2", "server.port=0", "server.rate=10000"]
+    settings = [
+        "llm.model=smollm2",
+        "server.sessions=2",
+        "server.port=0",
+        "server.rate=10000",
+        "server.load=1",
+    ]
     return load_pool(load(None, settings))
 
 

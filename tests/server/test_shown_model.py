@@ -34,7 +34,7 @@ MODEL = "qwen2.5-0.5b"
 @pytest.fixture(scope="module")
 def loaded() -> tuple[Config, Engines]:
     chosen = ["server.port=0", "server.grpc_port=0", "server.sessions=1", "llm.max_tokens=40"]
-    config = load(None, [*chosen, "server.rate=100000"])
+    config = load(None, [*chosen, "server.rate=100000", "server.load=1"])
     return config, engines.load(config)
 
 
