@@ -50,7 +50,7 @@ def current_time(place: str = "") -> str:
 @tool(effect="reads")
 def day_of(
     day: Annotated[
-        str, Field(description='"today", "tomorrow", "yesterday", or a date as 2026-12-24')
+        str, Field(description='"today", "tomorrow", "yesterday", or a date as YYYY-MM-DD')
     ] = "today",
     days_later: Annotated[int, Field(ge=-100_000, le=100_000, description="days to add to it")] = 0,
 ) -> str:

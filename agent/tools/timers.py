@@ -112,11 +112,11 @@ Sixty = Annotated[float, Field(ge=0, le=100_000)]
 
 def _set_timer(store: Timers) -> Callable[..., str]:
     def set_timer(
-        conversation: ToolContext, hours: Hours = 0, minutes: Sixty = 0, seconds: Sixty = 0, about: str = ""
+        conversation: ToolContext, minutes: Sixty = 0, seconds: Sixty = 0, hours: Hours = 0, about: str = ""
     ) -> str:
         """Set a timer, or a reminder after some time. It speaks up by itself when it is due.
 
-        about: what to remind of, such as "call Ann"; empty for a plain timer.
+        about: what to remind of, if the user says so; empty for a plain timer.
         """
         length = hours * 3600 + minutes * 60 + seconds
         if length <= 0:
@@ -134,13 +134,13 @@ def _set_alarm(store: Timers) -> Callable[..., str]:
     def set_alarm(
         conversation: ToolContext,
         at: Annotated[
-            str, Field(description='time of day as "07:30", or date and time as "2026-12-24T18:00"')
+            str, Field(description='time of day as "HH:MM", or date and time as "YYYY-MM-DDTHH:MM"')
         ],
         about: str = "",
     ) -> str:
         """Set an alarm, or a reminder, for a time of day. It speaks up by itself then.
 
-        about: what to remind of, such as "call Ann"; empty for a plain alarm.
+        about: what to remind of, if the user says so; empty for a plain alarm.
         """
         due = moment(at, conversation.time())
         about = cleaned(about).strip()
@@ -166,8 +166,7 @@ def _cancel_timer(store: Timers) -> Callable[..., str]:
     def cancel_timer(about: str = "") -> str:
         """Cancel a timer, alarm or reminder.
 
-        about: which one, by its words or length, such as "two minutes" or "call Ann"; "all" for all of them;
-        empty where there is only one.
+        about: which one, by its words, if there are several; "all" for all of them; empty for the only one.
         """
         timers = store.all()
         wanted = about.strip().lower()
