@@ -29,9 +29,9 @@ from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcript
 
 DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"]
-FIRST, SECOND = 0.3, 0.6
-"""Levels of what the user says first and then: by them the transcriber knows the words."""
-WORDS = {FIRST: "Switch on the light.", SECOND: "And tell me of birds."}
+FIRST, SECOND, THIRD = 0.3, 0.6, 0.9
+"""Levels of what the user says in turn: by them the transcriber knows the words."""
+WORDS = {FIRST: "Switch on the light.", SECOND: "And tell me of birds.", THIRD: "And of bees."}
 ANSWER = "It is done now. All is on."
 OTHER = "Birds fly."
 
@@ -182,11 +182,18 @@ def test_whatever_is_said_around_a_call_it_is_done_once_and_never_forgotten(
     kind: str, tmp_path: Path
 ) -> None:
     seconds, fails, effect = KINDS[kind]
-    outcomes: set[str] = set()
+    outcomes, withdrawn = set[str](), 0
     for number, at in [*enumerate(OFFSETS)][list(KINDS).index(kind) % EACH :: EACH]:
         light = Light(seconds, fails)
-        lines = [Line(said(FIRST, 1.0), "at", 0.0), Line(said(SECOND, 0.5), "at", at)]
-        events, model = talk(tmp_path, lines, light, effect, ("", "Let me see.")[number // EACH % 2])
+        lines = [
+            Line(said(FIRST, 1.0), "at", 0.0),
+            Line(said(SECOND, 0.5), "at", at),
+            Line(said(THIRD, 0.5), "after", 0.3),
+        ]
+        before = ("", "Let me see.")[number // EACH % 2]
+        events, model = talk(tmp_path, lines, light, effect, before, "turns.end=0.8")
+        released = {event.turn for event in of(events, ev.TurnCommitted)}
+        withdrawn += sum(event.turn not in released for event in of(events, ev.ToolCalled))
         try:
             assert_whole(events, model, light, effect)
             results_reach_the_next_prompt(events, model)
@@ -194,6 +201,7 @@ def test_whatever_is_said_around_a_call_it_is_done_once_and_never_forgotten(
             raise AssertionError(f"{kind}, the user goes on at {at:g} s") from error
         outcomes |= {event.outcome for event in of(events, ev.ToolReturned)}
         outcomes |= {event.reason for event in of(events, ev.TurnEnded)}
+    assert withdrawn, "some turns are withdrawn after they have called"
     assert outcomes >= {"failed" if fails else "done", "finished", "interrupted"}
 
 
