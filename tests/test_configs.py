@@ -13,6 +13,7 @@ import pytest
 from agent import events as ev
 from agent.config import load
 from agent.engines import registry as engines
+from agent.engines.built_in import BUILT_IN
 from agent.engines.status import listing
 from agent.errors import BackchatError
 from agent.settings import Config
@@ -47,7 +48,7 @@ def answered(config: Config, out: Path) -> list[ev.Event]:
 def test_its_engines_are_there_and_its_models_have_names(file: Path):
     config = load(file)
     chosen = {entry.kind: entry for entry in listing(config) if entry.chosen}
-    assert chosen.keys() == {"stt", "llm", "tts", "turns", "vision"}
+    assert chosen.keys() == set(BUILT_IN)
     assert all(entry.source == "backchat" for entry in chosen.values())
     assert engines.weights_of("stt", config) in models.catalogue()
     assert config.llm.engine == "openai" or config.llm.model in models.catalogue()
