@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError
+from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
 from agent.llm.deltas import closed
 from agent.llm.textstream import StopStrings
 from agent.messages import Message, ToolCall, ToolSchema
@@ -563,8 +563,14 @@ def load_server(
 
     threads: to write and to read. projector: the path of an mmproj file.
     """
-    with _sleeping_threads():
-        import xllamacpp
+    try:
+        with _sleeping_threads():
+            import xllamacpp
+    except ImportError as error:  # it takes OpenMP from the system
+        raise EngineFault(
+            f"llama.cpp cannot be loaded ({first_line(error)}); on Debian and Ubuntu type: "
+            "sudo apt-get install libgomp1"
+        ) from error
 
     library: Any = xllamacpp  # a compiled module without type stubs
     params = library.CommonParams()

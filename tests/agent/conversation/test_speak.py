@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agent.text.chunker
-from agent.conversation.speak import PART, pieces
+from agent.conversation.speak import PART, chunks
 from agent.text.chunker import Chunker
 
 WORDS = ["the", "a.", "Mr.", "3.5", "word,", "and;", "so:", "(see)", '"Yes."', "e.g.", "Hello!", "What?", "-"]
@@ -17,7 +17,7 @@ WORDS += ["then", "10:30", "*", "U.S.", "etc.", "é", "..."]
 @given(st.lists(st.sampled_from(WORDS), max_size=400).map(" ".join))
 def test_it_is_cut_where_a_reply_that_comes_at_once_is(text: str) -> None:
     chunker = Chunker()
-    assert [*pieces(text)] == [*chunker.feed(text), *chunker.flush()]
+    assert [*chunks(text)] == [*chunker.feed(text), *chunker.flush()]
 
 
 @pytest.mark.parametrize("text", ["a.", "1.", "@a.", "-", "word ", "\n", "(", "$1,"])
@@ -31,5 +31,5 @@ def test_little_of_it_is_looked_at_together(text: str, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(agent.text.chunker, "cuts", cuts)
     long = text * (5000 // len(text))
-    assert "".join(piece.text for piece in pieces(long)) == long
+    assert "".join(piece.text for piece in chunks(long)) == long
     assert max(seen) <= 3 * PART

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.errors import EngineFault
 from agent.llm import llamacpp
 from agent.llm.llamacpp import PER_THREAD, threads_for
 
@@ -81,3 +82,17 @@ def test_its_threads_sleep_while_they_wait_unless_they_are_told_otherwise(own: d
     assert told.returncode == 0, told.stderr
     assert f"OMP_WAIT_POLICY = '{'ACTIVE' if own else 'PASSIVE'}'" in told.stderr
     assert f"GOMP_SPINCOUNT = '{own.get('GOMP_SPINCOUNT', '0')}'" in told.stderr
+
+
+def test_a_system_without_openmp_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its wheel takes libgomp from the system, and slim images have none."""
+
+    class Without:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "xllamacpp":
+                raise ImportError("libgomp.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Without(), *sys.meta_path])
+    with pytest.raises(EngineFault, match=r"\(libgomp\.so\.1: .*\); .* sudo apt-get install libgomp1$"):
+        llamacpp.load_server(tmp_path / "a.gguf", 512, 1, (1, 1), "key")
