@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A FLAC that was written to a pipe is valid: its header says 0 samples, which the format means as "not known", for
 # the encoder could not go back to write the count. soundfile takes it for 2**63 - 1 samples: read() wants an array
-# of that size and raises, the duration is 18 billion years, and in blocks the one that reaches the end raises, so
+# of that size and raises, the duration is 18 million years, and in blocks the one that reaches the end raises, so
 # its sound is lost. The same sound written where one can seek is read whole; PyAV reads both. Hurt: who gets FLAC
 # from `ffmpeg ... pipe:`, an upload or an HTTP stream: it looks broken, and a short one is not read at all.
 #

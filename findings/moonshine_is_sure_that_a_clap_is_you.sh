@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Moonshine's tiny English model writes "You" for a clap or a knock in a quiet room, and is surer of it (0.95 a
-# token) than of the clear sentence that comes with its package (0.87). So the usual cure for invented words, to
-# drop what has a low probability, drops speech first. (Silence is "You" too, but at 0.3.) The package's own VAD,
-# with its defaults, lets no such sound through; hurt is who runs the model behind push-to-talk, a fixed buffer or
-# a VAD that does: a voice agent answers when something falls over.
+# Moonshine's tiny English model writes "You" for a clap or a knock amid silence (zeros, as behind a noise gate),
+# and is surer of it (0.95 a token) than of the clear sentence that comes with its package (0.87). So the usual
+# cure for invented words, to drop what has a low probability, drops speech first. (Silence alone is "You" at 0.3.)
+# The package's own VAD, with its defaults, lets no such sound through; hurt is who runs the model behind
+# push-to-talk, a fixed buffer or a VAD that does: a voice agent answers when something falls over.
 #
 # Seen: moonshine-voice 0.0.59 (tiny-en) on onnxruntime 1.32.0, greedy: the geometric mean of the probabilities.
 set -euo pipefail
