@@ -59,8 +59,7 @@ class LlamaCpp:
     """
 
     in_turn = True
-    """On two cores four and eight conversations at once were measured at the 55 tokens a second of one, for
-    1.5 times the CPU."""
+    """On two cores four and eight conversations at once were measured at the 55 tokens a second of one."""
 
     def __init__(
         self,
