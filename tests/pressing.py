@@ -21,6 +21,8 @@ LONGEST = 6.0
 """Seconds after which one that is not gone is killed."""
 STARTING = 60.0
 """Seconds within which the words that a press waits for must have been printed."""
+DEVICES = "sound: "
+"""What `talk` begins the line with that it says of its devices at each end."""
 TORN = ("Traceback", "Exception ignored", "Fatal", "Error:")
 
 
@@ -55,6 +57,7 @@ class Pressed:
             return f"{self.took:.1f} s"
         below = self.said.rpartition("\x1b[?25h")[2]  # before it gave the cursor back, it drew its picture
         lines = [line for line in _ESCAPES.sub("", below).replace("^C", "").split("\n") if line.strip()]
+        lines = [line for line in lines if not line.startswith(DEVICES)]
         if len(lines) > 1:
             return f"{len(lines)} lines"
         return "" if self.restored else "terminal not restored"
