@@ -7,7 +7,7 @@ For whoever adds a wire, the public shape is this:
 - `agent.transports.remote.RemoteSession(slot, config)`: one Session behind a connection. In a task group of
   the connection, start its `run` and a sender over its `items()`, which gives events (`agent.events`) and
   `Sound` (24 kHz, paced to the clock) in order. `await hear(samples, rate)` takes the client's sound,
-  `ask(text)` a typed question, `cancel()` ends a reply, `truncate(turn, seconds)` says how much of it was
+  `ask(text)` a typed question, `cancel()` ends a reply, `truncate(turn, samples)` says how much of it was
   really played, `hang_up()` ends the session after its last reply.
 - `completion.write`: text without sound, for requests that are no conversation; `http.speech.say`: the
   reverse.
