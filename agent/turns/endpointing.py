@@ -132,7 +132,7 @@ def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> 
     if not _ENDED.search(text):
         leads_on = said[-1] in language.maybe_dangling
         return ("incomplete" if leads_on else "doubtful"), "no_end", ""
-    if any(said[-n:] in language.closings for n in (1, 2, 4)):
+    if any(said[-len(closing) :] == closing for closing in language.closings):
         return "complete", "closing", said[-1]
     return _sentence(text, said, language)
 

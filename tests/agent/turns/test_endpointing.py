@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import get_args
 
@@ -161,3 +162,10 @@ def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, aske
 def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
     lower, higher = sorted((one, other))
     assert decision(text, higher, WAITS, EN).wait <= decision(text, lower, WAITS, EN).wait
+
+
+@pytest.mark.parametrize("closing", sorted([*EN.closings, ("if", "you", "would")]))
+def test_a_closing_ends_a_turn_however_many_words_it_has(closing: tuple[str, ...]) -> None:
+    with_it = dataclasses.replace(EN, closings=EN.closings | {closing})
+    words = ["Bring", "me", "tea", *closing]
+    assert judge(f"{' '.join(words)}.", with_it)[:2] == ("complete", "closing")
