@@ -93,7 +93,11 @@ def test_no_engine_and_no_voice_opens_a_connection(tmp_path: Path):
 
 
 def test_what_the_settings_need_is_one_list():
-    assert needed(Config()) == {"qwen2.5-0.5b": "llm", "whisper-tiny.en": "stt", "smart-turn-v3.2": "turns"}
+    assert needed(Config()) == {
+        "qwen2.5-0.5b": "llm",
+        "whisper-tiny.en": "stt",
+        "smart-turn-v3.2": "endpointing",
+    }
     chosen = ["llm.engine=openai", "tts.voice=fenrir", "turns.policy=vad", "stt.model=whisper-base"]
     assert needed(load(None, chosen)) == {"whisper-base": "stt", "hibari-fenrir": "tts"}
 
@@ -106,7 +110,7 @@ def test_pull_fetches_all_that_the_settings_need(monkeypatch: pytest.MonkeyPatch
     assert fetched == list(needed(Config()))
     fetched.clear()
     backchat.main(["models", "pull", "--voice", "emma", "--llm", "smollm2"], standalone_mode=False)
-    assert fetched == ["smollm2", "whisper-tiny.en", "hibari-emma", "smart-turn-v3.2"]
+    assert fetched == ["whisper-tiny.en", "smollm2", "hibari-emma", "smart-turn-v3.2"]
 
 
 @pytest.mark.model

@@ -206,7 +206,7 @@ def test_a_prompt_is_tokenized_once_and_not_sent_back(
         return asked[-1][-1]
 
     monkeypatch.setattr(model, "_request", spy)
-    said = [*CAPITAL[:1], Message("user", "Say <|im_end|> in one word.")]
+    said = [*CAPITAL[:1], Message("user", "Count from one to ten, then say <|im_end|>.")]
     written = [item for item in model.stream(said) if not isinstance(item, Last)]
     first = next(number for number, (path, *_) in enumerate(asked) if path == "/completion")
     assert "/tokenize" not in [path for path, *_ in asked[first:]]
