@@ -292,7 +292,7 @@ def _live_view() -> Any:
     try:
         return importlib.import_module("agent.cli.parts.view").LiveView
     except ModuleNotFoundError:
-        return importlib.import_module("agent.cli.view").LiveView
+        return importlib.import_module("agent.cli.parts.view").LiveView
 
 
 Mark = tuple[float, dict[str, float]]

@@ -11,14 +11,12 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from unittest import mock
 
 import anyio
 import click
 import serving
 from websockets.asyncio.client import ClientConnection, connect
 
-import scripted
 from benchmarks.results import Results
 
 OPTIONS = [
@@ -52,8 +50,7 @@ def run(talks: int, seed: int) -> Results:
     chance = random.Random(seed)
     plans = [(chance.uniform(*SECOND), chance.uniform(*LENGTH)) for _ in range(talks)]
     silent: list[tuple[float, float]] = []
-    with mock.patch("agent.conversation.utterances.VoiceDetector", scripted.LoudnessDetector):
-        anyio.run(_talks, plans, silent, backend="asyncio")
+    anyio.run(_talks, plans, silent, backend="asyncio")
     for second, length in silent:
         print(f"met with silence: {length:.3f} s said {second:.3f} s into a reply")
     results.add({"conversations": talks, "met with silence": len(silent)})

@@ -120,7 +120,7 @@ def test_a_session_that_cannot_go_on_says_so(
 def test_http_is_never_bare(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for place in ("text.write", "text.looked", "converse.words", "speech.say", "speech.words"):
+    for place in ("text.write", "text.looked", "converse.words", "speech.say", "speech.segments"):
         monkeypatch.setattr(f"agent.server.http.{place}", lambda *args: (_ for _ in ()).throw(fault))
     chat = {"model": "backchat", "messages": [{"role": "user", "content": "x"}]}
     requests = [
