@@ -20,7 +20,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import pictures
 from agent.protocols import Description
-from agent.server.admission.bodies import Bodies
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import CODES
 from agent.settings import ServerConfig
@@ -373,21 +372,9 @@ def test_every_limit_is_tried() -> None:
     assert limits == LIMITS.keys() | ELSEWHERE.keys() | {"message"}
 
 
-class FullBodies(Bodies):
-    """As if other requests held all that they may."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.held = most
-
-
 @pytest.mark.parametrize("name", LIMITS)
-def test_every_wire_refuses_at_the_limit_with_the_same_code_and_names_the_setting(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_wire_refuses_at_the_limit_with_the_same_code_and_names_the_setting(name: str) -> None:
     limit, told = LIMITS[name], list[Refused]()
-    if name == "bodies":  # never less than one may have: others have to hold them
-        monkeypatch.setattr("agent.server.admission.auth.Bodies", FullBodies)
 
     async def main(wires: Wires) -> None:
         if limit.first is not None:
