@@ -388,7 +388,8 @@ class ServerConfig(Section):
     body_time: float = Field(default=120.0, gt=0.0)
     """Seconds in which a request must have come whole."""
     bodies: int = Field(default=100_000_000, ge=1000)
-    """Most bytes of all requests that are in work, beyond the first 65536 of each; at least `body`."""
+    """Most bytes of all requests that are in work, beyond the first 65536 of each; with less than `body`
+    a request that is larger never finds room."""
     connections: int = Field(default=256, ge=4)
     """Connections at once, and gRPC calls; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)

@@ -194,10 +194,3 @@ def test_an_answered_connection_has_time_again() -> None:
         assert table.ended == ["idle", "served", "sending"]
 
     anyio.run(main)
-
-
-def test_a_body_that_is_allowed_is_let_in_whatever_all_may_hold() -> None:
-    """Where `server.bodies` was less than `server.body` it was told to come again, for ever."""
-    admission = Admission(ServerConfig(body=1_000_000, bodies=1000), None)
-    with admission.bodies.holding():
-        admission.bodies.check(1_000_000)

@@ -33,7 +33,7 @@ class Admission:
         # Apart, so that who has no token cannot use up the requests of who has, behind one address.
         self._admitted = RateLimit(config.rate, "requests", "server.rate")
         self._refused = RateLimit(config.refusals, "requests without the token", "server.refusals")
-        self.bodies = Bodies(max(config.bodies, config.body))  # or one that is allowed would never come in
+        self.bodies = Bodies(config.bodies)
         """What those who were let in have sent and is still in work."""
         self._unnamed_proxy = False
         """Whether one has come that no setting names."""
