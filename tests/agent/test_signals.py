@@ -67,6 +67,18 @@ def test_what_is_orderly_is_finished_and_the_status_is_the_signals(name: str):
         assert (status, err) == (128 + number, "")
 
 
+def test_a_signal_that_comes_as_all_is_done_is_obeyed():
+    """At the end of the input and Ctrl-C at once `chat` ended with 130, and did not say why."""
+    program = (
+        "import os\nfrom agent.runner import run_real\n"
+        "async def main():\n os.kill(os.getpid(), signal.SIGINT)\n"
+        + READY
+        + "try:\n run_real(main)\nexcept KeyboardInterrupt:\n print('stopped')\n"
+    )
+    status, out, _, _ = ended(program)
+    assert (status, out) == (0, "stopped\n")
+
+
 def test_a_second_ctrl_c_at_once_does_not_tear_what_the_first_has_begun_to_save():
     program = (
         "try:\n with signals.orderly():\n  " + READY + "  time.sleep(9)\n"
