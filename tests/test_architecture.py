@@ -127,7 +127,6 @@ CATCHES_ALL = {
     "agent/images.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/session.py": "a program's own callback fails; it becomes a CallbackError, which is reported",
-    "agent/tools/execution.py": "tools are other people's code: what they raise is told in words",
     "agent/tools/registry.py": "a tool's own code fails while it is loaded; it becomes a ConfigError",
     "agent/tools/tool.py": "pydantic raises many kinds for a type that it cannot check",
     "agent/server/log.py": "the log says of every session why it ended",

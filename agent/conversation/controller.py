@@ -298,7 +298,7 @@ class TurnController:
 
     def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Reply:
         self._turns += 1
-        turn = Reply(self._turns, audio, speech_end, self._playback, self._latest)
+        turn = Reply(self._turns, audio, speech_end, self._playback, self._latest, self._ready)
         turn.question, turn.manner = text, self.manner
         turn.cut_before = self._cut_short
         turn.onset, turn.speech_seconds = self._onset, self._utterances.voiced
@@ -360,19 +360,10 @@ class TurnController:
             word = self._turn.text[event.start : event.end]
             self._recognition.guard.said(word, event.time - WORD, event.time)
         self._watch(event)
-        if _ready(event, self._turn.number if self._turn is not None else 0):
+
+    def _ready(self, turn: Reply) -> None:
+        if turn is self._turn:
             self._do(self._utterances.policy.ready())
-
-
-def _ready(event: ev.Event, turn: int) -> bool:
-    """Whether an answer in this turn can sound; or there is none; or a call waits for the turn to be over."""
-    match event:
-        case ev.Synthesized(turn=number) | ev.ToolCalled(turn=number, effect="changes"):
-            return number == turn
-        case ev.Error(turn=number):
-            return number == turn
-        case _:
-            return False
 
 
 WORD = 0.4

@@ -181,6 +181,7 @@ class Generation:
             self._history.keep(prompt.said, prompt.fitted)
             if prompt.refused is not None and turn.authorized.is_set():
                 self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, turn.number))
+                turn.ready()
 
     async def _say(self, turn: Reply, ask: Ask) -> None:
         """Say what is written for `ask`; and once more from where it shows that all before was a thought."""
@@ -213,6 +214,7 @@ class Generation:
         for error in leaves(group):
             if isinstance(error, BackchatError):
                 self._emit(ev.failure(self._runner.now(), "reply", error, turn.number))
+                turn.ready()
 
     def _asked(self, onset: float) -> Elicitation:
         """What the agent had asked for when the user began to speak, at `onset` (s)."""

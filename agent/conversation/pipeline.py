@@ -88,6 +88,7 @@ class Pipeline:
                         now, mute = clock(), False
                         start, end = chunk.place(*spoken.source_range(part.start, part.end))
                         self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
+                        turn.ready()
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
                         turn.say(part, [chunk.place(*word) for word in words], now - began)
                         await speaker.send(part)

@@ -75,10 +75,9 @@ class Reply:
         speech_end: float,
         playback: Playback,
         previous: Reply | None = None,
+        ready: Callable[[Reply], None] = lambda reply: None,
     ) -> None:
-        self.number = number
-        self.audio = audio
-        self.speech_end = speech_end
+        self.number, self.audio, self.speech_end = number, audio, speech_end
         self.question: str | None = None
         """The user's words; None until they are transcribed."""
         self.transcript: Transcript | None = None
@@ -122,7 +121,7 @@ class Reply:
         """Why the reply was given up before it was released."""
         self.failed = False
         """Whether an engine failed at it."""
-        self._playback = playback
+        self._playback, self._ready = playback, ready
         self._took = 0.0
         self._waits = False
         self._words: list[tuple[float, float, int, int]] = []
@@ -142,6 +141,10 @@ class Reply:
             return await self._owned.__aexit__(kind, error, trace)
         finally:
             self.silence()
+
+    def ready(self) -> None:
+        """It can sound, or never will, or a call of it waits for the turn to be over: tell who decides."""
+        self._ready(self)
 
     def cancel(self) -> None:
         """Silence the speaker and end all work on this reply."""

@@ -89,7 +89,7 @@ class ToolUse:
             turn.acts.ask(named, question)
             begun = self._execution.not_done(named, turn.number, NOT_YET)
         else:
-            begun = self._execution.begin(named, turn.number, turn.authorized)
+            begun = self._begin(turn, named)
         turn.acts.made[-1].calls.append(begun)
 
     def agreed(self, turn: Reply, calls: Sequence[ToolCall]) -> None:
@@ -97,8 +97,14 @@ class ToolUse:
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
             named = replace(call, id=f"call_{turn.number}_{number}")
-            begun.append(self._execution.begin(named, turn.number, turn.authorized))
+            begun.append(self._begin(turn, named))
         turn.acts.made.append(Act(0, begun))
+
+    def _begin(self, turn: Reply, call: ToolCall) -> Running:
+        begun = self._execution.begin(call, turn.number, turn.authorized)
+        if begun.tool is not None and begun.tool.effect == "changes":
+            turn.ready()  # it waits for the user's turn to be over
+        return begun
 
     async def _waited(self, turn: Reply) -> AsyncGenerator[Delta]:
         """Wait for what was called, not for ever; in a silence, say once that it takes a moment."""

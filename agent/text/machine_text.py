@@ -16,7 +16,6 @@ from agent.text.marks import Kind, Mark
 _OPENING = re.compile(r"[<\[(（［*_{`◁]")
 _MAY_BE = re.compile(r"[<\[◁]")
 _QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’"}
-_FENCE_LINE = re.compile(r"`{3,}")
 _BEFORE = ".!?…:;,—–-\"'”’)]*"
 """A direction may stand behind these; behind the last letters only if a sentence begins after it."""
 _STRONG = ".!?…:;\"'”’)]"

@@ -40,7 +40,6 @@ _LONGEST = 400
 """Phonemes that hibari speaks well in one go."""
 
 _NOT_SOUNDED = frozenset(' ;:,.!?—…"“”()')
-_FAULTS = (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, OSError)
 
 
 @dataclass(frozen=True, slots=True)

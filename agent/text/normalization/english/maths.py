@@ -10,7 +10,6 @@ from agent.text.normalization.english.measures import fraction
 from agent.text.normalization.english.patterns import NUMBER, START, any_of, before, rule
 from agent.text.normalization.english.tables import BOOKS, GREEK, IDIOMS, SIGNS
 
-OPERAND = r"[^\W_]|[)\]}%°²³!]"
 SCORE = re.compile(
     r"\b(?:won|win|wins|winning|lost|lose|lead|leads|led|beat|beats|score|scored|tied|drew|draw|ratio|odds|scale|"
     r"aspect|final|defeated|victory|defeat|mixed?)\b[^.!?]{0,40}$",

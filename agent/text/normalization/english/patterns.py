@@ -16,8 +16,6 @@ START = r"(?<![^\W_])(?<!\d[.,:/])(?<![^\W_]_)(?<!\^)(?<!\^[-−])"
 MINUS = r"(?:(?<![\w)\]%°$€£])[-−–](?=[\d.$€£¥]))?"
 """A minus that belongs to the number after it, or nothing."""
 DASH = r"\s?[-–—]\s?"
-NO_MORE = r"(?![^\W_])(?![.,:]\d)"
-"""The number, or the sign after it, ends here."""
 
 _NEXT_WORD = re.compile(r" ([A-Za-z]\S*)")
 _ARTICLE = re.compile(
