@@ -15,6 +15,7 @@ from agent.settings import Config, Section
 from agent.text.cleaning import cleaned_data
 
 RENAMED = {
+    "stt.partials": "stt.interim",
     "turns.mumbled": "turns.min_confidence",
     "turns.unintelligible": "turns.false_interruption_timeout",
     "reply.first_piece": "reply.first_chunk",

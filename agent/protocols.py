@@ -39,30 +39,30 @@ class Delta:
     aside: str = ""
 
 
-End = Literal["stop", "length"]
+FinishReason = Literal["stop", "length"]
 """How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
 
 
-class Last(str):
+class Finish(str):
     """The last item of an answer: text that was held back, most often none, and how the answer ended.
 
     prompt_tokens, tokens: of the prompt and of the whole answer, as the engine counts; 0 without a count.
     """
 
-    end: End
+    end: FinishReason
     prompt_tokens: int
     tokens: int
 
-    def __new__(cls, text: str, end: End, prompt_tokens: int = 0, tokens: int = 0) -> Self:
+    def __new__(cls, text: str, end: FinishReason, prompt_tokens: int = 0, tokens: int = 0) -> Self:
         """The text, with what else there is to say."""
         made = super().__new__(cls, text)
         made.end, made.prompt_tokens, made.tokens = end, prompt_tokens, tokens
         return made
 
-    def after(self, before: Last) -> Last:
+    def after(self, before: Finish) -> Finish:
         """What both say of the same end: servers tell the reason first, and count the tokens after it."""
-        end: End = "length" if "length" in (self.end, before.end) else "stop"
-        return Last("", end, self.prompt_tokens or before.prompt_tokens, self.tokens or before.tokens)
+        end: FinishReason = "length" if "length" in (self.end, before.end) else "stop"
+        return Finish("", end, self.prompt_tokens or before.prompt_tokens, self.tokens or before.tokens)
 
 
 class LanguageModel(Protocol):

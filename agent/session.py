@@ -253,17 +253,17 @@ class Session:
         or two channels. rate: of the array, in Hz. Raises SessionError for anything else.
         """
         self._check("push_audio", "listening")
-        await self._pushed("push_audio").hear(as_mono(samples), as_rate(rate))
+        await self._pushed("push_audio").push_audio(as_mono(samples), as_rate(rate))
 
     def send_text(self, text: str) -> None:
         """Answer this as if the user had said it; a reply that is being said is interrupted."""
         self._check("send_text", "listening")
-        self._conversation.typed(_worded("send_text", text))
+        self._conversation.send_text(_worded("send_text", text))
 
     def say(self, text: str) -> None:
         """Speak this as the agent's own words; a reply that is being said is interrupted."""
         self._check("say", "listening")
-        self._conversation.typed("", _worded("say", text))
+        self._conversation.send_text("", _worded("say", text))
 
     def show(self, image: Source | None, *, once: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.

@@ -117,8 +117,8 @@ class STTConfig(Section):
     """0: half of the cores, for `moonshine` one; `whisper-torch`: as many as torch takes for everything."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
-    partials: float = Field(default=0.6, ge=0.0)
-    """Seconds of speech between two partial transcripts; 0 switches them off."""
+    interim: float = Field(default=0.6, ge=0.0)
+    """Seconds of speech between two interim transcripts; 0 switches them off."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where Whisper computes; "cuda" needs NVIDIA's cuBLAS and cuDNN libraries for CUDA 12."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

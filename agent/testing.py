@@ -101,7 +101,7 @@ class LoudnessDetector:
             speech = float(np.abs(frame.samples[start : start + 160]).max() > 0.1)
             end = frame.time + (start + 160) / HEARING_RATE
             found.append(Evidence(end, 0.01, False, speech, level=-10.0 if speech else -90.0))
-            found.append(Evidence(end, 0.01, sure=True, probability=speech))
+            found.append(Evidence(end, 0.01, confirmed=True, probability=speech))
         return found
 
 

@@ -150,7 +150,7 @@ class Segmenter:
         self._frames.append(frame)
         found: list[Segment] = []
         for item in evidence:
-            found += self._sure(item) if item.sure else self._fast(item)
+            found += self._sure(item) if item.confirmed else self._fast(item)
         if self._state == "idle":
             self._trim(frame.end - LATENCY)
         elif self._state == "paused" and frame.end - self._last_speech > self.longest + 1e-6:

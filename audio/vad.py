@@ -28,13 +28,13 @@ DROWSY = 0.2
 class Evidence:
     """What one detector says of a stretch that ended at `time` (s) and lasted `length` (s).
 
-    sure: whether it confirms speech and its end, or is the quick guess that makes an onset. probability: of
-    speech, 0 to 1. level: of the quick guess's stretch, in dBFS (root mean square).
+    confirmed: whether it confirms speech and its end, or is the quick guess that makes an onset. probability:
+    of speech, 0 to 1. level: of the quick guess's stretch, in dBFS (root mean square).
     """
 
     time: float
     length: float
-    sure: bool
+    confirmed: bool
     probability: float
     level: float = 0.0
 
@@ -98,7 +98,7 @@ class VoiceDetector:
         probability = self._probability(window)
         if probability > DROWSY:  # soft speech, which the fast detector may not hear
             self._awake = max(self._awake, end + AWAKE)
-        return [Evidence(heard, SURE_STEP / HEARING_RATE, sure=True, probability=probability)]
+        return [Evidence(heard, SURE_STEP / HEARING_RATE, confirmed=True, probability=probability)]
 
     def _wake(self) -> None:
         self._sure.reset()

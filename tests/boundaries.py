@@ -113,7 +113,7 @@ class Transcriber:
 
 def hold(plan: Plan) -> Told:
     """Hold the conversation."""
-    settings = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", *plan.settings]
+    settings = ["costs.mode=declared", "stt.interim=0", "turns.meaning=off", *plan.settings]
     config = load(None, settings)
     return run_virtual(config, _hold, plan, config)
 
@@ -169,9 +169,9 @@ async def _hold(plan: Plan, config) -> Told:
         elif plan.deed == "client":
             session.cancel("client")
         elif plan.deed in ("typed", "twice", "asked"):
-            session.typed("" if plan.deed == "asked" else TYPED)
+            session.send_text("" if plan.deed == "asked" else TYPED)
         if plan.deed == "twice":
-            session.typed("")
+            session.send_text("")
 
     with anyio.move_on_after(LIMIT):
         async with anyio.create_task_group() as tasks:

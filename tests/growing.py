@@ -170,7 +170,7 @@ async def _talk(config, grown: Grown, turns: int, pasted: int) -> None:
             question, answer = TURNS[turn % len(TURNS)]
             if turn % pasted == pasted - 1:
                 question, answer = PASTED[turn // pasted % len(PASTED)], TOO_LONG
-            session.typed(question)
+            session.send_text(question)
             with anyio.move_on_after(60):
                 while not ended:
                     await anyio.sleep(0.02)

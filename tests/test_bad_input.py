@@ -462,7 +462,7 @@ def test_an_engine_that_fails_costs_its_reply_and_no_more(tmp_path: Path, kind: 
     events: list[ev.Event] = []
     converse(
         engines,
-        load(None, ["stt.partials=0", *limits]),
+        load(None, ["stt.interim=0", *limits]),
         [Line(scripted.loud(0.4)), Line(scripted.loud(0.4), "after", 3.0)],
         tmp_path / "c.wav",
         realtime=how == "hangs",

@@ -114,7 +114,7 @@ def test_speech_is_found_and_its_end_is_heard_by_engines_of_the_page(tmp_path: P
 
     def waited(*levels: float) -> list[float]:
         settings = ["vad.engine=energy", "turns.endpointing=falling"]
-        config = load(None, ["costs.mode=declared", "stt.partials=0", *settings])
+        config = load(None, ["costs.mode=declared", "stt.interim=0", *settings])
         loaded = scripted.with_loudness(
             scripted.ScriptedSTT(["I was at the market."]),
             scripted.ScriptedLLM(["Well."]),

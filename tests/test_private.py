@@ -123,7 +123,7 @@ def test_a_text_read_aloud_into_a_file_is_as_the_umask_says(umask: int, tmp_path
 
 def test_all_that_a_conversation_leaves_is_the_owners_alone(umask: int, tmp_path: Path):
     events = []
-    config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"])
     engines = Engines(
         scripted.ScriptedSTT(["Hello."]), scripted.ScriptedLLM(["Yes."]), scripted.ScriptedTTS()
     )

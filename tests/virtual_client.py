@@ -23,7 +23,7 @@ from audio.vad import Evidence
 
 FREE = [f"costs.{name}=0" for name in ("stt", "endpointing", "first_token", "token", "speech", "vision")]
 """Work takes no time, so that what is measured is what was waited."""
-SET = ["costs.mode=declared", "stt.partials=0", *FREE]
+SET = ["costs.mode=declared", "stt.interim=0", *FREE]
 BLOCK = 320
 STATEMENT = "I have been to the market with my brother."
 
@@ -37,7 +37,7 @@ class GradedDetector:
             loud = float(np.abs(frame.samples[start : start + 160]).max())
             end = frame.time + (start + 160) / HEARING_RATE
             found.append(Evidence(end, 0.01, False, float(loud > 0), level=-10.0 if loud else -90.0))
-            found.append(Evidence(end, 0.01, sure=True, probability=loud))
+            found.append(Evidence(end, 0.01, confirmed=True, probability=loud))
         return found
 
 
@@ -82,18 +82,18 @@ class Client:
         asked = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}, **more}
         assert self.choices.update(Update.model_validate(asked)) == []
         config = self.choices.config()
-        self.session.tune(config.turns, config.vad)
+        self.session.update(config.turns, config.vad)
         self.session.controller.manner = self.choices.manner
         self.narrator.interrupts, self.narrator.limit = self.choices.interrupts, self.choices.limit
         if self.choices.detection is None:
-            self.session.deafen()
+            self.session.clear_audio()
             self.told += self.narrator.deafened(self.runner.now())
 
     def ask(self, text: str = "") -> None:
         """The client asks for a response; where there is one already that is refused."""
         if self.narrator.running is not None:
             return
-        self.session.typed(text, manner=self.choices.manner)
+        self.session.send_text(text, manner=self.choices.manner)
         turn = [e.turn for e in self.events if isinstance(e, ev.TurnOpened)][-1]
         self.narrator.asked(turn, Response())
 

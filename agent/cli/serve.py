@@ -51,7 +51,7 @@ def serve(
     from agent.server.pool import load_pool
     from agent.server.run import serve as run
     from agent.server.run import start_log
-    from agent.server.traces import traces_for
+    from agent.server.telemetry.traces import traces_for
 
     here = {
         "server.host": host,

@@ -40,7 +40,7 @@ from audio.stt import Transcript
 
 
 class TurnController:
-    """Hears the user, asks the policy, and does to the current turn what it says."""
+    """Hears the user, asks the policy, and does to the current reply what it says."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class TurnController:
     ) -> None:
         self._runner = runner
         self._playback = playback
-        self._watch = emit
+        self._emit = emit
         self.view = ImageInput(engines.vision, config, runner, emit)
         """What the user shows."""
-        self._utterances = UtteranceDetector(engines, config, runner, self._heard)
+        self._utterances = UtteranceDetector(engines, config, runner, emit, self)
         self._recognition = Recognition(engines, config, runner, emit)
-        pipeline = Pipeline(engines.tts, runner, playback, config, self._emit)
-        self._execution = Execution(engines.tools, config.tools, runner, self._emit, self, self._returned)
+        pipeline = Pipeline(engines.tts, runner, playback, config, emit)
+        self._execution = Execution(engines.tools, config.tools, runner, emit, self, self._returned)
         self._generation = Generation(
             engines,
             config,
@@ -67,13 +67,13 @@ class TurnController:
             pipeline,
             runner,
             history,
-            self._emit,
+            emit,
             self._judge,
             self.view,
             self._execution,
         )
-        self._turn: Reply | None = None
-        """The turn that turn-taking decides about; None from its end, or from the moment it is given up."""
+        self._active: Reply | None = None
+        """The reply that turn-taking decides about; None from its end, or from the moment it is given up."""
         self._latest: Reply | None = None
         self._turns = 0
         self.manner = Manner()
@@ -85,7 +85,7 @@ class TurnController:
         self._ending = False
         self._interim = InterimTranscript()
         self._reading = False
-        """A partial transcript is being made: a slow machine must not fall behind with them."""
+        """An interim transcript is being made: a slow machine must not fall behind with them."""
         self._overlap: Kind = "nothing"
         """What the words said over the reply are, by what has been understood of them."""
         self._overheard: Transcript | None = None
@@ -97,12 +97,12 @@ class TurnController:
     @property
     def sounding(self) -> bool:
         """Whether a reply is being played, and not held."""
-        return self._turn is not None and self._turn.track is not None and not self._turn.paused
+        return self._active is not None and self._active.track is not None and not self._active.paused
 
     @property
     def busy(self) -> bool:
         """Whether something was said, or is being said, that is not settled yet."""
-        return self._turn is not None or self._utterances.hearing
+        return self._active is not None or self._utterances.hearing
 
     @property
     def hearing(self) -> bool:
@@ -120,13 +120,27 @@ class TurnController:
         self._execution.enter(tasks)
         tasks.start_soon(self._generation.prefill)
 
-    def hear(self, frame: Frame) -> None:
+    def push(self, frame: Frame) -> None:
         """Take in one frame of the user (16 kHz)."""
         self._do(self._utterances.feed(frame))
         if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
         self._speak_up()
+
+    def speech_started(self, at: float) -> None:
+        """The user speaks, since `at` (s)."""
+        self.view.speech_started()
+        self._interim.begin()
+        self._onset = at
+
+    def speech_resumed(self) -> None:
+        """The user goes on after a pause."""
+        self.view.speech_resumed()
+
+    def speech_paused(self) -> None:
+        """The user has paused."""
+        self.view.speech_paused()
 
     def say(self, text: str) -> None:
         """Say this when there is room; see `agent.tools.tool.ToolContext`."""
@@ -159,171 +173,179 @@ class TurnController:
         """Say what nobody has asked for, if nobody speaks."""
         if self.busy or not (self._notices or self._generation.news):
             return
-        turn = self._open(None, self._runner.now(), "")
-        turn.manner = replace(self.manner, respond=True)
+        reply = self._open(None, self._runner.now(), "")
+        reply.manner = replace(self.manner, respond=True)
         if self._notices:
-            turn.notice = self._notices.pop(0)
+            reply.notice = self._notices.pop(0)
         else:
-            turn.acts.told_late(turn.number, self._generation.news)
+            reply.acts.told_late(reply.number, self._generation.news)
             self._generation.news = []
-        turn.commit(Cause("asked"))
+        reply.commit(Cause("asked"))
         self._do(self._utterances.policy.replying())
 
-    def typed(self, text: str, notice: str = "", manner: Manner | None = None) -> None:
+    def send_text(self, text: str, notice: str = "", manner: Manner | None = None) -> None:
         """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to.
 
         notice: what is said instead of an answer. manner: how it is answered; None: as what is said.
         """
-        unread = self._turn is not None and self._turn.unread
+        unread = self._active is not None and self._active.unread
         cause = Cause("typed", text) if text else Cause("asked")
         self._stop(cause)
-        turn = self._open(None, self._runner.now(), text)
+        reply = self._open(None, self._runner.now(), text)
         self._cut_short = False
-        turn.notice = notice
-        turn.manner = replace(manner or self.manner, respond=True)
+        reply.notice = notice
+        reply.manner = replace(manner or self.manner, respond=True)
         self._ending = False
-        turn.commit(cause)
+        reply.commit(cause)
         self._do(self._utterances.policy.replying(said=unread))
 
     def commit(self) -> bool:
-        """The user's turn ends here, and waits for `typed`; False where they have said nothing."""
+        """The user's turn ends here, and waits for `send_text`; False where they have said nothing."""
         if (said := self._utterances.so_far()) is None:
             return False
         self._stop(Cause("client"))
-        turn = self._open(said, said.end, None)
-        turn.manner = replace(self.manner, respond=False)
+        reply = self._open(said, said.end, None)
+        reply.manner = replace(self.manner, respond=False)
         self._utterances.reset()
-        turn.commit(Cause("client"))
+        reply.commit(Cause("client"))
         self._do(self._utterances.policy.replying())
         return True
 
-    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
-        self._utterances.tune(turns, vad)
+        self._utterances.update(turns, vad)
         self._recognition.turns = turns
 
-    def deafen(self) -> None:
+    def clear_audio(self) -> None:
         """Forget what the user has begun to say; an answer to it is not said, a reply goes on."""
-        if self._turn is not None and not self._turn.authorized.is_set():
+        if self._active is not None and not self._active.authorized.is_set():
             self.cancel("deafened")
         self._utterances.reset()
         self._cut_short = False
-        if self._turn is not None and self._turn.authorized.is_set():
+        if self._active is not None and self._active.authorized.is_set():
             self._utterances.policy.replying()
-            self._change(self._turn, Resume(Cause("deafened")))
+            self._change(self._active, Resume(Cause("deafened")))
 
     def cancel(self, reason: Reason) -> None:
         """The reply that is being made or said is not wanted any more; who speaks over it is answered."""
-        if self._turn is not None:
+        if self._active is not None:
             self._cut_short = (
-                reason == "client" and self._turn.authorized.is_set() and self._utterances.unsettled
+                reason == "client" and self._active.authorized.is_set() and self._utterances.unsettled
             )
             self._stop(Cause(reason))
             self._do(self._utterances.policy.reply_over())
 
     def _stop(self, cause: Cause) -> None:
-        """End the current turn, whatever turn-taking thinks."""
-        if (turn := self._turn) is None:
+        """End the current reply, whatever turn-taking thinks."""
+        if (reply := self._active) is None:
             return
         now = self._runner.now()
-        action = Interrupt(now, cause) if turn.authorized.is_set() else Discard(cause)
-        turn.discarded = cause
-        self._emit(ev.Decision(now, turn.number, action.name, cause))
-        self._change(turn, action)
+        action = Interrupt(now, cause) if reply.authorized.is_set() else Discard(cause)
+        reply.discarded = cause
+        self._emit(ev.Decision(now, reply.number, action.name, cause))
+        self._change(reply, action)
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
-            about = self._turns + 1 if isinstance(action, Generate) else self._turn and self._turn.number
+            about = self._turns + 1 if isinstance(action, Generate) else self._active and self._active.number
             self._emit(ev.Decision(self._runner.now(), about, action.name, action.cause))
             if isinstance(action, Generate):
-                turn = self._open(self._utterances.utterance(), action.speech_end, action.text)
-                turn.transcript = self._overheard if action.text is not None else None
+                reply = self._open(self._utterances.utterance(), action.speech_end, action.text)
+                reply.transcript = self._overheard if action.text is not None else None
             elif isinstance(action, TranscribeOverlap):
                 self._last = self._utterances.utterance()
                 self._tasks.start_soon(self._overhear, self._last, True)
-            elif self._turn is not None:
-                self._change(self._turn, action)
+            elif self._active is not None:
+                self._change(self._active, action)
 
-    def _change(self, turn: Reply, action: Action) -> None:
+    def _change(self, reply: Reply, action: Action) -> None:
         now = self._runner.now()
         match action:
             case Commit(cause):
                 self._utterances.cut()
                 self._cut_short = False
                 self._ending = False
-                turn.commit(cause)
+                reply.commit(cause)
             case Discard(cause):
-                turn.discarded = cause
-                self._give_up(turn)
+                reply.discarded = cause
+                self._give_up(reply)
             case Duck():
-                turn.duck()
+                reply.duck()
             case Pause(cause):
                 self._overlap = "nothing"
-                if turn.pause():
+                if reply.pause():
                     self._recognition.guard.paused(now, self._onset)
-                    self._emit(ev.AudioPaused(now, turn.number, turn.resume_point(), cause))
+                    self._emit(ev.AudioPaused(now, reply.number, reply.resume_point(), cause))
             case Resume(cause, again):
-                self._resume(turn, cause, again)
+                self._resume(reply, cause, again)
             case Interrupt(onset, cause, no_response):
-                self._interrupted(turn, onset, cause)
+                self._interrupted(reply, onset, cause)
                 if no_response:
                     self._utterances.cut()
             case _:
                 pass
 
-    def _resume(self, turn: Reply, cause: Cause, again: bool) -> None:
-        now, held, point = self._runner.now(), turn.paused, turn.resume_point(again=again)
-        turn.resume(point if held or again else None)
+    def _resume(self, reply: Reply, cause: Cause, again: bool) -> None:
+        now, held, point = self._runner.now(), reply.paused, reply.resume_point(again=again)
+        reply.resume(point if held or again else None)
         if not self._utterances.speaking:  # else it is not known yet what they say
             self._utterances.cut()
         if held:
             self._recognition.guard.resumed(now, suspected=self._overlap in ("nothing", "echo"))
-            self._emit(ev.AudioResumed(now, turn.number, point, cause))
+            self._emit(ev.AudioResumed(now, reply.number, point, cause))
 
-    def _interrupted(self, turn: Reply, onset: float, cause: Cause) -> None:
+    def _interrupted(self, reply: Reply, onset: float, cause: Cause) -> None:
         """The reply is given up, unless all of it has been played."""
-        if turn.question is None and turn.audio is not None:
-            self._utterances.keep(turn.audio)
-        if turn.spoken:
-            self._turn = None
+        if reply.question is None and reply.audio is not None:
+            self._utterances.keep(reply.audio)
+        if reply.spoken:
+            self._active = None
             return
-        turn.interrupted = onset
-        self._give_up(turn)
-        self._emit(ev.Interrupted(self._runner.now(), turn.number, onset, cause))
+        reply.interrupted = onset
+        self._give_up(reply)
+        self._emit(ev.Interrupted(self._runner.now(), reply.number, onset, cause))
 
-    def _give_up(self, turn: Reply) -> None:
+    def _give_up(self, reply: Reply) -> None:
         """No more is decided about it, from this moment on; what works on it ends as soon as it can."""
-        turn.cancel()
-        self._turn = None
+        reply.cancel()
+        self._active = None
 
     def _open(self, audio: Frame | None, speech_end: float, text: str | None) -> Reply:
         self._turns += 1
-        turn = Reply(self._turns, audio, speech_end, self._playback, self._latest, self._ready)
-        turn.question, turn.manner = text, self.manner
-        turn.cut_before = self._cut_short
-        turn.onset, turn.speech_seconds = self._onset, self._utterances.voiced
-        self._turn = self._latest = turn
-        self._emit(ev.TurnOpened(self._runner.now(), turn.number, speech_end))
-        self._tasks.start_soon(self._reply, turn)
-        return turn
+        reply = Reply(
+            self._turns,
+            audio,
+            speech_end,
+            self._playback,
+            self._latest,
+            self._ready,
+            self._recognition.guard.heard,
+        )
+        reply.question, reply.manner = text, self.manner
+        reply.cut_before = self._cut_short
+        reply.onset, reply.speech_seconds = self._onset, self._utterances.voiced
+        self._active = self._latest = reply
+        self._emit(ev.TurnOpened(self._runner.now(), reply.number, speech_end))
+        self._tasks.start_soon(self._reply, reply)
+        return reply
 
-    async def _reply(self, turn: Reply) -> None:
-        kept = await self._generation.answer(turn)
-        turn.closed.set()
-        if turn is self._turn:  # it came to its end by itself
-            self._turn = None
-            if not kept and not turn.authorized.is_set():
+    async def _reply(self, reply: Reply) -> None:
+        kept = await self._generation.answer(reply)
+        reply.closed.set()
+        if reply is self._active:  # it came to its end by itself
+            self._active = None
+            if not kept and not reply.authorized.is_set():
                 self._utterances.cut()
                 self._cut_short = False
             self._do(self._utterances.policy.reply_over())
         self._speak_up()
-        if self._turn is None:
+        if self._active is None:
             await self._generation.prefill()
 
-    def _judge(self, turn: Reply, decision: EndpointingDecision) -> None:
-        if turn is self._turn:
+    def _judge(self, reply: Reply, decision: EndpointingDecision) -> None:
+        if reply is self._active:
             self._do(self._utterances.policy.understood(decision))
-            if not turn.manner.respond:
+            if not reply.manner.respond:
                 self._do(self._utterances.policy.ready())  # there is no answer to wait for
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
@@ -337,34 +359,17 @@ class TurnController:
         now = self._runner.now()
         if not final:
             self._emit(ev.InterimTranscript(now, *self._interim.show(text)))
-        turn = self._turn
-        if turn is not None and turn.authorized.is_set():
-            heard = turn.heard(now)
-            asked = self._recognition.asked(heard, "speaking", turn.text[len(heard) :])
+        reply = self._active
+        if reply is not None and reply.authorized.is_set():
+            heard = reply.heard(now)
+            asked = self._recognition.asked(heard, "speaking", reply.text[len(heard) :])
             self._overlap = kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
-            self._emit(ev.OverlapTranscribed(now, turn.number, text, kind))
+            self._emit(ev.OverlapTranscribed(now, reply.number, text, kind))
             self._overheard = said
             self._do(self._utterances.policy.words(text, kind, final))
-        elif turn is None and text:
+        elif reply is None and text:
             await self._generation.prefill(text)
 
-    def _heard(self, event: ev.Event) -> None:
-        self.view.watch(event)
-        if isinstance(event, ev.SpeechStarted):
-            self._interim.begin()
-            self._onset = event.at
-        self._watch(event)
-
-    def _emit(self, event: ev.Event) -> None:
-        if isinstance(event, ev.WordHeard) and self._turn is not None:
-            word = self._turn.text[event.start : event.end]
-            self._recognition.guard.said(word, event.time - WORD, event.time)
-        self._watch(event)
-
-    def _ready(self, turn: Reply) -> None:
-        if turn is self._turn:
+    def _ready(self, reply: Reply) -> None:
+        if reply is self._active:
             self._do(self._utterances.policy.ready())
-
-
-WORD = 0.4
-"""Seconds that a word takes, about, for the echo guard, which is told of it when it has sounded."""

@@ -86,32 +86,32 @@ class Generation:
         self.news: list[Running] = []
         """Calls that are over, whose replies did not wait for them: nobody was told of their results."""
 
-    async def answer(self, turn: Reply) -> bool:
-        """Work on `turn` until its reply was heard or given up; False when it left no trace.
+    async def answer(self, reply: Reply) -> bool:
+        """Work on `reply` until it was heard or given up; False when it left no trace.
 
         An engine that fails ends the reply with an Error event, and nothing is raised; the user's words
-        are kept when their turn is over, as always.
+        are kept when their reply is over, as always.
         """
         try:
-            async with turn:
-                with nullcontext() if turn.notice else self._images.taken() as pending:
-                    await self._begin(turn, pending)
+            async with reply:
+                with nullcontext() if reply.notice else self._images.taken() as pending:
+                    await self._begin(reply, pending)
         except* BackchatError as group:
-            self._failed(turn, group)
+            self._failed(reply, group)
         finally:
-            cut_short = turn.interrupted is not None
-            self._execution.turn_over(turn.acts.calls, kept=turn.authorized.is_set(), cut=cut_short)
-        if turn.answerable and turn.authorized.is_set():
-            await turn.follows.wait()  # one after the other, also where neither was heard
-            self._note(turn, None)
-            if turn.manner.respond:
-                self._keep(turn)
+            cut_short = reply.interrupted is not None
+            self._execution.turn_over(reply.acts.calls, kept=reply.authorized.is_set(), cut=cut_short)
+        if reply.answerable and reply.authorized.is_set():
+            await reply.follows.wait()  # one after the other, also where neither was heard
+            self._note(reply, None)
+            if reply.manner.respond:
+                self._keep(reply)
             return True
-        if turn.discarded is not None and turn.discarded.reason in NO_TURN.values():
-            self._comprehension.heard(turn.misheard, turn.understood)
-        cut: Reason = "went_on" if turn.interrupted is not None else "unintelligible"
-        cause = turn.discarded or Cause("failed" if turn.failed else cut)
-        self._emit(ev.TurnDiscarded(self._runner.now(), turn.number, cause, turn.tokens))
+        if reply.discarded is not None and reply.discarded.reason in NO_TURN.values():
+            self._comprehension.heard(reply.misheard, reply.understood)
+        cut: Reason = "went_on" if reply.interrupted is not None else "unintelligible"
+        cause = reply.discarded or Cause("failed" if reply.failed else cut)
+        self._emit(ev.TurnDiscarded(self._runner.now(), reply.number, cause, reply.tokens))
         return False
 
     async def prefill(self, question: str = "") -> None:
@@ -142,28 +142,28 @@ class Generation:
         told = [Message("system", manner.instructions)] if manner.instructions else []
         return self._window.prompt(self._history.system, [*said, *told])
 
-    async def _begin(self, turn: Reply, pending: PendingImage | None) -> None:
-        if turn.audio is not None:
-            await self._understand(turn, turn.audio)
-            if not turn.answerable:
+    async def _begin(self, reply: Reply, pending: PendingImage | None) -> None:
+        if reply.audio is not None:
+            await self._understand(reply, reply.audio)
+            if not reply.answerable:
                 return
-        await turn.follows.wait()
-        question = turn.question or ""
+        await reply.follows.wait()
+        question = reply.question or ""
         if pending is not None:
-            await self._images.looked(pending, turn.number)
-        if not turn.manner.respond:
-            await turn.authorized.wait()
-            self._note(turn, pending)
+            await self._images.looked(pending, reply.number)
+        if not reply.manner.respond:
+            await reply.authorized.wait()
+            self._note(reply, pending)
             return
         asked = self._images.asked(pending, question)
-        kind = self._recognition.kind(Transcript(question), self._asked(turn.onset), None)
+        kind = self._recognition.kind(Transcript(question), self._asked(reply.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
         if self._asks is not None and self._recognition.language.agrees(question, self._asks.question):
-            self._tool_use.agreed(turn, self._asks.calls)
+            self._tool_use.agreed(reply, self._asks.calls)
             again = ""
-        words = re.findall(r"\s*\S+", turn.notice or turn.rest or again)
-        prompt = self._prompt(asked, turn.manner)
-        at = len(prompt.said) - bool(turn.manner.instructions)
+        words = re.findall(r"\s*\S+", reply.notice or reply.rest or again)
+        prompt = self._prompt(asked, reply.manner)
+        at = len(prompt.said) - bool(reply.manner.instructions)
 
         def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
             nonlocal prompt
@@ -172,105 +172,105 @@ class Generation:
             return (lambda: iter(words)) if words else prompt.stream
 
         said = prompt.said
-        turn.tasks.start_soon(self._commit, turn, pending)
+        reply.tasks.start_soon(self._commit, reply, pending)
         try:
-            await self._say(turn, ask)
+            await self._say(reply, ask)
         except* BackchatError as group:
-            self._failed(turn, group)
+            self._failed(reply, group)
         finally:
             self._history.keep(prompt.said, prompt.fitted)
-            if prompt.refused is not None and turn.authorized.is_set():
-                self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, turn.number))
-                turn.ready()
+            if prompt.refused is not None and reply.authorized.is_set():
+                self._emit(ev.failure(self._runner.now(), "llm", prompt.refused, reply.number))
+                reply.ready()
 
-    async def _say(self, turn: Reply, ask: Ask) -> None:
+    async def _say(self, reply: Reply, ask: Ask) -> None:
         """Say what is written for `ask`; and once more from where it shows that all before was a thought."""
-        async with aclosing(self._tool_use.written(turn, ask)) as stream:
-            while await self._pipeline.run(turn, stream):
-                turn.anew()
+        async with aclosing(self._tool_use.written(reply, ask)) as stream:
+            while await self._pipeline.run(reply, stream):
+                reply.anew()
 
-    async def _commit(self, turn: Reply, pending: PendingImage | None) -> None:
+    async def _commit(self, reply: Reply, pending: PendingImage | None) -> None:
         """Note the user's words when their turn is over, whatever has become of the reply by then."""
-        await turn.authorized.wait()
-        self._note(turn, pending)
+        await reply.authorized.wait()
+        self._note(reply, pending)
 
-    def _note(self, turn: Reply, pending: PendingImage | None) -> None:
+    def _note(self, reply: Reply, pending: PendingImage | None) -> None:
         """The user's words enter the history, once."""
-        if turn.noted:
+        if reply.noted:
             return
-        turn.noted = True
-        question = turn.question or ""
+        reply.noted = True
+        question = reply.question or ""
         if question:
             self._asks, self.news = None, []
         self._history.user(self._images.kept(pending, question))
-        self._comprehension.heard(turn.misheard, turn.understood)
-        if turn.notice and turn.misheard:
-            self._emit(ev.NotUnderstood(self._runner.now(), turn.number, turn.misheard))
-        now, respond = self._runner.now(), turn.manner.respond
-        self._emit(ev.TurnCommitted(now, turn.number, question, turn.committed, respond))
+        self._comprehension.heard(reply.misheard, reply.understood)
+        if reply.notice and reply.misheard:
+            self._emit(ev.NotUnderstood(self._runner.now(), reply.number, reply.misheard))
+        now, respond = self._runner.now(), reply.manner.respond
+        self._emit(ev.TurnCommitted(now, reply.number, question, reply.committed, respond))
 
-    def _failed(self, turn: Reply, group: BaseExceptionGroup) -> None:
-        turn.failed = True
+    def _failed(self, reply: Reply, group: BaseExceptionGroup) -> None:
+        reply.failed = True
         for error in leaves(group):
             if isinstance(error, BackchatError):
-                self._emit(ev.failure(self._runner.now(), "reply", error, turn.number))
-                turn.ready()
+                self._emit(ev.failure(self._runner.now(), "reply", error, reply.number))
+                reply.ready()
 
     def _asked(self, onset: float) -> Elicitation:
         """What the agent had asked for when the user began to speak, at `onset` (s)."""
         silent = onset - self._last_said >= BELONGS
         return self._recognition.asked(self._history.heard, "silent" if silent else "just_silent")
 
-    async def _understand(self, turn: Reply, audio: Frame) -> None:
+    async def _understand(self, reply: Reply, audio: Frame) -> None:
         """The words, and from them and the sound whether the user has finished: each on its own core."""
-        if turn.cut_before:
-            await turn.follows.wait()  # until it is known what was left to say
+        if reply.cut_before:
+            await reply.follows.wait()  # until it is known what was left to say
         began, worded = self._runner.now(), anyio.Event()
-        asked = self._asked(turn.onset)
-        turn.tasks.start_soon(self._judge_end, turn, audio, worded, asked)
-        if turn.question is None:
+        asked = self._asked(reply.onset)
+        reply.tasks.start_soon(self._judge_end, reply, audio, worded, asked)
+        if reply.question is None:
             said = await self._recognition.transcribe(audio)
-            kind = self._recognition.kind(said, asked, (turn.onset, audio.end))
-            self._weigh(turn, said, kind)
+            kind = self._recognition.kind(said, asked, (reply.onset, audio.end))
+            self._weigh(reply, said, kind)
             now = self._runner.now()
-            self._emit(ev.Transcribed(now, turn.number, said.text, now - began))
-        elif turn.transcript is not None:
-            self._weigh(turn, turn.transcript, "words")
+            self._emit(ev.Transcribed(now, reply.number, said.text, now - began))
+        elif reply.transcript is not None:
+            self._weigh(reply, reply.transcript, "words")
         worded.set()
 
-    def _weigh(self, turn: Reply, said: Transcript, kind: Kind) -> None:
+    def _weigh(self, reply: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
-        turn.transcript = said
-        turn.misheard = misheard(kind, said.confidence, turn.speech_seconds)
-        turn.understood = understood(kind, said.confidence)
-        if turn.cut_before and kind in NO_TURN and kind != "stop":
-            turn.rest = self._history.unheard
-        elif turn.manner.respond and self._comprehension.tells(turn.misheard):
-            turn.notice = self._recognition.apology
-        elif kind in NO_TURN and (turn.manner.respond or kind in ("nothing", "echo")):
-            turn.discarded = Cause(NO_TURN[kind], said.text)
-        turn.question = "" if turn.discarded or turn.notice else said.text
+        reply.transcript = said
+        reply.misheard = misheard(kind, said.confidence, reply.speech_seconds)
+        reply.understood = understood(kind, said.confidence)
+        if reply.cut_before and kind in NO_TURN and kind != "stop":
+            reply.rest = self._history.unheard
+        elif reply.manner.respond and self._comprehension.tells(reply.misheard):
+            reply.notice = self._recognition.apology
+        elif kind in NO_TURN and (reply.manner.respond or kind in ("nothing", "echo")):
+            reply.discarded = Cause(NO_TURN[kind], said.text)
+        reply.question = "" if reply.discarded or reply.notice else said.text
 
-    async def _judge_end(self, turn: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
+    async def _judge_end(self, reply: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
         complete = await self._recognition.complete(audio)
         await worded.wait()
-        if turn.answerable:
-            text = turn.transcript.text if turn.transcript is not None else turn.question or ""
-            self._judge(turn, self._recognition.decision(text, complete, asked))
+        if reply.answerable:
+            text = reply.transcript.text if reply.transcript is not None else reply.question or ""
+            self._judge(reply, self._recognition.decision(text, complete, asked))
 
-    def _keep(self, turn: Reply) -> None:
+    def _keep(self, reply: Reply) -> None:
         """Only what was heard enters the history, and all of it."""
-        cut = turn.failed or turn.interrupted is not None
-        heard = turn.heard(float("inf")) if cut else turn.text
-        unheard = turn.text[len(heard) :]
+        cut = reply.failed or reply.interrupted is not None
+        heard = reply.heard(float("inf")) if cut else reply.text
+        unheard = reply.text[len(heard) :]
         if cut:
-            turn.acts.cut(heard)
-        done, said = turn.acts.done(turn.text, heard)
+            reply.acts.cut(heard)
+        done, said = reply.acts.done(reply.text, heard)
         self._history.agent(said, unheard, done)
-        self._asks = turn.acts.asked(heard) or self._asks
-        if turn.notice and turn.misheard and heard:
+        self._asks = reply.acts.asked(heard) or self._asks
+        if reply.notice and reply.misheard and heard:
             self._comprehension.told()
         self._last_said = self._runner.now()
-        reason = "error" if turn.failed else "interrupted" if cut else "finished"
+        reason = "error" if reply.failed else "interrupted" if cut else "finished"
         now = self._runner.now()
-        self._emit(ev.TurnEnded(now, turn.number, reason, heard, unheard, turn.full and not cut))
+        self._emit(ev.TurnEnded(now, reply.number, reason, heard, unheard, reply.full and not cut))

@@ -110,18 +110,20 @@ class ImageInput:
             self._following = anyio.CancelScope()
             self._tasks.start_soon(self._follow, camera, self._following)
 
-    def watch(self, event: ev.Event) -> None:
-        """Note whether the user speaks."""
-        match event:
-            case ev.SpeechStarted() | ev.SpeechResumed():
-                self._speaking = True
-                self._woken.set()
-                if self._pending is not None and isinstance(event, ev.SpeechStarted):
-                    self._begin(self._pending)
-            case ev.SpeechPaused():
-                self._speaking = False
-            case _:
-                pass
+    def speech_started(self) -> None:
+        """The user begins to speak: what they show is looked at meanwhile."""
+        self.speech_resumed()
+        if self._pending is not None:
+            self._begin(self._pending)
+
+    def speech_resumed(self) -> None:
+        """The user speaks."""
+        self._speaking = True
+        self._woken.set()
+
+    def speech_paused(self) -> None:
+        """The user does not speak."""
+        self._speaking = False
 
     @contextmanager
     def taken(self) -> Generator[PendingImage | None]:

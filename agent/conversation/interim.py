@@ -10,7 +10,7 @@ class InterimTranscript:
 
     The rule is LocalAgreement-2 (Liu et al. 2020, "Low-Latency Sequence-to-Sequence Speech Recognition and
     Translation by Partial Hypothesis Selection"). Case and punctuation do not matter to it: Whisper ends
-    every partial sentence with a full stop. The last word of a transcript may be half of a longer one, and
+    every unfinished sentence with a full stop. The last word of a transcript may be half of a longer one, and
     never counts.
     """
 

@@ -1,6 +1,6 @@
 """THE data path of one reply: tokens -> chunks -> speech -> playback. Knows no turn-taking.
 
-Four tasks of one turn, joined by two channels that hold one item each. Every stage waits for the
+Four tasks of one reply, joined by two channels that hold one item each. Every stage waits for the
 next one, so the language model writes no further ahead of the ear than the configuration allows.
 """
 
@@ -36,85 +36,84 @@ class Pipeline:
         self._tts, self._runner, self._playback = tts, runner, playback
         self._config, self._limit, self._emit = config, config.limits.speech, emit
 
-    async def run(self, turn: Reply, stream: Deltas) -> bool:
+    async def run(self, reply: Reply, stream: Deltas) -> bool:
         """Say `stream`. True: say the rest anew. Raises what fails, as a group."""
         to_voice, chunks = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
         async with to_voice, chunks, to_speaker, speech, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._voice, turn, chunks, to_speaker)
-            tasks.start_soon(self._play, turn, speech, tasks)
+            tasks.start_soon(self._voice, reply, chunks, to_speaker)
+            tasks.start_soon(self._play, reply, speech, tasks)
             async with to_voice:
-                if await self._think(turn, stream, to_voice):
+                if await self._think(reply, stream, to_voice):
                     tasks.cancel_scope.cancel()
         return tasks.cancel_scope.cancel_called
 
-    async def _think(self, turn: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
+    async def _think(self, reply: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
         """Language model to chunker: each chunk is sent the moment it is certain. Whether to begin anew."""
         chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
-            turn.tokens, now = turn.tokens + delta.tokens, self._runner.now()
+            reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
             if delta.thought:
-                self._emit(Thought(now, turn.number, delta.thought))
+                self._emit(Thought(now, reply.number, delta.thought))
             if delta.anew:
                 return True
             ready = chunker.flush(delta.aside) if delta.call or delta.aside else []
             if delta.text:  # else an engine that waits, is inside a character, thinks, or calls
-                turn.text += delta.text
-                self._emit(Token(now, turn.number, delta.text))
-                ready = chunker.feed(delta.text, turn.lead(now))
+                reply.text += delta.text
+                self._emit(Token(now, reply.number, delta.text))
+                ready = chunker.feed(delta.text, reply.lead(now))
             for chunk in ready:
-                turn.sent = chunk.end
+                reply.sent = chunk.end
                 await chunks.send(chunk)
-            while self._runner.crowded and turn.can_wait(self._runner.now()):
+            while self._runner.crowded and reply.can_wait(self._runner.now()):
                 await anyio.sleep(TICK)
-        self._emit(GenerationEnded(self._runner.now(), turn.number, turn.tokens))
+        self._emit(GenerationEnded(self._runner.now(), reply.number, reply.tokens))
         for chunk in chunker.flush():
             await chunks.send(chunk)
         return False
 
-    async def _voice(self, turn: Reply, chunks: Receive[TextChunk], speaker: Send[Speech]) -> None:
+    async def _voice(self, reply: Reply, chunks: Receive[TextChunk], speaker: Send[Speech]) -> None:
         """Chunks to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
         speakable, limit, clock, mute = Speakable(self._tts.language), self._limit, self._runner.now, True
         async with speaker:
             async for chunk in chunks:
                 spoken = speakable.say(chunk.text)
-                self._emit(Chunk(clock(), turn.number, chunk.start, chunk.end, chunk.text, spoken.text))
-                while turn.ahead(clock()) > self._config.reply.ahead:
+                self._emit(Chunk(clock(), reply.number, chunk.start, chunk.end, chunk.text, spoken.text))
+                while reply.ahead(clock()) > self._config.reply.ahead:
                     await anyio.sleep(TICK)
                 began, speak = clock(), partial(self._tts.stream, spoken.text)
-                due = partial(turn.speech_due, clock)
+                due = partial(reply.speech_due, clock)
                 async with self._runner.stream("tts", speak, limit, limit, due) as parts:
                     async for part in parts:
                         now, mute = clock(), False
                         start, end = chunk.place(*spoken.source_range(part.start, part.end))
-                        self._emit(Synthesized(now, turn.number, start, end, part.duration, now - began))
-                        turn.ready()
+                        self._emit(Synthesized(now, reply.number, start, end, part.duration, now - began))
+                        reply.ready()
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
-                        turn.say(part, [chunk.place(*word) for word in words], now - began)
+                        reply.say(part, [chunk.place(*word) for word in words], now - began)
                         await speaker.send(part)
                         began = clock()
-                turn.voiced = chunk.end
+                reply.voiced = chunk.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute:
-                raise unspeakable(turn.text)
+                raise unspeakable(reply.text)
 
-    async def _play(self, turn: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
+    async def _play(self, reply: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the turn is authorized."""
-        await turn.authorized.wait()
-        tasks.start_soon(self._follow, turn, track := turn.begin())
+        await reply.authorized.wait()
+        tasks.start_soon(self._follow, reply, track := reply.begin())
         async for part in speech:
             self._playback.play(track, part.samples, part.rate)
         self._playback.finish(track)
 
-    async def _follow(self, turn: Reply, track: Track) -> None:
+    async def _follow(self, reply: Reply, track: Track) -> None:
         """Report when the reply begins to sound, and each word when it was heard."""
-        told, started = 0, False
+        started = False
         while not (track.finished is not None and track.finished <= self._runner.now() - TICK):
             now = self._runner.now()
             if not started and track.started is not None and track.started <= now:
                 started = True
-                self._emit(AudioStarted(track.started, turn.number))
-            for start, end in (words := turn.words_heard(now))[told:]:
-                self._emit(WordHeard(now, turn.number, start, end))
-            told = len(words)
+                self._emit(AudioStarted(track.started, reply.number))
+            for start, end in reply.newly_heard(now):
+                self._emit(WordHeard(now, reply.number, start, end))
             await anyio.sleep(TICK)

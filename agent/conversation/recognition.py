@@ -36,7 +36,7 @@ spelled, 0.02 to 0.47, with a confidence of -0.1 to -1.9 for those that are also
 
 @dataclass(slots=True, eq=False)
 class _Draft:
-    """A partial transcript, or the one being made, of the audio between two moments (s)."""
+    """A interim transcript, or the one being made, of the audio between two moments (s)."""
 
     begin: float
     end: float

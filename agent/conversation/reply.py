@@ -58,13 +58,15 @@ class Reply:
 
     number: counts the turns of a session, from 1. audio: the utterance that is answered, None when it
     was typed. speech_end: when that utterance ended (s). previous: the turn that this one cuts short,
-    which may still be closing.
+    which may still be closing. ready, said: are called when it can sound, and with each word that was heard
+    and when (s, session clock).
     """
 
     manner = Manner()
     """How it is to be answered."""
     cut_before = False
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
+    _told = 0
     rest = ""
     """What that reply had left to say, where the utterance asks for nothing."""
 
@@ -76,6 +78,7 @@ class Reply:
         playback: Playback,
         previous: Reply | None = None,
         ready: Callable[[Reply], None] = lambda reply: None,
+        said: Callable[[str, float], None] = lambda word, now: None,
     ) -> None:
         self.number, self.audio, self.speech_end = number, audio, speech_end
         self.question: str | None = None
@@ -121,7 +124,7 @@ class Reply:
         """Why the reply was given up before it was released."""
         self.failed = False
         """Whether an engine failed at it."""
-        self._playback, self._ready = playback, ready
+        self._playback, self._ready, self._said = playback, ready, said
         self._took = 0.0
         self._waits = False
         self._words: list[tuple[float, float, int, int]] = []
@@ -161,7 +164,7 @@ class Reply:
         self._waits = self.paused
         self.silence()
         self.track, self.text, self._words, self.acts = None, "", [], Acts()
-        self.made, self.sent, self.voiced = 0.0, 0, 0
+        self.made, self.sent, self.voiced, self._told = 0.0, 0, 0, 0
 
     def commit(self, cause: Cause) -> None:
         """The user's turn is judged over: the answer may sound."""
@@ -260,6 +263,14 @@ class Reply:
         for finish, begin, *_ in self._words[whole : whole + 1]:
             whole += seconds >= begin + ENOUGH * (finish - begin)
         return [(start, end) for *_, start, end in self._words[:whole]]
+
+    def newly_heard(self, now: float) -> list[tuple[int, int]]:
+        """The words that were heard since this was asked last; whoever knows our voice by them is told."""
+        words = self.words_heard(now)  # fewer than before, where the reply went on from an earlier word
+        new, self._told = words[self._told :], len(words)
+        for start, end in new:
+            self._said(self.text[start:end], now)
+        return new
 
     def resume_point(self, *, again: bool = False) -> float:
         """Where in the reply's audio (s) to go on after a hold: where the word begins that was cut.

@@ -79,14 +79,14 @@ class Session:
 
     def _hear(self, frame: Frame) -> float:
         if self._interrupt or not self.controller.sounding:
-            self.controller.hear(frame)
+            self.controller.push(frame)
         return frame.end
 
-    def typed(self, text: str, say: str = "", manner: Manner | None = None) -> None:
+    def send_text(self, text: str, say: str = "", manner: Manner | None = None) -> None:
         """Answer words that were typed, in this manner, or as always; what is being said is interrupted.
         Without words, speak unasked: say these (`say`), or else something on what the history holds."""
-        self._check("typed", "listening")
-        self.controller.typed(cleaned(text), cleaned(say), manner)
+        self._check("send_text", "listening")
+        self.controller.send_text(cleaned(text), cleaned(say), manner)
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.
@@ -102,14 +102,14 @@ class Session:
         self._check("follow", "new", "listening")
         self.controller.view.follow(camera)
 
-    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
         self._interrupt = turns.interrupt
-        self.controller.tune(turns, vad)
+        self.controller.update(turns, vad)
 
-    def deafen(self) -> None:
+    def clear_audio(self) -> None:
         """What the user has begun to say is not listened to any more, and not answered."""
-        self.controller.deafen()
+        self.controller.clear_audio()
 
     def cancel(self, by: Literal["interrupt_call", "client"] = "interrupt_call") -> None:
         """End the reply that is being made or said, without another one. by: who wants that."""

@@ -41,80 +41,80 @@ class ToolUse:
         self._execution = execution
         self._language = language
 
-    async def written(self, turn: Reply, ask: Ask) -> AsyncGenerator[Delta]:
-        """All that the model writes for `turn`, in one stream of deltas. Raises EngineFault."""
+    async def written(self, reply: Reply, ask: Ask) -> AsyncGenerator[Delta]:
+        """All that the model writes for `reply`, in one stream of deltas. Raises EngineFault."""
         for number in range(self._config.rounds + 2):
-            if not all(running.done.is_set() for running in turn.acts.calls):
-                async for delta in self._waited(turn):
+            if not all(running.done.is_set() for running in reply.acts.calls):
+                async for delta in self._waited(reply):
                     yield delta
-            write, before = ask(turn.acts.done(turn.text, turn.text)[0]), len(turn.acts.made)
-            begin = partial(self._deltas, write, turn)
-            limits, due = self._limits, partial(turn.text_due, self._runner.now)
+            write, before = ask(reply.acts.done(reply.text, reply.text)[0]), len(reply.acts.made)
+            begin = partial(self._deltas, write, reply)
+            limits, due = self._limits, partial(reply.text_due, self._runner.now)
             stream = self._runner.stream("llm", begin, limits.first_token, limits.token, due)
             async with stream as written:
                 async for delta in written:
                     if delta.call is not None and number <= self._config.rounds:
-                        self._call(turn, delta.call, before, enough=number == self._config.rounds)
-                    yield self._following(turn, delta)
-            if len(turn.acts.made) == before:
+                        self._call(reply, delta.call, before, enough=number == self._config.rounds)
+                    yield self._following(reply, delta)
+            if len(reply.acts.made) == before:
                 return
-            if turn.acts.asks is not None:
-                async for delta in self._waited(turn):
+            if reply.acts.asks is not None:
+                async for delta in self._waited(reply):
                     yield delta
-                yield self._following(turn, Delta(turn.acts.asks.question, tokens=0))
+                yield self._following(reply, Delta(reply.acts.asks.question, tokens=0))
                 return
 
-    def _deltas(self, write: Callable[[], Iterator[str | Delta]], turn: Reply) -> Iterator[Delta]:
-        limit = turn.manner.limit
+    def _deltas(self, write: Callable[[], Iterator[str | Delta]], reply: Reply) -> Iterator[Delta]:
+        limit = reply.manner.limit
         written = deltas(write(), calls=bool(self._execution.tools))
-        return written if limit is None else _most(limit - turn.tokens, written)
+        return written if limit is None else _most(limit - reply.tokens, written)
 
-    def _following(self, turn: Reply, delta: Delta) -> Delta:
+    def _following(self, reply: Reply, delta: Delta) -> Delta:
         """A step as it follows what was said before: with a blank between two answers, and never anew."""
-        if not turn.acts.made or not (delta.text or delta.anew):
+        if not reply.acts.made or not (delta.text or delta.anew):
             return delta
-        begins = turn.acts.made[-1].end == len(turn.text) and turn.text and not turn.text[-1].isspace()
+        begins = reply.acts.made[-1].end == len(reply.text) and reply.text and not reply.text[-1].isspace()
         text = f" {delta.text.lstrip()}" if begins and delta.text.strip() else delta.text
         return replace(delta, text=text, anew=False)
 
-    def _call(self, turn: Reply, call: ToolCall, before: int, *, enough: bool) -> None:
+    def _call(self, reply: Reply, call: ToolCall, before: int, *, enough: bool) -> None:
         """Begin what the model has called, as one of the calls of this answer."""
-        if len(turn.acts.made) == before:
-            turn.acts.made.append(Act(len(turn.text), []))
-        named = replace(call, id=f"call_{turn.number}_{len(turn.acts.calls) + 1}")
+        if len(reply.acts.made) == before:
+            reply.acts.made.append(Act(len(reply.text), []))
+        named = replace(call, id=f"call_{reply.number}_{len(reply.acts.calls) + 1}")
         question = self._execution.question(named, self._language.go_ahead)
         if enough:
-            begun = self._execution.not_done(named, turn.number, ENOUGH)
+            begun = self._execution.not_done(named, reply.number, ENOUGH)
         elif question:
-            turn.acts.ask(named, question)
-            begun = self._execution.not_done(named, turn.number, NOT_YET)
+            reply.acts.ask(named, question)
+            begun = self._execution.not_done(named, reply.number, NOT_YET)
         else:
-            begun = self._begin(turn, named)
-        turn.acts.made[-1].calls.append(begun)
+            begun = self._begin(reply, named)
+        reply.acts.made[-1].calls.append(begun)
 
-    def agreed(self, turn: Reply, calls: Sequence[ToolCall]) -> None:
-        """The user has said yes to these: `turn` begins with them, and is written when they are done."""
+    def agreed(self, reply: Reply, calls: Sequence[ToolCall]) -> None:
+        """The user has said yes to these: `reply` begins with them, and is written when they are done."""
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
-            named = replace(call, id=f"call_{turn.number}_{number}")
-            begun.append(self._begin(turn, named))
-        turn.acts.made.append(Act(0, begun))
+            named = replace(call, id=f"call_{reply.number}_{number}")
+            begun.append(self._begin(reply, named))
+        reply.acts.made.append(Act(0, begun))
 
-    def _begin(self, turn: Reply, call: ToolCall) -> Running:
-        begun = self._execution.begin(call, turn.number, turn.authorized)
+    def _begin(self, reply: Reply, call: ToolCall) -> Running:
+        begun = self._execution.begin(call, reply.number, reply.authorized)
         if begun.tool is not None and begun.tool.effect == "changes":
-            turn.ready()  # it waits for the user's turn to be over
+            reply.ready()  # it waits for the user's turn to be over
         return begun
 
-    async def _waited(self, turn: Reply) -> AsyncGenerator[Delta]:
+    async def _waited(self, reply: Reply) -> AsyncGenerator[Delta]:
         """Wait for what was called, not for ever; in a silence, say once that it takes a moment."""
         quiet = self._runner.now()
-        while waiting := [each for each in turn.acts.calls if not (each.done.is_set() or each.background)]:
+        while waiting := [each for each in reply.acts.calls if not (each.done.is_set() or each.background)]:
             now = self._runner.now()
-            if turn.lead(now) > 0.0 or any(each.state == "waiting" for each in waiting):
+            if reply.lead(now) > 0.0 or any(each.state == "waiting" for each in waiting):
                 quiet = now
-            elif now - quiet >= self._config.announce_after and not turn.acts.announced:
-                turn.acts.announced = True
+            elif now - quiet >= self._config.announce_after and not reply.acts.announced:
+                reply.acts.announced = True
                 yield Delta(tokens=0, aside=self._language.moment)
             for each in waiting:
                 each.background = each.ran(now) >= self._config.background_after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from agent import events as ev
 from agent.protocols import Engines
 from agent.runner import Runner
@@ -14,14 +16,32 @@ BRIEF_SILENCE = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
 
 
+class Listener(Protocol):
+    """Is told, by a call, what begins and ends: for whatever has to act on it beside turn-taking."""
+
+    def speech_started(self, at: float) -> None:
+        """The user speaks, since `at` (s): that is confirmed."""
+        ...
+
+    def speech_resumed(self) -> None:
+        """The user goes on after a pause."""
+        ...
+
+    def speech_paused(self) -> None:
+        """The user has paused, or spoken for too long."""
+        ...
+
+
 class UtteranceDetector:
     """A voice detector, a segmenter and turn-taking in a row, set up from the configuration."""
 
-    def __init__(self, engines: Engines, config: Config, runner: Runner, emit: ev.Watcher) -> None:
+    def __init__(
+        self, engines: Engines, config: Config, runner: Runner, emit: ev.Watcher, listener: Listener
+    ) -> None:
         self._engines, self._runner = engines, runner
-        self._emit = emit
-        self._partials = config.stt.partials
-        self._last_partial = 0.0
+        self._emit, self._listener = emit, listener
+        self._interim = config.stt.interim
+        self._last_interim = 0.0
         self._silence_told = 0.0
         self._detector = engines.vad(config.vad)
         self._turns, self._vad = config.turns, config.vad
@@ -33,9 +53,9 @@ class UtteranceDetector:
         self.policy: Policy = self._engines.policy(self._turns)
         self._utterance: list[Frame] = []
         self._unread: list[Frame] = []
-        self.tune(self._turns, self._vad)
+        self.update(self._turns, self._vad)
 
-    def tune(self, turns: TurnsConfig, vad: VADConfig) -> None:
+    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns as these say; `turns.policy`, `vad.engine` and `vad.aggressiveness` stay."""
         self._turns, self._vad = turns, vad
         segmenter = self._segmenter
@@ -90,20 +110,20 @@ class UtteranceDetector:
         self._utterance = [said for said in self._utterance if said.time > audio.time]
 
     def half_said(self, now: float) -> Frame | None:
-        """The utterance so far, when it is time for a partial transcript.
+        """The utterance so far, when it is time for an interim transcript.
 
-        That is in every brief silence, and while speech goes on without one, each `stt.partials` seconds. Not
+        That is in every brief silence, and while speech goes on without one, each `stt.interim` seconds. Not
         right after the last sound: that transcript might lack some of it, and would delay the final one.
         """
         segmenter = self._segmenter
         if not segmenter.speaking:
-            self._last_partial = now
+            self._last_interim = now
             return None
         silent = now - segmenter.last_sound >= BRIEF_SILENCE and segmenter.last_sound > self._silence_told
-        due = now - self._last_partial >= self._partials and now - segmenter.last_speech < BRIEF_SILENCE
-        if not self._partials or not (silent or due):
+        due = now - self._last_interim >= self._interim and now - segmenter.last_speech < BRIEF_SILENCE
+        if not self._interim or not (silent or due):
             return None
-        self._last_partial = now
+        self._last_interim = now
         self._silence_told = segmenter.last_sound if silent else self._silence_told
         return segmenter.audio()
 
@@ -118,12 +138,15 @@ class UtteranceDetector:
                 return self.policy.no_speech()
             case seg.Started(at):
                 self._emit(ev.SpeechStarted(now, at))
+                self._listener.speech_started(at)
                 return self.policy.speech_started(at)
             case seg.Resumed():
                 self._emit(ev.SpeechResumed(now))
+                self._listener.speech_resumed()
                 return self.policy.resumed()
             case seg.Paused(at, audio) | seg.Ended(at, audio):
                 self._emit(ev.SpeechPaused(now, at))
+                self._listener.speech_paused()
                 self._utterance = [audio]
                 too_long = isinstance(found, seg.Ended)
                 return self.policy.too_long(at) if too_long else self.policy.paused(at)

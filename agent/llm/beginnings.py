@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from agent.protocols import Delta, Last
+from agent.protocols import Delta, Finish
 from agent.text import marks
 
 _OPENS, _CLOSES = "<think>", "</think>"
@@ -34,7 +34,7 @@ class Beginnings:
         expected = self._inside
         said, settled, opened = "", False, False
         for item in items:
-            if isinstance(item, Last):
+            if isinstance(item, Finish):
                 if expected and opened and not settled and item.end == "stop":
                     self._inside = False
                     yield Delta(f"{_CLOSES}{said}", tokens=0)

@@ -22,7 +22,7 @@ from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError,
 from agent.llm.deltas import closed
 from agent.llm.textstream import StopStrings
 from agent.messages import Message, ToolCall, ToolSchema
-from agent.protocols import Delta, End, Last
+from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks
 from agent.text.calls import opening
 from agent.text.cleaning import json_text
@@ -132,8 +132,8 @@ class LlamaCpp:
             answer = self._written(prompt, seed + tokens, left)
             with closed(answer):
                 for item in answer:
-                    if isinstance(item, Last):
-                        yield Last(
+                    if isinstance(item, Finish):
+                        yield Finish(
                             "" if called else held + item, item.end, self.prompt_tokens, tokens + item.tokens
                         )
                         return
@@ -144,7 +144,7 @@ class LlamaCpp:
                         break
                     sure = held if opens is None else held[: opens.at]
                     if called and sure.strip():  # said without knowing what the calls give
-                        yield Last("", "stop", self.prompt_tokens, tokens)
+                        yield Finish("", "stop", self.prompt_tokens, tokens)
                         return
                     kept, held = kept + sure, held[len(sure) :]
                     yield Delta("" if called else sure)
@@ -156,7 +156,7 @@ class LlamaCpp:
                 written, tokens, left = written + part, tokens + 1, left - 1
                 yield Delta()
             if (call := _whole(written)) is None:  # no room was left for all of it
-                yield Last("", "length", self.prompt_tokens, tokens)
+                yield Finish("", "length", self.prompt_tokens, tokens)
                 return
             called = True
             yield Delta(tokens=0, call=call)
@@ -181,7 +181,7 @@ class LlamaCpp:
         """The answer to a prompt as it comes; see `stream`."""
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
-        end: End = "length"
+        end: FinishReason = "length"
         for index in range(most):
             try:
                 token = self._complete([*prompt, *ids], seed + index, index)
@@ -202,7 +202,7 @@ class LlamaCpp:
             if text.stopped:
                 end = "stop"
                 break
-        yield Last(text.rest(), end, self.prompt_tokens, len(ids))
+        yield Finish(text.rest(), end, self.prompt_tokens, len(ids))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
@@ -243,7 +243,7 @@ class LlamaCpp:
         }
         self._check_schema(body)
         count = 0
-        end: End = "length"
+        end: FinishReason = "length"
         more = {"n_predict": self._max_tokens, "stop": list(self._stop), "stream": True}
         for event in self._events("/completion", body | more):
             if event["content"]:
@@ -251,7 +251,7 @@ class LlamaCpp:
             if event["stop"]:
                 end = "length" if event["stop_type"] == "limit" else "stop"
                 count, self.prompt_tokens = event["tokens_predicted"], event["tokens_evaluated"]
-        yield Last("", end, self.prompt_tokens, count)
+        yield Finish("", end, self.prompt_tokens, count)
 
     def _check_schema(self, body: dict[str, Any]) -> None:
         """Raise RequestError for a schema that the answer would not be held to.

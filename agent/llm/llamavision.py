@@ -20,7 +20,7 @@ from agent.llm.llamacpp import as_error, check_file, gone, load_server, threads_
 from agent.llm.openai_answer import TEMPLATE, USAGE, content, delta
 from agent.llm.sse import Events
 from agent.messages import Message
-from agent.protocols import Delta, Last
+from agent.protocols import Delta, Finish
 from agent.text.marks import template
 
 BLOCK = 4096
@@ -92,7 +92,7 @@ class LlamaVision:
         try:
             body = {**self._fields, "messages": said, "stream": True, **USAGE}
             response = self._asked(connection, "/v1/chat/completions", body)
-            events, last = Events(), Last("", "stop")
+            events, last = Events(), Finish("", "stop")
             while part := response.read1(BLOCK):
                 for data in events.feed(part):
                     if data.strip() == "[DONE]":

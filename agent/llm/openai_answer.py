@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
 from agent.messages import Message
-from agent.protocols import Delta, Last
+from agent.protocols import Delta, Finish
 from agent.text import marks
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -62,7 +62,7 @@ def content(message: Message) -> str | list[dict[str, Any]]:
     return [*parts, {"type": "text", "text": message.content}]
 
 
-def delta(url: str, data: str) -> tuple[Delta, Last | None]:
+def delta(url: str, data: str) -> tuple[Delta, Finish | None]:
     """What one event of a stream adds, and the answer's end where it says that or counts its tokens.
 
     Raises EngineFault.
@@ -78,10 +78,10 @@ def delta(url: str, data: str) -> tuple[Delta, Last | None]:
     return _written(_dict(choice.get("delta"))), (_end(answer, choice) if ended else None)
 
 
-def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Last:
+def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Finish:
     usage = _dict(answer.get("usage"))
     prompt, tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Last(
+    return Finish(
         "",
         "length" if choice.get("finish_reason") == "length" else "stop",
         prompt if isinstance(prompt, int) else 0,
@@ -89,7 +89,7 @@ def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Last:
     )
 
 
-def whole(url: str, data: str) -> tuple[Delta, Last]:
+def whole(url: str, data: str) -> tuple[Delta, Finish]:
     """The answer of a server that does not stream, and its end. Raises EngineFault."""
     answer = _object(url, data)
     choice = _first_choice(answer)

@@ -32,7 +32,7 @@ from agent.llm.openai_answer import (
 from agent.llm.sse import Events
 from agent.llm.wire import Wire, WireError
 from agent.messages import Message
-from agent.protocols import Delta, Last
+from agent.protocols import Delta, Finish
 from agent.text.marks import template
 
 TICK = 0.1
@@ -204,7 +204,7 @@ class OpenAI:
 
     def _words(self, wire: Wire, deadline: float) -> Iterator[str | Delta]:
         """The texts of an event stream, up to its end."""
-        events, finished, end = Events(), False, Last("", "stop")
+        events, finished, end = Events(), False, Finish("", "stop")
         while True:
             # Once all is said, nobody waits for what a server may still put behind it.
             part = yield from self._part(wire, time.monotonic() if finished else deadline, finished=finished)

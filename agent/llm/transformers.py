@@ -19,7 +19,7 @@ from agent.llm.kvcache import Memory
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
 from agent.messages import Message
-from agent.protocols import Delta, End, Last
+from agent.protocols import Delta, Finish, FinishReason
 from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 
@@ -114,7 +114,7 @@ class Transformers:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
-        end: End = "length"
+        end: FinishReason = "length"
         if opened := left_open(self._tokenizer.decode(prompt[-LAST:])):
             yield Delta(opened, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
@@ -127,7 +127,7 @@ class Transformers:
             if text.stopped:
                 end = "stop"
                 break
-        yield Last(text.rest(), end, len(prompt), len(answer))
+        yield Finish(text.rest(), end, len(prompt), len(answer))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.

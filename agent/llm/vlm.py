@@ -17,7 +17,7 @@ from agent.llm.checkpoint import choose_device, decoder_of, faults, from_hub, on
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
 from agent.messages import Message
-from agent.protocols import Delta, End, Last
+from agent.protocols import Delta, Finish, FinishReason
 from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 
@@ -107,7 +107,7 @@ class VisionLanguage:
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
-        end: End = "length"
+        end: FinishReason = "length"
         if opened := left_open(self._tokenizer.decode(inputs["input_ids"][0][-LAST:])):
             yield Delta(opened, tokens=0)
         for scores in self._steps(inputs, answer):
@@ -122,7 +122,7 @@ class VisionLanguage:
                 break
             if len(answer) >= min(self._max_tokens, self.context - length):
                 break
-        yield Last(text.rest(), end, length, len(answer))
+        yield Finish(text.rest(), end, length, len(answer))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read nothing ahead: no answer goes on from what another one has read."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import MissingExtra, RequestError
-from agent.server import log as journal
 from agent.server.admission.auth import Admission
 from agent.server.admission.guard import CONNECTION, Guard, address, refuse
 from agent.server.http.converse import converse
@@ -16,10 +15,11 @@ from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer
 from agent.server.http.speech import speech, transcription
 from agent.server.http.text import chat, generate, model, models, voices
-from agent.server.metrics import Metrics
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
 from agent.server.realtime.connection import Realtime, turn_away
+from agent.server.telemetry import log as journal
+from agent.server.telemetry.metrics import Metrics
 from agent.transports.disclosure import told
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message
-from agent.protocols import Delta, End, LanguageModel, Last, TakesSampling, WritesJSON
+from agent.protocols import Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
 from agent.transports.disclosure import Writing
@@ -46,19 +46,19 @@ class Written:
     text: list[str] = field(default_factory=list[str])
     thought: list[str] = field(default_factory=list[str])
 
-    end: End | None = None
+    end: FinishReason | None = None
     """How it ended, where its engine says so."""
 
     def note(self, item: str | Delta) -> None:
         """One more item of the model's stream."""
-        if isinstance(item, Last):
+        if isinstance(item, Finish):
             self.end = item.end
             self.prompt_tokens, self.tokens = item.prompt_tokens, item.tokens or self.tokens
         else:
             self.tokens += item.tokens if isinstance(item, Delta) else bool(item)
 
     @property
-    def reason(self) -> End:
+    def reason(self) -> FinishReason:
         """Why it ended."""
         return self.end or ("length" if self.tokens >= self.limit else "stop")
 

@@ -26,11 +26,11 @@ from agent.server.admission.exposure import clear_text
 from agent.server.admission.guard import Guard
 from agent.server.app import application
 from agent.server.concealment import Concealment
-from agent.server.grpc.server import Answering, answering
+from agent.server.grpc.server import RunningServer, running_server
 from agent.server.http.sockets import Arrivals, protocols
-from agent.server.metrics import Metrics
 from agent.server.pool import Pool
-from agent.server.traces import Traces
+from agent.server.telemetry.metrics import Metrics
+from agent.server.telemetry.traces import Traces
 from agent.settings import Config, ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import trace, wordless
@@ -132,7 +132,7 @@ async def run_server(
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{scheme}://{host}:{socket.getsockname()[1]}"
 
-    grpc: Answering | None = None
+    grpc: RunningServer | None = None
 
     async def until_told() -> None:
         try:
@@ -156,7 +156,7 @@ async def run_server(
     async with anyio.create_task_group() as tasks, AsyncExitStack() as wires:
         addresses = [address]
         if settings.grpc_port >= 0:
-            calls = answering(pool, token, metrics, certificate, key, admission, connections)
+            calls = running_server(pool, token, metrics, certificate, key, admission, connections)
             grpc = await wires.enter_async_context(calls)
             addresses.append(f"grpc://{grpc.address}")
         tasks.start_soon(until_told)

@@ -136,35 +136,35 @@ class RemoteSession:
         async for item in self._items:
             yield self._as_heard(item)
 
-    async def hear(self, samples: Samples, rate: int) -> None:
+    async def push_audio(self, samples: Samples, rate: int) -> None:
         """Sound from the client, float32 (n,) at `rate` Hz; waits while too much of it is unheard."""
         await self._intake.put(samples, rate)
 
-    def forget(self) -> None:
+    def clear_audio(self) -> None:
         """Do not listen to what the client has sent and we have not heard yet."""
         self._intake.clear()
 
-    def tune(self, config: Config, *, listening: bool, manner: Manner | None = None) -> None:
+    def update(self, config: Config, *, listening: bool, manner: Manner | None = None) -> None:
         """Find turns as `config` says from the next pause on, and answer them in that manner.
 
         listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
         """
-        self._session.tune(config.turns, config.vad)
+        self._session.update(config.turns, config.vad)
         self._session.controller.manner = manner or self._session.controller.manner
         if not listening:
             self._intake.clear()
-            self._session.deafen()
+            self._session.clear_audio()
 
-    def ask(self, text: str, manner: Manner | None = None) -> int:
+    def send_text(self, text: str, manner: Manner | None = None) -> int:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 
         manner: how, this once; None: as always. Returns the number of the reply.
         """
-        self._session.typed(text, manner=manner)
+        self._session.send_text(text, manner=manner)
         return self._opened
 
     async def commit(self) -> int:
-        """What the user has said so far is their turn, and waits for `ask`. Its number; 0: nothing was.
+        """What the user has said so far is their turn, and waits for `send_text`. Its number; 0: nothing was.
 
         Its words are in the history once it is `settled`. What has come and is not heard yet is waited for.
         """

@@ -69,17 +69,19 @@ def fixed(wait: float) -> EndpointingDecision:
 
 
 def decision(
-    text: str, smart: float | None, waits: Delays, language: Language, asked: Elicitation = NOTHING_ASKED
+    text: str, complete: float | None, waits: Delays, language: Language, asked: Elicitation = NOTHING_ASKED
 ) -> EndpointingDecision:
     """How long to wait in all after the last sound of what a user has said so far.
 
-    text: the words so far, as transcribed with punctuation. smart: Smart Turn's probability that the
+    text: the words so far, as transcribed with punctuation. complete: Smart Turn's probability that the
     voice has finished; None without it. asked: what the agent has just asked for.
     """
     wording, sign, word = judge(text, language, asked)
-    grade = _ALONE[wording] if smart is None else TOGETHER[wording][heard(smart)]
+    grade = _ALONE[wording] if complete is None else TOGETHER[wording][heard(complete)]
     wait: float = getattr(waits, grade)
-    return EndpointingDecision(wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=smart))
+    return EndpointingDecision(
+        wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=complete)
+    )
 
 
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {
@@ -179,8 +181,8 @@ def _read_out(said: Phrase, language: Language) -> int | None:
     return count if groups and (announced or (groups >= 2 and count >= 3)) else None
 
 
-def heard(smart: float) -> Finished:
+def heard(complete: float) -> Finished:
     """Smart Turn's probability as an opinion."""
-    if smart >= SOUNDS_COMPLETE:
+    if complete >= SOUNDS_COMPLETE:
         return "complete"
-    return "unsure" if smart >= SOUNDS_INCOMPLETE else "incomplete"
+    return "unsure" if complete >= SOUNDS_INCOMPLETE else "incomplete"

@@ -15,6 +15,9 @@ SHORT_SLACK = 0.3
 """The same for one or two words: short utterances have exact times, and short words are soon matched. Who
 answers "A or B?" with "B" begins 0.2 s after it, when the "B" is over; its echo begins with it."""
 
+WORD = 0.4
+"""Seconds that a word takes, about."""
+
 KEPT = 60.0
 """Seconds for which the agent's words are remembered: longer than any utterance lasts."""
 
@@ -61,6 +64,10 @@ class SelfEchoFilter:
             self._said.append(_Said(word, begin, finish))
         while self._said and self._said[0].finish < begin - KEPT:
             self._said.popleft()
+
+    def heard(self, text: str, now: float) -> None:
+        """The agent's word `text` has just sounded, at `now` (s)."""
+        self.said(text, now - WORD, now)
 
     def resumed(self, at: float, *, suspected: bool) -> None:
         """The agent speaks on at `at` (s). suspected: it may have fallen silent for its own echo."""

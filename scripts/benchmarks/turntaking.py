@@ -43,7 +43,7 @@ class Pause:
 
 
 def run() -> Results:
-    config = load(None, ['llm.model="smollm2"', "llm.max_tokens=16", "stt.partials=0.6"])
+    config = load(None, ['llm.model="smollm2"', "llm.max_tokens=16", "stt.interim=0.6"])
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     spoken = [*utterances(), *_human()]

@@ -345,9 +345,9 @@ def p95(talks: list[Talk]) -> float:
 
 def test_nobody_waits_long_because_of_anothers_interim_work(tmp_path: Path) -> None:
     """Five talk at once; a transcript takes 0.25 s, and an interim one is wanted every 0.3 s of speech."""
-    interim = held(tmp_path, SESSIONS, "stt.partials=0.3")
-    without = held(tmp_path, SESSIONS, "stt.partials=0")
-    alone = held(tmp_path, 1, "stt.partials=0")
+    interim = held(tmp_path, SESSIONS, "stt.interim=0.3")
+    without = held(tmp_path, SESSIONS, "stt.interim=0")
+    alone = held(tmp_path, 1, "stt.interim=0")
     assert sum(talk.count(ev.InterimTranscript) for talk in interim) > 0, "they are thinned, not given up"
     assert p95(interim) - p95(without) <= 0.4
     assert p95(interim) - p95(alone) <= 1.2

@@ -322,11 +322,11 @@ def test_the_real_clock_counts_from_its_beginning(run) -> None:
     run(main)
 
 
-def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
+def test_sessions_that_share_a_lock_take_turns_item_by_item(run) -> None:
     """Their streams are open together; the engine is entered by one of them at a time."""
 
     async def main() -> None:
-        desk, engine = SharedLock(), Counter(pause=0.002)
+        lock, engine = SharedLock(), Counter(pause=0.002)
         order: list[str] = []
 
         def endless() -> Iterator[int]:
@@ -334,7 +334,7 @@ def test_sessions_at_one_desk_take_turns_item_by_item(run) -> None:
                 yield engine.work()
 
         async def session(name: str) -> None:
-            async with Runner({"tts": desk}).stream("tts", endless, LONG, LONG) as items:
+            async with Runner({"tts": lock}).stream("tts", endless, LONG, LONG) as items:
                 for _ in range(5):
                     await anext(items)
                     order.append(name)
@@ -403,12 +403,12 @@ def test_a_crowd_in_the_background_is_overtaken() -> None:
 
 def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(run) -> None:
     async def main() -> None:
-        desk, engine = SharedLock(), Counter(hangs_at=0)
-        one, other = Runner({"stt": desk}), Runner({"stt": desk})
+        lock, engine = SharedLock(), Counter(hangs_at=0)
+        one, other = Runner({"stt": lock}), Runner({"stt": lock})
         try:
             with pytest.raises(EngineStalled, match="gave nothing"):
                 await one.call("stt", engine.work, SHORT)
-            assert desk.hangs
+            assert lock.hangs
             with pytest.raises(EngineStalled, match="still hangs in the work of another session"):
                 await other.call("stt", engine.work, SHORT)
             engine.hangs_at = None
@@ -416,21 +416,21 @@ def test_work_that_hangs_keeps_the_desk_from_other_sessions_until_it_comes_back(
             engine.released.set()
         assert await other.call("stt", engine.work, LONG) == 2
         assert engine.most_inside == 1
-        assert not desk.hangs
+        assert not lock.hangs
 
     run(main)
 
 
 def test_who_waits_too_long_at_a_desk_is_told_and_who_is_cancelled_there_goes(run) -> None:
     async def main() -> None:
-        desk, engine = SharedLock(), Counter(pause=0.5)
+        lock, engine = SharedLock(), Counter(pause=0.5)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Runner({"stt": desk}).call, "stt", engine.work, LONG)
+            tasks.start_soon(Runner({"stt": lock}).call, "stt", engine.work, LONG)
             await anyio.sleep(0.05)
             with pytest.raises(EngineStalled, match="busy with others"):
-                await Runner({"stt": desk}).call("stt", engine.work, SHORT)
+                await Runner({"stt": lock}).call("stt", engine.work, SHORT)
             with anyio.move_on_after(SHORT) as scope:
-                await Runner({"stt": desk}).call("stt", engine.work, LONG)
+                await Runner({"stt": lock}).call("stt", engine.work, LONG)
             assert scope.cancelled_caught
         assert engine.made == 1
 

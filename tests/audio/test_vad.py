@@ -119,7 +119,9 @@ def test_a_slammed_door_does_not_hide_the_end_of_soft_speech() -> None:
 def test_the_sure_detector_sleeps_in_silence() -> None:
     detector = VoiceDetector()
     spy = detector._sure = Spy(detector._sure)  # pyright: ignore
-    assert all(not e.sure for f in frames(np.zeros(5 * HEARING_RATE, np.float32)) for e in detector.feed(f))
+    assert all(
+        not e.confirmed for f in frames(np.zeros(5 * HEARING_RATE, np.float32)) for e in detector.feed(f)
+    )
     assert spy.windows == []
 
 
@@ -134,7 +136,7 @@ def fooled(spy_says: float, *yes: range, seconds: float) -> tuple[Spy, list[Evid
 
 def test_it_falls_asleep_a_second_after_the_last_doubt() -> None:
     _, evidence = fooled(0.0, range(100, 110), seconds=4.0)
-    times = [e.time for e in evidence if e.sure]
+    times = [e.time for e in evidence if e.confirmed]
     assert 1.0 < times[0] <= 1.01 + SURE_STEP / HEARING_RATE
     assert times[-1] == pytest.approx(2.1, abs=0.04)
     assert np.allclose(np.diff(times), SURE_STEP / HEARING_RATE)
@@ -143,7 +145,7 @@ def test_it_falls_asleep_a_second_after_the_last_doubt() -> None:
 def test_it_stays_awake_while_it_hears_speech_itself() -> None:
     """Soft speech that the fast detector does not hear: asleep, nobody would notice its end."""
     _, evidence = fooled(0.9, range(100, 110), seconds=4.0)
-    assert max(e.time for e in evidence if e.sure) > 3.9
+    assert max(e.time for e in evidence if e.confirmed) > 3.9
 
 
 def test_what_it_hears_on_waking_is_one_unbroken_stretch() -> None:
@@ -164,13 +166,13 @@ def test_evidence_comes_in_order_and_without_gaps_however_the_frames_fall(size: 
     said = read_audio(QUESTIONS[0]).at_rate(HEARING_RATE).samples
     detector = VoiceDetector()
     evidence = [e for frame in frames(said, size) for e in detector.feed(frame)]
-    sure = [e.time for e in evidence if e.sure]
-    assert len(sure) > 30
-    assert np.all(np.diff(sure) > 0.031)
+    confirmed = [e.time for e in evidence if e.confirmed]
+    assert len(confirmed) > 30
+    assert np.all(np.diff(confirmed) > 0.031)
     last = 0.0
     for item in evidence:
         assert item.time > last - 0.01, "a window is told with the 10 ms that completed it"
         last = item.time
-    fast = [e.time for e in evidence if not e.sure]
+    fast = [e.time for e in evidence if not e.confirmed]
     assert np.allclose(fast, 0.01 * np.arange(1, len(fast) + 1))
     assert len(fast) == len(said) // size * size // 160

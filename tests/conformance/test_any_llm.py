@@ -12,7 +12,7 @@ from agent.conversation.history import History
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
 from agent.llm.context import TOO_LONG, ContextWindow
 from agent.messages import Message
-from agent.protocols import CountsTokens, LanguageModel, Last
+from agent.protocols import CountsTokens, Finish, LanguageModel
 from agent.runner import Runner
 
 pytestmark = [pytest.mark.model, pytest.mark.net]
@@ -230,11 +230,11 @@ def test_missing_or_wrong_weights_are_said_in_one_line(llm, text_file) -> None:
         assert "\n" not in str(caught.value)
 
 
-def ended(model: LanguageModel, messages: list[Message]) -> tuple[str, Last]:
+def ended(model: LanguageModel, messages: list[Message]) -> tuple[str, Finish]:
     """The answer, and its last item."""
     items = list(model.stream(messages))
-    assert isinstance(items[-1], Last)
-    assert not any(isinstance(item, Last) for item in items[:-1])
+    assert isinstance(items[-1], Finish)
+    assert not any(isinstance(item, Finish) for item in items[:-1])
     return "".join(items), items[-1]
 
 

@@ -82,7 +82,7 @@ def test_a_partial_of_a_whole_question_is_the_question(ear, question: Frame) -> 
     assert helpers_wer.normalise(quick).split() == CAPITAL
 
 
-def test_partials_grow_word_by_word(ear, question: Frame) -> None:
+def test_interim_transcripts_grow_word_by_word(ear, question: Frame) -> None:
     """What was understood of the beginning stays, but for its last word or two, which may be cut."""
     whole = words(ear, question)
     for share in (0.6, 0.75, 0.9):

@@ -23,11 +23,11 @@ from agent.conversation.history import History
 from agent.errors import RequestError
 from agent.llm.context import TOO_LONG, ContextWindow
 from agent.messages import Message
-from agent.server import budget
+from agent.server.admission import budget
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
+from agent.server.grpc.server import running_server
 from agent.server.http import text as json_bodies
-from agent.server.metrics import Metrics
+from agent.server.telemetry.metrics import Metrics
 from agent.settings import ServerConfig
 from agent.text.cleaning import cleaned_data
 from agent.text.tokens import LONGEST_TOKEN, least_tokens
@@ -390,7 +390,7 @@ def test_grpc_refuses_at_the_limit(method: str, request_: Any) -> None:
     async def main() -> None:
         made = serving.pool(["x"], ["y"], *SMALL, "server.grpc_port=0")
         async with (
-            answering(made, None, Metrics(made)) as server,
+            running_server(made, None, Metrics(made)) as server,
             grpc.aio.insecure_channel(server.address) as channel,
         ):
             call = channel.stream_stream(

@@ -35,7 +35,7 @@ from agent.protocols import Description
 from agent.server.concealment import Concealment
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.run import run_server, start_log
-from agent.server.traces import Traces
+from agent.server.telemetry.traces import Traces
 from agent.settings import Config
 from agent.transports.disclosure import said, told, wordless
 

@@ -13,7 +13,7 @@ from agent.server.admission.auth import Admission
 from agent.server.admission.bodies import SMALL, Bodies
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.guard import Guard
-from agent.server.log import Refusals
+from agent.server.telemetry.log import Refusals
 from agent.settings import ServerConfig
 
 

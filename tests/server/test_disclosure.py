@@ -24,9 +24,9 @@ from agent.messages import Message
 from agent.runner import Engine, Runner
 from agent.server.concealment import Concealment
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
 from agent.server.run import _Json
+from agent.server.telemetry.metrics import Metrics
 from agent.transports.disclosure import said, told, wordless
 
 SECRET = (
@@ -224,7 +224,7 @@ def test_grpc_tells_a_sentence_and_an_id(caplog: pytest.LogCaptureFixture) -> No
 
     async def main() -> None:
         async with (
-            answering(made, None, Metrics(made)) as server,
+            running_server(made, None, Metrics(made)) as server,
             grpc.aio.insecure_channel(server.address) as channel,
         ):
             generate = channel.unary_stream(

@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from agent.llm.context import TOO_LONG
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
+from agent.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.net
 
@@ -129,7 +129,7 @@ def test_grpc_refuses_instructions_that_are_too_long() -> None:
     async def inside() -> None:
         with anyio.fail_after(30):
             async with (
-                answering(pool, None, Metrics(pool)) as running,
+                running_server(pool, None, Metrics(pool)) as running,
                 grpc.aio.insecure_channel(running.address) as channel,
             ):
                 converse = channel.stream_stream(

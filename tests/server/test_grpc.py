@@ -22,9 +22,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 import scripted
 from agent.errors import ConfigError
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import Answering, answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import RunningServer, running_server
 from agent.server.run import run_server
+from agent.server.telemetry.metrics import Metrics
 from audio.pcm import from_pcm16
 
 pytestmark = pytest.mark.net
@@ -59,7 +59,7 @@ def served(pool: serving.Scripted, main: Callable, token: str | None = None) -> 
 
     async def inside() -> None:
         with anyio.fail_after(60):
-            async with answering(pool, token, Metrics(pool)) as running, channel_to(running) as channel:
+            async with running_server(pool, token, Metrics(pool)) as running, channel_to(running) as channel:
                 await main(channel, running)
                 await freed(pool)
 
@@ -67,7 +67,7 @@ def served(pool: serving.Scripted, main: Callable, token: str | None = None) -> 
 
 
 @asynccontextmanager
-async def channel_to(running: Answering) -> AsyncIterator[grpc.aio.Channel]:
+async def channel_to(running: RunningServer) -> AsyncIterator[grpc.aio.Channel]:
     # Without probes the client's window stays small: what is not read soon stays with the server.
     options = [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(running.address, options) as channel:
@@ -144,7 +144,7 @@ class Talk:
 def test_a_spoken_conversation_with_an_interruption(stub) -> None:
     pool = scripted_pool(["Tell me a story.", "What time is it now?"], [STORY, "It is noon."])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         talk = Talk(stub(channel))
         await talk.start()
 
@@ -180,7 +180,7 @@ def test_a_spoken_conversation_with_an_interruption(stub) -> None:
 def test_typed_questions_cancel_and_truncate(stub) -> None:
     pool = scripted_pool(["never"], [STORY, STORY, "Fine."])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         talk = Talk(stub(channel), system="Be brief.")
         await talk.start()
         await talk.send(text="A story!")
@@ -213,7 +213,7 @@ def test_typed_questions_cancel_and_truncate(stub) -> None:
 def test_a_conversation_in_text_only(stub) -> None:
     pool = scripted_pool(["never"], ["It is noon."])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         talk = Talk(stub(channel), text_only=True)
         await talk.start()
         await talk.send(text="What time is it?")
@@ -235,7 +235,7 @@ def test_a_conversation_in_text_only(stub) -> None:
 def test_generate(stub, grain: int, pieces: list[str]) -> None:
     pool = scripted_pool([], ["One two three four. Five six."])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         replies = [r async for r in stub(channel).Generate(pb.GenerateRequest(prompt="Count.", grain=grain))]
         assert [r.text for r in replies[:-1]] == pieces
         assert (replies[-1].end.reason, replies[-1].end.completion_tokens) == ("stop", 6)
@@ -248,7 +248,7 @@ def test_generate(stub, grain: int, pieces: list[str]) -> None:
 def test_speak_and_transcribe(stub) -> None:
     pool = scripted_pool(["What time is it?"], ["-"])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         parts = [p async for p in stub(channel).Speak(pb.SpeakRequest(text="Hello there. How are you?"))]
         assert {p.rate for p in parts} == {24_000}
         assert len(parts) >= 2
@@ -264,7 +264,7 @@ def test_speak_and_transcribe(stub) -> None:
 def test_who_cancels_or_is_late_stops_the_model_within_a_token(stub) -> None:
     pool = scripted_pool([], [STORY * 20], token=0.01)
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         for _ in range(20):
             call = stub(channel).Generate(pb.GenerateRequest(prompt="Go."))
             for _ in range(3):
@@ -287,7 +287,7 @@ def test_who_cancels_or_is_late_stops_the_model_within_a_token(stub) -> None:
 def test_who_vanishes_in_mid_reply_frees_the_seat(stub) -> None:
     pool = scripted_pool(["hello"], [STORY * 20], "server.sessions=1", token=0.01)
 
-    async def main(_: grpc.aio.Channel, running: Answering) -> None:
+    async def main(_: grpc.aio.Channel, running: RunningServer) -> None:
         for _ in range(10):
             async with channel_to(running) as channel:
                 talk = Talk(stub(channel))
@@ -303,7 +303,7 @@ def test_who_vanishes_in_mid_reply_frees_the_seat(stub) -> None:
 def test_beyond_its_slots_it_says_when_to_come_again(stub) -> None:
     pool = scripted_pool([], [STORY * 20], "server.sessions=1", token=0.01)
 
-    async def main(channel: grpc.aio.Channel, running: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, running: RunningServer) -> None:
         inside = stub(channel).Generate(pb.GenerateRequest(prompt="Go."))
         await inside.read()
         refused = stub(channel).Generate(pb.GenerateRequest(prompt="Me too."))
@@ -327,7 +327,7 @@ def test_token(stub) -> None:
     token = "correct-horse-battery"
     pool = scripted_pool([], ["Yes."])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         ask = stub(channel).Generate
         for shown in (None, "Bearer wrong", token, f"Bearer {token} "):
             call = ask(pb.GenerateRequest(prompt="Hi"), metadata=[("authorization", shown)] if shown else [])
@@ -351,7 +351,7 @@ def test_token(stub) -> None:
 def test_reflection_describes_the_service() -> None:
     pool = scripted_pool([], ["-"])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
         call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]))
         services = {s.name for s in (await call.read()).list_services_response.service}
@@ -382,7 +382,7 @@ def test_reflection_describes_the_service() -> None:
 def test_wrong_wishes_are_refused_by_name(stub, method: str, request_, says: str) -> None:
     pool = scripted_pool(["x"], ["-"])
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         streams = method in ("Converse", "Transcribe")
         call = getattr(stub(channel), method)(iter([request_]) if streams else request_)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -397,7 +397,7 @@ def test_wrong_wishes_are_refused_by_name(stub, method: str, request_, says: str
 def test_garbage_and_huge_messages_do_not_hurt_others(stub) -> None:
     pool = scripted_pool(["x"], ["Yes."], "server.message=100000", "server.body=200000")
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         ask = stub(channel)
         whole_one = pb.ConverseRequest(settings=pb.Settings(system="x" * 50, rate=16_000)).SerializeToString()
         luck = random.Random(5)
@@ -425,7 +425,7 @@ def test_who_says_nothing_or_reads_nothing_is_cut(stub) -> None:
     limits = ("server.client_timeout=0.5", "server.first_event=0.5", "server.max_buffer=1", "server.idle=0.5")
     pool = scripted_pool(["x"], [STORY * 40], *limits)
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         silent = stub(channel).Converse()
         with pytest.raises(grpc.aio.AioRpcError) as cut:
             await silent.read()
@@ -447,7 +447,7 @@ def test_a_failing_engine_is_an_internal_error(stub) -> None:
     for one in pool.model.each:
         one.fail_at = {0: 1}
 
-    async def main(channel: grpc.aio.Channel, _: Answering) -> None:
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
         call = stub(channel).Generate(pb.GenerateRequest(prompt="Go."))
         assert (await call.read()).text == "One"
         with pytest.raises(grpc.aio.AioRpcError, match="the language model failed") as failed:
@@ -474,7 +474,7 @@ def test_tls(stub, tmp_path: Path) -> None:
     pool = scripted_pool([], ["Yes."])
 
     async def inside() -> None:
-        async with answering(pool, None, Metrics(pool), certificate, key) as running:
+        async with running_server(pool, None, Metrics(pool), certificate, key) as running:
             port = running.address.rpartition(":")[2]
             trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
             async with grpc.aio.secure_channel(f"localhost:{port}", trusted) as channel:
@@ -490,11 +490,11 @@ def test_tls(stub, tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_said_clearly() -> None:
     async def inside() -> None:
         pool = scripted_pool([], ["-"])
-        async with answering(pool, None, Metrics(pool)) as running:
+        async with running_server(pool, None, Metrics(pool)) as running:
             port = running.address.rpartition(":")[2]
             other = serving.pool([], ["-"], f"server.grpc_port={port}")
             with pytest.raises(ConfigError, match="take another --grpc-port"):
-                async with answering(other, None, Metrics(other)):
+                async with running_server(other, None, Metrics(other)):
                     pass
 
     anyio.run(inside, backend="asyncio")

@@ -17,7 +17,7 @@ from agent.config import load
 from agent.errors import ConfigError, RequestError
 from agent.server.admission.exposure import check_exposure, checked_token
 from agent.server.admission.guard import OPEN
-from agent.server.log import Refusals
+from agent.server.telemetry.log import Refusals
 from agent.settings import Config, ServerConfig
 
 pytestmark = pytest.mark.net
@@ -296,7 +296,7 @@ def test_those_without_a_line_are_counted_in_the_next(
 ) -> None:
     caplog.set_level(logging.INFO)
     now = [0.0]
-    monkeypatch.setattr("agent.server.log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("agent.server.telemetry.log.time.monotonic", lambda: now[0])
     refusals, wrong = Refusals(), RequestError("no", 401, "invalid_api_key")
     for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0, 200.0):
         refusals.note("10.0.0.1", wrong, "http")

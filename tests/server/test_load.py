@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.errors import Busy
 from agent.server.admission.load import BORNE, FEW, SAMPLE, WINDOW, Load
-from agent.server.metrics import Metrics
+from agent.server.telemetry.metrics import Metrics
 
 
 class Machine:

@@ -25,8 +25,8 @@ from websockets.exceptions import InvalidStatus
 
 from agent.errors import Busy, RequestError
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.log import Refusals
 from agent.server.run import run_server, start_log
+from agent.server.telemetry.log import Refusals
 
 pytestmark = pytest.mark.net
 

@@ -23,8 +23,8 @@ import pictures
 from agent.images import Picture
 from agent.protocols import Description
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
+from agent.server.telemetry.metrics import Metrics
 from agent.transports import transcription
 from audio.files import stream_bytes
 from audio.frame import Samples
@@ -102,7 +102,7 @@ def served(main: Callable, *settings: str) -> None:
         with anyio.fail_after(60):
             async with (
                 serving.running(pool) as address,
-                answering(pool, None, Metrics(pool)) as running,
+                running_server(pool, None, Metrics(pool)) as running,
                 grpc.aio.insecure_channel(running.address) as channel,
                 httpx.AsyncClient(base_url=address, timeout=30) as http,
             ):

@@ -9,7 +9,7 @@ from serving import pool
 
 from agent import events as ev
 from agent.causes import Cause, Reason
-from agent.server.metrics import Metrics
+from agent.server.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))

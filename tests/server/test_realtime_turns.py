@@ -84,13 +84,13 @@ def test_without_interrupt_response_a_reply_is_said_to_its_end_and_then_the_user
     held(main, said=["Tell me a story.", "What time is it now?"], reply=[STORY, "Noon."])
 
 
-@pytest.mark.parametrize("partials", ["0", "0.3"])
+@pytest.mark.parametrize("interim", ["0", "0.3"])
 @pytest.mark.parametrize(
     ("words", "interrupts"),
     [("Uh-huh.", False), ("", False), ("Wait, what time is it now?", True), ("What time is it?", True)],
 )
 def test_over_a_reply_speech_is_told_of_once_its_words_have_decided(
-    words: str, interrupts: bool, partials: str
+    words: str, interrupts: bool, interim: str
 ) -> None:
     """Clients stop playing and cut the reply when they are told that the user speaks."""
 
@@ -115,7 +115,7 @@ def test_over_a_reply_speech_is_told_of_once_its_words_have_decided(
         paired(client)
 
     stt = LateSTT("Tell me a story.", words)
-    held(main, f"stt.partials={partials}", stt=stt, reply=[STORY, "Noon."])
+    held(main, f"stt.interim={interim}", stt=stt, reply=[STORY, "Noon."])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_words_that_stay_are_told_while_they_are_said() -> None:
         await client.hear(1.0)
         assert "".join(e["delta"] for e in client.of("transcription.delta")) == STATEMENT
 
-    held(main, "stt.partials=0.3")
+    held(main, "stt.interim=0.3")
 
 
 @pytest.mark.parametrize(("limit", "status"), [(3, "incomplete"), (50, "completed"), ("inf", "completed")])

@@ -33,7 +33,7 @@ import scripted
 from agent.config import load
 from agent.errors import ContextExceeded
 from agent.messages import Message
-from agent.protocols import Delta, Engines, Last
+from agent.protocols import Delta, Engines, Finish
 from agent.server.fields import Fields, refusal
 from agent.server.http.speech import Speak, Transcribe
 from agent.server.http.text import Chat, _StreamOptions
@@ -350,7 +350,7 @@ def test_the_answer_that_a_client_has_got_can_be_sent_back() -> None:
 class EndingLLM(TunedLLM):
     """Says how each answer ended."""
 
-    last: Last = field(default_factory=lambda: Last("", "stop"))
+    last: Finish = field(default_factory=lambda: Finish("", "stop"))
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         yield from super().stream(messages)
@@ -361,13 +361,13 @@ class EndingLLM(TunedLLM):
 @pytest.mark.parametrize(
     ("last", "content", "reason", "tokens"),
     [
-        (Last("", "stop", 9, 3), "One two three.", "stop", 3),
-        (Last("", "length", 9, 3), "One two three.", "length", 3),
-        (Last(" Par", "length", 9, 4), "One two three. Par", "length", 4),
-        (Last("", "stop"), "One two three.", "stop", 3),
+        (Finish("", "stop", 9, 3), "One two three.", "stop", 3),
+        (Finish("", "length", 9, 3), "One two three.", "length", 3),
+        (Finish(" Par", "length", 9, 4), "One two three. Par", "length", 4),
+        (Finish("", "stop"), "One two three.", "stop", 3),
     ],
 )
-def test_how_an_answer_ended_is_passed_on(last: Last, content: str, reason: str, tokens: int) -> None:
+def test_how_an_answer_ended_is_passed_on(last: Finish, content: str, reason: str, tokens: int) -> None:
     """What the engine says, not what the number of its items looks like: the limit is reached here."""
 
     async def main(client: httpx.AsyncClient) -> None:
@@ -391,7 +391,7 @@ def test_how_an_answer_ended_is_passed_on(last: Last, content: str, reason: str,
 @dataclass
 class ThinkingLLM(TunedLLM):
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
-        yield from (Delta(thought="Well"), Delta(thought=", so"), "One", " two.", Last("", "stop"))
+        yield from (Delta(thought="Well"), Delta(thought=", so"), "One", " two.", Finish("", "stop"))
 
 
 @pytest.mark.net

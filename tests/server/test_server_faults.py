@@ -21,11 +21,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.log import Entry
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
 from agent.server.realtime import server_events
 from agent.server.realtime.connection import Realtime
+from agent.server.telemetry.log import Entry
+from agent.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.net
 
@@ -253,7 +253,7 @@ def test_a_hundred_megabytes_are_refused_and_not_kept() -> None:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send(bytes(size))
             assert await closing(socket) == 1009
-        async with answering(pool, None, Metrics(pool)) as server, channel(server.address) as wire:
+        async with running_server(pool, None, Metrics(pool)) as server, channel(server.address) as wire:
             call = wire.stream_stream(
                 "/backchat.v1.Backchat/Transcribe",
                 request_serializer=pb.TranscribeRequest.SerializeToString,

@@ -27,9 +27,9 @@ from schemathesis.specs.openapi.checks import (
 from websockets.sync.client import connect
 
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
+from agent.server.grpc.server import running_server
 from agent.server.http.openapi import description
-from agent.server.metrics import Metrics
+from agent.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.net
 
@@ -58,7 +58,7 @@ def against(main: Callable[[str, str], None]) -> None:
 
     async def inside() -> None:
         with anyio.fail_after(240):
-            async with serving.running(pool) as address, answering(pool, None, Metrics(pool)) as calls:
+            async with serving.running(pool) as address, running_server(pool, None, Metrics(pool)) as calls:
                 await anyio.to_thread.run_sync(main, address, calls.address)
                 with anyio.fail_after(15):
                     while not pool.idle:

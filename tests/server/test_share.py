@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.server.http import share
-from agent.server.http.share import BRIEF, LARGE, REST, SMALL, Desk, Share
+from agent.server.http.share import BRIEF, LARGE, REST, SMALL, RoundRobin, Share
 
 
 class Machine:
@@ -43,11 +43,11 @@ class Machine:
 class Connection:
     """What is read of one, when, and whether it is read on; each byte costs `cost` seconds."""
 
-    def __init__(self, machine: Machine, desk: Desk, cost: float) -> None:
+    def __init__(self, machine: Machine, round_robin: RoundRobin, cost: float) -> None:
         self.machine, self.cost = machine, cost
         self.read, self.parts = b"", list[tuple[float, float]]()
         self.reading = True
-        self.share = Share(desk, self, self.handle, lambda: True)
+        self.share = Share(round_robin, self, self.handle, lambda: True)
 
     def handle(self, data: bytes) -> None:
         assert data
@@ -80,8 +80,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_costly_ones_are_read_a_little_at_a_time_and_rest_together(machine: Machine) -> None:
     """200 of 20 kB that take 0.6 s each if they are read in one go, as chunks of one byte do."""
-    desk = Desk()
-    crowd = [Connection(machine, desk, 30e-6) for _ in range(200)]
+    round_robin = RoundRobin()
+    crowd = [Connection(machine, round_robin, 30e-6) for _ in range(200)]
     for each in crowd:
         each.share.feed(bytes(20_000))
     machine.run()
@@ -97,7 +97,7 @@ def test_costly_ones_are_read_a_little_at_a_time_and_rest_together(machine: Mach
 
 def test_what_is_cheap_is_read_in_large_parts_and_small_things_at_once(machine: Machine) -> None:
     """A picture of 2 MB, then a word."""
-    one = Connection(machine, Desk(), 2e-9)
+    one = Connection(machine, RoundRobin(), 2e-9)
     one.share.feed(bytes(2_000_000))
     machine.run()
     assert len(one.parts) < 2_000_000 / LARGE + 10
@@ -107,8 +107,8 @@ def test_what_is_cheap_is_read_in_large_parts_and_small_things_at_once(machine: 
 
 
 def test_one_that_fails_is_ended_and_keeps_no_other_from_its_turn(machine: Machine) -> None:
-    desk = Desk()
-    faulty, sound = Connection(machine, desk, 30e-6), Connection(machine, desk, 30e-6)
+    round_robin = RoundRobin()
+    faulty, sound = Connection(machine, round_robin, 30e-6), Connection(machine, round_robin, 30e-6)
 
     def handle(data: bytes) -> None:
         machine.now += 1.0
@@ -129,7 +129,7 @@ def test_one_that_fails_is_ended_and_keeps_no_other_from_its_turn(machine: Machi
 def test_all_comes_in_its_order(pieces: list[bytes], cost: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         made = faked(patch)
-        one = Connection(made, Desk(), cost)
+        one = Connection(made, RoundRobin(), cost)
         for piece in pieces:
             one.share.feed(piece)
         made.run()

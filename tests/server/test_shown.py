@@ -18,8 +18,8 @@ from agent.config import load
 from agent.images import Picture
 from agent.protocols import Description
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
+from agent.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.net
 
@@ -179,7 +179,7 @@ def test_grpc_takes_pictures():
     async def inside() -> None:
         with anyio.fail_after(60):
             async with (
-                answering(made, None, Metrics(made)) as running,
+                running_server(made, None, Metrics(made)) as running,
                 grpc.aio.insecure_channel(running.address) as channel,
             ):
                 call = channel.stream_stream(

@@ -17,9 +17,9 @@ from agent.conversation.speak import render
 from agent.engines import registry as engines
 from agent.protocols import Engines
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
 from agent.server.pool import Pool
+from agent.server.telemetry.metrics import Metrics
 from agent.settings import Config
 from audio.frame import Frame
 from audio.pcm import pcm16
@@ -101,7 +101,7 @@ def test_grpc(pool: Pool):
     async def inside() -> None:
         with anyio.fail_after(120):
             async with (
-                answering(pool, None, Metrics(pool)) as running,
+                running_server(pool, None, Metrics(pool)) as running,
                 grpc.aio.insecure_channel(running.address) as channel,
             ):
                 call = channel.stream_stream(

@@ -15,9 +15,9 @@ from agent import events as ev
 from agent.causes import Cause
 from agent.config import load
 from agent.errors import MissingExtra
-from agent.server.metrics import Metrics
 from agent.server.run import run_server
-from agent.server.traces import Traces, TurnSpans, traces_for
+from agent.server.telemetry.metrics import Metrics
+from agent.server.telemetry.traces import Traces, TurnSpans, traces_for
 
 SPOKEN = [
     ev.SessionStarted(0.0, "llm", "stt", "tts"),

@@ -26,9 +26,9 @@ import scripted
 from agent import events as ev
 from agent.config import load
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
 from agent.server.pool import Pool
+from agent.server.telemetry.metrics import Metrics
 from agent.simulation import virtual as simulate
 from agent.transports.remote import RemoteSession, Sound
 from audio.encode import Encoder
@@ -155,7 +155,7 @@ async def by_line(pool: Pool, address: str) -> list[Said]:
         line = RemoteSession(slot, pool.config)
 
         async def send(data: bytes) -> None:
-            await line.hear(from_pcm16(data), RATE)
+            await line.push_audio(from_pcm16(data), RATE)
 
         async def ask() -> None:
             await user.speak(send)
@@ -176,7 +176,7 @@ async def by_line(pool: Pool, address: str) -> list[Said]:
 async def by_grpc(pool: Pool, address: str) -> list[Said]:
     user = User()
     async with (
-        answering(pool, None, Metrics(pool)) as server,
+        running_server(pool, None, Metrics(pool)) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
         method = channel.stream_stream(

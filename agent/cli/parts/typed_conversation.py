@@ -96,7 +96,7 @@ async def _aloud(config: Config, engines: Engines, speaker: str | None, image: P
             """No frame ever: what is typed goes to the session as words."""
             screen.ask()
             while line := await _line(keyboard, runner):
-                session.typed(line)
+                session.send_text(line)
             screen.over = True
             for frame in tuple[Frame, ...]():
                 yield frame

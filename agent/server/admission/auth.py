@@ -11,7 +11,7 @@ from agent.server.admission import forwarded
 from agent.server.admission.bodies import Bodies
 from agent.server.admission.forwarded import Client
 from agent.server.admission.ratelimit import RateLimit
-from agent.server.log import log
+from agent.server.telemetry.log import log
 from agent.settings import ServerConfig
 
 UNNAMED = (

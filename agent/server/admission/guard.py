@@ -15,8 +15,8 @@ from agent.server.admission.connections import Connection
 from agent.server.admission.forwarded import Client, joined
 from agent.server.http import cors
 from agent.server.http.responses import Receive, Scope, Send, error_answer
-from agent.server.log import Refusals
 from agent.server.page import FILES
+from agent.server.telemetry.log import Refusals
 from agent.settings import ServerConfig
 from agent.transports.disclosure import told
 

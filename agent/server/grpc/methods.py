@@ -12,12 +12,12 @@ from agent import events as ev
 from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.messages import Message
-from agent.server import log as journal
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.http.speech import say
-from agent.server.metrics import Metrics
 from agent.server.pool import Pool
+from agent.server.telemetry import log as journal
+from agent.server.telemetry.metrics import Metrics
 from agent.settings import Config
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
@@ -174,9 +174,9 @@ async def _listen(caller: Caller, line: RemoteSession, rate: int, first: pb.Conv
             case "audio":
                 if len(request.audio) % 2:
                     raise RequestError("audio: an odd number of bytes; a sample has two")
-                await line.hear(from_pcm16(request.audio), rate)
+                await line.push_audio(from_pcm16(request.audio), rate)
             case "text":
-                line.ask(request.text)
+                line.send_text(request.text)
             case "image":
                 line.show(request.image, once=True)
             case "cancel":
@@ -184,7 +184,7 @@ async def _listen(caller: Caller, line: RemoteSession, rate: int, first: pb.Conv
             case "truncate":
                 _truncate(line, request.truncate)
             case "forget":
-                line.forget()
+                line.clear_audio()
             case "settings" if request is first:
                 pass
             case "settings":

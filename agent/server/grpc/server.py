@@ -14,14 +14,14 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.stapled import MultiListener
 
 from agent.errors import ConfigError, MissingExtra, RequestError
-from agent.server import budget
+from agent.server.admission import budget
 from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.forwarded import Client, joined
 from agent.server.grpc.front import HOST, Front
-from agent.server.log import Refusals
-from agent.server.metrics import Metrics
 from agent.server.pool import Pool
+from agent.server.telemetry.log import Refusals
+from agent.server.telemetry.metrics import Metrics
 from agent.settings import ServerConfig
 from agent.transports.disclosure import told
 
@@ -48,7 +48,7 @@ CODES = {
 
 
 @dataclass(frozen=True)
-class Answering:
+class RunningServer:
     """A gRPC server that runs. `address`: host:port."""
 
     address: str
@@ -60,7 +60,7 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(
+async def running_server(
     pool: Pool,
     token: str | None,
     metrics: Metrics,
@@ -68,7 +68,7 @@ async def answering(
     key: Path | None = None,
     admission: Admission | None = None,
     connections: Connections | None = None,
-) -> AsyncGenerator[Answering]:
+) -> AsyncGenerator[RunningServer]:
     """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
 
     admission, connections: those of the other wires, where there are some. Needs asyncio. Raises
@@ -103,7 +103,7 @@ async def answering(
         tasks.start_soon(front.serve, listeners, inside)
         try:
             where = listeners.extra(SocketAttribute.local_port)
-            yield Answering(f"[{host}]:{where}" if ":" in host else f"{host}:{where}", checks)
+            yield RunningServer(f"[{host}]:{where}" if ":" in host else f"{host}:{where}", checks)
         finally:
             with anyio.CancelScope(shield=True):
                 await server.stop(0)

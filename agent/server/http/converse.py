@@ -9,11 +9,11 @@ import anyio
 
 from agent import events as ev
 from agent.errors import RequestError
-from agent.server import log as journal
 from agent.server.admission.guard import address
 from agent.server.http.responses import Streamed, Write
-from agent.server.metrics import Metrics
 from agent.server.pool import Pool
+from agent.server.telemetry import log as journal
+from agent.server.telemetry.metrics import Metrics
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
@@ -60,7 +60,7 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
                 tasks.start_soon(line.run)
                 async for item in line.items():
                     if isinstance(item, ev.SessionStarted):
-                        line.ask(question)
+                        line.send_text(question)
                     if piece := told(item):
                         await send(piece)
                     if isinstance(item, ev.TurnEnded):

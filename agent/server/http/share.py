@@ -36,7 +36,7 @@ class Transport(Protocol):
         ...
 
 
-class Desk:
+class RoundRobin:
     """Where those of a server wait that have more to do than can be done in one go: one after the other."""
 
     def __init__(self) -> None:
@@ -74,9 +74,13 @@ class Share:
     """
 
     def __init__(
-        self, desk: Desk, transport: Transport, handle: Callable[[bytes], None], wanted: Callable[[], bool]
+        self,
+        round_robin: RoundRobin,
+        transport: Transport,
+        handle: Callable[[bytes], None],
+        wanted: Callable[[], bool],
     ) -> None:
-        self._desk, self._transport = desk, transport
+        self._round_robin, self._transport = round_robin, transport
         self._handle, self._wanted = handle, wanted
         self._waiting = bytearray()
         self._size = SMALL
@@ -109,9 +113,9 @@ class Share:
         self._size = min(LARGE, 2 * self._size) if spent < BRIEF / 2 else max(SMALL, self._size // 2)
         rested, self._resting = self._resting, bool(self._waiting) or spent > BRIEF
         if rested or self._resting:
-            self._desk.took(spent)
+            self._round_robin.took(spent)
         if self._resting:
             self._transport.pause_reading()
-            self._desk.join(self._step)
+            self._round_robin.join(self._step)
         elif rested and self._wanted():
             self._transport.resume_reading()

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.guard import CONNECTION
-from agent.server.http.share import Desk, Share
+from agent.server.http.share import RoundRobin, Share
 from agent.settings import ServerConfig
 
 TOO_BIG, TOO_MANY, UNANSWERED = 1009, 1008, 1011
@@ -95,7 +95,7 @@ class _Counted(_Base):
     """A connection as uvicorn has it, which is counted to its end, and of which a part is read at a time."""
 
     arrivals: Arrivals
-    desk: Desk
+    round_robin: RoundRobin
     limits: ServerConfig
     app_state: dict[str, Any]
 
@@ -117,7 +117,7 @@ class _HTTP(_Counted):
         above.connection_made(transport)
         opened = self.arrivals.made(transport, self.client[0] if self.client else "")
         self.app_state = {**self.app_state, CONNECTION: opened}
-        self.share = Share(self.desk, transport, self._handle, lambda: not self.flow.read_paused)
+        self.share = Share(self.round_robin, transport, self._handle, lambda: not self.flow.read_paused)
 
     def _handle(self, data: bytes) -> None:
         if self.transport.get_protocol() is self:  # no WebSocket's by now
@@ -150,7 +150,7 @@ class _WebSocket(_Counted):
     def connection_made(self, transport: Any) -> None:
         above: Any = super()
         above.connection_made(transport)
-        self.share = Share(self.desk, transport, self._handle, lambda: not self.read_paused)
+        self.share = Share(self.round_robin, transport, self._handle, lambda: not self.read_paused)
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
@@ -197,5 +197,5 @@ def protocols(arrivals: Arrivals, limits: ServerConfig) -> tuple[Any, Any]:
 
     http: Any = H11Protocol
     websocket: Any = AutoWebSocketsProtocol
-    common = {"arrivals": arrivals, "desk": Desk(), "limits": limits}
+    common = {"arrivals": arrivals, "round_robin": RoundRobin(), "limits": limits}
     return type("HTTP", (_HTTP, http), common), type("WebSocket", (_WebSocket, websocket), common)

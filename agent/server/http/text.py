@@ -16,7 +16,7 @@ from agent.errors import RequestError
 from agent.messages import Message
 from agent.protocols import Delta
 from agent.runner import Runner
-from agent.server import budget
+from agent.server.admission import budget
 from agent.server.admission.bodies import SMALL
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal

@@ -2,7 +2,7 @@
 
 import { Call } from "/call.js";
 import { Camera } from "/camera.js";
-import { Captions } from "/view.js";
+import { Transcript } from "/view.js";
 
 const STATES = {
   off: "Press once and talk",
@@ -15,7 +15,7 @@ const STATES = {
 };
 
 const find = (name) => document.getElementById(name);
-const captions = new Captions(find("log"));
+const transcript = new Transcript(find("log"));
 const camera = new Camera(find("preview"), (url) => call?.show(url));
 let call = null;
 let starting = false;
@@ -147,7 +147,7 @@ function reason(error) {
   return named[error.name] ?? `It did not work: ${error.message}`;
 }
 
-// What happens in a call, as states and captions.
+// What happens in a call, as states and transcript.
 function watched(made) {
   const on = (name, act) => made.addEventListener(name, ({ detail }) => made === call && act(detail));
   on("open", () => now({ open: true }));
@@ -161,13 +161,13 @@ function watched(made) {
     find("talk").style.setProperty("--level", loudness.toFixed(3));
   });
   on("played", ({ item, ms, over }) => {
-    captions.played(item, ms, over);
+    transcript.played(item, ms, over);
     if (!over) uncut();
     now({ sounding: !over });
   });
-  on("read", ({ item }) => captions.settle(item));
+  on("read", ({ item }) => transcript.settle(item));
   on("cut", ({ item, ms }) => {
-    captions.cut(item, ms);
+    transcript.cut(item, ms);
     uncut();
     now({ sounding: false, cut: setTimeout(() => now({ cut: 0 }), CUT) });
     tell("Interrupted.");
@@ -180,30 +180,30 @@ function follow(message) {
   switch (message.type) {
     case "input_audio_buffer.speech_started":
       camera.speaking = true;
-      captions.hear();
+      transcript.hear();
       uncut();
       now({ hearing: true });
       break;
     case "input_audio_buffer.speech_stopped":
       camera.speaking = false;
-      captions.unhear();
+      transcript.unhear();
       now({ hearing: false });
       break;
     case "response.output_item.added":
-      captions.expect(message.item.id);
+      transcript.expect(message.item.id);
       break;
     case "response.done":
       if (message.response.status === "completed") trouble(""); // what was told before is over
       break;
     case "conversation.item.truncated":
-      captions.settle(message.item_id, message.transcript);
+      transcript.settle(message.item_id, message.transcript);
       break;
     case "error":
       // A reply may end of itself just before we say that it should.
       if (message.error.code !== "response_cancel_not_active") trouble(message.error.message);
       break;
     case "backchat.event":
-      captions.event(message.event);
+      transcript.event(message.event);
       think(message.event);
       break;
   }

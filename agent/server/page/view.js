@@ -1,4 +1,4 @@
-// What the page shows of a conversation: captions and waits. Knows no socket and no sound.
+// What the page shows of a conversation: transcript and waits. Knows no socket and no sound.
 
 const PARTS = [
   // The parts of a wait, in order, and the moment at which each is over (as in agent/reports/waits.py).
@@ -20,8 +20,8 @@ const MOMENTS = {
   audio_started: "audio",
 };
 
-// The conversation as captions. `log` is the element that holds them.
-export class Captions {
+// The conversation as transcript. `log` is the element that holds them.
+export class Transcript {
   constructor(log) {
     this.log = log;
     this.turns = new Map(); // by number

@@ -191,7 +191,7 @@ class ClientEvents:
         if self.session is not None:
             self.session.history.instruct(self.chosen.instructions)
             listening = self.chosen.detection is not None
-            self.session.tune(self.chosen.config(), listening=listening, manner=self.chosen.manner)
+            self.session.update(self.chosen.config(), listening=listening, manner=self.chosen.manner)
             if not listening:
                 await self._send(self.server_events.deafened(self.session.runner.now()))
             if not self.session.turn:
@@ -204,7 +204,7 @@ class ClientEvents:
             session = await self._settle()
             if not session.turn:  # what was written was no question: it is what came before one
                 self._settle_pending(session)
-            await session.hear(from_pcm16(data), RATE)
+            await session.push_audio(from_pcm16(data), RATE)
             return
         self._check_length(len(self._buffer) + len(data))
         self._room(len(data))
@@ -213,7 +213,7 @@ class ClientEvents:
     async def _clear(self, event: dict[str, Any]) -> None:
         self._buffer.clear()
         if self.session is not None:
-            self.session.forget()
+            self.session.clear_audio()
         await self._send([server_events.message("input_audio_buffer.cleared")])
 
     async def _commit(self, event: dict[str, Any]) -> None:
@@ -374,7 +374,7 @@ class ClientEvents:
         name, text = self._pending or ("", "")
         self._pending = None
         manner = Manner(True, response.limit, wanted.instructions or "", context)
-        turn = session.ask(text, manner)
+        turn = session.send_text(text, manner)
         if name:
             self.server_events.questions[name] = turn
         self.server_events.asked(turn, response)
@@ -421,7 +421,7 @@ class ClientEvents:
             return
         await self._send(told.timed_out(since, session.runner.now()))
         if told.running is None:
-            turn = session.ask("", self.chosen.manner)
+            turn = session.send_text("", self.chosen.manner)
             told.asked(turn, told.response(turn))
 
     async def _cancel(self, event: dict[str, Any]) -> None:

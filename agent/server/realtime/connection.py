@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from agent import events as ev
 from agent.errors import RequestError
-from agent.server import budget
+from agent.server.admission import budget
 from agent.server.fields import refusal
-from agent.server.log import Entry
-from agent.server.metrics import Metrics
 from agent.server.pool import Pool
 from agent.server.realtime import server_events
 from agent.server.realtime.client_events import ClientEvents
+from agent.server.telemetry.log import Entry
+from agent.server.telemetry.metrics import Metrics
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import told

@@ -24,7 +24,7 @@ SETTINGS = st.tuples(
     st.sampled_from(["costs.stt=0", "costs.stt=0.1", "costs.stt=0.4", "costs.stt=2.5"]),
     st.sampled_from(["costs.first_token=0", "costs.first_token=0.1", "costs.first_token=3"]),
     st.sampled_from(["costs.token=0", "costs.token=0.3"]),
-    st.sampled_from(["stt.partials=0", "stt.partials=0.2", "stt.partials=0.6"]),
+    st.sampled_from(["stt.interim=0", "stt.interim=0.2", "stt.interim=0.6"]),
     st.sampled_from(["turns.false_interruption_timeout=0.3", "turns.false_interruption_timeout=3.0"]),
     st.sampled_from(["turns.meaning=off", "turns.meaning=words"]),
 )
@@ -97,7 +97,7 @@ def test_what_was_said_just_before_something_is_typed_is_answered_too() -> None:
 
 def test_words_known_before_the_pause_and_understood_after_it_are_answered() -> None:
     """The partial transcript of a pause that has begun meanwhile ends the reply, and the turn is prepared."""
-    plan = Plan(second=0.2, length=0.3, settings=("stt.partials=0.2", "costs.stt=0.4"))
+    plan = Plan(second=0.2, length=0.3, settings=("stt.interim=0.2", "costs.stt=0.4"))
     told = boundaries.hold(plan)
     assert boundaries.faults(plan, told) == []
     assert told.history[-2:] == [("user", QUESTION), ("assistant", REPLY)]

@@ -16,7 +16,7 @@ from agent.reports.waits import transcript_markdown
 from agent.simulation.virtual import Line, converse
 
 STORY = "Once upon a time there was a keeper. He lived alone on a rock. Every night he lit the lamp of it."
-DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=words", "turns.policy=semantic"]
+DECLARED = ["costs.mode=declared", "stt.interim=0", "turns.meaning=words", "turns.policy=semantic"]
 
 
 def talk(tmp_path: Path, texts: list[str], lines: list[Line], *settings: str) -> list[ev.Event]:

@@ -27,7 +27,7 @@ from agent.simulation.virtual import run_virtual
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 
-DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", "costs.vision=0.4"]
+DECLARED = ["costs.mode=declared", "stt.interim=0", "turns.meaning=off", "costs.vision=0.4"]
 BLOCK = 0.02
 STOP = pictures.encoded(pictures.sign("STOP"))
 EXIT = pictures.encoded(pictures.sign("EXIT"))
@@ -173,7 +173,7 @@ def test_the_newest_picture_counts_and_none_takes_it_away():
 
 
 def test_typed_words_are_answered_with_it_too():
-    acts = {0.0: lambda s: s.show(STOP), 1.0: lambda s: s.typed("What does it say?")}
+    acts = {0.0: lambda s: s.show(STOP), 1.0: lambda s: s.send_text("What does it say?")}
     assert play(3.0, [], acts).asked == ["Note PNG 1.\nWhat does it say?"]
 
 

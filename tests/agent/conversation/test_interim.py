@@ -1,4 +1,4 @@
-"""Captions: what is stable stays, whatever is understood next; what is understood is shown."""
+"""Interim transcripts: what is stable stays, whatever is understood next; what is understood is shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ TEXTS = st.lists(st.lists(st.sampled_from(["a", "A,", "b", "b.", "see", "Seen?"]
 
 @given(TEXTS)
 def test_a_stable_word_stays(texts: list[str]) -> None:
-    captions, before = InterimTranscript(), ""
+    interim, before = InterimTranscript(), ""
     for text in texts:
-        shown, stable = captions.show(text)
+        shown, stable = interim.show(text)
         assert shown.startswith(before)
         assert stable >= len(before)
         assert shown[stable : stable + 1] in ("", " ") or stable == 0
@@ -23,17 +23,17 @@ def test_a_stable_word_stays(texts: list[str]) -> None:
 
 @given(TEXTS)
 def test_what_the_newest_transcript_says_after_the_stable_words_is_shown(texts: list[str]) -> None:
-    captions = InterimTranscript()
+    interim = InterimTranscript()
     for text in texts:
-        shown, stable = captions.show(text)
+        shown, stable = interim.show(text)
         kept = len(shown[:stable].split())
         assert shown[stable:].split() == text.split()[kept:]
 
 
 def test_two_transcripts_make_a_word_stable_and_the_last_one_never_is() -> None:
-    captions = InterimTranscript()
-    assert captions.show("What is the cap.") == ("What is the cap.", 0)
-    assert captions.show("What is the capital of") == ("What is the capital of", len("What is the"))
-    assert captions.show("Watch is") == ("What is the", len("What is the"))
-    captions.begin()
-    assert captions.show("Yes.") == ("Yes.", 0)
+    interim = InterimTranscript()
+    assert interim.show("What is the cap.") == ("What is the cap.", 0)
+    assert interim.show("What is the capital of") == ("What is the capital of", len("What is the"))
+    assert interim.show("Watch is") == ("What is the", len("What is the"))
+    interim.begin()
+    assert interim.show("Yes.") == ("Yes.", 0)

@@ -29,7 +29,7 @@ STORY = (
     "Every night he lit the lamp. One night the lamp went out. Then a ship came close. "
     "He rang the bell as loudly as he could. The ship turned away just in time."
 )
-DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"]
+DECLARED = ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"]
 
 
 def talk(tmp_path: Path, engines, lines, *settings: str) -> tuple[list[ev.Event], Path]:
@@ -138,7 +138,7 @@ def test_no_model_is_waited_for_longer_than_a_turn_may_last(tmp_path: Path) -> N
 
 def test_what_was_transcribed_in_a_hush_is_not_transcribed_again_in_the_pause(tmp_path: Path) -> None:
     engines = scripted.engines(["All of it.", "Something else."], ["Yes."])
-    settings = ("stt.partials=0.6", "costs.stt=0.3", "turns.end=1.0")
+    settings = ("stt.interim=0.6", "costs.stt=0.3", "turns.end=1.0")
     events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4))], *settings)
     (words,), (opened,) = of(events, ev.Transcribed), of(events, ev.TurnOpened)
     assert (engines.stt.calls, words.text) == (1, "All of it.")
@@ -148,7 +148,7 @@ def test_what_was_transcribed_in_a_hush_is_not_transcribed_again_in_the_pause(tm
 def test_a_hush_before_more_words_is_no_pause(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.4), scripted.silent(0.08), scripted.loud(0.4))
     engines = scripted.engines(["I", "I want."], ["Yes."])
-    events, _ = talk(tmp_path, engines, [Line(said)], "stt.partials=5", "costs.stt=0.1")
+    events, _ = talk(tmp_path, engines, [Line(said)], "stt.interim=5", "costs.stt=0.1")
     (words,) = of(events, ev.Transcribed)
     assert (engines.stt.calls, words.text) == (2, "I want.")
     assert [partial.text for partial in of(events, ev.InterimTranscript)] == ["I", "I want."]
@@ -158,7 +158,7 @@ def test_a_doubtful_guess_is_looked_at_again(tmp_path: Path) -> None:
     engines = scripted.engines([""], ["Yes."])
     guesses = iter([Transcript("Hmm.", doubtful=True), Transcript("I want.")])
     engines.stt.transcribe = lambda audio, *, final=True: next(guesses)
-    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4))], "stt.partials=5")
+    events, _ = talk(tmp_path, engines, [Line(scripted.loud(0.4))], "stt.interim=5")
     assert [event.text for event in of(events, ev.Transcribed)] == ["I want."]
 
 

@@ -17,7 +17,7 @@ from agent.simulation.virtual import VirtualRunner, run_virtual
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
 
-CONFIG = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
+CONFIG = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"])
 
 
 class NoCamera:
@@ -26,16 +26,16 @@ class NoCamera:
 
 
 USES: dict[str, Callable[[Session], None]] = {
-    "typed": lambda session: session.typed("Hello."),
-    "asked": lambda session: session.typed(""),
+    "send_text": lambda session: session.send_text("Hello."),
+    "asked": lambda session: session.send_text(""),
     "show": lambda session: session.show(b"no picture"),
     "follow": lambda session: session.follow(NoCamera()),
-    "tune": lambda session: session.tune(TurnsConfig(), VADConfig()),
-    "deafen": lambda session: session.deafen(),
+    "update": lambda session: session.update(TurnsConfig(), VADConfig()),
+    "clear_audio": lambda session: session.clear_audio(),
     "cancel": lambda session: session.cancel(),
 }
-EARLY = {"typed", "asked"}
-LATE = {"typed", "asked", "show", "follow"}
+EARLY = {"send_text", "asked"}
+LATE = {"send_text", "asked", "show", "follow"}
 """What can do nothing then, and so is refused; all else is allowed, and does no harm."""
 
 
@@ -104,7 +104,7 @@ def test_whoever_is_told_that_it_listens_may_type_at_once() -> None:
     async def main() -> None:
         def greet(event: ev.Event) -> None:
             if isinstance(event, ev.SessionStarted):
-                session.typed("Hello.")
+                session.send_text("Hello.")
 
         session = made(events := [], [greet])
         await session.run(session.microphone())
@@ -124,6 +124,6 @@ def test_a_session_whose_microphone_fails_has_ended() -> None:
         with pytest.raises(BaseExceptionGroup, match="nursery"):
             await session.run(broken())
         with pytest.raises(SessionError, match="has ended"):
-            session.typed("Hello.")
+            session.send_text("Hello.")
 
     held(main)

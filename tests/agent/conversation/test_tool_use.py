@@ -28,7 +28,7 @@ from agent.tools.tool import Tool, ToolContext
 from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcript
 
-DECLARED = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"]
+DECLARED = ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"]
 FIRST, SECOND, THIRD = 0.3, 0.6, 0.9
 """Levels of what the user says in turn: by them the transcriber knows the words."""
 WORDS = {FIRST: "Switch on the light.", SECOND: "And tell me of birds.", THIRD: "And of bees."}

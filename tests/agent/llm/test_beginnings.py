@@ -16,14 +16,16 @@ from agent.config import load
 from agent.llm.beginnings import Beginnings
 from agent.llm.deltas import deltas
 from agent.messages import Message
-from agent.protocols import Delta, End, Last
+from agent.protocols import Delta, Finish, FinishReason
 from agent.simulation.virtual import Line, converse
 
 THOUGHT, ANSWER = "They greet me. I greet them.", "Hello, my friend."
 LONE = f"{THOUGHT}\n</think>\n\n{ANSWER}"
 
 
-def heard(beginnings: Beginnings, text: str, cuts: Sequence[int] = (), end: End = "stop") -> tuple[str, str]:
+def heard(
+    beginnings: Beginnings, text: str, cuts: Sequence[int] = (), end: FinishReason = "stop"
+) -> tuple[str, str]:
     """What is for the user in the end, and what was thought."""
 
     def written() -> Iterator[str | Delta]:
@@ -32,7 +34,7 @@ def heard(beginnings: Beginnings, text: str, cuts: Sequence[int] = (), end: End 
             yield rest[:cut]
             rest = rest[cut:]
         yield rest
-        yield Last("", end)
+        yield Finish("", end)
 
     words = thought = ""
     for delta in deltas(beginnings.told(written()), spoken=False):
@@ -66,7 +68,7 @@ def test_ordinary_words_pass_in_the_call_that_brings_them(text: str) -> None:
 @pytest.mark.parametrize("name", ["deepseek-r1:8b", "Qwen/QwQ-32B", "Qwen3-30B-A3B-Thinking-2507"])
 def test_models_that_always_think_are_known_by_their_names(name: str) -> None:
     beginnings = Beginnings(name)
-    first = list(deltas(beginnings.told(iter([THOUGHT, "</think>", ANSWER, Last("", "stop")]))))
+    first = list(deltas(beginnings.told(iter([THOUGHT, "</think>", ANSWER, Finish("", "stop")]))))
     assert ("".join(d.text for d in first), any(d.anew for d in first)) == (ANSWER, False)
 
 
@@ -79,7 +81,7 @@ def test_an_answer_that_was_expected_to_be_a_thought_is_not_lost() -> None:
 
 def test_a_server_that_tells_thoughts_apart_is_believed() -> None:
     beginnings = Beginnings("deepseek-r1")
-    items = [Delta("", THOUGHT), ANSWER, Last("", "stop")]
+    items = [Delta("", THOUGHT), ANSWER, Finish("", "stop")]
     assert list(beginnings.told(items)) == items
     assert list(beginnings.told([ANSWER])) == [ANSWER]
 
@@ -104,7 +106,7 @@ def test_a_thought_that_begins_to_sound_is_cut_and_not_kept(tmp_path: Path) -> N
     llm = Unparsed([f"{thought}</think>{ANSWER}"])
     engines = replace(scripted.engines(["What is that?"], []), llm=llm)
     events: list[ev.Event] = []
-    config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"])
     lines = [Line(scripted.loud(1.0)), Line(scripted.loud(1.0))]
     converse(engines, config, lines, tmp_path / "conversation.wav", watchers=[events.append])
     ended = [event for event in events if isinstance(event, ev.TurnEnded)]

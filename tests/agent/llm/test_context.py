@@ -213,7 +213,7 @@ def test_a_session_says_so_and_goes_on(kind: type[LimitedLLM], tmp_path: Path) -
     heard = scripted.ScriptedSTT(["Hello.", "much " * 500, "Are you there?"])
     llm = kind(["I am here."], limit=300)
     engines = scripted.with_loudness(heard, llm, scripted.ScriptedTTS())
-    settings = ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", "session.system=Be brief."]
+    settings = ["costs.mode=declared", "stt.interim=0", "turns.meaning=off", "session.system=Be brief."]
     events: list[ev.Event] = []
     lines = [Line(scripted.loud(1.0)) for _ in range(3)]
     converse(engines, load(None, settings), lines, tmp_path / "out.wav", watchers=[events.append])

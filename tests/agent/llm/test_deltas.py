@@ -75,7 +75,7 @@ def test_closing_it_closes_the_model():
 def talk(tmp_path: Path, *replies: str) -> tuple[list[ev.Event], scripted.ScriptedLLM]:
     engines = scripted.engines(["What is that?"], list(replies))
     events: list[ev.Event] = []
-    config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"])
     lines = [Line(scripted.loud(1.0)), Line(scripted.loud(1.0))]
     converse(engines, config, lines, tmp_path / "conversation.wav", watchers=[events.append])
     assert isinstance(engines.llm, scripted.ScriptedLLM)

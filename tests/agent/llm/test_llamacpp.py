@@ -18,7 +18,7 @@ from hypothesis import given
 from agent.errors import EngineFault, ModelError, RequestError
 from agent.llm.llamacpp import LlamaCpp, _Text
 from agent.messages import Message
-from agent.protocols import End, Last
+from agent.protocols import Finish, FinishReason
 from agent.weights import catalogue as models
 
 SYSTEM = Message(
@@ -42,10 +42,10 @@ def small() -> LlamaCpp:
     return LlamaCpp(models.resolve("smollm2"), context=512, max_tokens=30, temperature=0.0)
 
 
-def ended(model: LlamaCpp, messages: Sequence[Message]) -> tuple[End, int]:
+def ended(model: LlamaCpp, messages: Sequence[Message]) -> tuple[FinishReason, int]:
     """How an answer ends and its tokens, of which each came in an item of its own."""
     *items, last = model.stream(messages)
-    assert isinstance(last, Last)
+    assert isinstance(last, Finish)
     assert len(items) == last.tokens
     return last.end, last.tokens
 
@@ -207,7 +207,7 @@ def test_a_prompt_is_tokenized_once_and_not_sent_back(
 
     monkeypatch.setattr(model, "_request", spy)
     said = [*CAPITAL[:1], Message("user", "Count from one to ten, then say <|im_end|>.")]
-    written = [item for item in model.stream(said) if not isinstance(item, Last)]
+    written = [item for item in model.stream(said) if not isinstance(item, Finish)]
     first = next(number for number, (path, *_) in enumerate(asked) if path == "/completion")
     assert "/tokenize" not in [path for path, *_ in asked[first:]]
     tokens = [(body["prompt"], answer) for path, body, answer in asked if path == "/completion"]

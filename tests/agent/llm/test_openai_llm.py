@@ -22,7 +22,7 @@ from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.sse import LONGEST, Events
 from agent.messages import Message
-from agent.protocols import Last
+from agent.protocols import Finish
 from agent.simulation.virtual import Line, converse
 from agent.weights import catalogue as models
 from helpers_server import (
@@ -511,7 +511,7 @@ def test_llama_cpp_answers_and_stops_when_it_is_let_go(llama: LlamaServer) -> No
 def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(
     llama: LlamaServer, tmp_path: Path
 ) -> None:
-    settings = load(None, ["costs.mode=declared", "costs.token=0.2", "stt.partials=0", "turns.meaning=off"])
+    settings = load(None, ["costs.mode=declared", "costs.token=0.2", "stt.interim=0", "turns.meaning=off"])
     engine = model(llama.url, max_tokens=200)
     engines = actors.with_loudness(
         actors.ScriptedSTT(["Tell me a story.", "Hello?"]), engine, actors.ScriptedTTS()
@@ -556,7 +556,7 @@ def test_a_server_that_dies_in_mid_reply_ends_that_turn_and_no_more(
     ],
 )
 def test_a_turn_that_fails_is_followed_by_one_that_works(script, match, tmp_path) -> None:
-    settings = load(None, ["stt.partials=0", "turns.meaning=off"])
+    settings = load(None, ["stt.interim=0", "turns.meaning=off"])
     with scripted(script, answer("All", " is", " well.")) as server:
         engine = model(server.url, wait=0.5, retries=0)
         engines = actors.with_loudness(actors.ScriptedSTT(["Hello?"]), engine, actors.ScriptedTTS())
@@ -582,7 +582,7 @@ def test_how_the_answer_ended_and_what_it_took_is_passed_on(reason: str, end: st
     done = event(finish_reason=reason) + usage(12, 34) + b"data: [DONE]\n\n"
     with scripted([head(), chunked(event("Hi.")), chunked(done), b"0\r\n\r\n"]) as server:
         *_, last = model(server.url).stream([Message("user", "Hello?")])
-    assert isinstance(last, Last)
+    assert isinstance(last, Finish)
     assert (last, last.end, last.prompt_tokens, last.tokens) == ("", end, 12, 34)
 
 

@@ -18,7 +18,7 @@ from agent.errors import EngineFault, ModelError
 from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers, alternating
 from agent.messages import Message
-from agent.protocols import End, Last
+from agent.protocols import Finish, FinishReason
 from agent.weights import catalogue as models
 
 torch = pytest.importorskip("torch")
@@ -86,10 +86,10 @@ def generated(model: Transformers, messages: Sequence[Message], count: int) -> s
     return model._tokenizer.decode(made, skip_special_tokens=True)
 
 
-def ended(model: Transformers) -> tuple[End, int]:
+def ended(model: Transformers) -> tuple[FinishReason, int]:
     """How an answer ends and its tokens, of which each came in an item of its own."""
     *items, last = model.stream(FIRST)
-    assert isinstance(last, Last)
+    assert isinstance(last, Finish)
     assert len(items) == last.tokens
     return last.end, last.tokens
 

@@ -26,7 +26,7 @@ from audio.frame import HEARING_RATE, Frame, level_dbfs
 from audio.tts import Speech
 
 STORY = "Once upon a time there was a lighthouse keeper. He lived alone on a rock in the sea. He lit a lamp."
-SETTINGS = '[settings]\ncosts.mode = "declared"\nstt.partials = 0.0\nturns.meaning = "off"\n'
+SETTINGS = '[settings]\ncosts.mode = "declared"\nstt.interim = 0.0\nturns.meaning = "off"\n'
 TALKED_OVER = """
 [[line]]
 say = "Tell me a story."
@@ -323,7 +323,7 @@ def test_replay_hears_the_same_person_with_other_settings(tmp_path: Path, script
     path = written(tmp_path, TALKED_OVER)
     assert runner.invoke(backchat, ["simulate", str(path), "-o", str(tmp_path / "out")]).exit_code == 0
     for number in (1, 2):
-        same = [f"--set={pair}" for pair in ("costs.mode=declared", "stt.partials=0", "turns.meaning=off")]
+        same = [f"--set={pair}" for pair in ("costs.mode=declared", "stt.interim=0", "turns.meaning=off")]
         done = runner.invoke(backchat, ["replay", str(folder), *same, "--set", "turns.end=0.9"])
         assert done.exit_code == 0, done.output
         again = folder / f"replay-{number}"

@@ -20,7 +20,7 @@ ANSWER = "It is a bell, and it rings every day at noon."
 def talk(tmp_path: Path, lines: list[Line], texts: list[str] | None = None) -> list[ev.Event]:
     events: list[ev.Event] = []
     engines = scripted.engines(texts or ["Why does it ring?"], [ANSWER])
-    config = load(None, ["costs.mode=declared", "stt.partials=0"])
+    config = load(None, ["costs.mode=declared", "stt.interim=0"])
     converse(engines, config, lines, tmp_path / "c.wav", watchers=[events.append])
     return events
 

@@ -117,7 +117,7 @@ def conversation(
     engines = testing.engines(hears, replies, loaded(ToolsConfig(use=use, folder=str(out))))
     lines = [Line(scripted.loud(1.0), "at", 5.0 * number) for number in range(len(hears) - 1)]
     lines.append(Line(scripted.loud(1.0), "at", seconds))
-    config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off"])
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off"])
     converse(engines, config, lines, out / "c.wav", watchers=[events.append])
     return events
 

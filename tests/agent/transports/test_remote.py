@@ -31,7 +31,7 @@ def test_the_end_of_a_reply_tells_what_was_heard_though_it_is_read_after_it_was_
             line = RemoteSession(VirtualSlot(slot.engines), pool.config)
             tasks.start_soon(line.run)
             await line.ready.wait()
-            turn = line.ask("A story, please.")
+            turn = line.send_text("A story, please.")
             while line.sent(turn) < 2 * RATE:
                 await anyio.sleep(0.02)
             line.cancel()

@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from agent.errors import RequestError, leaves
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc import methods as calls
-from agent.server.grpc.server import answering
-from agent.server.metrics import Metrics
+from agent.server.grpc.server import running_server
 from agent.server.realtime.client_events import ClientEvents
+from agent.server.telemetry.metrics import Metrics
 from agent.transports.disclosure import told
 
 FAULTS = [
@@ -180,7 +180,7 @@ def test_grpc_has_a_status_and_a_line(
     async def main() -> None:
         pool = serving.pool(["x"], ["y"], "server.grpc_port=0")
         async with (
-            answering(pool, None, Metrics(pool)) as server,
+            running_server(pool, None, Metrics(pool)) as server,
             grpc.aio.insecure_channel(server.address) as channel,
         ):
             call = channel.unary_stream(

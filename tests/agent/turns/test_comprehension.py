@@ -30,7 +30,7 @@ def talk(tmp_path: Path, heard: list[Transcript], lines: list[Line], *settings: 
     coming = iter(heard)
     engines.stt.transcribe = lambda audio, *, final=True: next(coming)
     events: list[ev.Event] = []
-    config = load(None, ["costs.mode=declared", "stt.partials=0", "turns.meaning=off", *settings])
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off", *settings])
     converse(engines, config, lines, tmp_path / "out.wav", watchers=[events.append])
     return events, engines.llm
 

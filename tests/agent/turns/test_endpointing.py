@@ -108,7 +108,7 @@ def test_a_no_is_an_answer_only_to_a_question():
 
 
 @pytest.mark.parametrize(
-    ("text", "smart", "wait"),
+    ("text", "complete", "wait"),
     [
         ("What is the capital of Spain?", None, 0.1),
         ("My name is Daniel.", None, 0.5),
@@ -127,8 +127,8 @@ def test_a_no_is_an_answer_only_to_a_question():
         ("I like apples and", 0.01, 2.0),
     ],
 )
-def test_waits(text: str, smart: float | None, wait: float):
-    assert decision(text, smart, WAITS, EN).wait == wait
+def test_waits(text: str, complete: float | None, wait: float):
+    assert decision(text, complete, WAITS, EN).wait == wait
 
 
 def test_the_reason_names_the_words_and_the_voice():
@@ -151,10 +151,10 @@ def test_more_doubt_never_means_a_shorter_wait():
 
 
 @given(st.text(max_size=80), st.one_of(st.none(), st.floats(0, 1)), st.booleans())
-def test_any_words_have_a_wait_and_a_reason(text: str, smart: float | None, asked: bool):
-    found = decision(text, smart, WAITS, EN, ASKED if asked else NOTHING_ASKED)
+def test_any_words_have_a_wait_and_a_reason(text: str, complete: float | None, asked: bool):
+    found = decision(text, complete, WAITS, EN, ASKED if asked else NOTHING_ASKED)
     assert found.wait in (0.1, 0.3, 0.5, 1.0, 2.0)
-    assert (found.cause.wait, found.cause.text, found.cause.voice) == (found.wait, text, smart)
+    assert (found.cause.wait, found.cause.text, found.cause.voice) == (found.wait, text, complete)
     assert found.cause.sign in get_args(Sign)
 
 

@@ -217,7 +217,7 @@ def test_it_hears_what_ctranslate2_hears(engine: WhisperTorch, exact: Whisper, q
 
 
 @pytest.mark.model
-def test_partials_are_those_of_ctranslate2(engine: WhisperTorch, exact: Whisper, questions):
+def test_interim_transcripts_are_those_of_ctranslate2(engine: WhisperTorch, exact: Whisper, questions):
     for audio, _ in questions[:4]:
         for share in (0.4, 0.6, 0.8):
             part = Frame(audio.samples[: round(share * len(audio.samples))], audio.rate)

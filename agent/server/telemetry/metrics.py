@@ -7,7 +7,7 @@ from typing import Any
 from agent import events as ev
 from agent.errors import MissingExtra
 from agent.server.pool import Pool
-from agent.server.traces import Traces, TurnSpans
+from agent.server.telemetry.traces import Traces, TurnSpans
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
