@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 MEDIA = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES = {
-    f"/{'' if file.name == 'index.html' else file.name}": file
+    f"/{'' if file.name == 'index.html' else file.name}": (file.read_bytes(), MEDIA[file.suffix])
     for file in sorted(FOLDER.iterdir())
     if file.suffix in MEDIA
 }
-"""Each path of the page and its file; they tell nothing, and are for whoever asks."""
+"""Each path of the page, with the bytes and their type, read once; they are for whoever asks."""
 POLICY = ("default-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
 HEADERS = {
     "content-security-policy": "; ".join(POLICY),
@@ -29,5 +29,5 @@ HEADERS = {
 
 async def page(request: Request) -> Answer:
     """`GET /`, and what the page needs. Nothing is loaded from elsewhere."""
-    file = FILES[request.url.path]
-    return Answer(file.read_bytes(), MEDIA[file.suffix], headers=HEADERS)
+    content, kind = FILES[request.url.path]
+    return Answer(content, kind, headers=HEADERS)
