@@ -90,7 +90,7 @@ HEAVY: dict[str, set[str]] = {
     "sounddevice": {"audio/devices/portaudio.py"},
     "soundfile": {"audio/decode.py", "audio/encode.py"},
     "soxr": {"audio/frame.py", "audio/resampler.py"},
-    "starlette": {"agent/server/app.py", "agent/server/http/forms.py"},
+    "starlette": {"agent/server/app.py", "agent/server/http/forms.py", "agent/server/http/websocket.py"},
     "tokenizers": set(),
     "torch": {
         "agent/llm/checkpoint.py",

@@ -1,14 +1,19 @@
 """The same session served to others: over HTTP, WebSocket and gRPC, and the page to talk to.
 
-For whoever adds a wire, the public shape is this:
+For whoever adds a wire, all there is to know is this:
 
-- `pool.Pool`: the engines, loaded once. `async with pool.slot(hang_up) as slot` admits one session or refuses
-  with `Busy`; `pool.check` and `pool.check_voice` refuse names that stand for nothing loaded.
-- `agent.transports.remote.RemoteSession(slot, config)`: one Session behind a connection. In a task group of
-  the connection, start its `run` and a sender over its `items()`, which gives events (`agent.events`) and
-  `Sound` (24 kHz, paced to the clock) in order. `await push_audio(samples, rate)` takes the client's sound,
-  `send_text(text)` a typed question, `cancel()` ends a reply, `truncate(turn, samples)` says how much of it
-  was really played, `hang_up()` ends the session after its last reply.
+- What HTTP carries comes by a route in `app.py`, and a WebSocket by `http.websocket.websocket`: by then its
+  connection is counted and its client may come (`admission.guard`). `http/converse.py` is the shortest wire.
+- `reception.Reception`: `async with reception.visit("NAME", address) as visit` gives a session its slot, or
+  refuses with `Busy`, tells the log and the figures of it, and signs it off, whatever ends the block. Where
+  the wire finds out more of the end, `visit.entry.why` says so.
+- `session = visit.session(config, manner)`: a `RemoteSession` (`agent.transports.remote`), which is told when
+  the server closes. In a task group, start its `run` and a sender over its `items()`, which gives events
+  (`agent.events`) and `Sound` (24 kHz, paced to the clock) in order. `await push_audio(samples, rate)` takes
+  the client's sound, `send_text(text)` a typed question, `cancel()` ends a reply, `truncate(turn, samples)`
+  says how much of it was really played, `hang_up()` ends the session after its last reply.
+- `visit.pool.check` and `check_voice` refuse names that stand for nothing loaded; the server's settings are
+  `visit.pool.config.server`.
 - `completion.write`: text without sound, for requests that are no conversation; `http.speech.say`: the
   reverse.
 - Errors that a client may read are `RequestError` and `Busy` of `agent.errors`.

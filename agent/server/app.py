@@ -7,29 +7,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import MissingExtra, RequestError
-from agent.server.admission.auth import Admission
-from agent.server.admission.guard import CONNECTION, Guard, address, refuse
+from agent.server.admission.guard import Guard, address
 from agent.server.http.converse import converse
 from agent.server.http.model_responses import respond
 from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer
 from agent.server.http.speech import speech, transcription
 from agent.server.http.text import chat, generate, model, models, voices
+from agent.server.http.websocket import websocket
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
-from agent.server.realtime.connection import Realtime, turn_away
-from agent.server.telemetry import log as journal
-from agent.server.telemetry.metrics import Metrics
+from agent.server.realtime.connection import talk
+from agent.server.reception import Reception
+from agent.server.telemetry.log import GONE
 from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.websockets import WebSocket
 
 Handler: TypeAlias = Callable[["Request"], Awaitable[Streamed | Answer]]
 
 
-def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
+def application(reception: Reception) -> Guard:
     """The whole server as an ASGI application. Raises MissingExtra."""
     try:
         from starlette.applications import Starlette
@@ -38,7 +37,7 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         from starlette.routing import Route, WebSocketRoute
     except ImportError as error:
         raise MissingExtra("the server's libraries are missing", "server") from error
-    refusals = journal.Refusals()
+    pool, metrics = reception.pool, reception.metrics
 
     async def health(request: Request) -> Answer:
         return answer({"status": "ok"})
@@ -54,12 +53,8 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
     async def described(request: Request) -> Answer:
         return answer(description())
 
-    async def realtime(socket: WebSocket) -> None:
-        await _realtime(socket, pool, metrics, refusals)
-
     async def wrong(request: Request, error: Any) -> Any:
-        metrics.refused.labels(error.code).inc()
-        refusals.note(address(request.scope), error, "http")
+        reception.refused("http", address(request.scope), error)
         return error_answer(error)
 
     def route(path: str, handler: Handler, method: str = "GET") -> Route:
@@ -79,16 +74,16 @@ def application(pool: Pool, admission: Admission, metrics: Metrics) -> Guard:
         route("/v1/models/{name:path}", partial(model, pool=pool)),
         route("/v1/audio/voices", partial(voices, pool=pool)),
         route("/generate", _in_slot(pool, partial(generate, pool=pool)), "POST"),
-        route("/converse", _in_slot(pool, partial(converse, pool=pool, metrics=metrics)), "POST"),
+        route("/converse", _in_slot(pool, partial(converse, reception=reception)), "POST"),
         route("/v1/chat/completions", _in_slot(pool, partial(chat, pool=pool)), "POST"),
         route("/v1/responses", _in_slot(pool, partial(respond, pool=pool)), "POST"),
         route("/v1/audio/speech", _in_shared_slot(pool, partial(speech, pool=pool)), "POST"),
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
-        WebSocketRoute("/v1/realtime", realtime),
+        WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]
     handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: _gone}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
-    return Guard(app, pool.config.server, admission, refusals)
+    return Guard(app, pool.config.server, reception.admission, reception.refusals)
 
 
 def _in_slot(pool: Pool, handler: Handler) -> Handler:
@@ -113,7 +108,7 @@ def _in_shared_slot(pool: Pool, handler: Handler) -> Handler:
 
 async def _gone(request: Request, error: Exception) -> Any:
     """Nobody reads this answer; without one, it would be a fault of ours."""
-    return error_answer(RequestError("the client has gone", journal.GONE, "gone"))
+    return error_answer(RequestError("the client has gone", GONE, "gone"))
 
 
 async def _unknown(request: Request, error: Exception) -> Any:
@@ -121,39 +116,3 @@ async def _unknown(request: Request, error: Exception) -> Any:
     status, where = getattr(error, "status_code", 500), f"{request.method} {request.url.path[:80]}"
     what = "no such thing" if status in (404, 405) else getattr(error, "detail", "")
     return error_answer(RequestError(f"{where}: {what}", status), getattr(error, "headers", None))
-
-
-async def _realtime(socket: WebSocket, pool: Pool, metrics: Metrics, refusals: journal.Refusals) -> None:
-    """Admit a WebSocket, or refuse it before the handshake."""
-    from starlette.websockets import WebSocketDisconnect
-
-    session: list[Realtime] = []
-
-    def hang_up() -> None:
-        for one in session:
-            one.hang_up()
-
-    async def accept() -> None:
-        offered = socket.scope.get("subprotocols", [])
-        await socket.accept("realtime" if "realtime" in offered else None)
-
-    try:
-        try:
-            pool.check("llm", socket.query_params.get("model"))
-        except RequestError as error:
-            refusals.note(address(socket.scope), error, "websocket")
-            await accept()
-            return await turn_away(socket, error)
-        async with pool.slot(hang_up) as slot:
-            await accept()
-            with journal.session("realtime", address(socket.scope)) as entry:
-                session.append(Realtime(socket, slot, pool, metrics, WebSocketDisconnect, entry))
-                if (connection := socket.scope.get("state", {}).get(CONNECTION)) is not None:
-                    connection.lost = session[0].lost
-                await session[0].run()
-    except WebSocketDisconnect:
-        return None  # it has gone before the session began
-    except RequestError as error:
-        metrics.refused.labels(error.code).inc()
-        refusals.note(address(socket.scope), error, "websocket")
-        await refuse(error, socket.scope, socket.receive, socket.send)

@@ -21,8 +21,6 @@ import anyio
 from agent import signals
 from agent.errors import ConfigError, MissingExtra
 from agent.runner import Runner
-from agent.server.admission.auth import Admission
-from agent.server.admission.connections import Connections
 from agent.server.admission.exposure import clear_text
 from agent.server.admission.guard import Guard
 from agent.server.app import application
@@ -30,6 +28,7 @@ from agent.server.concealment import Concealment
 from agent.server.grpc.server import RunningServer, running_server
 from agent.server.http.sockets import Arrivals, protocols
 from agent.server.pool import Pool
+from agent.server.reception import Reception
 from agent.server.telemetry.metrics import Metrics
 from agent.server.telemetry.traces import Traces
 from agent.settings import Config, ServerConfig
@@ -124,10 +123,9 @@ async def run_server(
     """As `serve`, in an asyncio program of one's own."""
     settings = pool.config.server
     metrics = Metrics(pool, traces)
-    admission = Admission(settings, token)
-    connections = Connections(settings.connections, settings.client_timeout)
-    arrivals = Arrivals(connections)
-    server = _server(application(pool, admission, metrics), settings, arrivals, certificate, key)
+    reception = Reception.of(pool, token, metrics)
+    arrivals = Arrivals(reception.connections)
+    server = _server(application(reception), settings, arrivals, certificate, key)
     socket = arrivals.listening(_bound(settings.host, settings.port))
     scheme = "https" if certificate else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -157,12 +155,12 @@ async def run_server(
     async with anyio.create_task_group() as tasks, AsyncExitStack() as wires:
         addresses = [address]
         if settings.grpc_port >= 0:
-            calls = running_server(pool, token, metrics, certificate, key, admission, connections)
+            calls = running_server(pool, token, metrics, certificate, key, reception)
             grpc = await wires.enter_async_context(calls)
             addresses.append(f"grpc://{grpc.address}")
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
-        tasks.start_soon(connections.watch)
+        tasks.start_soon(reception.connections.watch)
         data = {"address": addresses, "slots": pool.size, "token": bool(token)}
 
         def accepting() -> None:

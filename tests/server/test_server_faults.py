@@ -24,7 +24,7 @@ from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import running_server
 from agent.server.realtime import server_events
 from agent.server.realtime.connection import Realtime
-from agent.server.telemetry.log import Entry
+from agent.server.reception import Reception
 from agent.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.net
@@ -69,8 +69,8 @@ def test_what_is_still_to_be_sent_to_who_has_gone_is_no_fault() -> None:
             except WebSocketDisconnect:
                 found.append("gone")
 
-        async with pool.slot() as slot:
-            line = Realtime(socket, slot, pool, Metrics(pool), WebSocketDisconnect, Entry("sess_1"))
+        async with Reception.of(pool, None, Metrics(pool)).visit("realtime", "") as visit:
+            line = Realtime(socket, visit, WebSocketDisconnect)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(one)
                 tasks.start_soon(one)

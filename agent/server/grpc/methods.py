@@ -16,8 +16,7 @@ from agent.server.completion import STOPS, Grain, Sampling, Written, grains, wri
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.http.speech import say
 from agent.server.pool import Pool
-from agent.server.telemetry import log as journal
-from agent.server.telemetry.metrics import Metrics
+from agent.server.reception import Reception
 from agent.settings import Config
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
@@ -50,37 +49,33 @@ class Caller(Protocol):
         ...
 
 
-Method = Callable[[Caller, Pool, Metrics], Coroutine[Any, Any, None]]
+Method = Callable[[Caller, Reception], Coroutine[Any, Any, None]]
 
 
-async def converse(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+async def converse(caller: Caller, reception: Reception) -> None:
     """`Converse`: one session. Raises RequestError, Busy, EngineFault."""
-    first = await _first(caller, pool)
+    first = await _first(caller, reception.pool)
     settings = pb.Settings() if first is None else first.settings
     rate = settings.rate or RATE
     if not SLOWEST <= rate <= FASTEST:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
-    lines: list[RemoteSession] = []
-    async with pool.slot(lambda: lines[0].hang_up()) as slot:
+    config = reception.pool.config
+    async with reception.visit("grpc", caller.address) as visit:
         if settings.system:
-            await slot.check(pool.config, settings.system)
-        with journal.session("grpc", caller.address) as entry:
-            manner = Manner(limit=settings.max_tokens or None)
-            watchers = [*metrics.watchers(), entry.watch]
-            line = RemoteSession(slot, _chosen(pool.config, settings), watchers, manner)
-            lines.append(line)
-            line.voice.muted = settings.text_only
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(line.run)
-                tasks.start_soon(_listen, caller, line, rate, first)
-                async for item in line.items():
-                    await caller.write(_told(item))
-                tasks.cancel_scope.cancel()
-            entry.why = "server_stops" if pool.closing else entry.why
+            await visit.slot.check(config, settings.system)
+        session = visit.session(_chosen(config, settings), Manner(limit=settings.max_tokens or None))
+        session.voice.muted = settings.text_only
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run)
+            tasks.start_soon(_listen, caller, session, rate, first)
+            async for item in session.items():
+                await caller.write(_told(item))
+            tasks.cancel_scope.cancel()
 
 
-async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+async def generate(caller: Caller, reception: Reception) -> None:
     """`Generate`: the answer to a prompt while it is written. Raises RequestError, Busy, EngineFault."""
+    pool = reception.pool
     asked: pb.GenerateRequest = await _only(caller, pool)
     if not asked.prompt:
         raise RequestError("prompt: what is to be answered")
@@ -99,8 +94,9 @@ async def generate(caller: Caller, pool: Pool, metrics: Metrics) -> None:
     await caller.write(pb.GenerateReply(end=pb.End(reason=written.reason, **counts)))
 
 
-async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+async def speak(caller: Caller, reception: Reception) -> None:
     """`Speak`: a text as speech while it is made. Raises RequestError, Busy, EngineFault."""
+    pool = reception.pool
     asked: pb.SpeakRequest = await _only(caller, pool)
     pool.check_voice(asked.voice or None)
     if not asked.text.strip():
@@ -111,8 +107,9 @@ async def speak(caller: Caller, pool: Pool, metrics: Metrics) -> None:
                 await caller.write(pb.Speech(rate=part.rate, audio=pcm16(part.samples)))
 
 
-async def transcribe(caller: Caller, pool: Pool, metrics: Metrics) -> None:
+async def transcribe(caller: Caller, reception: Reception) -> None:
     """`Transcribe`: a sound file in, its words out. Raises RequestError, Busy, EngineFault."""
+    pool = reception.pool
     pool.expect_shared_slot()
     data, settings = bytearray(), pool.config.server
     with anyio.move_on_after(settings.body_time) as late:

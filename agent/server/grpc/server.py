@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,12 +15,11 @@ from anyio.streams.stapled import MultiListener
 
 from agent.errors import ConfigError, MissingExtra, RequestError
 from agent.server.admission import budget
-from agent.server.admission.auth import Admission
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.forwarded import Client, joined
 from agent.server.grpc.front import HOST, Front
 from agent.server.pool import Pool
-from agent.server.telemetry.log import Refusals
+from agent.server.reception import Reception
 from agent.server.telemetry.metrics import Metrics
 from agent.settings import ServerConfig
 from agent.transports.disclosure import told
@@ -66,12 +65,11 @@ async def running_server(
     metrics: Metrics,
     certificate: Path | None = None,
     key: Path | None = None,
-    admission: Admission | None = None,
-    connections: Connections | None = None,
+    reception: Reception | None = None,
 ) -> AsyncGenerator[RunningServer]:
     """A gRPC server on `server.grpc_port`, within the block; with TLS if there is a certificate (PEM).
 
-    admission, connections: those of the other wires, where there are some. Needs asyncio. Raises
+    reception: that of the other wires, where there are some. Needs asyncio. Raises
     MissingExtra, ConfigError.
     """
     # Its C core writes a line for each scanner that comes, past Python's log, unless it is told not to.
@@ -85,11 +83,12 @@ async def running_server(
 
     # The libraries are not typed, as far as they are used here.
     settings = pool.config.server
-    front = Front(connections or Connections(settings.connections, settings.client_timeout))
+    reception = reception or Reception.of(pool, token, metrics)
+    front = Front(reception.connections)
     calls = Connections(settings.connections, settings.client_timeout)
-    entrance = _Entrance(admission or Admission(settings, token), metrics, front, calls)
+    entrance = _Entrance(reception, front, calls)
     server: Any = grpc.aio.server(interceptors=[_checking(entrance)], options=_options(settings))
-    server.add_generic_rpc_handlers([_handlers(pool, metrics, entrance)])
+    server.add_generic_rpc_handlers([_handlers(entrance)])
     checks = cast(Any, health).aio.HealthServicer()
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
     for name in ("", SERVICE):
@@ -148,12 +147,10 @@ def _options(settings: ServerConfig) -> list[tuple[str, int]]:
 class _Entrance:
     """Whom the calls let in, and who is told of those that it does not."""
 
-    admission: Admission
-    metrics: Metrics
+    reception: Reception
     front: Front
     calls: Connections
     """Calls, which are held open as connections are."""
-    refusals: Refusals = field(default_factory=Refusals)
 
     def connection(self, context: Any) -> Connection:
         """What the call came on. Raises RequestError for one that did not come by the front."""
@@ -169,7 +166,7 @@ class _Entrance:
             address = self.connection(context).address
         except RequestError:
             address = ""
-        return self.admission.client(address, "http", _headers(context.invocation_metadata()))
+        return self.reception.admission.client(address, "http", _headers(context.invocation_metadata()))
 
     @contextmanager
     def holding(self, context: Any) -> Generator[Callable[[], None]]:
@@ -193,19 +190,21 @@ class _Entrance:
 
     async def refuse(self, context: Any, client: Client, error: RequestError) -> None:
         """End the call with the error's status, and note who was refused."""
-        self.refusals.note(client.address, error, "grpc")
-        await _refuse(context, error, self.metrics)
+        self.reception.refused("grpc", client.address, error)
+        await _refuse(context, error)
 
 
 def _checking(entrance: _Entrance) -> Any:
     """Refuses whoever may not come, whatever is asked for."""
     import grpc
 
+    admission = entrance.reception.admission
+
     async def refuse(request: Any, context: Any) -> None:
         client = entrance.client(context)
         try:
-            entrance.admission.check_way(client)
-            entrance.admission.check(client, _shown(_headers(context.invocation_metadata())))
+            admission.check_way(client)
+            admission.check(client, _shown(_headers(context.invocation_metadata())))
         except RequestError as error:
             await entrance.refuse(context, client, error)
 
@@ -215,10 +214,10 @@ def _checking(entrance: _Entrance) -> Any:
         async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
             headers = _headers(handler_call_details.invocation_metadata)
             try:
-                entrance.admission.check_way(entrance.admission.client("", "http", headers))
+                admission.check_way(admission.client("", "http", headers))
             except RequestError:
                 return refusing
-            if handler_call_details.method in OPEN or entrance.admission.knows(_shown(headers)):
+            if handler_call_details.method in OPEN or admission.knows(_shown(headers)):
                 found = await continuation(handler_call_details)
                 return _kept(found, entrance) if found is not None and found.unary_stream else found
             return refusing
@@ -251,7 +250,7 @@ def _shown(headers: Mapping[str, str]) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _handlers(pool: Pool, metrics: Metrics, entrance: _Entrance) -> Any:
+def _handlers(entrance: _Entrance) -> Any:
     """The service's four methods, each guarded."""
     import grpc
 
@@ -261,21 +260,23 @@ def _handlers(pool: Pool, metrics: Metrics, entrance: _Entrance) -> Any:
     handlers = dict[str, Any]()
     for method in pb.DESCRIPTOR.services_by_name["Backchat"].methods:
         request, reply = getattr(pb, method.input_type.name), getattr(pb, method.output_type.name)
-        reads = pool.context if method.name == "Generate" else None
+        reads = entrance.reception.pool.context if method.name == "Generate" else None
         # All of them as streams: on the wire a single message is a stream of one.
         handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-            _guarded(METHODS[method.name], pool, metrics, entrance, reads),
+            _guarded(METHODS[method.name], entrance, reads),
             request_deserializer=request.FromString,
             response_serializer=reply.SerializeToString,
         )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _guarded(method: Method, pool: Pool, metrics: Metrics, entrance: _Entrance, reads: int | None) -> Any:
+def _guarded(method: Method, entrance: _Entrance, reads: int | None) -> Any:
     """A method of ours as gRPC wants it: what goes wrong in it becomes a status.
 
     reads: tokens of the language model that reads the request at once, where one does and they are known.
     """
+
+    limits = entrance.reception.pool.config.server
 
     async def handler(requests: Any, context: Any) -> None:
         failed: RequestError | None = None
@@ -285,13 +286,13 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, entrance: _Entrance, 
             # group makes our own kind of it, which lets an engine come to the end of its item.
             with (
                 told("this call"),
-                entrance.admission.bodies.holding() as hold,
+                entrance.reception.admission.bodies.holding() as hold,
                 entrance.holding(context) as came,
             ):
                 async with anyio.create_task_group() as tasks:
-                    entrance.admission.count(client)
-                    caller = _Caller(context, pool.config.server, client.address, reads, hold, came)
-                    tasks.start_soon(method, caller, pool, metrics)
+                    entrance.reception.admission.count(client)
+                    caller = _Caller(context, limits, client.address, reads, hold, came)
+                    tasks.start_soon(method, caller, entrance.reception)
         except RequestError as error:
             failed = error
         if failed is not None and not context.cancelled():
@@ -300,12 +301,11 @@ def _guarded(method: Method, pool: Pool, metrics: Metrics, entrance: _Entrance, 
     return handler
 
 
-async def _refuse(context: Any, error: RequestError, metrics: Metrics) -> None:
+async def _refuse(context: Any, error: RequestError) -> None:
     """End the call with the error's status; a busy server says when to come again."""
     import grpc
 
     name, trailer = CODES.get(error.status, "INVALID_ARGUMENT"), [("error-code", error.code)]
-    metrics.refused.labels(error.code).inc()
     if error.retry_after is not None:
         trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
         trailer.append(("retry-after", str(error.retry_after)))

@@ -11,11 +11,9 @@ from agent import events as ev
 from agent.errors import RequestError
 from agent.server.admission.guard import address
 from agent.server.http.responses import Streamed, Write
-from agent.server.pool import Pool
-from agent.server.telemetry import log as journal
-from agent.server.telemetry.metrics import Metrics
+from agent.server.reception import Reception, Visit
 from agent.transports.playout import RATE
-from agent.transports.remote import RemoteSession, Sound
+from agent.transports.remote import Sound
 from agent.transports.transcription import words
 from audio.encode import Encoder
 from audio.pcm import pcm16
@@ -28,9 +26,9 @@ TOLD = (ev.Transcribed, ev.TurnCommitted, ev.Token, ev.AudioStarted, ev.WordHear
 """Events that a client is told of."""
 
 
-async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
+async def converse(request: Request, reception: Reception) -> Streamed:
     """`POST /converse`: audio in; events and audio out, or with `Accept: audio/wav` audio alone."""
-    data = await request.body()
+    config, data = reception.pool.config, await request.body()
     if not data:
         raise RequestError("send a sound file as the body: curl --data-binary @question.wav")
     bare = "audio/" in request.headers.get("accept", "")
@@ -44,31 +42,30 @@ async def converse(request: Request, pool: Pool, metrics: Metrics) -> Streamed:
         return _event(ev.as_dict(item))
 
     async def produce(send: Write) -> None:
-        with journal.session("http", address(request.scope)) as entry:
-            await talk(send, entry)
-            entry.why = "answered"
+        async with reception.visit("http", address(request.scope)) as visit:
+            await talk(send, visit)
+            visit.entry.why = "answered"
 
-    async def talk(send: Write, entry: journal.Entry) -> None:
-        async with pool.slot() as slot:
-            question = await words(slot, pool.config, data)
-            if not question:
-                raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
-            if not bare:
-                await send(_event({"event": "question", "text": question}))
-            line = RemoteSession(slot, pool.config, [*metrics.watchers(), entry.watch])
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(line.run)
-                async for item in line.items():
-                    if isinstance(item, ev.SessionStarted):
-                        line.send_text(question)
-                    if piece := told(item):
-                        await send(piece)
-                    if isinstance(item, ev.TurnEnded):
-                        line.hang_up()
+    async def talk(send: Write, visit: Visit) -> None:
+        question = await words(visit.slot, config, data)
+        if not question:
+            raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
+        if not bare:
+            await send(_event({"event": "question", "text": question}))
+        session = visit.session()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run)
+            async for item in session.items():
+                if isinstance(item, ev.SessionStarted):
+                    session.send_text(question)
+                if piece := told(item):
+                    await send(piece)
+                if isinstance(item, ev.TurnEnded):
+                    session.hang_up()
         await send(b"" if bare else f"--{BOUNDARY}--\r\n".encode())
 
     media = "audio/wav" if bare else f"multipart/mixed; boundary={BOUNDARY}"
-    return Streamed(media, produce, pool.config.server.client_timeout)
+    return Streamed(media, produce, config.server.client_timeout)
 
 
 def _event(fields: dict[str, Any]) -> bytes:

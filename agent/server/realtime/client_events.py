@@ -15,13 +15,11 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import Field
 
-from agent import events as ev
 from agent.conversation.history import Part
 from agent.conversation.reply import Manner
 from agent.errors import EngineFault, RequestError
 from agent.messages import Message, joined
 from agent.server.fields import MANY, Fields, granted, told_of
-from agent.server.pool import Pool
 from agent.server.realtime import server_events
 from agent.server.realtime.out_of_band import OutOfBand
 from agent.server.realtime.session_config import (
@@ -32,10 +30,10 @@ from agent.server.realtime.session_config import (
     RealtimeConfig,
     Update,
 )
+from agent.server.reception import Visit
 from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
-from agent.transports.slot import SessionSlot
 from agent.transports.transcription import spoken
 from audio.frame import Frame, resample
 from audio.pcm import from_pcm16, pcm16
@@ -99,14 +97,12 @@ class _Wanted(Fields):
 class ClientEvents:
     """A client's side of one session: its choices, its conversation, and the session once there is one."""
 
-    def __init__(
-        self, slot: SessionSlot, pool: Pool, watchers: Sequence[ev.Watcher], send: Tell, name: str
-    ) -> None:
-        self._slot, self._pool, self._watchers, self._send = slot, pool, watchers, send
-        self.chosen = RealtimeConfig(pool, name)
-        self._limits = pool.config.server
-        self.server_events = server_events.ServerEvents(self._limits.memory, pool.voice)
-        self._aside = OutOfBand(pool, send)
+    def __init__(self, visit: Visit, send: Tell) -> None:
+        self._visit, self._slot, self._pool, self._send = visit, visit.slot, visit.pool, send
+        self.chosen = RealtimeConfig(self._pool, visit.entry.name)
+        self._limits = self._pool.config.server
+        self.server_events = server_events.ServerEvents(self._limits.memory, self._pool.voice)
+        self._aside = OutOfBand(self._pool, send)
         self.tasks: TaskGroup | None = None
         """Where what does not hold up the next event is done."""
         self.session: RemoteSession | None = None
@@ -144,7 +140,7 @@ class ClientEvents:
         """The session, running; its settings are what has been chosen by the first use of it."""
         if self.session is None:
             config, manner = self.chosen.config(), self.chosen.manner
-            self.session = RemoteSession(self._slot, config, self._watchers, manner)
+            self.session = RemoteSession(self._slot, config, self._visit.watchers, manner)
             self.server_events.spoken = self.session.spoken
             self.session.voice.muted = self.chosen.modality == "text"
             self.settled.set()

@@ -17,16 +17,13 @@ from agent import events as ev
 from agent.errors import RequestError
 from agent.server.admission import budget
 from agent.server.fields import refusal
-from agent.server.pool import Pool
 from agent.server.realtime import server_events
 from agent.server.realtime.client_events import ClientEvents
-from agent.server.telemetry.log import Entry
-from agent.server.telemetry.metrics import Metrics
+from agent.server.reception import Visit
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import told
 from agent.transports.remote import RemoteSession
-from agent.transports.slot import SessionSlot
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -38,29 +35,28 @@ UNKNOWN = 4000
 """The code with which a connection is closed that asks for what is not here."""
 
 
-async def turn_away(socket: WebSocket, error: RequestError) -> None:
-    """Open a connection only to say why it is closed: before that a WebSocket has no words for it."""
-    await socket.send_text(json_text(server_events.refused(error, None)))
-    await socket.close(UNKNOWN, str(error)[:120])
+async def talk(socket: WebSocket, visit: Visit, vanished: type[Exception]) -> None:
+    """Speak the protocol on a connection that is open. Raises RequestError for a model that is not here."""
+    try:
+        visit.pool.check("llm", socket.query_params.get("model"))
+    except RequestError as error:
+        await socket.send_text(json_text(server_events.refused(error, None)))
+        await socket.close(UNKNOWN, str(error)[:120])
+        raise
+    await Realtime(socket, visit, vanished).run()
 
 
 class Realtime:
     """One connection: what the client sends, what its session gives to the client.
 
-    vanished: what the socket raises when the client has gone. entry: the session's, in the log.
+    vanished: what the socket raises when the client has gone.
     """
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        slot: SessionSlot,
-        pool: Pool,
-        metrics: Metrics,
-        vanished: type[Exception],
-        entry: Entry,
-    ) -> None:
-        self._socket, self._pool, self._vanished, self._entry = socket, pool, vanished, entry
-        self._client = ClientEvents(slot, pool, [*metrics.watchers(), entry.watch], self._send, entry.name)
+    def __init__(self, socket: WebSocket, visit: Visit, vanished: type[Exception]) -> None:
+        self._socket, self._pool, self._vanished = socket, visit.pool, vanished
+        self._entry = visit.entry
+        self._client = ClientEvents(visit, self._send)
+        visit.hang_up, visit.lost = self.hang_up, self.lost
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
         self._work = anyio.CancelScope()

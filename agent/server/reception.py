@@ -1,0 +1,86 @@
+"""Where a client of any wire is received: its slot, the log and the figures of its session, and its end.
+
+For a wire this is all that it has to do with others. Who may come is decided before: by `Guard` for HTTP
+and WebSockets, by the interceptor for gRPC. Knows no protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from agent import events as ev
+from agent.conversation.reply import Manner
+from agent.errors import RequestError
+from agent.server.admission.auth import Admission
+from agent.server.admission.connections import Connections
+from agent.server.pool import Pool
+from agent.server.telemetry import log as journal
+from agent.server.telemetry.metrics import Metrics
+from agent.settings import Config
+from agent.transports.remote import RemoteSession
+from agent.transports.slot import SessionSlot
+
+
+@dataclass
+class Visit:
+    """One client's session, from its slot to its end.
+
+    entry: it in the log; a wire may say there why it ended. watchers: see all that happens in it.
+    """
+
+    pool: Pool
+    slot: SessionSlot
+    entry: journal.Entry
+    watchers: Sequence[ev.Watcher]
+    hang_up: Callable[[], None] = lambda: None
+    """Called when the server closes: the last reply is said, then it is over."""
+    lost: Callable[[], None] = lambda: None
+    """Called when the client's connection is over: what it sent and was not heard yet is nobody's."""
+
+    def session(self, config: Config | None = None, manner: Manner | None = None) -> RemoteSession:
+        """The session itself, with settings of its own; it hangs up when the server closes."""
+        session = RemoteSession(self.slot, config or self.pool.config, self.watchers, manner)
+        self.hang_up = session.hang_up
+        return session
+
+
+@dataclass
+class Reception:
+    """One for a server, which all of its wires share."""
+
+    pool: Pool
+    admission: Admission
+    metrics: Metrics
+    connections: Connections
+    """Those that are open."""
+    refusals: journal.Refusals = field(default_factory=journal.Refusals)
+
+    @classmethod
+    def of(cls, pool: Pool, token: str | None, metrics: Metrics) -> Reception:
+        """A new one, by the pool's settings. token: what clients must show."""
+        settings = pool.config.server
+        connections = Connections(settings.connections, settings.client_timeout)
+        return cls(pool, Admission(settings, token), metrics, connections)
+
+    @asynccontextmanager
+    async def visit(self, wire: str, address: str) -> AsyncGenerator[Visit]:
+        """A session for whoever came by `wire` from `address`, as long as the block lasts. Raises Busy."""
+        received: list[Visit] = []
+
+        def hang_up() -> None:
+            for visit in received:
+                visit.hang_up()
+
+        async with self.pool.slot(hang_up) as slot:
+            with journal.session(wire, address) as entry:
+                received.append(Visit(self.pool, slot, entry, [*self.metrics.watchers(), entry.watch]))
+                yield received[0]
+                if self.pool.closing:
+                    entry.why = "server_stops"
+
+    def refused(self, wire: str, address: str, error: RequestError) -> None:
+        """Somebody was not received, or is sent away: counted, and noted in the log."""
+        self.metrics.refused.labels(error.code).inc()
+        self.refusals.note(address, error, wire)
