@@ -90,6 +90,17 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
+class ReadsInParts(Protocol):
+    """What a `LanguageModel` also offers whose prefill can be broken off, and let others in between. Its
+    `stream` does the same with a long prompt: it yields "" after each part but the last.
+    """
+
+    def prefill_parts(self, messages: Sequence[Message]) -> Iterator[None]:
+        """The same as `prefill`, a part of a fraction of a second at each pull; what was read stays read."""
+        ...
+
+
+@runtime_checkable
 class CountsTokens(Protocol):
     """What a `LanguageModel` with a tokenizer also offers, so that a conversation is cut to fit before it is
     asked with. Of one that does not, tokens are guessed, and its refusals are waited for.

@@ -265,6 +265,25 @@ class Runner:
                 spare.discard(waiting)
         return None
 
+    async def ahead(
+        self, engine: Engine, begin: Callable[[], Iterator[object]], limit: float, patience: float
+    ) -> None:
+        """Pull an engine's generator to its end, if there is time: each item is made as by `spare`, which
+        waits `patience` seconds for it at most. It is given up once anything else comes to the same engine
+        of this session.
+        """
+        items: Iterator[object] | None = None
+
+        def pull() -> bool:
+            nonlocal items
+            if items is None:
+                items = iter(begin())
+            return not isinstance(next(items, _End()), _End)
+
+        while await self.spare(engine, pull, limit, self.now() + patience):
+            if self._slots[engine].lock.locked():  # it was waited for
+                return
+
     @asynccontextmanager
     async def stream(
         self,

@@ -117,12 +117,11 @@ class Generation:
     async def prefill(self, question: str = "") -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits.
 
-        Where others need it meanwhile, nothing is read.
+        Where others need it meanwhile, no more of it is read.
         """
         prompt = self._prompt(self._images.so_far(question) if question else [])
-        until = self._runner.now() + AHEAD
         try:
-            await self._runner.spare("llm", prompt.prefill, self._limits.first_token, until)
+            await self._runner.ahead("llm", prompt.prefill, self._limits.first_token, AHEAD)
         except BackchatError as error:
             self._emit(ev.failure(self._runner.now(), "llm", error))
         else:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from agent.errors import ContextExceeded
 from agent.messages import Message, joined
-from agent.protocols import CountsTokens, Delta, LanguageModel
+from agent.protocols import CountsTokens, Delta, LanguageModel, ReadsInParts
 from agent.text.tokens import least_tokens
 
 TOO_LONG = "That is more than I can take in at once. Please say it in fewer words."
@@ -95,12 +95,16 @@ class ContextWindow:
         self._scale, prompt.fitted = before, prompt.said
         yield from re.findall(r"\s*\S+", TOO_LONG)
 
-    def prefill(self, prompt: Prompt) -> None:
+    def prefill(self, prompt: Prompt) -> Iterator[None]:
         """Have the model read ahead; see `Prompt.prefill`."""
         prompt.fitted = self._fit(prompt, self._context * AHEAD)
         try:
             self._check(prompt)
-            self._llm.prefill(joined([prompt.system], prompt.fitted))
+            messages = joined([prompt.system], prompt.fitted)
+            if isinstance(self._llm, ReadsInParts):
+                yield from self._llm.prefill_parts(messages)
+            else:
+                self._llm.prefill(messages)
         except ContextExceeded:
             prompt.fitted = prompt.said
 
@@ -183,9 +187,11 @@ class Prompt:
         """The answer, as `LanguageModel.stream` gives it; or words that say that the message is too long."""
         return self._window.stream(self)
 
-    def prefill(self) -> None:
-        """Have the model read it ahead. What is too long is left to `stream`, which has words for it."""
-        self._window.prefill(self)
+    def prefill(self) -> Iterator[None]:
+        """Have the model read it ahead, in parts where it can. What is too long is left to `stream`, which
+        has words for it.
+        """
+        return self._window.prefill(self)
 
 
 def newest(messages: Sequence[Message], size: Callable[[Message], float], budget: float) -> list[Message]:

@@ -1,13 +1,22 @@
-"""What a torch model remembers of the tokens it has read: grown in place, rolled back. Knows no text."""
+"""What a model remembers of the tokens it has read, and in which parts it reads more. Knows no text.
+
+A torch model's memory is here as well: grown in place, rolled back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
+PART = 0.25
+"""Seconds that a part of a prompt takes to read."""
+_FIRST, _LEAST = 64, 32
+"""Tokens of the first part, while the pace is not known, and of the shortest: each of fewer costs more."""
 _BLOCK = 256
 """Tokens for which room is made at once, at least."""
 
@@ -39,6 +48,32 @@ class Memory:
             self.cache.crop(-surplus)
             del self.tokens[common:]
         return common
+
+
+class Pace:
+    """How fast a model reads, measured, and so how long the parts are in which it reads a long prompt.
+
+    Between two parts others have their turn, and what nobody needs any more is broken off.
+    """
+
+    def __init__(self) -> None:
+        self._rate = _FIRST / PART
+        """Tokens a second."""
+
+    def part(self, known: int, length: int) -> int | None:
+        """Where the next part ends of a prompt of `length` tokens, whose first `known` were read; None: it is
+        the last one, which may be half as long again.
+        """
+        size = max(_LEAST, round(self._rate * PART))
+        return known + size if length - known > size * 3 // 2 else None
+
+    @contextmanager
+    def reading(self, tokens: int) -> Generator[None]:
+        """So many tokens are read within."""
+        began = time.perf_counter()
+        yield
+        if tokens >= _LEAST:
+            self._rate = tokens / max(time.perf_counter() - began, 1e-6)
 
 
 def shared(first: Sequence[int], second: Sequence[int]) -> int:

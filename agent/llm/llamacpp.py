@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
 from agent.llm.deltas import closed
+from agent.llm.kvcache import Pace, shared
 from agent.llm.textstream import StopStrings
 from agent.messages import Message, ToolCall, ToolSchema
 from agent.protocols import Delta, Finish, FinishReason
@@ -85,6 +86,9 @@ class LlamaCpp:
         self._server = load_server(weights, context, slots, counts, self._key)
         self._slots = slots
         self._slot = 0
+        self._pace = Pace()
+        self._held: dict[int, list[int]] = {}
+        """The tokens that each slot's cache holds, as far as is known; the same for all views."""
         self.prompt_tokens = 0
         """Length of the last prompt that was answered."""
         self._address: str = self._server.listening_address.removeprefix("http://")
@@ -115,6 +119,8 @@ class LlamaCpp:
         parts = self._prompt(messages)
         prompt = self._prompt_ids(parts)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
+        for _ in self._parts(prompt):
+            yield ""
         if opened := marks.left_open(str(parts[-1])):
             yield Delta(opened, tokens=0)
         if self._schema is not None:
@@ -168,13 +174,11 @@ class LlamaCpp:
         body = {
             "prompt": prompt,
             "n_predict": max(1, min(most, MOST_OF_A_CALL)),
-            "id_slot": self._slot,
-            "cache_prompt": True,
             "temperature": 0.0,
             "stream": True,
             "json_schema": {"anyOf": [_called(tool) for tool in self._tools]},
         }
-        for event in self._events("/completion", body):
+        for event in self._events("/completion", self._asked(body)):
             yield event["content"]
 
     def _written(self, prompt: list[int], seed: int, most: int) -> Iterator[str]:
@@ -210,13 +214,38 @@ class LlamaCpp:
         Reading stops with the last message's text: what the template puts behind it depends on what
         comes next. Raises as `stream` does.
         """
+        for _ in self.prefill_parts(messages):
+            pass
+
+    def prefill_parts(self, messages: Sequence[Message]) -> Iterator[None]:
+        """The same in parts; see `agent.protocols.ReadsInParts`."""
         if not messages:
             return
         prompt = self._prompt(messages)
         last, said = prompt[-1], messages[-1].content
         if isinstance(last, str) and said in last:
             prompt[-1] = last[: last.rindex(said) + len(said)]
-        self._post("/completion", {"prompt": prompt, "n_predict": 0, "id_slot": self._slot})
+        ids = self._prompt_ids(prompt)
+        yield from self._parts(ids)
+        self._completed({"prompt": ids, "n_predict": 0})
+
+    def _parts(self, prompt: list[int]) -> Iterator[None]:
+        """Read all but the last part of a prompt. One that is too long is left to who asks for all of it."""
+        if len(prompt) >= self.context:
+            return
+        while end := self._pace.part(known := shared(self._held.get(self._slot, []), prompt), len(prompt)):
+            with self._pace.reading(end - known):
+                self._completed({"prompt": prompt[:end], "n_predict": 0})
+            yield
+
+    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What llama.cpp makes of a prompt of this slot, at once."""
+        return self._post("/completion", self._asked(body))
+
+    def _asked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A request of this slot: its cache holds the prompt from now on."""
+        self._held[self._slot] = list(body["prompt"])
+        return {**body, "id_slot": self._slot, "cache_prompt": True}
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
@@ -236,8 +265,6 @@ class LlamaCpp:
             **self._sampling,
             "repeat_penalty": 1.0,  # quotes and brackets must come again and again
             "prompt": prompt,
-            "id_slot": self._slot,
-            "cache_prompt": True,
             "seed": seed % 2**32,
             "json_schema": self._schema,
         }
@@ -245,7 +272,7 @@ class LlamaCpp:
         count = 0
         end: FinishReason = "length"
         more = {"n_predict": self._max_tokens, "stop": list(self._stop), "stream": True}
-        for event in self._events("/completion", body | more):
+        for event in self._events("/completion", self._asked(body | more)):
             if event["content"]:
                 yield event["content"]
             if event["stop"]:
@@ -261,7 +288,7 @@ class LlamaCpp:
         """
         (never, *_) = self._tokens("~", special=False)
         asked = {**body, "n_predict": 1, "logit_bias": [[never, 1000.0]]}
-        if self._post("/completion", asked)["content"].lstrip().startswith("~"):
+        if self._completed(asked)["content"].lstrip().startswith("~"):
             text = "response_format: a schema that cannot be kept to; leave out what is unusual in it"
             raise RequestError(text, param="response_format")
 
@@ -299,14 +326,11 @@ class LlamaCpp:
 
     def _complete(self, prompt: Sequence[str | int], seed: int, index: int) -> dict[str, Any]:
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
-        return self._post(
-            "/completion",
+        return self._completed(
             {
                 **self._sampling,
                 "prompt": list(prompt),
                 "n_predict": 1,
-                "id_slot": self._slot,
-                "cache_prompt": True,
                 "return_tokens": True,
                 "seed": seed % 2**32,
                 "repeat_last_n": min(index, _PENALTY_WINDOW),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
-from agent.llm.kvcache import Memory
+from agent.llm.kvcache import Memory, Pace, shared
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
 from agent.messages import Message
@@ -76,6 +76,7 @@ class Transformers:
         self._template = template(thinking)
         self._ends = self._end_tokens()
         self._memory = Memory(self._model.config)
+        self._pace = Pace()
         self.context: int = min(
             context, getattr(self._model.config, "max_position_embeddings", None) or context
         )
@@ -115,6 +116,8 @@ class Transformers:
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
         answer: list[int] = []
         end: FinishReason = "length"
+        for _ in self._parts(prompt):
+            yield ""
         if opened := left_open(self._tokenizer.decode(prompt[-LAST:])):
             yield Delta(opened, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
@@ -135,9 +138,21 @@ class Transformers:
         Reading stops with the last message's text: what the template puts behind it depends on what
         comes next. Raises as `stream` does.
         """
+        for _ in self.prefill_parts(messages):
+            pass
+
+    def prefill_parts(self, messages: Sequence[Message]) -> Iterator[None]:
+        """The same in parts; see `agent.protocols.ReadsInParts`."""
         if messages and (prompt := self._prompt(messages, open_end=True)):
             self._check_room(len(prompt))
+            yield from self._parts(prompt)
             self._read(prompt)
+
+    def _parts(self, prompt: list[int]) -> Iterator[None]:
+        """Read all but the last part of a prompt."""
+        while end := self._pace.part(shared(self._memory.tokens, prompt), len(prompt)):
+            self._read(prompt[:end])
+            yield
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make. Raises ModelError where the template refuses them."""
@@ -177,7 +192,7 @@ class Transformers:
         known = self._memory.keep(tokens[:-1])
         scores: Any = None
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), self._pace.reading(len(tokens) - known):
                 for begin in range(known, len(tokens), _CHUNK):
                     part = tokens[begin : begin + _CHUNK]
                     scores = self._model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -275,6 +276,86 @@ def test_spare_work_that_has_begun_is_finished() -> None:
         assert done == ["interim", "final"]
 
     virtually(main)
+
+
+def ahead(parts: int, done: list[int]):
+    """A prompt that is read in so many parts."""
+
+    def begin():
+        for number in range(parts - 1):
+            done.append(number)
+            yield
+        done.append(parts - 1)
+
+    return begin
+
+
+def test_a_long_prompt_lets_others_in_between_its_parts() -> None:
+    """Reading ahead takes 20 parts of 0.2 s. Another session comes: read whole it waited 3.5 s."""
+
+    async def main() -> None:
+        lock, costs = SharedLock(), Costs(mode="declared", first_token=0.2, token=0.05)
+        done: list[int] = []
+        waits: list[float] = []
+
+        async def reads() -> None:
+            await VirtualRunner(costs, {"llm": lock}).ahead("llm", ahead(20, done), LONG, 10.0)
+
+        async def answers() -> None:
+            await trio.sleep(0.5)
+            runner, last = VirtualRunner(costs, {"llm": lock}), trio.current_time()
+            async with runner.stream("llm", lambda: iter("abcdef"), LONG, LONG, lambda: 0.0) as stream:
+                async for letter in stream:
+                    waits.append(trio.current_time() - last - (0.2 if letter == "a" else 0.05))
+                    last = trio.current_time()
+
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(reads)
+            tasks.start_soon(answers)
+        assert max(waits) <= 0.2 + 1e-6
+        assert done == list(range(20)), "nothing of it is lost"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+@pytest.mark.parametrize("what", ["answer", "newer"])
+def test_reading_ahead_ends_where_its_own_session_wants_something_else(virtual: bool, what: str) -> None:
+    """The user has gone on, or has finished: either is another prompt, and would undo what this one reads."""
+
+    async def main() -> None:
+        runner = VirtualRunner(Costs(mode="declared")) if virtual else Runner()
+        done: list[int] = []
+        order: list[str] = []
+        parts = ahead(100, done)
+
+        def slowly():
+            for part in parts():
+                threading.Event().wait(0.0 if virtual else 0.02)
+                yield part
+
+        async def other() -> None:
+            while not done:
+                await anyio.sleep(0.01)
+            if what == "answer":
+                order.append(await runner.call("llm", lambda: "answer", LONG))
+            else:
+                await runner.ahead("llm", lambda: iter(order.append("newer") or ()), LONG, LONG)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other)
+                await runner.ahead("llm", slowly, LONG, LONG)
+                before = len(done)
+                assert before < 100
+        assert order == [what]
+        assert len(done) == before
+
+    anyio.run(
+        main,
+        backend="trio",
+        backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)} if virtual else {},
+    )
 
 
 COSTS = Costs(mode="declared", stt=0.25, endpointing=0.03, first_token=0.12, token=0.03, speech=0.05)

@@ -86,7 +86,7 @@ def answered(window: ContextWindow, history: History, question: str) -> str:
     history.keep(prompt.said, prompt.fitted)
     history.agent(reply, "")
     ahead = window.prompt(history.system, history.said())
-    ahead.prefill()
+    list(ahead.prefill())
     history.keep(ahead.said, ahead.fitted)
     return reply
 
@@ -170,7 +170,7 @@ def test_what_was_too_long_is_kept_as_its_beginning_and_the_past_is_not_lost_for
 def test_reading_ahead_what_is_too_long_is_no_fault() -> None:
     llm = CountingLLM(["Yes."], limit=100)
     prompt = ContextWindow(llm, 100, 40).prompt(SYSTEM, [Message("user", "much " * 200)])
-    prompt.prefill()
+    list(prompt.prefill())
     assert (llm.read, llm.refusals, prompt.refused) == ([], 0, None)
 
 

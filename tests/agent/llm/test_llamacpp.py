@@ -154,6 +154,37 @@ def test_it_answers_and_a_prefilled_turn_answers_the_same(model: LlamaCpp) -> No
 
 
 @pytest.mark.model
+def test_a_long_prompt_is_read_part_by_part_and_nothing_twice(
+    small: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.prefill([Message("user", "Something else.")])
+    read: list[int] = []
+    post = small._post
+
+    def counted(path: str, body: dict[str, object]) -> dict[str, object]:
+        told = post(path, body)
+        if path == "/completion":
+            read.append(told["timings"]["prompt_n"])
+        return told
+
+    monkeypatch.setattr(small, "_post", counted)
+    monkeypatch.setattr(
+        small._pace, "part", lambda known, length: known + 50 if length - known > 75 else None
+    )
+    long = [SYSTEM, Message("user", "The lamp and the boat and the harbour. " * 30)]
+    parts = small.prefill_parts(long)
+    next(parts)
+    assert len(read) == 1, "somebody else has the next turn"
+    next(parts)
+    assert len(read) == 2
+    stream = small.stream(long)  # whoever reads the rest, from where that was broken off
+    waited = [item for item in iter(lambda: next(stream), "never") if len(read) < 7 and item == ""][:3]
+    assert waited == ["", "", ""]
+    assert max(read) <= 75
+    assert len(small._prompt_ids(small._prompt(long))) - 2 <= sum(read) <= len(small._held[0]) + 2
+
+
+@pytest.mark.model
 def test_pulling_token_by_token_is_what_llama_cpp_streams_itself(small: LlamaCpp) -> None:
     story = [SYSTEM, Message("user", "Tell me about the sea.")]
     body = {**small._sampling, "repeat_penalty": 1.0, "prompt": small._prompt(story), "n_predict": 30}
@@ -312,6 +343,7 @@ def test_a_context_that_fills_up_ends_the_answer(small: LlamaCpp, monkeypatch: p
     long = [Message("user", "word " * 470)]
     room = 512 - len(small._tokens(small._prompt(long)[0], special=True))
     assert 0 < room < 30
+    small.prefill(long)  # else it is read in parts, each of which is an item
     assert ended(small, long) == ("length", room)
 
 

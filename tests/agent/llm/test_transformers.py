@@ -161,6 +161,25 @@ def test_prefill_leaves_only_the_template_to_be_read(model: Transformers, folder
     model.prefill([])
 
 
+def test_a_long_prompt_is_read_part_by_part_and_nothing_twice(folder: Path) -> None:
+    talk = answered(FIRST, "A lamp. " * 20, "And a boat? " * 20)
+    whole = "".join(Transformers(folder, **GREEDY, context=2048).stream(talk))
+    model = Transformers(folder, **GREEDY, context=2048)
+    model._pace.part = lambda known, length: known + 50 if length - known > 75 else None  # type: ignore[method-assign]
+    length = len(model._prompt(talk))
+    with reads(model) as counts:
+        parts = model.prefill_parts(talk)
+        next(parts)
+        assert counts == [50], "somebody else has the next turn"
+        next(parts)
+        assert counts == [50, 50]
+        *items, _ = model.stream(talk)  # whoever reads the rest, from where that was broken off
+    assert items[: (length - 76) // 50 - 1] == [""] * ((length - 76) // 50 - 1)
+    assert sum(counts) == length + model._max_tokens - 1
+    assert max(counts) <= 75
+    assert "".join(items) == whole
+
+
 def test_a_prompt_is_read_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = "".join(Transformers(folder, **GREEDY).stream(FIRST))
     monkeypatch.setattr("agent.llm.transformers._CHUNK", 7)
