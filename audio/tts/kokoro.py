@@ -1,13 +1,16 @@
-"""Kokoro voices by kokoro-onnx: text to 24 kHz speech. Knows one text at a time; nothing of replies.
+"""Kokoro voices: text to 24 kHz speech in eight languages. Knows one text at a time; nothing of replies.
 
-Its network makes a whole sentence at once and cannot be cut as VITS can, so sentences are its parts. The
-weights are the user's own: they could not be had where this was written, and it is tested on a generated
-model with the same inputs and outputs.
+Its network normalizes over the whole of what it says (instance normalization, in decoder and generator), so
+that it cannot be cut inside a sentence as VITS can: sentences and the clauses of long ones are its parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +18,31 @@ import numpy as np
 
 from audio import onnx
 from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
+from audio.frame import Samples
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
+from audio.tts.kokoro_graph import opened
 from audio.tts.reading import Read, Reader, Sentence, sentences, sounding
 
 RATE = 24_000
 """Sample rate of every Kokoro voice, in Hz."""
 
-_LANGUAGES = {"a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "p": "pt-br"}
-"""What the first letter of a voice's name stands for; Japanese and Chinese want readers of their own."""
+LANGUAGES = {
+    "a": "en-us",
+    "b": "en-gb",
+    "e": "es",
+    "f": "fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt-br",
+    "z": "zh",
+}
+"""What the first letter of a voice's name stands for."""
+_ESPEAK = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
+"""What espeak calls a language, where that is another name."""
+_UNREAD = ("ja", "zh")
+"""Languages whose phonemes by espeak are not those that the network was trained on."""
 _LONGEST = 510
 """Phonemes that the network takes in one go."""
 
@@ -31,31 +50,34 @@ _LONGEST = 510
 class Kokoro:
     """Speaks with one of Kokoro's voices.
 
-    weights: a folder with one .onnx file and one file of voices (.bin or .npz). voice: as in "af_heart"; ""
-    is that one, or the first there is. language: as espeak calls it; "" is what the voice's name says.
-    speed: 0.5 (slow) to 2. threads: 0 is one for each core. The network draws its noise itself: two runs are
-    not the same.
+    weights: a folder with one .onnx file and its voices: one file of them all (.bin or .npz, as of
+    kokoro-onnx) or a .bin for each. voice: as in "af_heart"; "": that one, or of another language its first.
+    language: an ISO code or espeak's name; "" is what the voice's name says. speed: 0.5 (slow) to 2. threads:
+    0 is one for each core. As published its network draws no noise: the same words sound the same.
 
     Raises ModelError for other files, ConfigError for an unknown voice or language, MissingExtra.
     """
 
+    default_model = "kokoro"
+
     def __init__(
         self, *, weights: Path, voice: str = "", language: str = "", speed: float = 1.0, threads: int = 0
     ) -> None:
-        self._engine, self._faults = _loaded(weights, threads)
-        names: list[str] = self._engine.get_voices()
-        self._voice = voice or ("af_heart" if "af_heart" in names else names[0])
-        if self._voice not in names:
-            raise ConfigError(f"tts.voice: no voice {voice!r}; this Kokoro has {', '.join(names[:60])}")
-        self._language = language or _LANGUAGES.get(self._voice[:1], "")
+        tokenizer, backend = _libraries()
+        self._voice = voice = _chosen(voices(weights), voice, language)
+        self._language = language or LANGUAGES.get(voice[:1], "")
         self._speed = speed
-        self._reader = Reader(self._said)
-        try:
-            self._said("a")
-        except RuntimeError as error:
-            raise ConfigError(
-                f"tts.language: espeak cannot read {self._language or self._voice!r} ({error}); name another"
-            ) from error
+        self._phonemes = _Phonemes(tokenizer().vocab, _espeak(backend, self._language))
+        self._reader = Reader(self._phonemes.said)
+        model, _ = _files(weights)
+        self._network = opened(model, threads)
+        self._styles = _styles(weights, voice, self._network.style)
+        self._faults = onnx.faults()
+
+    @classmethod
+    def voices_in(cls, weights: Path) -> Mapping[str, str]:
+        """The voices that lie there, each with its language. Raises ModelError."""
+        return {name: LANGUAGES.get(name[:1], "") for name in voices(weights)}
 
     @property
     def rate(self) -> int:
@@ -64,68 +86,169 @@ class Kokoro:
 
     @property
     def language(self) -> str:
-        """As espeak calls it."""
+        """As the settings or the voice's name have it."""
         return self._language
 
     def warm(self) -> None:
         """Speak once, unheard: the first run is slower."""
-        for _ in self.stream("Warming up."):
+        for _ in self.stream("Ah."):
             pass
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, one sentence at a time.
 
         A sentence is trimmed to what is audible and ends with the pause that its punctuation asks for. Word
-        times are the network's durations where the file gives them out, else an even share. Raises
-        EngineFault when synthesis fails.
+        times are the network's durations where the file has them, else an even share. Raises EngineFault when
+        synthesis fails.
         """
         for sentence in sentences(text):
             try:
                 read = self._reader.read(text, sentence)
-                if not read.phonemes:
-                    continue
-                yield from self._spoken(text, sentence, read)
+                if read.phonemes:
+                    yield from self._spoken(text, sentence, read)
             except self._faults as error:
                 raise EngineFault(f"the voice failed on {text[:40]!r}: {error}") from error
 
     def _spoken(self, text: str, sentence: Sentence, read: Read) -> Iterator[Speech]:
-        samples, _, times = self._engine.create_timed(
-            "".join(read.phonemes[:_LONGEST]),
-            self._voice,
-            self._speed,
-            is_phonemes=True,
-            trim=False,
-            sentence_pause=0.0,
-            clause_pause=0.0,
-        )
-        rest = pause(text[sentence.start : sentence.end]) / self._speed
-        if times:
-            sounds = [(t.phoneme, t.start, t.end) for t in times]
-            words = timed(sentence.words, read.owners[: len(sounds)], sounds)
-        else:
+        made: list[Samples] = []
+        sounds: list[tuple[str, float, float]] | None = []
+        at = 0.0
+        for phonemes in _runs(read.phonemes):
+            ids = [self._phonemes.ids[each] for each in phonemes]
+            samples, edges = self._network.run(ids, self._styles[len(ids) - 1], self._speed)
+            made.append(samples)
+            if edges is None:
+                sounds = None
+            elif sounds is not None:
+                times = at + edges / RATE
+                sounds += zip(phonemes, times[:-1].tolist(), times[1:].tolist(), strict=True)
+            at += len(samples) / RATE
+        if sounds is None:
             words = [Word(start, end, 0.0, 0.0) for start, end in sentence.words]
-        spoken = Spoken(sentence.start, sentence.end, words, rest, guessed=not times)
-        yield from assembled([(np.asarray(samples, np.float32), True)], RATE, spoken)
+        else:
+            words = timed(sentence.words, read.owners, sounds)
+        rest = pause(text[sentence.start : sentence.end]) / self._speed
+        spoken = Spoken(sentence.start, sentence.end, words, rest, guessed=sounds is None)
+        yield from assembled([(np.concatenate(made), True)], RATE, spoken)
 
-    def _said(self, text: str) -> list[str]:
-        phonemes: str = self._engine.tokenizer.phonemize(sounding(text), self._language)
-        return list(" ".join(phonemes.split()))
+
+def _chosen(known: list[str], voice: str, language: str) -> str:
+    """The voice that these settings mean. Raises ConfigError where there is none."""
+    if voice:
+        if voice not in known:
+            raise ConfigError(f"tts.voice: no voice {voice!r}; this Kokoro has {', '.join(known)}")
+        return voice
+    if not language:
+        return "af_heart" if "af_heart" in known else known[0]
+    code = language.partition("-")[0]
+    fitting = [name for name in known if LANGUAGES.get(name[:1], "").partition("-")[0] == code]
+    exact = [name for name in fitting if LANGUAGES[name[0]] == language]
+    if not fitting:
+        spoken = ", ".join(sorted({LANGUAGES[name[0]] for name in known if name[0] in LANGUAGES}))
+        raise ConfigError(
+            f"tts.language: Kokoro has no voice for {language!r}; it has {spoken}. "
+            "Name a voice with tts.voice to have it read by that one"
+        )
+    return (exact or fitting)[0]
 
 
-def _loaded(weights: Path, threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
+def _runs(phonemes: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The phonemes in runs that the network takes, cut between words where there is one."""
+    while len(phonemes) > _LONGEST:
+        spaces = [at for at in range(1, _LONGEST) if phonemes[at] == " "]
+        cut = spaces[-1] if spaces else _LONGEST
+        yield phonemes[:cut]
+        phonemes = phonemes[cut:]
+    if phonemes:
+        yield phonemes
+
+
+@dataclass(slots=True)
+class _Phonemes:
+    """Reads text by espeak, as the network was trained on. ids: those that it knows."""
+
+    ids: Mapping[str, int]
+    _backend: Any
+
+    def said(self, text: str) -> list[str]:
+        """The phonemes of a sentence that the network knows, with its punctuation."""
+        lines: list[str] = self._backend.phonemize([" ".join(sounding(text).split())], strip=True)
+        return [sound for sound in "".join(lines) if sound in self.ids]
+
+
+def _libraries() -> tuple[Any, Any]:
+    """kokoro-onnx's tokenizer, which also says where espeak's library is, and what makes an espeak."""
     try:
-        import kokoro_onnx
+        from kokoro_onnx import tokenizer
+        from phonemizer.backend import EspeakBackend
+        from phonemizer.logger import get_logger
     except ImportError as error:
         raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
-    library: Any = kokoro_onnx
-    models = sorted(weights.glob("*.onnx")) if weights.is_dir() else [weights]
-    voices = sorted([*models[0].parent.glob("*.bin"), *models[0].parent.glob("*.npz")]) if models else []
-    if len(models) != 1 or len(voices) != 1:
-        raise ModelError(
-            f"{weights} is no Kokoro: name a folder with one .onnx and one .bin or .npz of voices"
+    # Its log goes to the terminal: words that espeak joins are nothing that a user must know.
+    return tokenizer.Tokenizer, partial(EspeakBackend, logger=get_logger("quiet"))
+
+
+def _espeak(backend: Any, language: str) -> Any:
+    """espeak in that language. Raises ConfigError for one that it cannot read."""
+    if language.partition("-")[0] in _UNREAD:
+        raise ConfigError(
+            f"tts.language: Kokoro's {language!r} is read by no phonemizer that backchat has; choose another "
+            "voice"
         )
     try:
-        session = onnx.session(models[0], threads)
-        return library.Kokoro.from_session(session, str(voices[0])), onnx.faults()
-    except onnx.faults() as error:
+        # Each has a copy of espeak of its own, so that its state is never shared. A word in another language
+        # is not marked with "(en)", whose letters would be spoken.
+        return backend(
+            _ESPEAK.get(language, language),
+            preserve_punctuation=True,
+            with_stress=True,
+            language_switch="remove-flags",
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"tts.language: espeak cannot read {language!r} ({error}); name another") from error
+
+
+def _files(weights: Path) -> tuple[Path, list[Path]]:
+    """The network's file and those of its voices. Raises ModelError where it is not one with some."""
+    models = sorted(weights.glob("*.onnx")) if weights.is_dir() else [weights]
+    found = sorted([*models[0].parent.glob("*.bin"), *models[0].parent.glob("*.npz")]) if models else []
+    if len(models) != 1 or not found:
+        raise ModelError(
+            f"{weights} is no Kokoro: name a folder with one .onnx and its voices, in one .bin or .npz or in "
+            "a .bin for each"
+        )
+    return models[0], found
+
+
+def voices(weights: Path) -> list[str]:
+    """The names of the voices that lie there. Raises ModelError."""
+    _, files = _files(weights)
+    try:
+        return sorted(name for file in files for name in _names(file))
+    except (OSError, zipfile.BadZipFile) as error:
         raise ModelError(f"{weights} cannot be loaded as Kokoro ({error})") from error
+
+
+def _names(file: Path) -> list[str]:
+    """The voices in a file: numpy's archive names them, else it is one and called like its file."""
+    if not zipfile.is_zipfile(file):
+        return [file.stem]
+    with zipfile.ZipFile(file) as archive:
+        return [re.sub(r"\.npy$", "", name) for name in archive.namelist()]
+
+
+def _styles(weights: Path, voice: str, width: int) -> np.ndarray:
+    """What makes the voice, shape (510, 1, width): for each number of phonemes one. Raises ModelError."""
+    file = next(file for file in _files(weights)[1] if voice in _names(file))
+    try:
+        if zipfile.is_zipfile(file):
+            with np.load(file) as archive:
+                styles = np.asarray(archive[voice])
+        else:
+            styles = np.fromfile(file, "<f4")
+        styles = styles.astype(np.float32).reshape(-1, 1, width)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{file} is no voice of this Kokoro ({error})") from error
+    if len(styles) < _LONGEST:
+        raise ModelError(f"{file} is no voice of this Kokoro (it has {len(styles)} styles, not {_LONGEST})")
+    return styles

@@ -36,7 +36,7 @@ SENTENCE = (
 SYSTEM = Message("system", Config().session.system)
 TURNS = ("What is the capital of France?", "And of Spain?", "Tell me a story about a lighthouse keeper.")
 ROUNDS = 3
-NO_WEIGHTS = {"vlm", "llamavision", "xtts", "mms", "kokoro", "whisper-torch"}
+NO_WEIGHTS = {"vlm", "llamavision", "xtts", "mms", "whisper-torch"}
 """Engines whose published weights cannot be had without a hub; the last one's are converted."""
 
 
@@ -75,7 +75,7 @@ def run() -> Results:
 
     results = Table("engines")
     with models.progress_bar() as progress, ExitStack() as stack:
-        for name in (*LLMS, *STTS, "piper-joe"):
+        for name in (*LLMS, *STTS, "piper-joe", "kokoro"):
             models.resolve(name, progress)
         server = stack.enter_context(llama_server(models.resolve(LLMS[0]))).url
         torch_whisper = Path(stack.enter_context(tempfile.TemporaryDirectory()))

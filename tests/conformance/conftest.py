@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ TTS: dict[str, list[str]] = {
     "hibari": [],
     "piper": [],
     "coqui": [],
+    "kokoro": [],
 }
 
 STTS: dict[str, list[str]] = {
@@ -57,6 +59,10 @@ class Candidate:
     @property
     def has_weights(self) -> bool:
         return self.name not in WITHOUT_WEIGHTS
+
+    def takes(self, setting: str) -> bool:
+        """Whether the engine's class takes that setting of its section."""
+        return setting in inspect.signature(engines.find(self.kind, self.name.split()[0])).parameters
 
     @property
     def wrong(self) -> str:

@@ -213,6 +213,8 @@ def test_a_seed_fixes_every_sample(tts) -> None:
     first = spoken(one, HELLO)
     np.testing.assert_array_equal(first, spoken(one, HELLO))
     np.testing.assert_array_equal(first, spoken(tts.make("tts.seed=1"), HELLO))
+    if not tts.takes("seed"):
+        return  # a voice without chance: it has nothing to be let loose
     chance = tts.make("tts.seed=random")
     a, b = spoken(chance, HELLO), spoken(chance, HELLO)
     assert len(a) != len(b) or np.abs(a - b).max() > 0

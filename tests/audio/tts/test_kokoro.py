@@ -58,11 +58,79 @@ def test_voice_speed_and_silence(weights: Path) -> None:
 def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tts\.voice: no voice 'bob'; this Kokoro has af_heart, bf_emma"):
         Kokoro(weights=weights, voice="bob")
-    with pytest.raises(ConfigError, match=r"tts\.language: espeak cannot read 'xx'"):
+    with pytest.raises(
+        ConfigError, match=r"tts\.language: Kokoro has no voice for 'xx'; it has en-gb, en-us"
+    ):
         Kokoro(weights=weights, language="xx")
+    with pytest.raises(ConfigError, match=r"tts\.language: espeak cannot read 'xx'"):
+        Kokoro(weights=weights, language="xx", voice="af_heart")
+    for unread in ("ja", "zh"):
+        with pytest.raises(ConfigError, match=f"'{unread}' is read by no phonemizer"):
+            Kokoro(weights=weights, language=unread, voice="af_heart")
     with pytest.raises(ModelError, match="is no Kokoro: name a folder"):
         Kokoro(weights=tmp_path)
     (tmp_path / "a.onnx").write_bytes(b"no model")
     (tmp_path / "a.bin").write_bytes(b"no voices")
     with pytest.raises(ModelError, match="cannot be loaded as Kokoro"):
         Kokoro(weights=tmp_path)
+
+
+def test_a_voice_a_file_and_the_language_chooses_among_them(tmp_path: Path) -> None:
+    folder = tiny_voices.kokoro(tmp_path / "one")
+    (folder / "voices.bin").unlink()
+    loud = np.full((510, 1, 4), 0.5, "<f4")
+    for name, level in {"ef_dora": 1.0, "pf_dora": 0.5, "af_heart": 0.25, "bf_emma": 0.75}.items():
+        (loud * level).tofile(folder / f"{name}.bin")
+    assert Kokoro.voices_in(folder) == {
+        "af_heart": "en-us",
+        "bf_emma": "en-gb",
+        "ef_dora": "es",
+        "pf_dora": "pt-br",
+    }
+
+    def level(**settings: str) -> float:
+        parts = list(Kokoro(weights=folder, **settings).stream("Ana."))
+        return float(np.abs(np.concatenate([part.samples for part in parts])).max()) / 0.5
+
+    for settings, expected in (
+        ({}, 0.25),
+        ({"language": "es"}, 1.0),
+        ({"language": "pt"}, 0.5),
+        ({"language": "pt-br"}, 0.5),
+        ({"language": "en-gb"}, 0.75),
+        ({"language": "en"}, 0.25),
+        ({"language": "es", "voice": "bf_emma"}, 0.75),
+    ):
+        assert level(**settings) == pytest.approx(expected, rel=0.01), settings
+    assert Kokoro(weights=folder, voice="pf_dora").language == "pt-br"
+
+
+def test_a_damaged_voice_is_said_in_one_line(tmp_path: Path) -> None:
+    for content in (b"", b"xyz", np.zeros((3, 1, 4), "<f4").tobytes(), b"PK\x03\x04 no archive"):
+        folder = tiny_voices.kokoro(tmp_path / str(len(content)))
+        (folder / "voices.bin").unlink()
+        (folder / "af_heart.bin").write_bytes(content)
+        with pytest.raises(ModelError, match=r"af_heart\.bin is no voice of this Kokoro"):
+            Kokoro(weights=folder)
+
+
+def test_durations_are_found_in_a_graph_that_keeps_them_to_itself(tmp_path: Path) -> None:
+    """As the published file: rounded and clipped on the way to the samples, and no output."""
+    parts = list(Kokoro(weights=tiny_voices.kokoro(tmp_path, durations="inside")).stream("Hello there."))
+    hello, there = parts[0].words
+    assert hello.finish - hello.begin == pytest.approx(0.05 * len("həlˈoʊ"), abs=0.01)
+    assert there.begin == pytest.approx(hello.finish + 0.05, abs=0.01)
+
+
+def test_a_sentence_of_more_phonemes_than_the_network_takes_is_said_whole(weights: Path) -> None:
+    text = "Of " + " of ".join(str(n) for n in range(171, 201)) + "."  # 210 letters, 1,000 phonemes
+    (part,) = Kokoro(weights=weights).stream(text)
+    assert [text[w.start : w.end] for w in part.words] == text.split()
+    assert part.words[-1].finish == pytest.approx(part.duration, abs=0.3)
+    assert part.duration > 0.05 * 800
+
+
+def test_a_foreign_word_is_read_without_the_mark_that_espeak_gives_it(weights: Path) -> None:
+    """espeak marks English in Hindi with "(en)" and "(hi)", whose letters the network would say."""
+    said = Kokoro(weights=weights, voice="af_heart", language="hi")._phonemes.said("hello")
+    assert "".join(said) == "həlˈəʊ"

@@ -131,8 +131,11 @@ def mms(folder: Path, *, speakers: int = 1) -> Path:
     return folder
 
 
-def kokoro(folder: Path, *, durations: bool = True) -> Path:
-    """A graph with Kokoro's inputs and outputs: a tone of 50 ms for each token, two frames of 25 ms."""
+def kokoro(folder: Path, *, durations: bool | str = True) -> Path:
+    """A graph with Kokoro's inputs and outputs: a tone of 50 ms for each token, two frames of 25 ms.
+
+    durations: whether they are an output; "inside": only rounded and clipped on the way.
+    """
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -171,7 +174,13 @@ def kokoro(folder: Path, *, durations: bool = True) -> Path:
         helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1]),
     ]
     outputs = [helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["m"])]
-    if durations:
+    if durations == "inside":
+        nodes += [
+            helper.make_node("Cast", ["duration"], ["duration_f"], to=TensorProto.FLOAT),
+            helper.make_node("Round", ["duration_f"], ["rounded"]),
+            helper.make_node("Clip", ["rounded", "one"], ["clipped"]),
+        ]
+    elif durations:
         outputs.append(helper.make_tensor_value_info("duration", TensorProto.INT64, ["n"]))
     graph = helper.make_graph(nodes, "kokoro", inputs, outputs, fixed)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
