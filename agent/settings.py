@@ -377,6 +377,9 @@ class ServerConfig(Section):
     """Requests that one address may make in a minute, on all wires together."""
     refusals: int = Field(default=120, ge=1)
     """Requests without the token that one address may make in a minute; the right token is always let in."""
+    secrets: int = Field(default=1000, ge=1)
+    """Most client secrets of Realtime that may be out at once; what their sessions say takes at most `memory`
+    bytes together."""
     body: int = Field(default=25_000_000, ge=1000)
     """Most bytes of a request."""
     max_audio: float = Field(default=3600.0, gt=0.0)

@@ -17,6 +17,7 @@ from agent.server.http.text import chat, generate, model, models, voices
 from agent.server.http.websocket import websocket
 from agent.server.page import FILES, page
 from agent.server.pool import STOPPING, Pool
+from agent.server.realtime.client_secrets import beta, client_secret
 from agent.server.realtime.connection import talk
 from agent.server.reception import Reception
 from agent.server.telemetry.log import GONE
@@ -64,6 +65,7 @@ def application(reception: Reception) -> Guard:
 
         return Route(path, answered, methods=[method])
 
+    secret = partial(client_secret, pool=pool, secrets=reception.admission.secrets)
     routes = [
         *(route(path, page) for path in FILES),
         route("/healthz", health),
@@ -79,6 +81,9 @@ def application(reception: Reception) -> Guard:
         route("/v1/responses", _in_slot(pool, partial(respond, pool=pool)), "POST"),
         route("/v1/audio/speech", _in_shared_slot(pool, partial(speech, pool=pool)), "POST"),
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
+        route("/v1/realtime/client_secrets", secret, "POST"),
+        route("/v1/realtime/sessions", beta, "POST"),
+        route("/v1/realtime/transcription_sessions", beta, "POST"),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]
     handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: _gone}

@@ -7,7 +7,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import reduce
 from operator import getitem
-from typing import Any, ClassVar, TypeVar, cast, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -33,17 +34,6 @@ class Fields(BaseModel):
     ABOUT: ClassVar[frozenset[str]] = frozenset()
     NULL: ClassVar[frozenset[str]] = frozenset()
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset()
-
-    TYPES: ClassVar[set[str]] = set()
-    """What a `type` may be, of all of them: by it the members of a union are told apart."""
-    NAMES: ClassVar[set[str]] = set()
-    """What they are called here, which is nobody else's concern."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        Fields.NAMES.add(cls.__name__)
-        if "type" in cls.model_fields:
-            Fields.TYPES.update(get_args(cls.model_fields["type"].annotation))
 
     @model_validator(mode="before")
     @classmethod
@@ -78,7 +68,10 @@ def granted(model: type[F], given: Any) -> tuple[F, list[RequestError]]:
         try:
             return model.model_validate(kept), refused
         except ValidationError as error:
-            why, place = refusal(error), _place(error.errors(include_input=False, include_url=False)[0], kept)
+            why, place = (
+                refusal(error, model),
+                _place(error.errors(include_input=False, include_url=False)[0], kept),
+            )
             if not place or place[0] in model.ESSENTIAL or len(refused) == MANY:
                 raise why from error
             _take_out(kept, place)
@@ -117,9 +110,9 @@ def _take_out(given: Any, place: list[str | int]) -> None:
         del reduce(getitem, place[:-2], given)[place[-2]]
 
 
-def refusal(error: ValidationError) -> RequestError:
-    """What is wrong with a request, with the name of the first field that is."""
-    found = [(_asked(one), one) for one in error.errors(include_input=False, include_url=False)]
+def refusal(error: ValidationError, model: type[BaseModel]) -> RequestError:
+    """What is wrong with a request that was read as `model`, with the name of the first field that is."""
+    found = [(_asked(one, model), one) for one in error.errors(include_input=False, include_url=False)]
     first = found[0][0]
     # Of a union each member says what is wrong; the one that was meant was read the furthest.
     within = [one for one in found if one[0][: len(first)] == first]
@@ -129,17 +122,50 @@ def refusal(error: ValidationError) -> RequestError:
     return RequestError(f"{where or 'the body'}: {what}"[:300], code="invalid_value", param=where or None)
 
 
-def _asked(error: ErrorDetails) -> list[str]:
+def _asked(error: ErrorDetails, model: type[BaseModel]) -> list[str]:
     """Where in the request an error is. pydantic names the members of unions too, which are not in it."""
     named = error.get("ctx", {}).get("field") if error["type"] == "refused" else None
-    path = [*error["loc"], *([named] if named is not None else [])]
     kept: list[str] = []
-    member = False
-    for place, part in enumerate(path):
-        if error["type"] == "extra_forbidden" and place + 1 == len(path):
-            return [*kept, str(part)]
-        member = not member and part in Fields.TYPES and place + 1 < len(path)
-        ours = member or part == "str" or part in Fields.NAMES
-        if isinstance(part, int) or (part.isidentifier() and not ours):
+    here: Any = model
+    for part in (*error["loc"], *([named] if named is not None else [])):
+        members = _members(here)
+        if isinstance(part, str) and len(members) > 1:
+            here = next((member for member in members if _called(member, part)), None)
+            continue
+        here = members[0] if members else None
+        last = error["type"] == "extra_forbidden" and part == error["loc"][-1]
+        if isinstance(part, int) or part.isidentifier() or last:
             kept.append(str(part))
+        here = _within(here, part)
     return kept
+
+
+def _members(kind: Any) -> list[Any]:
+    """The types of which a value of that type is one, without null."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) not in (Union, UnionType):
+        return [] if kind in (None, NoneType) else [kind]
+    return [inner for member in get_args(kind) for inner in _members(member)]
+
+
+def _called(kind: Any, label: str) -> bool:
+    """Whether pydantic may call that member of a union so: by its name, or by what its `type` says."""
+    if not _is_model(kind):
+        return get_origin(kind) is list and label.startswith("list[")
+    tag = kind.model_fields.get("type")
+    return kind.__name__ in label or (tag is not None and label in get_args(tag.annotation))
+
+
+def _within(kind: Any, part: str | int) -> Any:
+    """The type of one part of a value of that type; None where it is of none."""
+    if isinstance(part, int):
+        return next(iter(get_args(kind)), None)
+    if not _is_model(kind):
+        return None
+    named = (field for name, field in kind.model_fields.items() if part in (name, field.alias))
+    return next((field.annotation for field in named), None)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

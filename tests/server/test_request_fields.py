@@ -35,6 +35,7 @@ from agent.errors import ContextExceeded
 from agent.messages import Message
 from agent.protocols import Delta, Engines, Finish
 from agent.server.fields import Fields, refusal
+from agent.server.http.model_responses import Ask
 from agent.server.http.speech import Speak, Transcribe
 from agent.server.http.text import Chat, _StreamOptions
 from agent.server.pool import Pool
@@ -89,7 +90,7 @@ def test_every_published_field_is_decided_about(
             for value in ("something else", 0.123, {"what": "ever"}, ["x"]):
                 with pytest.raises(ValidationError) as wrong:
                     ours.model_validate({**least, name: value})
-                error = refusal(wrong.value)
+                error = refusal(wrong.value, ours)
                 assert (error.status, error.param) == (400, name)
                 assert str(error).startswith(f"{name}: ")
             for nothing in (*ours.ELSEWHERE[name], None):
@@ -105,7 +106,7 @@ def test_and_so_is_one_that_nobody_has_published(
 ) -> None:
     with pytest.raises(ValidationError) as wrong:
         ours.model_validate({**least, "top_secret": 1})
-    assert refusal(wrong.value).param == "top_secret"
+    assert refusal(wrong.value, ours).param == "top_secret"
 
 
 def test_every_event_of_a_realtime_client_is_known_with_its_fields() -> None:
@@ -225,15 +226,46 @@ def test_the_name_of_a_field_is_its_path_in_the_request(part: dict[str, Any], wh
     """Without what pydantic calls the members of a union."""
     with pytest.raises(ValidationError) as wrong:
         Chat.model_validate({**ASKED, "messages": [{"role": "user", "content": [part]}]})
-    assert refusal(wrong.value).param == f"messages.0.content.0.{where}"
+    assert refusal(wrong.value, Chat).param == f"messages.0.content.0.{where}"
     for field_name in ("threshold", "idle_timeout_ms", "size"):
         vad = {"type": "semantic_vad" if field_name == "threshold" else "server_vad", field_name: 1}
         with pytest.raises(ValidationError) as wrong:
             Update.model_validate({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})
-        assert refusal(wrong.value).param == f"audio.input.turn_detection.{field_name}"
+        assert refusal(wrong.value, Update).param == f"audio.input.turn_detection.{field_name}"
 
 
 @pytest.mark.net
+@pytest.mark.parametrize(
+    ("model", "given", "where"),
+    [
+        (
+            Update,
+            {"audio": {"input": {"transcription": {"prompt": "Ada"}}}},
+            "audio.input.transcription.prompt",
+        ),
+        (
+            Update,
+            {"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 1}}}},
+            "audio.input.format.rate",
+        ),
+        (Update, {"audio": {"output": {"voice": {"id": 3}}}}, "audio.output.voice.id"),
+        (Update, {"output_modalities": [3]}, "output_modalities.0"),
+        (Ask, {"input": "x", "text": {"verbosity": "loud"}}, "text.verbosity"),
+        (Ask, {"input": "x", "text": {"format": {"type": "json_schema", "schema": 3}}}, "text.format.schema"),
+        (Ask, {"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input.0.content.0.text"),
+        (Ask, {"input": "x", "metadata": {"text": 3}}, "metadata.text"),
+        (_Wanted, {"input": [{"type": "message", "role": "user", "content": 3}]}, "input.0.content"),
+        (_Wanted, {"input": [{"type": "item_reference", "id": "i", "message": 3}]}, "input.0.message"),
+    ],
+)
+def test_a_field_that_is_called_as_a_kind_of_thing_is_named_all_the_same(
+    model: type[Fields], given: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        model.model_validate(given)
+    assert refusal(wrong.value, model).param == where
+
+
 def test_the_form_of_a_transcription_is_no_exception() -> None:
     async def main(client: httpx.AsyncClient) -> None:
         async def asked(**form: Any) -> httpx.Response:

@@ -180,6 +180,6 @@ def test_prefix_padding(milliseconds: int) -> None:
 def test_what_cannot_be_in_force_is_refused_by_name(detection: dict, field: str) -> None:
     with pytest.raises(ValidationError) as wrong:
         Update.model_validate({"type": "realtime", "audio": {"input": {"turn_detection": detection}}})
-    error = refusal(wrong.value)
+    error = refusal(wrong.value, Update)
     assert isinstance(error, RequestError)
     assert error.param.split(".")[-1] == field

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from agent.errors import RequestError
 from agent.server.admission import forwarded
 from agent.server.admission.bodies import Bodies
+from agent.server.admission.client_secrets import PREFIX, ClientSecrets
 from agent.server.admission.forwarded import Client
 from agent.server.admission.ratelimit import RateLimit
 from agent.server.telemetry.log import log
@@ -35,6 +36,8 @@ class Admission:
         self._refused = RateLimit(config.refusals, "requests without the token", "server.refusals")
         self.bodies = Bodies(config.bodies)
         """What those who were let in have sent and is still in work."""
+        self.secrets = ClientSecrets(config)
+        """What lets clients into one session of Realtime each."""
         self._unnamed_proxy = False
         """Whether one has come that no setting names."""
 
@@ -65,15 +68,20 @@ class Admission:
         """Whether this is the token, if there is one; the time that it takes tells nothing of it."""
         return self._token is None or hmac.compare_digest(shown.encode(), self._token)
 
-    def check(self, client: Client, shown: str) -> None:
-        """Raise RequestError for who doesn't show the token.
+    def check(self, client: Client, shown: str, *, realtime: bool = False) -> None:
+        """Raise RequestError for who shows neither the token nor, for a Realtime session, a client secret.
 
         However many wrong ones there were, the right one is let in, so guesses are not held back; the
         shortest token that is allowed has too many for any number of them that a server can be asked.
         """
-        if not self.knows(shown):
+        if shown.startswith(PREFIX) and (self.open or not self.knows(shown)):
+            known = realtime and self.secrets.session(shown) is not None
+            wrong = "this client secret has expired, or is for something else: ask for a new one"
+        else:
+            known, wrong = self.knows(shown), "a bearer token is needed, and this is not it"
+        if not known:
             self._refused.count(client.address)
-            raise RequestError("a bearer token is needed, and this is not it", 401, "invalid_api_key")
+            raise RequestError(wrong, 401, "invalid_api_key")
 
     def count(self, client: Client) -> None:
         """One more request of who may come. Raises RequestError for one too many."""

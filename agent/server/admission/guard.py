@@ -26,6 +26,10 @@ OPEN = ("/healthz", "/readyz", *FILES)
 """Paths that tell nothing, and are for whoever asks."""
 CONNECTION = "connection"
 """Where in a scope's state its `Connection` is."""
+REALTIME = ("/v1/realtime", "/v1/realtime/calls")
+"""Paths that a client secret opens."""
+BOUND = "backchat.bound"
+"""Where in a scope it is what session the client's secret is for."""
 IN_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket: they name the token as one of its protocols, after this."""
 
@@ -60,7 +64,7 @@ class Guard:
         client = self._admission.client(address(scope), scope["scheme"], headers)
         scope = {**scope, "client": (client.address, 0)}
         try:
-            self._check(scope, headers, client)
+            scope[BOUND] = self._check(scope, headers, client)
         except RequestError as error:
             self._refusals.note(client.address, error, scope["type"])
             await refuse(error, scope, receive, send)
@@ -74,20 +78,23 @@ class Guard:
                 receive = self._bounded(receive, hold, whole)
             await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope, headers: Mapping[str, str], client: Client) -> None:
+    def _check(self, scope: Scope, headers: Mapping[str, str], client: Client) -> Mapping[str, Any] | None:
+        """What session the client's secret is for, if it shows one."""
         self._admission.check_way(client)
         self._check_page(scope, headers, client)
         if scope["path"] in OPEN:
-            return
+            return None
         host = headers.get("host", "")
         if self._admission.open and not is_loopback(_name(host)):
             raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
-        self._admission.check(client, _shown(scope, headers))
+        shown = _shown(scope, headers)
+        self._admission.check(client, shown, realtime=scope["path"] in REALTIME)
         self._admission.count(client)
         length = headers.get("content-length", "0")
         if length.isdigit():
             self._check_size(int(length))
             self._admission.bodies.check(int(length))
+        return self._admission.secrets.session(shown)
 
     def _check_size(self, size: int) -> None:
         if size > self._config.body:

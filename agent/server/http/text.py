@@ -218,7 +218,7 @@ def parse(model: type[B], body: bytes | str, limits: ServerConfig, context: int 
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise refusal(error) from error
+        raise refusal(error, model) from error
 
 
 def checked(model: type[B], fields: dict[str, Any], limits: ServerConfig) -> B:
@@ -227,7 +227,7 @@ def checked(model: type[B], fields: dict[str, Any], limits: ServerConfig) -> B:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise refusal(error) from error
+        raise refusal(error, model) from error
 
 
 async def generate(request: Request, pool: Pool) -> Streamed:

@@ -6,12 +6,12 @@ What a session does is told by `server_events.py`; what may be chosen is in `ses
 from __future__ import annotations
 
 import base64
-import binascii
 import copy
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import anyio
+import numpy as np
 from anyio.abc import TaskGroup
 from pydantic import Field
 
@@ -21,14 +21,17 @@ from agent.errors import EngineFault, RequestError
 from agent.messages import Message, joined
 from agent.server.fields import MANY, Fields, granted, told_of
 from agent.server.realtime import server_events
+from agent.server.realtime.formats import sound
 from agent.server.realtime.out_of_band import OutOfBand
 from agent.server.realtime.session_config import (
-    BETA,
     TOOLS,
+    Kind,
     Modality,
     Output,
     RealtimeConfig,
     Update,
+    beta_refused,
+    update_of,
 )
 from agent.server.reception import Visit
 from agent.transports.memory import room, weight
@@ -42,6 +45,16 @@ Tell: TypeAlias = Callable[[list[server_events.Message]], Awaitable[None]]
 
 SHORTEST = 0.1
 """Seconds that a committed utterance must have."""
+
+
+LISTENING = frozenset(
+    {
+        "session.update",
+        *("input_audio_buffer.append", "input_audio_buffer.clear", "input_audio_buffer.commit"),
+        *("conversation.item.delete", "conversation.item.retrieve"),
+    }
+)
+"""Events of a session that answers nothing."""
 
 
 class _Content(Fields):
@@ -97,9 +110,9 @@ class _Wanted(Fields):
 class ClientEvents:
     """A client's side of one session: its choices, its conversation, and the session once there is one."""
 
-    def __init__(self, visit: Visit, send: Tell) -> None:
+    def __init__(self, visit: Visit, send: Tell, kind: Kind = "realtime") -> None:
         self._visit, self._slot, self._pool, self._send = visit, visit.slot, visit.pool, send
-        self.chosen = RealtimeConfig(self._pool, visit.entry.name)
+        self.chosen = RealtimeConfig(self._pool, visit.entry.name, kind)
         self._limits = self._pool.config.server
         self.server_events = server_events.ServerEvents(self._limits.memory, self._pool.voice)
         self._aside = OutOfBand(self._pool, send)
@@ -115,10 +128,15 @@ class ClientEvents:
         """Where in the history what the client has put into the conversation is, by the item's id."""
 
     async def take(self, event: dict[str, Any]) -> None:
-        """Do what one event asks. Raises RequestError, ValidationError, EngineFault."""
+        """Do what one event asks. Raises RequestError, EngineFault."""
         name = str(event.get("type"))[:80]
+        if name == "transcription_session.update":
+            raise beta_refused(f"{name} is an event of this protocol's beta", "type")
         if name not in self._HANDLERS:
             raise RequestError(f"no event {name!r} is known here", param="type")
+        if self.chosen.kind == "transcription" and name not in LISTENING:
+            text = f"{name}: a session of type 'transcription' only tells what was said"
+            raise RequestError(text, code="invalid_value", param="type")
         handler, fields = self._HANDLERS[name]
         unknown = sorted(event.keys() - fields - {"type", "event_id"})[:MANY]
         refused = [
@@ -139,6 +157,7 @@ class ClientEvents:
     async def _settle(self) -> RemoteSession:
         """The session, running; its settings are what has been chosen by the first use of it."""
         if self.session is None:
+            self.chosen.begun = True
             config, manner = self.chosen.config(), self.chosen.manner
             self.session = RemoteSession(self._slot, config, self._visit.watchers, manner)
             self.server_events.spoken = self.session.spoken
@@ -152,9 +171,9 @@ class ClientEvents:
         if instructions is not None:
             await self._slot.check(self._pool.config, instructions)
 
-    def _check_length(self, size: int) -> None:
-        """Raise RequestError where so many bytes are more sound than one utterance may have."""
-        if size / 2 / RATE > (longest := self._pool.config.server.max_audio):
+    def _check_length(self, seconds: float) -> None:
+        """Raise RequestError where this is more sound than one utterance may have."""
+        if seconds > (longest := self._pool.config.server.max_audio):
             text = f"audio: longer than {longest:g} s (server.max_audio); commit it in parts"
             raise RequestError(text, 413, "too_large")
 
@@ -170,20 +189,14 @@ class ClientEvents:
 
     # What a client may ask for, one method each.
 
+    async def begin(self, given: Mapping[str, Any] | None) -> None:
+        """The session is there, with what its client secret is bound to, if that says anything."""
+        refused = [] if given is None else await self._take_over(dict(given))
+        await self._send([server_events.message("session.created", session=self.chosen.as_dict())])
+        await self._leave_out({}, refused)
+
     async def _update(self, event: dict[str, Any]) -> None:
-        given = event.get("session")
-        if isinstance(given, dict) and (beta := sorted(BETA & cast(dict[str, Any], given).keys())):
-            text = f"{beta[0]}: the beta of this protocol had it; send the session as it is since then"
-            raise RequestError(text, code="beta_api_shape_disabled", param=beta[0])
-        wanted, refused = granted(Update, given)
-        refused += self.chosen.update(wanted)
-        with told_of(refused):
-            await self._check(wanted.instructions)
-            self.chosen.instruct(wanted.instructions)
-        await self._leave_out(event, refused)
-        self.server_events.modality = self.chosen.modality
-        self.server_events.transcribing = self.chosen.transcription is not None
-        self.server_events.interrupts, self.server_events.limit = self.chosen.interrupts, self.chosen.limit
+        await self._leave_out(event, await self._take_over(event.get("session")))
         if self.session is not None:
             self.session.history.instruct(self.chosen.instructions)
             listening = self.chosen.detection is not None
@@ -194,17 +207,34 @@ class ClientEvents:
                 self.session.voice.muted = self.chosen.modality == "text"
         await self._send([server_events.message("session.updated", session=self.chosen.as_dict())])
 
+    async def _take_over(self, given: Any) -> list[RequestError]:
+        """Choose what is wished for, and tell what cannot be. Raises RequestError where nothing can."""
+        wanted, refused = update_of(given, self.chosen.kind)
+        rate = self.chosen.heard.RATE
+        refused += self.chosen.update(wanted)
+        if isinstance(wanted, Update):
+            with told_of(refused):
+                await self._check(wanted.instructions)
+                self.chosen.instruct(wanted.instructions)
+        if (now := self.chosen.heard.RATE) != rate:
+            self._buffer[:] = pcm16(resample(from_pcm16(bytes(self._buffer)), rate, now))
+        told = self.server_events
+        told.modality, told.format = self.chosen.modality, self.chosen.said
+        told.transcribing = self.chosen.transcription is not None
+        told.interrupts, told.limit = self.chosen.interrupts, self.chosen.limit
+        return refused
+
     async def _append(self, event: dict[str, Any]) -> None:
-        data = _sound(event.get("audio"))
+        samples, rate = sound(event.get("audio"), self.chosen.heard), self.chosen.heard.RATE
         if self.chosen.detection is not None:
             session = await self._settle()
             if not session.turn:  # what was written was no question: it is what came before one
                 self._settle_pending(session)
-            await session.push_audio(from_pcm16(data), RATE)
+            await session.push_audio(samples, rate)
             return
-        self._check_length(len(self._buffer) + len(data))
-        self._room(len(data))
-        self._buffer += data
+        self._check_length((len(self._buffer) / 2 + len(samples)) / rate)
+        self._room(2 * len(samples))
+        self._buffer += pcm16(samples)
 
     async def _clear(self, event: dict[str, Any]) -> None:
         self._buffer.clear()
@@ -216,10 +246,10 @@ class ClientEvents:
         if self.chosen.detection is not None:
             await self._end_turn()
             return
-        samples = from_pcm16(bytes(self._buffer))
-        if len(samples) < SHORTEST * RATE:
+        audio = Frame(from_pcm16(bytes(self._buffer)), self.chosen.heard.RATE)
+        if audio.duration < SHORTEST:
             raise RequestError(
-                f"the buffer holds {len(samples) / RATE:.2f} s of audio; {SHORTEST:g} s are needed",
+                f"the buffer holds {audio.duration:.2f} s of audio; {SHORTEST:g} s are needed",
                 code="input_audio_buffer_commit_empty",
             )
         self._buffer.clear()
@@ -227,7 +257,7 @@ class ClientEvents:
         await self._send(
             [server_events.message("input_audio_buffer.committed", item_id=name, previous_item_id=last)]
         )
-        await self._said(name, Frame(samples, RATE), None)
+        await self._said(name, audio, None)
 
     async def _end_turn(self) -> None:
         """The client says that the user's turn is over; it is answered when the client asks for that."""
@@ -275,15 +305,20 @@ class ClientEvents:
             session.show(part.image_url, once=True)
         sounds = [part for part in given.content if part.type == "input_audio"]
         if sounds:
-            data = b"".join(_sound(part.audio) for part in sounds)
-            self._check_length(len(data))
-            await self._said(name, Frame(from_pcm16(data), RATE), after)
+            await self._said(name, self._uttered(part.audio for part in sounds), after)
             return
         content = [
             part.model_dump(exclude_defaults=True, exclude={"audio", "image_url"}) for part in given.content
         ]
         await self._send(self.server_events.add(_message_item(name, given.role, content), after))
         self._put(session, name, Message(given.role, given.text))
+
+    def _uttered(self, sounds: Iterable[str]) -> Frame:
+        """Stretches of sound as one utterance. Raises RequestError."""
+        form = self.chosen.heard
+        audio = Frame(np.concatenate([sound(each, form) for each in sounds]), form.RATE)
+        self._check_length(audio.duration)
+        return audio
 
     def _put(self, session: RemoteSession, name: str, message: Message) -> None:
         """Put an item's words into the history at its place; the user's last ones wait for a response."""
@@ -348,6 +383,7 @@ class ClientEvents:
         modality = (wanted.output_modalities or [self.chosen.modality])[0]
         limit = wanted.max_output_tokens or self.chosen.max_output_tokens
         response = server_events.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
+        response.format = wanted.audio.output.format or self.chosen.said
         response.voice = self._pool.voice
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
@@ -386,14 +422,9 @@ class ClientEvents:
             if any(part.type == "input_image" for part in one.content):
                 where = f"input.{number}.content"
                 raise RequestError(f"{where}: pictures are for items of the conversation", param=where)
-            text, data = (
-                one.text,
-                b"".join(_sound(part.audio) for part in one.content if part.type == "input_audio"),
-            )
-            if data:
-                self._check_length(len(data))
-                frame = Frame(from_pcm16(data), RATE)
-                text += await spoken(self._slot, self._slot.runner(), self._pool.config, frame)
+            text, sounds = one.text, [part.audio for part in one.content if part.type == "input_audio"]
+            if sounds and (audio := self._uttered(sounds)).duration:
+                text += await spoken(self._slot, self._slot.runner(), self._pool.config, audio)
             messages += [Message(one.role, text)] if text else []
         return tuple(messages)
 
@@ -461,8 +492,9 @@ class ClientEvents:
         name = self._check_item("retrieving", event.get("item_id"))
         item = copy.deepcopy(self.server_events.items[name])
         if (said := self.server_events.sounds.get(name)) is not None:
-            sound = resample(from_pcm16(said.data), said.rate, RATE)
-            item["content"][0]["audio"] = base64.b64encode(pcm16(sound)).decode()
+            form = self.chosen.heard
+            samples = resample(from_pcm16(said.data), said.rate, form.RATE)
+            item["content"][0]["audio"] = base64.b64encode(form.encode(samples)).decode()
         await self._send([server_events.message("conversation.item.retrieved", item=item)])
 
     _HANDLERS: ClassVar = {
@@ -486,19 +518,6 @@ def _as_messages(item: server_events.Message) -> list[Message]:
     words = [part.get("transcript") or part.get("text") or "" for part in item["content"]]
     text = " ".join(filter(None, words))
     return [Message(item["role"], text)] if text else []
-
-
-def _sound(text: Any) -> bytes:
-    """16 bit samples out of base64. Raises RequestError."""
-    if not isinstance(text, str):
-        raise RequestError("audio: base64 of 16 bit samples at 24 kHz")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise RequestError(f"audio: not base64 ({error})") from error
-    if len(data) % 2:
-        raise RequestError("audio: an odd number of bytes; a sample has two")
-    return data
 
 
 def _message_item(name: str, role: str, content: list[dict[str, Any]]) -> server_events.Message:

@@ -6,19 +6,20 @@ What a client asks for is done by `client_events.py`, what the session does is t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
-from pydantic import ValidationError
 
 from agent import events as ev
 from agent.errors import RequestError
 from agent.server.admission import budget
-from agent.server.fields import refusal
+from agent.server.admission.guard import BOUND
 from agent.server.realtime import server_events
 from agent.server.realtime.client_events import ClientEvents
+from agent.server.realtime.session_config import Kind, beta_refused
 from agent.server.reception import Visit
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
@@ -31,31 +32,49 @@ if TYPE_CHECKING:
 
 LOOK = 0.05
 """Seconds between two looks at how long nobody has said anything."""
+BETA_PROTOCOL = "openai-beta.realtime-v1"
+"""How a browser says that it speaks the beta."""
 UNKNOWN = 4000
 """The code with which a connection is closed that asks for what is not here."""
 
 
 async def talk(socket: WebSocket, visit: Visit, vanished: type[Exception]) -> None:
-    """Speak the protocol on a connection that is open. Raises RequestError for a model that is not here."""
+    """Speak the protocol on a connection that is open.
+
+    Raises RequestError for who speaks its beta, or asks for a model that is not here.
+    """
+    asked = socket.query_params
+    kind: Kind = "transcription" if asked.get("intent") == "transcription" else "realtime"
+    beta = socket.headers.get("openai-beta", "").strip().lower() == "realtime=v1"
     try:
-        visit.pool.check("llm", socket.query_params.get("model"))
+        if beta or BETA_PROTOCOL in socket.scope.get("subprotocols", []):
+            raise beta_refused("OpenAI-Beta: realtime=v1 is the beta of this protocol")
+        visit.pool.check("stt" if kind == "transcription" else "llm", asked.get("model"))
     except RequestError as error:
         await socket.send_text(json_text(server_events.refused(error, None)))
         await socket.close(UNKNOWN, str(error)[:120])
         raise
-    await Realtime(socket, visit, vanished).run()
+    await Realtime(socket, visit, vanished, kind, socket.scope.get(BOUND)).run()
 
 
 class Realtime:
     """One connection: what the client sends, what its session gives to the client.
 
-    vanished: what the socket raises when the client has gone.
+    vanished: what the socket raises when the client has gone. kind: what it has connected for. bound: what
+    its secret says of the session, if it came with one.
     """
 
-    def __init__(self, socket: WebSocket, visit: Visit, vanished: type[Exception]) -> None:
+    def __init__(
+        self,
+        socket: WebSocket,
+        visit: Visit,
+        vanished: type[Exception],
+        kind: Kind = "realtime",
+        bound: Mapping[str, Any] | None = None,
+    ) -> None:
         self._socket, self._pool, self._vanished = socket, visit.pool, vanished
-        self._entry = visit.entry
-        self._client = ClientEvents(visit, self._send)
+        self._entry, self._bound = visit.entry, bound
+        self._client = ClientEvents(visit, self._send, kind)
         visit.hang_up, visit.lost = self.hang_up, self.lost
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
@@ -79,9 +98,7 @@ class Realtime:
         code, reason = 1000, ""
         try:
             with self._work, told("this session", TimeoutError, self._vanished):
-                await self._send(
-                    [server_events.message("session.created", session=self._client.chosen.as_dict())]
-                )
+                await self._client.begin(self._bound)
                 async with anyio.create_task_group() as tasks:
                     self._client.tasks = tasks
                     tasks.start_soon(self._talk, tasks.cancel_scope)
@@ -158,10 +175,8 @@ class Realtime:
         try:
             fields = _event(raw, self._pool.config.server)
             cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
-            with told(str(fields.get("type"))[:80], ValidationError, TimeoutError, self._vanished):
+            with told(str(fields.get("type"))[:80], TimeoutError, self._vanished):
                 await self._client.take(fields)
-        except ValidationError as error:
-            await self._send([server_events.refused(refusal(error), cause)])
         except RequestError as error:
             await self._send([server_events.refused(error, cause)])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -18,7 +17,6 @@ from agent.transports.disclosure import told
 from agent.transports.playout import RATE
 from agent.transports.slot import SessionSlot
 from audio.frame import Samples
-from audio.pcm import pcm16
 from audio.resampler import Resampler
 
 Tell: TypeAlias = Callable[[list[server_events.Message]], Awaitable[None]]
@@ -96,8 +94,7 @@ class OutOfBand:
         resampler = Resampler(slot.engines.tts.rate, RATE)
 
         async def send(samples: Samples) -> None:
-            data, where = base64.b64encode(pcm16(samples)).decode(), server_events.place(response)
-            await self._send([server_events.message("response.output_audio.delta", **where, delta=data)])
+            await self._send(server_events.sounding(response, samples))
 
         async with say(slot, self._pool.config, response.text) as parts:
             async for part in parts:

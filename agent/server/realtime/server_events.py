@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.server.realtime.formats import PCM, Format, Outlet
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
 from agent.transports.remote import Item, Sound
-from audio.frame import Frame
+from audio.frame import Frame, Samples
 from audio.pcm import pcm16
 
 Message = dict[str, Any]
@@ -49,6 +50,13 @@ class Response:
     conversation: str | None = None
     """The conversation that it is part of; None where it is of none."""
     voice: str = "default"
+    format: Format = field(default_factory=PCM)
+    """How its sound is sent."""
+
+    @cached_property
+    def outlet(self) -> Outlet:
+        """Where its sound goes through."""
+        return Outlet(self.format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ class ServerEvents:
         self.sounds: dict[str, Recording] = {}
         """What the user said, by the item's id."""
         self.modality: Modality = "audio"
+        self.format: Format = PCM()
         self.limit: int | None = None
         """Most tokens of a response that the client does not ask for."""
         self.transcribing = self.interrupts = True
@@ -112,7 +121,7 @@ class ServerEvents:
         """That reply's response; a new one where the user's voice asked for it."""
         if turn not in self._responses:
             own = Response(self.modality, limit=self.limit)
-            own.conversation, own.voice = self.conversation, self._voice
+            own.conversation, own.voice, own.format = self.conversation, self._voice, self.format
             self._responses[turn] = own
         return self._responses[turn]
 
@@ -318,8 +327,7 @@ class ServerEvents:
         response = self.response(turn)
         if not response.open or response.modality == "text":
             return []
-        data = base64.b64encode(pcm16(sound.samples)).decode()
-        return [message("response.output_audio.delta", **place(response), delta=data)]
+        return sounding(response, sound.samples)
 
     def _end(self, turn: int, event: ev.TurnEnded) -> list[Message]:
         begun = [] if self.response(turn).open else self._begin(turn)
@@ -442,6 +450,12 @@ def delta(response: Response, text: str) -> Message:
     return message(f"response.{kind}.delta", **place(response), delta=text)
 
 
+def sounding(response: Response, samples: Samples) -> list[Message]:
+    """More of its sound, float32 (n,) at 24 kHz."""
+    data = response.outlet.feed(samples)
+    return [message("response.output_audio.delta", **place(response), delta=data)] if data else []
+
+
 def _said(response: Response, status: str, text: str | None) -> Message:
     """The agent's item; `text`: what was heard of it, None while it is made."""
     content: list[dict[str, Any]] = []
@@ -476,7 +490,7 @@ def _response(response: Response, status: str, item: Message | None = None) -> M
         "status_details": details,
         "output": [item] if item else [],
         "output_modalities": [response.modality],
-        "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": response.voice}},
+        "audio": {"output": {"format": response.format.model_dump(), "voice": response.voice}},
         "max_output_tokens": response.limit or "inf",
         "conversation_id": response.conversation,
         "metadata": response.metadata,

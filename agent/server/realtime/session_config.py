@@ -8,21 +8,17 @@ from pydantic import Field, field_validator
 
 from agent.conversation.reply import Manner
 from agent.errors import RequestError
-from agent.server.fields import Fields, told_of
+from agent.server.fields import Fields, granted, told_of
 from agent.server.pool import Pool
+from agent.server.realtime.formats import PCM, Format
 from agent.settings import Config
 
 EAGERNESS = {"low": 1.6, "medium": 1.0, "auto": 1.0, "high": 0.6}
 """Factor on the silences after which a turn is over, for each eagerness of `semantic_vad`."""
 
 Modality = Literal["text", "audio"]
-
-
-class Format(Fields):
-    """The one audio format on this wire."""
-
-    type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[24000] = 24000
+Kind = Literal["realtime", "transcription"]
+"""Whether the session is a conversation, or only tells what was said."""
 
 
 class ServerVad(Fields):
@@ -48,6 +44,21 @@ class SemanticVad(Fields):
 
 TurnDetection = Annotated[ServerVad | SemanticVad, Field(discriminator="type")]
 
+_OF_REPLIES: dict[str, tuple[Any, ...]] = {
+    "create_response": (False,),
+    "idle_timeout_ms": (),
+    "interrupt_response": (False,),
+}
+"""What is asked for in vain where nothing is answered."""
+
+
+class _ServerVad(ServerVad):
+    ELSEWHERE: ClassVar = _OF_REPLIES
+
+
+class _SemanticVad(SemanticVad):
+    ELSEWHERE: ClassVar = _OF_REPLIES
+
 
 class Transcription(Fields):
     """Whether the user's words are told, and in which language they are said.
@@ -62,15 +73,13 @@ class Transcription(Fields):
     languages: list[str] = Field(default_factory=list[str])
 
 
-class _Input(Fields):
+class _Sound(Fields):
     ELSEWHERE: ClassVar = {"noise_reduction": ()}
-    NULL: ClassVar = frozenset({"turn_detection", "transcription"})
 
     format: Format | None = None
-    turn_detection: TurnDetection | None = None
     transcription: Transcription | None = None
 
-    @field_validator("turn_detection", mode="before")
+    @field_validator("turn_detection", mode="before", check_fields=False)
     @classmethod
     def _kind(cls, given: Any) -> Any:
         """Without a type it is the one whose fields are given."""
@@ -81,6 +90,22 @@ class _Input(Fields):
             return wish
         own = wish.keys() & (ServerVad.model_fields.keys() - SemanticVad.model_fields.keys())
         return {**wish, "type": "server_vad" if own else "semantic_vad"}
+
+
+class _Input(_Sound):
+    """How the user sounds, and is understood."""
+
+    NULL: ClassVar = frozenset({"turn_detection", "transcription"})
+
+    turn_detection: TurnDetection | None = None
+
+
+class _Heard(_Sound):
+    """The same where nothing is answered, and all is transcribed."""
+
+    NULL: ClassVar = frozenset({"turn_detection"})
+
+    turn_detection: Annotated[_ServerVad | _SemanticVad, Field(discriminator="type")] | None = None
 
 
 class _VoiceID(Fields):
@@ -105,6 +130,10 @@ class _Audio(Fields):
     output: Output = Field(default_factory=Output)
 
 
+class _HeardAudio(Fields):
+    input: _Heard = Field(default_factory=_Heard)
+
+
 TOOLS: dict[str, tuple[Any, ...]] = {
     "parallel_tool_calls": (True, False),
     "prompt": (),
@@ -124,8 +153,21 @@ BETA = frozenset(
 """Fields of a session that only the protocol's beta had."""
 
 
+def not_beta(given: Any) -> None:
+    """Raise RequestError for a session as the beta had it: one error, whatever else is in it."""
+    beta = sorted(BETA & cast(dict[str, Any], given).keys()) if isinstance(given, dict) else []
+    if beta:
+        raise beta_refused(f"{beta[0]}: the beta of this protocol had it", beta[0])
+
+
+def beta_refused(why: str, param: str | None = None) -> RequestError:
+    """What who speaks the beta is told, once and on every way."""
+    text = f"{why}; speak the protocol as it is since August 2025"
+    return RequestError(text, code="beta_api_shape_disabled", param=param)
+
+
 class Update(Fields):
-    """The `session` of a `session.update`."""
+    """The `session` of a `session.update`, of a conversation."""
 
     ELSEWHERE: ClassVar = {**TOOLS, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
     ABOUT: ClassVar = frozenset({"expires_at", "id", "object"})
@@ -138,16 +180,45 @@ class Update(Fields):
     max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
 
 
-def shown(choice: Fields | None) -> dict[str, Any] | None:
-    """What was chosen, as the protocol shows it."""
-    return choice.model_dump(exclude_none=True) if choice is not None else None
+class TranscriptionUpdate(Fields):
+    """The same of a session that only tells what was said."""
+
+    ELSEWHERE: ClassVar = {"include": ([],)}
+    ABOUT: ClassVar = Update.ABOUT
+
+    type: Literal["transcription"]
+    audio: _HeardAudio = Field(default_factory=_HeardAudio)
+
+
+def update_of(given: Any, kind: Kind) -> tuple[Update | TranscriptionUpdate, list[RequestError]]:
+    """A client's wishes for its session, which is of this kind unless they say otherwise; see `granted`."""
+    not_beta(given)
+    wished: Any = cast(dict[str, Any], given).get("type") if isinstance(given, dict) else None
+    if wished == "transcription" or (wished is None and kind == "transcription"):
+        told = {**cast(dict[str, Any], given), "type": "transcription"} if isinstance(given, dict) else given
+        return granted(TranscriptionUpdate, told)
+    return granted(Update, given)
+
+
+def shown(choice: Fields | None, *but: str) -> dict[str, Any] | None:
+    """What was chosen, as the protocol shows it, without some of it."""
+    return choice.model_dump(exclude_none=True, exclude={*but}) if choice is not None else None
 
 
 class RealtimeConfig:
-    """What is in force for one session."""
+    """What is in force for one session.
 
-    def __init__(self, pool: Pool, name: str) -> None:
+    begun: whether there is something of the session already, so that it stays of its kind.
+    """
+
+    def __init__(self, pool: Pool, name: str, kind: Kind = "realtime") -> None:
         self._pool, self._name = pool, name
+        self.kind: Kind = kind
+        self.begun = False
+        self.heard: Format = PCM()
+        """How the user's sound comes."""
+        self.said: Format = PCM()
+        """How the agent's is sent."""
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
         self.detection: ServerVad | SemanticVad | None = SemanticVad(
@@ -158,20 +229,31 @@ class RealtimeConfig:
         self.transcription: Transcription | None = Transcription(model=pool.names["stt"])
         self.max_output_tokens: int | Literal["inf"] = "inf"
 
-    def update(self, wanted: Update) -> list[RequestError]:
+    def update(self, wanted: Update | TranscriptionUpdate) -> list[RequestError]:
         """Take over what a client sets but its instructions, and tell what cannot be: it is as before."""
         given, refused = wanted.audio.input, list[RequestError]()
-        with told_of(refused):
-            self._pool.check("llm", wanted.model)
-        with told_of(refused):
-            self._pool.check_voice(wanted.audio.output.voice_name)
+        if wanted.type != self.kind and self.begun:
+            text = f"type: this session is of type {self.kind!r}, and stays so; open another one"
+            raise RequestError(text, code="invalid_value", param="type")
+        self.kind = wanted.type
+        if isinstance(wanted, Update):
+            self._answer(wanted, refused)
+        self.heard = given.format or self.heard
         if "turn_detection" in given.model_fields_set:
             self.detection, self._chosen = given.turn_detection, True
         if "transcription" in given.model_fields_set:
             self.transcription = given.transcription and self._transcribed(given.transcription, refused)
+        return refused
+
+    def _answer(self, wanted: Update, refused: list[RequestError]) -> None:
+        """Take over how the agent answers."""
+        with told_of(refused):
+            self._pool.check("llm", wanted.model)
+        with told_of(refused):
+            self._pool.check_voice(wanted.audio.output.voice_name)
+        self.said = wanted.audio.output.format or self.said
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
-        return refused
 
     def instruct(self, instructions: str | None) -> None:
         """Take over who the agent is to be; None: as before."""
@@ -213,7 +295,8 @@ class RealtimeConfig:
     @property
     def manner(self) -> Manner:
         """How what the user says is answered."""
-        return Manner(self.detection is None or self.detection.create_response, self.limit)
+        answered = self.detection is None or self.detection.create_response
+        return Manner(answered and self.kind == "realtime", self.limit)
 
     @property
     def limit(self) -> int | None:
@@ -228,30 +311,33 @@ class RealtimeConfig:
     @property
     def idle_timeout(self) -> float | None:
         """Seconds without a word after which the agent speaks unasked."""
-        milliseconds = self.detection.idle_timeout_ms if isinstance(self.detection, ServerVad) else None
+        if self.kind == "transcription" or not isinstance(self.detection, ServerVad):
+            return None
+        milliseconds = self.detection.idle_timeout_ms
         return None if milliseconds is None else milliseconds / 1000
 
     def as_dict(self) -> dict[str, Any]:
         """The session, as the protocol shows it."""
-        form = {"type": "audio/pcm", "rate": 24000}
+        replies = () if self.kind == "realtime" else tuple(_OF_REPLIES)
         heard = {
-            "format": form,
+            "format": shown(self.heard),
             "transcription": shown(self.transcription),
             "noise_reduction": None,
-            "turn_detection": shown(self.detection),
+            "turn_detection": shown(self.detection, *replies),
         }
-        said = {"format": form, "voice": self._pool.voice, "speed": 1.0}
+        told = {"type": self.kind, "id": self._name, "include": None}
+        if self.kind == "transcription":
+            return {**told, "object": "realtime.transcription_session", "audio": {"input": heard}}
+        said = {"format": shown(self.said), "voice": self._pool.voice, "speed": 1.0}
         return {
-            "type": "realtime",
+            **told,
             "object": "realtime.session",
-            "id": self._name,
             "model": self._pool.names["llm"],
             "output_modalities": [self.modality],
             "instructions": self.instructions,
             "audio": {"input": heard, "output": said},
             "max_output_tokens": self.max_output_tokens,
             "truncation": "auto",
-            "include": None,
             "prompt": None,
             "tracing": None,
             "tools": [],
