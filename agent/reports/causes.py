@@ -10,7 +10,7 @@ REASONS: dict[Reason, str] = {
     "too_long": "the utterance is as long as it may be",
     "spoke_over_end": "the user spoke over the last words",
     "endpointing": "the silence was long enough",
-    "answer_late": "the answer was not ready before",
+    "answer_late": "the answer was not ready earlier",
     "noise": "a noise that might have been speech held it back",
     "longest_wait": "no turn waits longer",
     "typed": "something was typed",
@@ -61,10 +61,9 @@ SIGNS: dict[Sign, str] = {
 def in_words(cause: Cause) -> str:
     """The reason and its evidence, on one line: "words were said: “Wait, what?”"."""
     told = REASONS[cause.reason]
-    if cause.seconds is not None:
-        told += f" after {cause.seconds:.2f} s"
-    if cause.wait is not None:
-        told += f", {cause.wait:.2f} s wanted"
+    waited = [] if cause.seconds is None else [f"{cause.seconds:.2f} s"]
+    waited += [] if cause.wait is None else [f"{cause.wait:.2f} s wanted"]
+    told += f" ({', '.join(waited)})" if waited else ""
     evidence = [f"“{' '.join(cause.text.split())}”"] if cause.text else []
     if cause.sign is not None:
         evidence.append(SIGNS[cause.sign].format(word=f"“{cause.word}”"))

@@ -102,7 +102,7 @@ def test_an_answer_that_is_slow_says_so(tmp_path: Path) -> None:
     (released,) = of(events, ev.TurnCommitted)
     assert released.cause.reason == "answer_late"
     assert released.cause.seconds > 1.2 > released.cause.wait
-    assert "s of it first token: the answer was not ready before" in transcript_markdown(events)
+    assert "s of it first token: the answer was not ready earlier" in transcript_markdown(events)
 
 
 def test_who_goes_on_makes_the_answer_too_early(tmp_path: Path) -> None:
