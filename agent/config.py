@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, get_args
 
 from pydantic import ValidationError
 
@@ -89,11 +89,10 @@ def _json(data: dict[str, Any]) -> str:
 
 def _nearest(where: tuple[int | str, ...]) -> str:
     """A hint with the closest valid name, searched beside the unknown key first, then everywhere."""
-    names = {f"{s}.{k}": k for s, field in Config.model_fields.items() for k in _keys(field.annotation)}
-    wrong = str(where[-1])
-    if len(where) == 1:
-        names = {section: section for section in Config.model_fields}
-    beside = {full: k for full, k in names.items() if len(where) == 1 or full.startswith(f"{where[0]}.")}
+    *above, wrong = (str(part) for part in where if isinstance(part, str))
+    prefix = "".join(f"{part}." for part in above)
+    names = dict(_names(Config)) if above else {section: section for section in Config.model_fields}
+    beside = {full: k for full, k in names.items() if full == f"{prefix}{k}"}
     for pool in (beside, names):
         close = difflib.get_close_matches(wrong, list(pool.values()), 1, 0.5)
         if close:
@@ -101,9 +100,15 @@ def _nearest(where: tuple[int | str, ...]) -> str:
     return f"; known here: {', '.join(sorted(beside.values()))}" if beside else ""
 
 
-def _keys(annotation: Any) -> list[str]:
-    return (
-        list(annotation.model_fields)
-        if isinstance(annotation, type) and issubclass(annotation, Section)
-        else []
-    )
+def _names(section: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each setting below a section, however deep, with its own name."""
+    for name, field in section.model_fields.items():
+        inner = [each for each in (field.annotation, *get_args(field.annotation)) if _is_section(each)]
+        if not inner:
+            yield f"{prefix}{name}", name
+        for each in inner:
+            yield from _names(each, f"{prefix}{name}.")
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[Section]]:
+    return isinstance(annotation, type) and issubclass(annotation, Section)

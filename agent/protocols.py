@@ -15,6 +15,7 @@ from agent.messages import Message, ToolCall, ToolSchema
 from agent.settings import TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
 from agent.tools.tool import Tool
+from agent.tools.toolbox import Toolbox
 from agent.turns.policy import Policy, built_in
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
@@ -299,7 +300,7 @@ class Engines:
 
     vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
     turn-taking policy from its settings. vad: makes what hears speech in a session's stream, likewise.
-    tools: what it can do, each by another name.
+    tools: what it can do, each by another name; toolboxes: where more of them come from.
     """
 
     stt: Transcriber
@@ -311,3 +312,4 @@ class Engines:
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[VADConfig], VAD] = usual_vad
     tools: tuple[Tool, ...] = ()
+    toolboxes: tuple[Toolbox, ...] = ()

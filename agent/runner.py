@@ -230,6 +230,11 @@ class Runner:
             self._tools = anyio.CapacityLimiter(MOST_TOOLS)
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._tools)
 
+    @contextmanager
+    def outside(self) -> Generator[None]:
+        """Within, something is waited for that keeps its own time, as another process does."""
+        yield
+
     @property
     def crowded(self) -> bool:
         """Whether others wait for an engine that is shared with them."""
@@ -423,6 +428,7 @@ class VirtualRunner(Runner):
         super().__init__(locks)
         self._costs = costs
         self._start: float | None = None
+        self._outside = 0
 
     def now(self) -> float:
         """Seconds of virtual time since the first call."""
@@ -434,6 +440,23 @@ class VirtualRunner(Runner):
     def time(self) -> float:
         """Seconds since 1970 on the virtual clock, which begins on a Thursday in 2026, at noon in UTC."""
         return VIRTUAL_START + self.now()
+
+    @contextmanager
+    def outside(self) -> Generator[None]:
+        """Within, the clock goes as the real one: what is outside cannot be hurried."""
+        from trio.lowlevel import current_clock
+        from trio.testing import MockClock
+
+        clock = current_clock()
+        assert isinstance(clock, MockClock)
+        self._outside += 1
+        clock.rate, clock.autojump_threshold = 1.0, math.inf
+        try:
+            yield
+        finally:
+            self._outside -= 1
+            if not self._outside:
+                clock.rate, clock.autojump_threshold = 0.0, 0.0
 
     async def tool(self, work: Callable[[], T]) -> T:
         """The result of a tool's blocking work, in line; on this clock one that waits is async."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SYSTEM_PROMPT = (
     "You are a warm and helpful voice assistant. Everything you write is spoken aloud, so write plain "
@@ -263,11 +263,65 @@ class VisionConfig(Section):
     """Threads of the OCR engine; 0: half of the cores."""
 
 
+class MCPConfig(Section):
+    """A server that offers tools by the Model Context Protocol: a program, or an address.
+
+    One `[[tools.mcp]]` for each; docs/tools.md shows some. The lists of names take `*`, as "get_*".
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    """What it is called here."""
+    command: str = ""
+    """The program to start, with which it is spoken to by its standard input and output."""
+    args: tuple[str, ...] = ()
+    """Its arguments."""
+    env: dict[str, str] = {}
+    """Environment variables for it, besides PATH, HOME and the like."""
+    inherit: tuple[str, ...] = ()
+    """Names of environment variables that it is given as they are here."""
+    folder: str = ""
+    """Where it is started; "": where backchat is."""
+    url: str = ""
+    """Its address instead of a program, as "http://127.0.0.1:8000/mcp" (streamable HTTP)."""
+    headers: dict[str, str] = {}
+    """What is sent along with each request to that address."""
+    token_env: str = ""
+    """The environment variable that holds its token, sent as `Authorization: Bearer`."""
+    connect_timeout: float = Field(default=20.0, gt=0.0)
+    """Most seconds until it has said what it offers."""
+    timeout: float = Field(default=30.0, gt=0.0)
+    """Most seconds for one of its calls."""
+    allow: tuple[str, ...] = ("*",)
+    """Its tools that may be used."""
+    deny: tuple[str, ...] = ()
+    """Those of them that may not."""
+    reads: tuple[str, ...] = ()
+    """Tools that only read, whatever the server says of them."""
+    changes: tuple[str, ...] = ()
+    """Tools that change something, whatever the server says of them; they come before `reads`."""
+    confirm: tuple[str, ...] = ()
+    """Tools before which the user is asked aloud, besides those that the server calls destructive."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("an MCP server has either a command or a url")
+        others = ("headers", "token_env") if self.command else ("args", "env", "inherit", "folder")
+        if wrong := [name for name in others if getattr(self, name)]:
+            kind = "a command" if self.command else "a url"
+            raise ValueError(f"an MCP server with {kind} has no {wrong[0]}")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("the url of an MCP server begins with http:// or https://")
+        return self
+
+
 class ToolsConfig(Section):
     """What the agent can do besides talking: nothing, until it is named here."""
 
     use: tuple[str, ...] = ()
     """Names from `backchat tools`, or the path of a Python file with functions that are tools."""
+    mcp: tuple[MCPConfig, ...] = ()
+    """Servers of tools, each a `[[tools.mcp]]` as below."""
     rounds: int = Field(default=4, ge=1, le=20)
     """How often the language model may be asked again after results, in one reply."""
     timeout: float = Field(default=60.0, gt=0.0)
@@ -280,6 +334,13 @@ class ToolsConfig(Section):
     """Where timers and notes are kept, in files that only their owner may read."""
     longest_result: int = Field(default=2000, ge=100)
     """Most characters of a result that the language model is told."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [server.name for server in self.mcp]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two MCP servers are called {twice[0]!r}")
+        return self
 
 
 class Costs(Section):

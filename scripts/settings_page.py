@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pydantic_core import PydanticUndefined
 
 from agent import settings
 from agent.settings import Config, Section
@@ -33,10 +35,26 @@ LONGEST_DEFAULT = 40
 def page() -> str:
     """The whole page."""
     sections = (
-        f"## {name}\n\n{_about(field.annotation)}\n\n{_table(field.annotation)}"
+        "\n".join([f"## {name}\n", *_tables(field.annotation), *_inner(name, field.annotation)])
         for name, field in Config.model_fields.items()
     )
     return "\n".join([HEAD, *sections])
+
+
+def _tables(section: type[Section]) -> list[str]:
+    return [f"{_about(section)}\n", _table(section)]
+
+
+def _inner(name: str, section: type[Section]) -> Iterator[str]:
+    """The tables of a section's own lists of sections."""
+    inner = {
+        key: each
+        for key, field in section.model_fields.items()
+        for each in get_args(field.annotation)
+        if isinstance(each, type) and issubclass(each, Section)
+    }
+    for key, each in inner.items():
+        yield from (f"### [[{name}.{key}]]\n", *_tables(each))
 
 
 def _about(section: type[Section]) -> str:
@@ -66,6 +84,8 @@ def _docstrings(section: type[Section]) -> Iterator[tuple[str, str]]:
 
 def _default(value: Any) -> str:
     """A default as TOML writes it."""
+    if value is PydanticUndefined:
+        return "must be given"
     shown = json.dumps(value, default=list)
     return f"`{shown}`" if len(shown) <= LONGEST_DEFAULT else "a text; see `backchat config`"
 
@@ -77,9 +97,10 @@ def _takes(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return 'a whole number or `"random"`'
     if schema["type"] == "array":
-        return "a list of texts"
+        return "a list of tables" if "$ref" in schema["items"] else "a list of texts"
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     words = {"integer": "whole number", "number": "number", "boolean": "`true`, `false`", "string": "text"}
+    words["object"] = "a table of texts"
     bounds = [f"{sign} {schema[key]:g}" for key, sign in limits.items() if key in schema]
     return " ".join([words[schema["type"]], ", ".join(bounds)]).strip()
 

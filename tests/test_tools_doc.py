@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from agent.config import load
 from agent.settings import Config, ToolsConfig
 from agent.tools.registry import known, loaded
 from agent.tools.tool import Tool
@@ -39,10 +40,16 @@ def test_the_file_of_the_program_is_a_set_of_tools(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_the_page_switch_on_all_that_is_built_in() -> None:
-    (settings,) = blocks("toml")
+    settings, _ = blocks("toml")
     use = tomllib.loads(settings)["tools"]["use"]
     assert sorted(use) == sorted(known())
     assert loaded(ToolsConfig(use=tuple(use)))
+
+
+def test_the_servers_of_the_page_are_settings(tmp_path: Path) -> None:
+    _, servers = blocks("toml")
+    (tmp_path / "c.toml").write_text(servers, encoding="utf-8")
+    assert [server.name for server in load(tmp_path / "c.toml").tools.mcp] == ["time", "house"]
 
 
 def test_every_name_on_the_page_is_one() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,10 +12,11 @@ import click
 from agent.cli.commands import configured, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent.settings import Config, ToolsConfig
     from agent.tools.execution import Result
+    from agent.tools.mcp.connection import MCPServer
     from agent.tools.tool import Tool
 
 
@@ -24,12 +27,14 @@ if TYPE_CHECKING:
 def tools(context: click.Context, as_json: bool, **options: Any) -> None:
     """List the tools, what each does to the world, and whether it is on; `tools call` tries one.
 
-    Each is off until its set is named: --set 'tools.use=["clock", "timers"]'.
+    Each is off until its set is named: --set 'tools.use=["clock", "timers"]'. Servers of tools.mcp are asked
+    what they offer; of one that does not answer, a line says why.
     """
     config = context.obj = configured(**options)
     if context.invoked_subcommand is not None:
         return
-    found = list(_listed(config.tools))
+    servers = _servers(config.tools)
+    found = list(_listed(config.tools, servers))
     if as_json:
         import json
 
@@ -49,25 +54,52 @@ def call(config: Config, name: str, arguments: str) -> None:
     """
     from agent.errors import ConfigError
 
-    found = {tool.name: tool for _, _, tool in _listed(config.tools)}
+    servers = _servers(config.tools)
+    listed = list(_listed(config.tools, servers))
+    found = {tool.name: (group, tool) for group, _, tool in listed}
     if name not in found:
         raise ConfigError(f"no tool is called {name!r}; known: {', '.join(found)}")
-    tool = found[name]
+    group, tool = found[name]
     if tool.confirm and not click.confirm(f"{name} asks first: run it?", err=True):
         return
-    result = _called(tool, arguments, config)
+    boxes = [server for server in servers if server.name == group]
+    others = [each for other, on, each in listed if on and other != group]
+    result = _called(name, arguments, config, others if boxes else [tool], boxes)
     click.echo(result.text)
     if result.outcome != "done":
         raise SystemExit(1)
 
 
-def _listed(config: ToolsConfig) -> Iterator[tuple[str, bool, Tool]]:
-    """Each tool with the name of its set, and whether that is on. Raises ConfigError."""
-    from agent.tools.registry import known, named
+def _servers(config: ToolsConfig) -> tuple[MCPServer, ...]:
+    """The servers of the settings, each asked; what is wrong with one is said."""
+    from agent.tools.registry import servers
 
-    for name in [*config.use, *(each for each in known() if each not in config.use)]:
+    asked = servers(config)
+    for server in asked:
+        for why in filter(None, (server.failed, *server.open(_Terminal()).left_out)):
+            click.echo(f"tools.mcp: {server.name}: {why}", err=True)
+    return asked
+
+
+def _listed(config: ToolsConfig, servers: Iterable[MCPServer]) -> Iterator[tuple[str, bool, Tool]]:
+    """Each tool with the name of its set or server, and whether that is on. Raises ConfigError."""
+    from agent.tools.registry import known, named
+    from agent.tools.toolbox import by_name
+
+    taken: list[Tool] = []
+    for name in config.use:
         for tool in named(name, config):
-            yield name, name in config.use, tool
+            taken.append(tool)
+            yield name, True, tool
+    for server in servers:
+        names = {tool.name for tool in taken}
+        for tool in by_name(taken, [(server.name, server.open(_Terminal()))]).values():
+            if tool.name not in names:
+                taken.append(tool)
+                yield server.name, True, tool
+    for name in known():
+        if name not in config.use:
+            yield from ((name, False, tool) for tool in named(name, config))
 
 
 def _entry(name: str, on: bool, tool: Tool) -> dict[str, Any]:
@@ -117,26 +149,34 @@ class _Terminal:
         """Seconds since 1970."""
         return time.time()
 
+    def outside(self) -> AbstractContextManager[None]:
+        """The clock is the real one."""
+        return nullcontext()
 
-def _called(tool: Tool, arguments: str, config: Config) -> Result:
+
+def _called(name: str, arguments: str, config: Config, given: list[Tool], boxes: list[MCPServer]) -> Result:
     """What comes of one call, on the real clock."""
     import anyio
 
     from agent.messages import ToolCall
     from agent.runner import Runner, run_real
-    from agent.tools.execution import Execution, Running
+    from agent.tools.execution import Execution
 
     async def main() -> Result:
         over = anyio.Event()
         over.set()
-        results: list[Running] = []
-        execution = Execution([tool], config.tools, Runner(), lambda _: None, _Terminal(), results.append)
+        quiet = [replace(tool, lives=None) for tool in given]
+        execution = Execution(
+            quiet, config.tools, Runner(), lambda _: None, _Terminal(), lambda _: None, boxes
+        )
+        results: list[Result] = []
         async with anyio.create_task_group() as tasks:
             execution.enter(tasks)
+            running = execution.begin(ToolCall("call", name, arguments), 1, over)
+            await running.done.wait()
+            assert running.result is not None
+            results.append(running.result)
             execution.leave()
-            execution.begin(ToolCall("call", tool.name, arguments), 1, over)
-        result = results[0].result
-        assert result is not None
-        return result
+        return results[0]
 
     return run_real(main)

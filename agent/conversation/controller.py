@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from anyio.abc import TaskGroup
@@ -59,7 +60,16 @@ class TurnController:
         self._utterances = UtteranceDetector(engines, config, runner, emit, self)
         self._recognition = Recognition(engines, config, runner, emit)
         pipeline = Pipeline(engines.tts, runner, playback, config, emit)
-        self._execution = Execution(engines.tools, config.tools, runner, emit, self, self._returned)
+        self._execution = Execution(
+            engines.tools,
+            config.tools,
+            runner,
+            emit,
+            self,
+            self._returned,
+            engines.toolboxes,
+            self._tools_changed,
+        )
         self._generation = Generation(
             engines,
             config,
@@ -159,6 +169,15 @@ class TurnController:
     def time(self) -> float:
         """Seconds since 1970, on the conversation's clock."""
         return self._runner.time()
+
+    def outside(self) -> AbstractContextManager[None]:
+        """Within, a tool waits for something that keeps its own time."""
+        return self._runner.outside()
+
+    def _tools_changed(self) -> None:
+        self._generation.offer()
+        if self._active is None:
+            self._tasks.start_soon(self._generation.prefill)
 
     def leave(self) -> None:
         """Nothing more comes from outside: no frame of a camera, and nothing by itself."""

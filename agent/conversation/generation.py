@@ -67,8 +67,7 @@ class Generation:
         view: ImageInput,
         execution: Execution,
     ) -> None:
-        llm = told_of(engines.llm, [tool.schema for tool in execution.tools.values()])
-        self._window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
+        self._llm, self._llm_config = engines.llm, config.llm
         self._limits = config.limits
         self._execution = execution
         self._tool_use = ToolUse(config, runner, execution, recognition.language)
@@ -85,6 +84,12 @@ class Generation:
         """What the user was asked last, before something is done."""
         self.news: list[Running] = []
         """Calls that are over, whose replies did not wait for them: nobody was told of their results."""
+        self.offer()
+
+    def offer(self) -> None:
+        """Tell the language model, from the next answer on, of the tools that there are now."""
+        llm = told_of(self._llm, [tool.schema for tool in self._execution.tools.values()])
+        self._window = ContextWindow(llm, self._llm_config.context, self._llm_config.max_tokens)
 
     async def answer(self, reply: Reply) -> bool:
         """Work on `reply` until it was heard or given up; False when it left no trace.

@@ -32,7 +32,7 @@ from agent.protocols import (
 )
 from agent.settings import Config, Section, TurnsConfig, VADConfig
 from agent.text.normalization import language
-from agent.tools.registry import distinct, loaded
+from agent.tools.registry import distinct, loaded, servers
 from agent.tools.tool import Tool
 from agent.turns.phrases import heard_language
 from agent.turns.policy import Policy
@@ -168,8 +168,8 @@ def load(
     }
     endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
-    tools = loaded(config.tools)
-    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, tools))
+    tools, boxes = loaded(config.tools), servers(config.tools)
+    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, tools, boxes))
 
 
 def load_endpointing(

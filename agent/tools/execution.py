@@ -22,6 +22,7 @@ from agent.runner import Runner
 from agent.settings import ToolsConfig
 from agent.text.cleaning import cleaned, json_text
 from agent.tools.tool import Lives, Tool, ToolContext
+from agent.tools.toolbox import Toolbox, by_name
 
 Outcome: TypeAlias = ev.Outcome
 State: TypeAlias = Literal["waiting", "running", "over"]
@@ -85,7 +86,7 @@ class Running:
 class Execution:
     """Runs the calls of one conversation. `emit` is told of each; `returned` of each result.
 
-    context: what tools may do to the conversation.
+    context: what tools may do to the conversation. changed: is told when there are other tools.
     """
 
     def __init__(
@@ -96,23 +97,36 @@ class Execution:
         emit: ev.Watcher,
         context: ToolContext,
         returned: Callable[[Running], None],
+        toolboxes: Iterable[Toolbox] = (),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.tools = {tool.name: tool for tool in tools}
+        self._given = tuple(tools)
+        self._boxes = [(box.name, box.open(context)) for box in toolboxes]
+        self.tools = by_name(self._given, self._boxes)
         self._config = config
         self._runner = runner
         self._emit = emit
         self._context = context
-        self._returned = returned
-        self._beside = anyio.CancelScope()
+        self._returned, self._changed = returned, changed
+        self._beside, self._opened = anyio.CancelScope(), anyio.CancelScope()
+        self._open, self._left = 0, False
 
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on: a call may outlive the reply that it was made in."""
         self._tasks = tasks
         tasks.start_soon(self._live)
+        if self._boxes:
+            tasks.start_soon(self._keep_open)
 
     def leave(self) -> None:
         """The conversation is over: nothing goes on beside it any more, and calls come to their end."""
         self._beside.cancel()
+        self._left = True
+        self._close()
+
+    def _close(self) -> None:
+        if self._left and not self._open:
+            self._opened.cancel()
 
     async def _live(self) -> None:
         """What tools do beside the conversation, each until it fails; that is told."""
@@ -125,15 +139,31 @@ class Execution:
 
         with self._beside:
             async with anyio.create_task_group() as tasks:
-                for tool in self.tools.values():
+                for tool in self._given:
                     if tool.lives is not None:
                         tasks.start_soon(one, tool, tool.lives)
+
+    async def _keep_open(self) -> None:
+        """Have the toolboxes open, until the last call has come to its end."""
+
+        def changed() -> None:
+            self.tools = by_name(self._given, self._boxes)
+            self._changed()
+
+        def failed(error: ToolError) -> None:
+            self._emit(ev.failure(self._runner.now(), "tools", error))
+
+        with self._opened:
+            async with anyio.create_task_group() as tasks:
+                for _, box in self._boxes:
+                    tasks.start_soon(box.run, changed, failed)
 
     def begin(self, call: ToolCall, turn: int, over: anyio.Event) -> Running:
         """Have this done, at once or, where it changes something, when the user's turn is `over`."""
         running = Running(call, self.tools.get(call.name), turn)
         effect = running.tool.effect if running.tool is not None else None
         self._emit(ev.ToolCalled(self._runner.now(), turn, call.id, call.name, call.arguments, effect))
+        self._open += 1
         self._tasks.start_soon(self._run, running, over)
         return running
 
@@ -189,6 +219,8 @@ class Execution:
             result = Result("cancelled", self._given_up(running))
         running.state, running.result = "over", self._bounded(running, result)
         self._tell(running, self._runner.now() - running.began)
+        self._open -= 1
+        self._close()
 
     def _tell(self, running: Running, took: float) -> None:
         call, result = running.call, running.result

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from agent.errors import BackchatError, ConfigError, in_one_line
 from agent.settings import ToolsConfig
+from agent.tools.mcp.connection import MCPServer, asked
 from agent.tools.tool import Tool
 
 BUILT_IN: dict[str, str] = {
@@ -32,6 +33,11 @@ BUILT_IN: dict[str, str] = {
 def loaded(config: ToolsConfig) -> tuple[Tool, ...]:
     """The tools that `tools.use` names. Raises ConfigError for one that there is not, or does not load."""
     return distinct(tool for name in config.use for tool in named(name, config))
+
+
+def servers(config: ToolsConfig) -> tuple[MCPServer, ...]:
+    """The servers of `tools.mcp`, each asked what it offers. Raises ConfigError, MissingExtra; blocks."""
+    return asked(config.mcp)
 
 
 def known() -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, get_args, get_type_hints, overload
 
@@ -50,6 +51,11 @@ class ToolContext(Protocol):
 
     def time(self) -> float:
         """Seconds since 1970, on the conversation's clock."""
+        ...
+
+    def outside(self) -> AbstractContextManager[None]:
+        """Within, an async tool waits for something that keeps its own time, such as a server: the virtual
+        clock of `backchat run` does not jump over it."""
         ...
 
 
@@ -218,13 +224,7 @@ class _Signature:
 
     def schema(self) -> dict[str, Any]:
         """The parameters as a JSON schema, without titles, and references resolved."""
-        whole = self._model.model_json_schema()
-        definitions = whole.pop("$defs", {})
-        return {
-            "type": "object",
-            **cast(dict[str, Any], _plain(whole, definitions, ())),
-            "required": list(whole.get("required", ())),
-        }
+        return plain_schema(self._model.model_json_schema())
 
     def begin(self, arguments: Mapping[str, Any], context: ToolContext) -> Work:
         """What runs the function. Raises ToolError that tells a model what is wrong with its arguments."""
@@ -266,6 +266,17 @@ def _described(hint: Any) -> bool:
     )
 
 
+def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema of parameters without titles, and with what it refers to in its place.
+
+    Raises ToolError where that is impossible.
+    """
+    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+    own = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema")}
+    plain = cast(dict[str, Any], _plain(own, definitions, ()))
+    return {"type": "object", "properties": {}, **plain, "required": list(plain.get("required") or ())}
+
+
 def _plain(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
     """A JSON schema without titles, in which no reference is left. Raises ToolError for one into itself."""
     if isinstance(schema, list):
@@ -276,7 +287,8 @@ def _plain(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...])
     if isinstance(reference := given.get("$ref"), str):
         name = reference.rpartition("/")[2]
         if name in inside or name not in definitions:
-            raise ToolError(f"{name}: a parameter that contains itself cannot be told to a model")
+            why = "contains itself" if name in inside else "is defined nowhere in its schema"
+            raise ToolError(f"{name}: a parameter that {why} cannot be told to a model")
         rest = {key: value for key, value in given.items() if key != "$ref"}
         return {
             **_plain(definitions[name], definitions, (*inside, name)),
