@@ -131,6 +131,7 @@ def test_too_many_requests_and_too_large_ones_are_refused() -> None:
                 assert (await client.get("/v1/models")).status_code == 200
             reply = await client.get("/v1/models")
             assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+            assert reply.json()["error"]["type"] == "rate_limit_error"
 
     served(main, "server.body=1000", "server.rate=5", token=None)
 

@@ -150,6 +150,10 @@ async def three_requests(wires: Wires) -> None:
         await wires.http.get("/v1/models")
 
 
+async def one_secret(wires: Wires) -> None:
+    assert (await wires.http.post(SECRETS, json={})).status_code == 200
+
+
 async def trickling(wires: Wires, rest: bytes = b"x") -> Refused:
     """A body that comes slowly, or with `rest` empty not at all."""
     host, _, port = wires.address.removeprefix("http://").partition(":")
@@ -179,6 +183,7 @@ PICTURE = pictures.encoded(pictures.noise(30, 30))
 URL = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
 SOUND = serving.wav(1.5)
 CHAT, SPEECH = "/v1/chat/completions", "/v1/audio/speech"
+SECRETS = "/v1/realtime/client_secrets"
 FORM = {"files": {"file": ("a.wav", SOUND)}}
 
 
@@ -221,6 +226,7 @@ LIMITS = {
     ),
     "rate": Limit(3, 429, "rate_limit_exceeded", ASKED, three_requests),
     "refusals": Limit(3, 429, "rate_limit_exceeded", ASKED, three_requests),
+    "secrets": Limit(1, 429, "rate_limit_exceeded", [http(SECRETS, json={})], one_secret),
     "body": Limit(
         1000,
         413,
@@ -277,6 +283,7 @@ LIMITS = {
             http("/generate", json={"prompt": LONG}),
             http(CHAT, json=chat(LONG)),
             http(SPEECH, json={"input": LONG}),
+            http(SECRETS, json={"session": {"type": "realtime", "instructions": LONG}}),
             http("/v1/audio/transcriptions", data={"prompt": LONG}, **FORM),
             realtime(item(type="input_text", text=LONG)),
             realtime({"type": "session.update", "session": {**PUSH_TO_TALK, "instructions": LONG}}),

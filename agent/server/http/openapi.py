@@ -12,6 +12,7 @@ from agent.server.http.model_responses import Ask
 from agent.server.http.responses import EVENTS, JSON, LINES, TEXT
 from agent.server.http.speech import Speak
 from agent.server.http.text import Chat, Generate
+from agent.server.realtime.client_secrets import ClientSecret
 from audio.encode import MEDIA
 
 Fields = dict[str, Any]
@@ -61,7 +62,7 @@ FORM = {
 def description() -> Fields:
     """The OpenAPI 3.1 document; bodies are described by the models that read them."""
     _, models = models_json_schema(
-        [(model, "validation") for model in (Generate, Chat, Ask, Speak)],
+        [(model, "validation") for model in (Generate, Chat, Ask, Speak, ClientSecret)],
         ref_template="#/components/schemas/{model}",
     )
     media: Fields = {EVENTS: EVENT, LINES: STRING, TEXT: STRING}
@@ -69,6 +70,7 @@ def description() -> Fields:
     chat = {JSON: {"type": "object", "required": ["choices"]}, EVENTS: EVENT}
     words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING, "text/vtt": STRING, EVENTS: EVENT}
     response = {JSON: {"type": "object", "required": ["output"]}, EVENTS: EVENT}
+    secret = {JSON: {"type": "object", "required": ["value", "expires_at", "session"]}}
     answer = {"multipart/mixed": BINARY, "audio/wav": BINARY}
     anything = {"application/octet-stream": BINARY}
     posts = {
@@ -79,6 +81,9 @@ def description() -> Fields:
         "/v1/audio/speech": _post("A text as speech", _body("Speak"), audio, NOT_FOUND),
         "/v1/audio/transcriptions": _post(
             "The words in a sound", {"multipart/form-data": FORM}, words, NOT_FOUND
+        ),
+        "/v1/realtime/client_secrets": _post(
+            "A secret that opens Realtime sessions", _body("ClientSecret"), secret, NOT_FOUND
         ),
     }
     gets = {

@@ -44,8 +44,15 @@ def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 def error_body(error: RequestError) -> dict[str, Any]:
     """An error as the OpenAI API spells it."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return {"error": {"message": str(error), "type": kind, "code": error.code, "param": error.param}}
+    told = {"message": str(error), "type": error_type(error), "code": error.code, "param": error.param}
+    return {"error": told}
+
+
+def error_type(error: RequestError) -> str:
+    """What kind of error it is, as the OpenAI API calls it."""
+    if error.status == 429:
+        return "rate_limit_error"
+    return "invalid_request_error" if error.status < 500 else "server_error"
 
 
 def error_answer(error: RequestError, more: Mapping[str, str] | None = None) -> Answer:

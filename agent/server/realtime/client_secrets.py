@@ -39,7 +39,7 @@ def _kind(given: Any) -> Any:
     return wish if wish.get("type") is not None else {**wish, "type": "realtime"}
 
 
-class Wanted(Fields):
+class ClientSecret(Fields):
     """The body: what session the secret opens, and for how long it does."""
 
     expires_after: _Expiry = Field(default_factory=_Expiry)
@@ -50,7 +50,7 @@ class Wanted(Fields):
 
 async def client_secret(request: Request, pool: Pool, secrets: ClientSecrets) -> Answer:
     """A new client secret. Raises RequestError, naming the field of the session that cannot be."""
-    wanted = await read_body(request, Wanted, pool, pool.context)
+    wanted = await read_body(request, ClientSecret, pool, pool.context)
     session = RealtimeConfig(pool, new_id("sess"))
     if refused := session.update(wanted.session):
         why = refused[0]

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.server.http.responses import error_type
 from agent.server.realtime.formats import PCM, Format, Outlet
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
@@ -373,8 +374,7 @@ def error(
 
 def refused(why: RequestError, cause: str | None) -> Message:
     """The same of something that is not done for a client."""
-    kind = "server_error" if why.status == 500 else "invalid_request_error"
-    return error(str(why), kind, why.code, cause, why.param)
+    return error(str(why), error_type(why), why.code, cause, why.param)
 
 
 def message(kind: str, **fields: Any) -> Message:
