@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from agent.text.cleaning import cleaned
+from agent.text.cleaning import cleaned, json_text
 
 if TYPE_CHECKING:
     from agent.images import Picture
@@ -36,7 +36,7 @@ class ToolSchema:
 class ToolCall:
     """A model wants this done. arguments: JSON text, of an object if the model did as it was told.
 
-    id: what its result is found by; unique within a conversation.
+    id: what its result is found by; unique within a conversation. See `call_id`.
     """
 
     id: str
@@ -55,6 +55,15 @@ class ToolCall:
         except (ValueError, RecursionError):
             return None
         return cast(dict[str, Any], data) if isinstance(data, dict) else None
+
+    def as_function(self, arguments: Any) -> dict[str, Any]:
+        """The same as OpenAI's wire and the models' own templates write it. arguments: text, or data."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
+
+
+def call_id(turn: int, number: int) -> str:
+    """The id of a turn's call, by its number from 1: nine letters and digits, as Mistral's templates want."""
+    return f"{turn % 10**6:06}{number % 1000:03}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,15 @@ class Message:
     def empty(self) -> bool:
         """Whether it says nothing to a model."""
         return not (self.content or self.images or self.calls or self.call)
+
+    def as_dict(self, content: Any, arguments: Callable[[ToolCall], Any]) -> dict[str, Any]:
+        """As OpenAI's wire and the models' own templates write it. content, arguments: in their form."""
+        spelled: dict[str, Any] = {"role": self.role, "content": content}
+        if self.calls:
+            spelled["tool_calls"] = [call.as_function(arguments(call)) for call in self.calls]
+        if self.call:
+            spelled["tool_call_id"] = self.call
+        return spelled
 
 
 def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message]:
@@ -109,3 +127,34 @@ def paired(messages: Sequence[Message]) -> list[Message]:
         calls = tuple(call for call in message.calls if call.id in answered)
         whole.append(message if calls == message.calls else replace(message, calls=calls))
     return whole
+
+
+def in_words(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Message]:
+    """The same conversation for a template that knows no tools: they, calls and results are told as text."""
+    if not tools and not any(message.calls or message.call for message in messages):
+        return list(messages)
+    functions = "\n".join(json_text(tool.as_function()["function"]) for tool in tools)
+    told = [Message("system", f"{USE}\n{functions}")] if tools else []
+    names = {call.id: call.name for message in messages for call in message.calls}
+    first = next((n for n, message in enumerate(messages) if message.role != "system"), len(messages))
+    said = list[Message]()
+    for message in messages:
+        written = [
+            json_text({"name": call.name, "arguments": call.arguments if call.data is None else call.data})
+            for call in message.calls
+        ]
+        if message.role == "tool":
+            said.append(
+                Message("user", f"Result of {names.get(message.call, 'the call')}: {message.content}")
+            )
+        else:
+            content = "\n".join(filter(None, (message.content, *written)))
+            said.append(replace(message, content=content, calls=()))
+    return joined(said[:first], [*told, *said[first:]])
+
+
+USE = (
+    "You can call these functions where one is needed. To call one, write nothing but a JSON object "
+    'that has its "name" and its "arguments".'
+)
+"""What a model is told that has no form of its own for tools."""

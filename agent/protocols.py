@@ -149,9 +149,10 @@ class TakesSampling(Protocol):
 class CallsTools(Protocol):
     """What a `LanguageModel` also offers that can be told of tools. One that cannot never calls any."""
 
-    def with_tools(self, tools: Sequence[ToolSchema]) -> LanguageModel:
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> LanguageModel:
         """This model, told of these tools in its own template, in all that it offers.
 
+        required: its answer begins with a call of one of them.
         They are a part of the prompt that stays the same, so that a prefix cache holds it. Its `stream` gives
         a call as a `Delta`, or as the text that the model writes, which `agent.llm.deltas` reads; it takes
         messages that have calls and results.

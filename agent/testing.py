@@ -128,7 +128,8 @@ class ScriptedLLM:
 
     A reply may end in calls of tools: a list of its words, if any, and of `calls`. asked: the prompt of each
     answer. pulled: how many tokens of each were taken. open: streams that are open. fail_at: for which
-    answer, at which token, it raises RuntimeError. tools: what it was told it can call.
+    answer, at which token, it raises RuntimeError. tools: what it was told it can call, and `required`
+    whether it must.
     """
 
     replies: Sequence[Written]
@@ -137,10 +138,11 @@ class ScriptedLLM:
     open: int = 0
     fail_at: dict[int, int] = field(default_factory=dict[int, int])
     tools: list[ToolSchema] = field(default_factory=list[ToolSchema])
+    required: bool = False
 
-    def with_tools(self, tools: Sequence[ToolSchema]) -> Self:
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> Self:
         """The same model, told of these tools."""
-        self.tools = list(tools)
+        self.tools, self.required = list(tools), required
         return self
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:

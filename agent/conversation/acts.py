@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.messages import Message, ToolCall
+from agent.messages import Message, ToolCall, call_id
 from agent.tools.execution import Running
 
 
@@ -62,7 +62,7 @@ class Acts:
 
     def told_late(self, turn: int, calls: Sequence[Running]) -> None:
         """The reply, of that turn, tells of calls that are over: to the model as if just made."""
-        named = [replace(each.call, id=f"call_{turn}_{number}") for number, each in enumerate(calls, 1)]
+        named = [replace(each.call, id=call_id(turn, number)) for number, each in enumerate(calls, 1)]
         self.made.append(Act(0, [each.again(call) for each, call in zip(calls, named, strict=True)]))
 
     def ask(self, call: ToolCall, question: str) -> None:

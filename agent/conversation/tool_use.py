@@ -16,7 +16,7 @@ import anyio
 from agent.conversation.acts import Act
 from agent.conversation.reply import Reply
 from agent.llm.deltas import closed, deltas
-from agent.messages import Message, ToolCall
+from agent.messages import Message, ToolCall, call_id
 from agent.protocols import Delta
 from agent.runner import Runner
 from agent.settings import Config
@@ -81,7 +81,7 @@ class ToolUse:
         """Begin what the model has called, as one of the calls of this answer."""
         if len(reply.acts.made) == before:
             reply.acts.made.append(Act(len(reply.text), []))
-        named = replace(call, id=f"call_{reply.number}_{len(reply.acts.calls) + 1}")
+        named = replace(call, id=call_id(reply.number, len(reply.acts.calls) + 1))
         question = self._execution.question(named, self._language.go_ahead)
         if enough:
             begun = self._execution.not_done(named, reply.number, ENOUGH)
@@ -96,7 +96,7 @@ class ToolUse:
         """The user has said yes to these: `reply` begins with them, and is written when they are done."""
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
-            named = replace(call, id=f"call_{reply.number}_{number}")
+            named = replace(call, id=call_id(reply.number, number))
             begun.append(self._begin(reply, named))
         reply.acts.made.append(Act(0, begun))
 

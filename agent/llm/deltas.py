@@ -32,7 +32,7 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool =
     has written as a call comes as one, at the end, and words behind one, which are said without knowing its
     result, are left out. Closing this closes `written`.
     """
-    words, thinking, apart = Cleaner(), Cleaner(), MachineText(spoken=spoken)
+    words, thinking, apart = Cleaner(), Cleaner(), MachineText(spoken=spoken, calls=calls)
     seen = {"text": "", "thought": "", "machine": ""}
     called, count = _Called(calls), 0
 
@@ -50,7 +50,7 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool =
             delta = Delta(item, tokens=bool(item)) if isinstance(item, str) else item
             count += delta.tokens
             if delta.anew:
-                words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken), ""
+                words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken, calls=calls), ""
             if thought := thinking.feed(delta.thought):
                 apart.apart()
             called.given |= delta.call is not None

@@ -22,10 +22,10 @@ from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError,
 from agent.llm.deltas import closed
 from agent.llm.kvcache import Pace, shared
 from agent.llm.textstream import StopStrings
-from agent.messages import Message, ToolCall, ToolSchema
+from agent.messages import Message, ToolCall, ToolSchema, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks
-from agent.text.calls import opening
+from agent.text.calls import TAG, Opening, opening
 from agent.text.cleaning import json_text
 from audio.cores import physical_cores
 
@@ -96,6 +96,8 @@ class LlamaCpp:
         """Tokens that prompt and answer may fill together: at most what the model was made for."""
         self._template = marks.template(thinking)
         self._tools: tuple[ToolSchema, ...] = ()
+        self._must_call = self._own_form = False
+        self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}  # shared by all that this one gives
         self._max_tokens = max_tokens
         self._seed = seed
         self._schema: Mapping[str, Any] | None = None
@@ -126,16 +128,21 @@ class LlamaCpp:
         if self._schema is not None:
             yield from self._json(prompt, seed)
         elif self._tools:
-            yield from self._calling(prompt, seed)
+            tagged = any(isinstance(part, str) and TAG in part for part in parts)
+            yield from self._calling(prompt, seed, f"{TAG}\n" if tagged else "")
         else:
             yield from self._written(prompt, seed, self._max_tokens)
 
-    def _calling(self, prompt: list[int], seed: int) -> Iterator[str | Delta]:
-        """An answer that may call tools: from where a call begins its text is held to their schemas."""
+    def _calling(self, prompt: list[int], seed: int, lead: str) -> Iterator[str | Delta]:
+        """An answer that may call tools: from where a call begins its text is held to their schemas.
+
+        lead: with what a call begins that must come.
+        """
         left, tokens, called = self._max_tokens, 0, False
         while True:
-            held, kept, opens = "", "", None
-            answer = self._written(prompt, seed + tokens, left)
+            held, kept = "", ""
+            opens = Opening(0, lead, sure=True) if self._must_call and not called else None
+            answer = iter(()) if opens is not None else self._written(prompt, seed + tokens, left)
             with closed(answer):
                 for item in answer:
                     if isinstance(item, Finish):
@@ -175,11 +182,22 @@ class LlamaCpp:
             "prompt": prompt,
             "n_predict": max(1, min(most, MOST_OF_A_CALL)),
             "temperature": 0.0,
-            "stream": True,
-            "json_schema": {"anyOf": [_called(tool) for tool in self._tools]},
         }
-        for event in self._events("/completion", self._asked(body)):
+        if self._tools not in self._loose:
+            self._loose[self._tools] = self._unkept(body)
+        loose = self._loose[self._tools]
+        form = {"anyOf": [_called(tool, loose=tool.name in loose) for tool in self._tools]}
+        for event in self._events("/completion", self._asked({**body, "stream": True, "json_schema": form})):
             yield event["content"]
+
+    def _unkept(self, body: dict[str, Any]) -> frozenset[str]:
+        """The tools whose arguments no grammar can be made of: any object is, and is judged when they run."""
+        called = {tool.name: _called(tool) for tool in self._tools}
+        if self._holds({**body, "json_schema": {"anyOf": list(called.values())}}):
+            return frozenset()
+        return frozenset(
+            name for name, form in called.items() if not self._holds({**body, "json_schema": form})
+        )
 
     def _written(self, prompt: list[int], seed: int, most: int) -> Iterator[str]:
         """The answer to a prompt as it comes; see `stream`."""
@@ -251,9 +269,13 @@ class LlamaCpp:
         """Tokens of the prompt that `messages` make."""
         return len(self._prompt_ids(self._prompt(messages)))
 
-    def with_tools(self, tools: Sequence[ToolSchema]) -> LlamaCpp:
-        """This view of the model, told of these tools; what it calls fits their schemas."""
-        return self._changed(_tools=tuple(tools))
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> LlamaCpp:
+        """This view of the model, told of these tools: in its template's own form, or in words where that has
+        none. What it calls fits their schemas, as far as llama.cpp's grammars go.
+        """
+        told = self._changed(_tools=tuple(tools), _must_call=required, _own_form=True)
+        probe = "".join(map(str, told._prompt([Message("user", "?")])))
+        return told._changed(_own_form=any(tool.name in probe for tool in tools))
 
     def with_schema(self, schema: Mapping[str, Any]) -> LlamaCpp:
         """This slot, whose answers are JSON that fits this schema; see `WritesJSON`."""
@@ -281,16 +303,20 @@ class LlamaCpp:
         yield Finish("", end, self.prompt_tokens, count)
 
     def _check_schema(self, body: dict[str, Any]) -> None:
-        """Raise RequestError for a schema that the answer would not be held to.
+        """Raise RequestError for a schema that the answer would not be held to."""
+        if not self._holds(body):
+            text = "response_format: a schema that cannot be kept to; leave out what is unusual in it"
+            raise RequestError(text, param="response_format")
+
+    def _holds(self, body: dict[str, Any]) -> bool:
+        """Whether an answer would be held to the schema of its request.
 
         llguidance, which makes the grammar, leaves out one that it does not understand, and only its log says
         so. So the first token is asked for that no JSON begins with: a grammar forbids it.
         """
         (never, *_) = self._tokens("~", special=False)
         asked = {**body, "n_predict": 1, "logit_bias": [[never, 1000.0]]}
-        if self._completed(asked)["content"].lstrip().startswith("~"):
-            text = "response_format: a schema that cannot be kept to; leave out what is unusual in it"
-            raise RequestError(text, param="response_format")
+        return not self._completed(asked)["content"].lstrip().startswith("~")
 
     def slots(self) -> list[LlamaCpp]:
         """This model once for each slot: all may stream at the same time, one conversation each."""
@@ -345,6 +371,7 @@ class LlamaCpp:
         llama.cpp reads control tokens out of prompt text. A message that spells one ("<|im_end|>") is
         rendered as a placeholder and its plain tokens are put in that place.
         """
+        messages = messages if self._own_form else in_words(messages, self._tools)
         contents: list[str] = []
         plain: dict[str, list[int]] = {}
         for message in messages:
@@ -355,9 +382,12 @@ class LlamaCpp:
                     content = secrets.token_hex(16)
                     plain[content] = ids
             contents.append(content)
-        said = [_spelled(m, c) for m, c in zip(messages, contents, strict=True)]
+        said = [
+            message.as_dict(content, lambda call: _harmless(call.arguments))
+            for message, content in zip(messages, contents, strict=True)
+        ]
         asked: dict[str, Any] = {"messages": said, "chat_template_kwargs": self._template}
-        if self._tools:
+        if self._own_form:
             asked["tools"] = [_harmless(tool.as_function()) for tool in self._tools]
         rendered = self._post("/apply-template", asked)["prompt"]
         prompt: list[str | int] = []
@@ -414,30 +444,13 @@ class LlamaCpp:
         return answer
 
 
-def _spelled(message: Message, content: str) -> dict[str, Any]:
-    """A message as a chat template takes it."""
-    spelled: dict[str, Any] = {"role": message.role, "content": content}
-    if message.calls:
-        spelled["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _harmless(call.arguments)},
-            }
-            for call in message.calls
-        ]
-    if message.call:
-        spelled["tool_call_id"] = message.call
-    return spelled
-
-
 def _whole(written: str) -> ToolCall | None:
     """The call that was written under a grammar; None where it breaks off."""
     try:
-        call: dict[str, Any] = json.loads(written)
-    except ValueError:
+        call: Any = json.loads(written)
+        return ToolCall("", call["name"], json_text(call["arguments"]))
+    except (ValueError, TypeError, KeyError):
         return None
-    return ToolCall("", call["name"], json_text(call["arguments"]))
 
 
 def _harmless(value: Any) -> Any:
@@ -467,10 +480,11 @@ _KNOWN = frozenset(
 """What of a JSON schema is kept for a grammar: llama.cpp refuses some patterns and formats."""
 
 
-def _called(tool: ToolSchema) -> dict[str, Any]:
-    """The schema of a call of this tool."""
+def _called(tool: ToolSchema, *, loose: bool = False) -> dict[str, Any]:
+    """The schema of a call of this tool. loose: with any arguments."""
     given: dict[str, Any] = {"properties": {}, **_plain(tool.parameters)}
     arguments: dict[str, Any] = {**given, "type": "object", "additionalProperties": False}
+    arguments = {"type": "object"} if loose else arguments
     properties: dict[str, Any] = {"name": {"const": tool.name}, "arguments": arguments}
     return {"type": "object", "properties": properties, "required": ["name", "arguments"]}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.llm.llamacpp import as_error, check_file, gone, load_server, threads_for
-from agent.llm.openai_answer import TEMPLATE, USAGE, content, delta
+from agent.llm.openai_answer import TEMPLATE, USAGE, Calls, content, delta
 from agent.llm.sse import Events
 from agent.messages import Message
 from agent.protocols import Delta, Finish
@@ -98,7 +98,7 @@ class LlamaVision:
                     if data.strip() == "[DONE]":
                         yield last
                         return
-                    added, end = delta("llama.cpp", data)
+                    added, end = delta("llama.cpp", data, Calls(()))
                     last = last if end is None else end.after(last)
                     yield added if added.thought else added.text
         except (OSError, http.client.HTTPException, ValueError) as error:

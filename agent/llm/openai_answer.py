@@ -7,13 +7,14 @@ import json
 import re
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
-from agent.messages import Message
+from agent.messages import Message, ToolCall
 from agent.protocols import Delta, Finish
 from agent.text import marks
+from agent.text.cleaning import json_text
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 """Statuses that a second try may cure."""
@@ -36,6 +37,8 @@ No more is read in them than that."""
 
 USAGE = {"stream_options": {"include_usage": True}}
 """What asks a server to count the tokens of a stream."""
+OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE, EFFORT, *USAGE)
+"""Fields that a server need not take."""
 
 
 class Passing(EngineFault):
@@ -54,18 +57,95 @@ class Refused(Exception):
         self.field = field
 
 
-def content(message: Message) -> str | list[dict[str, Any]]:
-    """A message's content as a request has it: its words, or its pictures as data URLs and then its words."""
+def content(message: Message) -> str | list[dict[str, Any]] | None:
+    """A message's content as a request has it: its words, or its pictures as data URLs and then its words.
+
+    None for one that only calls.
+    """
     if not message.images:
-        return message.content
+        return message.content if message.content or not message.calls else None
     parts = [{"type": "image_url", "image_url": {"url": picture.data_url()}} for picture in message.images]
     return [*parts, {"type": "text", "text": message.content}]
 
 
-def delta(url: str, data: str) -> tuple[Delta, Finish | None]:
+@dataclass(eq=False)
+class _Called:
+    """One call, as far as it has come."""
+
+    index: Any
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether its arguments are a JSON object."""
+        return bool(self.arguments) and ToolCall("", "", self.arguments).data is not None
+
+
+class Calls:
+    """The calls of one answer, put together from what its events add. known: the names of the tools.
+
+    Servers differ: most send an index and fragments of arguments, some whole calls at once, some no id, or
+    another one each time, or 0 as the index of every call. So a call is told from the next one by its name.
+    """
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
+        self._called: list[_Called] = []
+
+    def add(self, message: dict[str, Any]) -> None:
+        """What a message, or a piece of one, has of calls."""
+        given: Any = message.get("tool_calls")
+        parts = cast(list[Any], given) if isinstance(given, list) else [given] if given else []
+        if function := _dict(message.get("function_call")):  # before there were several
+            parts.append({"index": 0, "function": function})
+        fresh = False
+        for part in map(_dict, parts):
+            function = _dict(part.get("function")) or part
+            name, arguments, id = function.get("name"), function.get("arguments"), part.get("id")
+            name, id = (each if isinstance(each, str) else "" for each in (name, id))
+            called = self._meant(part.get("index"), id, name, fresh=fresh)
+            called.id = called.id or id
+            called.name += name if called.name != name else ""
+            if isinstance(arguments, str):
+                called.arguments += arguments
+            elif arguments is not None:
+                called.arguments = json_text(arguments)
+            fresh = True
+
+    def whole(self, *, cut: bool) -> list[ToolCall]:
+        """All of them, once. cut: the answer broke off; a last one that is not whole is none."""
+        called, self._called = self._called, []
+        if cut and called and not called[-1].whole:
+            called.pop()
+        return [ToolCall(each.id, each.name, each.arguments or "{}") for each in called]
+
+    def _meant(self, index: Any, id: str, name: str, *, fresh: bool) -> _Called:
+        """The call that a piece belongs to; a new one where it begins one. fresh: others stood before it."""
+        last = next((each for each in reversed(self._called) if each.index == index), None)
+        if last is None and not name and self._called:  # fragments without the index of their call
+            return self._called[-1]
+        beside = fresh and index is None and name  # one event has several, without telling them apart
+        if last is None or beside or not self._goes_on(last, id, name):
+            last = _Called(index)
+            self._called.append(last)
+        return last
+
+    def _goes_on(self, last: _Called, id: str, name: str) -> bool:
+        """Whether a piece with this id and name, which may be empty, goes on with a call."""
+        if not name or not last.name or (id and id == last.id):
+            return True
+        if (id and last.id) or last.whole:
+            return False
+        begun = any(known.startswith(last.name + name) for known in self._known)
+        return name == last.name or (begun and last.name not in self._known)
+
+
+def delta(url: str, data: str, calls: Calls) -> tuple[Delta, Finish | None]:
     """What one event of a stream adds, and the answer's end where it says that or counts its tokens.
 
-    Raises EngineFault.
+    calls: is given what it has of them. Raises EngineFault.
     """
     answer = _object(url, data)
     if error := answer.get("error"):
@@ -75,7 +155,9 @@ def delta(url: str, data: str) -> tuple[Delta, Finish | None]:
     choice = _first_choice(answer)
     counted = not choice and bool(_dict(answer.get("usage")))  # some count in each event, and go on
     ended = counted or choice.get("finish_reason") is not None
-    return _written(_dict(choice.get("delta"))), (_end(answer, choice) if ended else None)
+    added = _dict(choice.get("delta"))
+    calls.add(added)
+    return _written(added), (_end(answer, choice) if ended else None)
 
 
 def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Finish:
@@ -89,13 +171,15 @@ def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Finish:
     )
 
 
-def whole(url: str, data: str) -> tuple[Delta, Finish]:
-    """The answer of a server that does not stream, and its end. Raises EngineFault."""
+def whole(url: str, data: str, calls: Calls) -> tuple[Delta, Finish]:
+    """The answer of a server that does not stream, and its end. calls: as `delta`. Raises EngineFault."""
     answer = _object(url, data)
     choice = _first_choice(answer)
     message = _dict(choice.get("message"))
     found = _written(message)
-    if not (found.text or found.thought or isinstance(message.get("content"), str)):
+    calls.add(message)
+    said = found.text or found.thought or message.get("tool_calls") or message.get("function_call")
+    if not (said or isinstance(message.get("content"), str)):
         raise EngineFault(no_chat(url, "JSON without an answer"))
     thinks = marks.unopened(found.text)
     found = replace(found, text=f"{thinks}{found.text}") if thinks else found
@@ -111,12 +195,14 @@ def _written(message: dict[str, Any]) -> Delta:
 
 
 def refusal(
-    url: str, status: int, headers: Mapping[str, str], body: str, model: str, fields: Collection[str]
+    url: str, status: int, headers: Mapping[str, str], body: str, model: str, sent: Collection[str]
 ) -> BackchatError | Refused:
     """What to raise for an answer that is not 200.
 
-    headers: names in lower case. fields: what may be left out of the request when the server names it.
+    headers: names in lower case. sent: the fields of the request; of those that not every server has to take
+    one is left out when the server names it.
     """
+    fields = [name for name in OPTIONAL if name in sent]
     answer = _loads(body)
     error = _dict(answer.get("error"))
     codes, named = {str(error.get("code")), str(error.get("type"))}, _named_field(answer)
@@ -136,7 +222,8 @@ def refusal(
         )
     if status in _PASSING and not codes & _SPENT:
         return Passing(f"{url} cannot answer now ({said}); try again later", _after(headers))
-    return EngineFault(f"{url} does not take the question ({said}); check llm.base_url and [llm]")
+    tools = ", and that the model can call tools" if "tools" in sent else ""
+    return EngineFault(f"{url} does not take the question ({said}); check llm.base_url and [llm]{tools}")
 
 
 def _too_long(url: str, answer: dict[str, Any], said: str) -> ContextExceeded | None:

@@ -21,6 +21,7 @@ from agent.llm.openai_answer import (
     EFFORT,
     TEMPLATE,
     USAGE,
+    Calls,
     Passing,
     Refused,
     content,
@@ -31,7 +32,7 @@ from agent.llm.openai_answer import (
 )
 from agent.llm.sse import Events
 from agent.llm.wire import Wire, WireError
-from agent.messages import Message
+from agent.messages import Message, ToolSchema
 from agent.protocols import Delta, Finish
 from agent.text.marks import template
 
@@ -43,7 +44,6 @@ LONGEST_BODY = 1 << 20
 """Bytes that are read of an answer that is no stream."""
 EFFORTS = ("none", "minimal", "low")
 """How little a model may think, where its server takes one of these; tried in this order."""
-_OPTIONAL = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", TEMPLATE, EFFORT, *USAGE)
 
 
 class OpenAI:
@@ -99,6 +99,7 @@ class OpenAI:
             self._fields["stop"] = list(stop)
         if seed is not None:
             self._fields["seed"] = seed
+        self._tools: tuple[ToolSchema, ...] = ()
         self._idle: list[Wire] = []
 
     def warm(self) -> None:
@@ -113,13 +114,13 @@ class OpenAI:
         cannot be reached, breaks off or answers no chat stream, ModelError when it has no such model,
         ContextExceeded when the conversation is too long for it.
         """
-        said = [{"role": m.role, "content": content(m)} for m in messages]
+        said = [message.as_dict(content(message), lambda call: call.arguments) for message in messages]
         deadline, tries, spoke = time.monotonic() + self._first_wait, 0, False
         while True:
             sent = self._sent()
             try:
                 for item in self._beginnings.told(self._ask({**sent, "messages": said}, deadline)):
-                    spoke = spoke or bool(item.text if isinstance(item, Delta) else item)
+                    spoke = spoke or bool(item.text or item.call if isinstance(item, Delta) else item)
                     yield item
                 return
             except Refused as refused:
@@ -171,6 +172,14 @@ class OpenAI:
         changed._fields = {**self._fields, "response_format": wanted}
         return changed
 
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> OpenAI:
+        """The same model, whose server is told of these tools. It may keep to their schemas or not."""
+        changed = copy.copy(self)
+        changed._tools = tuple(tools)
+        must = {"tool_choice": "required"} if required else {}
+        changed._fields = {**self._fields, "tools": [tool.as_function() for tool in tools], **must}
+        return changed
+
     def close(self) -> None:
         """Close the connections that wait for the next question."""
         while self._idle:
@@ -187,13 +196,14 @@ class OpenAI:
             status, headers = yield from self._head(wire, deadline)
             if status != 200:
                 said = yield from self._body(wire, deadline)
-                fields = [name for name in _OPTIONAL if name in body]
-                raise refusal(self._url, status, headers, self._masked(said), self._model, fields)
+                raise refusal(self._url, status, headers, self._masked(said), self._model, body)
+            calls = Calls([tool.name for tool in self._tools])
             if "text/event-stream" in headers.get("content-type", ""):
-                yield from self._words(wire, deadline)
+                yield from self._words(wire, deadline, calls)
             else:
-                answer, end = whole(self._url, (yield from self._body(wire, deadline)))
+                answer, end = whole(self._url, (yield from self._body(wire, deadline)), calls)
                 yield answer if answer.thought else answer.text
+                yield from self._called(calls, end)
                 yield end
             whole_answer = wire.reusable()
         finally:
@@ -202,8 +212,13 @@ class OpenAI:
             else:
                 wire.close()
 
-    def _words(self, wire: Wire, deadline: float) -> Iterator[str | Delta]:
-        """The texts of an event stream, up to its end."""
+    def _called(self, calls: Calls, end: Finish) -> Iterator[Delta]:
+        """What is to be called, once all of the answer is there; nothing by one who was told of no tools."""
+        for call in calls.whole(cut=end.end == "length") if self._tools else ():
+            yield Delta(tokens=0, call=call)
+
+    def _words(self, wire: Wire, deadline: float, calls: Calls) -> Iterator[str | Delta]:
+        """The texts of an event stream, up to its end, and what it calls."""
         events, finished, end = Events(), False, Finish("", "stop")
         while True:
             # Once all is said, nobody waits for what a server may still put behind it.
@@ -216,11 +231,13 @@ class OpenAI:
                 deadline = time.monotonic() + self._wait
                 if data.strip() == "[DONE]":
                     finished = True
+                    yield from self._called(calls, end)
                     continue
-                added, last = delta(self._url, self._masked(data))
+                added, last = delta(self._url, self._masked(data), calls)
+                yield added if added.thought else added.text  # also an empty one: it must be easy to stop
                 if last is not None:
                     finished, end = True, last.after(end)
-                yield added if added.thought else added.text  # also an empty one: it must be easy to stop
+                    yield from self._called(calls, end)
             if part is None and not finished:
                 raise Passing(f"{self._url} ended its answer in the middle; ask again")
             if part is None:

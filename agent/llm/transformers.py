@@ -10,16 +10,18 @@ from __future__ import annotations
 import copy
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.kvcache import Memory, Pace, shared
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
-from agent.messages import Message
+from agent.messages import Message, ToolCall, ToolSchema, in_words
 from agent.protocols import Delta, Finish, FinishReason
+from agent.text.calls import TAG
 from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
 
@@ -74,6 +76,11 @@ class Transformers:
             raise ModelError(f"{weights}: its tokenizer cannot be streamed: {error}; take another") from error
         self._added: dict[int, Any] = self._tokenizer.added_tokens_decoder
         self._template = template(thinking)
+        self._tools: tuple[ToolSchema, ...] = ()
+        self._own_form = False
+        """Whether its template has a form for these tools, and for calls and results."""
+        self._lead = ""
+        """With what an answer is begun for it."""
         self._ends = self._end_tokens()
         self._memory = Memory(self._model.config)
         self._pace = Pace()
@@ -111,6 +118,9 @@ class Transformers:
         `messages` do not fit it, ModelError when the template refuses them, EngineFault when torch fails.
         """
         prompt = self._prompt(messages)
+        opened = left_open(self._tokenizer.decode(prompt[-LAST:]))
+        begun = self._lead if not opened else ""  # in the middle of a thought nothing is called
+        prompt += self._encode(begun)
         self._check_room(len(prompt))
         sampler = Sampler(seed=self._seed, **self._sampling)
         text = TextStream(self._bytes_of, self._stop, self._token_bytes.leading)
@@ -118,8 +128,8 @@ class Transformers:
         end: FinishReason = "length"
         for _ in self._parts(prompt):
             yield ""
-        if opened := left_open(self._tokenizer.decode(prompt[-LAST:])):
-            yield Delta(opened, tokens=0)
+        if opened or begun:
+            yield Delta(opened or begun, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
             token = sampler.choose(self._read(prompt + answer), answer)
             if token in self._ends:
@@ -157,6 +167,19 @@ class Transformers:
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make. Raises ModelError where the template refuses them."""
         return len(self._prompt(messages))
+
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> Transformers:
+        """This slot, told of these tools: in its template's own form, or in words where that has none.
+
+        What it calls is read from its text; nothing holds it to their schemas. required: its answer is begun
+        for it, as a call.
+        """
+        told = self._changed(_tools=tuple(tools), _own_form=True)
+        probe = told._apply([Message("user", "?")], answer=True)
+        own = any(tool.name in probe for tool in tools)
+        begun = f'{{"name": "{tools[0].name}", "arguments": {{' if len(tools) == 1 else '{"name":'
+        lead = (f"{TAG}\n" if TAG in probe else "") + begun if required else ""
+        return told._changed(_own_form=own, _lead=lead)
 
     def slots(self) -> list[Transformers]:
         """This model once for each slot: all may stream at the same time, one conversation each."""
@@ -215,17 +238,16 @@ class Transformers:
         open_end: up to the end of the last message's text. A message that spells a control token
         ("<|im_end|>") keeps it as plain text: such texts are put in after the template was.
         """
-        contents: list[str] = []
+        said: list[Message] = []
         plain: dict[str, list[int]] = {}
         for message in messages:
-            content = message.content
-            if any(token.special and token.content in content for token in self._added.values()):
-                content = secrets.token_hex(16)
-                plain[content] = self._encode(message.content, split_special_tokens=True)
-            contents.append(content)
-        roles = [message.role for message in messages]
-        rendered = self._render(list(zip(roles, contents, strict=True)), answer=not open_end)
-        if open_end and (last := contents[-1].strip()) in rendered:
+            if any(token.special and token.content in message.content for token in self._added.values()):
+                placeholder = secrets.token_hex(16)
+                plain[placeholder] = self._encode(message.content, split_special_tokens=True)
+                message = replace(message, content=placeholder)
+            said.append(message)
+        rendered = self._render(said, answer=not open_end)
+        if open_end and (last := said[-1].content.strip()) in rendered:
             rendered = rendered[: rendered.rindex(last) + len(last)]
         tokens: list[int] = []
         for placeholder, ids in plain.items():
@@ -236,26 +258,45 @@ class Transformers:
     def _encode(self, text: str, **how: bool) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False, **how) if text else []
 
-    def _render(self, said: list[tuple[str, str]], *, answer: bool) -> str:
-        """(role, content) pairs in the chat template; `answer`: with the opening of the reply."""
+    def _render(self, said: list[Message], *, answer: bool) -> str:
+        """Messages in the chat template; `answer`: with the opening of the reply."""
         from jinja2 import TemplateError
 
+        plain = in_words(said, self._tools)
         try:
-            return self._apply(said, answer)
+            return self._apply(said if self._own_form else plain, answer=answer)
         except TemplateError:
             # Some know no system role, or insist that user and model take turns.
             try:
-                return self._apply(alternating(said), answer)
+                return self._changed(_own_form=False)._apply(alternating(plain), answer=answer)
             except TemplateError as error:
                 raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
 
-    def _apply(self, said: list[tuple[str, str]], answer: bool) -> str:
+    def _apply(self, said: list[Message], *, answer: bool) -> str:
+        tools = [self._harmless(tool.as_function()) for tool in self._tools] if self._own_form else None
         return self._tokenizer.apply_chat_template(
-            [{"role": role, "content": content} for role, content in said],
+            [message.as_dict(message.content, self._arguments) for message in said],
+            tools=tools,
             tokenize=False,
             add_generation_prompt=answer,
             **self._template,
         )
+
+    def _arguments(self, call: ToolCall) -> Any:
+        """A call's arguments as templates want them: data, where they are JSON."""
+        return self._harmless(call.arguments if call.data is None else call.data)
+
+    def _harmless(self, value: Any) -> Any:
+        """JSON data without text that would be read as a control token: of one the letters stand apart."""
+        if isinstance(value, dict):
+            return {key: self._harmless(each) for key, each in cast(dict[str, Any], value).items()}
+        if isinstance(value, list):
+            return [self._harmless(each) for each in cast(list[Any], value)]
+        if isinstance(value, str):
+            for token in self._added.values():
+                if token.special:
+                    value = value.replace(token.content, " ".join(token.content))
+        return value
 
     def _bytes_of(self, token: int) -> bytes:
         if (added := self._added.get(token)) is not None:
@@ -270,7 +311,8 @@ class Transformers:
         for source in (self._model.generation_config, self._model.config, self._tokenizer):
             found: Any = getattr(source, "eos_token_id", None)  # a number, several, or none
             ends.update([found] if isinstance(found, int) else found or [])
-        after = self._render([("user", "a"), ("assistant", "b")], answer=False).rpartition("b")[2].strip()
+        said = [Message("user", "a"), Message("assistant", "b")]
+        after = self._render(said, answer=False).rpartition("b")[2].strip()
         first = self._encode(after)[:1]
         return frozenset(ends.union(token for token in first if token in self._added))
 
@@ -280,15 +322,14 @@ class Transformers:
             raise ContextExceeded.of(length, self.context, "start a new one" if limited else None)
 
 
-def alternating(said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def alternating(said: Sequence[Message]) -> list[Message]:
     """The same words for a template that wants user and assistant in turns and no system role.
 
     What the system says goes before the user's first words; neighbours of one role become one.
     """
-    merged: list[tuple[str, str]] = []
-    for role, content in said:
-        role = "user" if role == "system" else role
-        if merged and merged[-1][0] == role:
-            content = f"{merged.pop()[1]}\n\n{content}"
-        merged.append((role, content))
+    merged: list[Message] = []
+    for message in said:
+        role = "user" if message.role == "system" else message.role
+        before = merged.pop().content + "\n\n" if merged and merged[-1].role == role else ""
+        merged.append(Message(role, f"{before}{message.content}"))
     return merged

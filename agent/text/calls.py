@@ -119,7 +119,8 @@ _OPENINGS = tuple(
     for brackets in ('{"name":', '[{"name":')
 )
 """How models begin a call that names its tool first, without blanks."""
-_TAG = "<tool_call>"
+TAG = "<tool_call>"
+"""The mark of a call in Qwen's and Hermes' templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +140,12 @@ def opening(text: str) -> Opening | None:
     for found in re.finditer(r"<|`{3}|`{1,2}\Z|[\[{]", text):
         tail = text[found.start() :]
         bare = re.sub(r"\s+", "", tail)
-        if bare.startswith(_TAG):
-            return Opening(found.start(), f"{_TAG}\n", sure=True)
+        if bare.startswith(TAG):
+            return Opening(found.start(), f"{TAG}\n", sure=True)
         if any(bare.startswith(each) for each in _OPENINGS):
             lead = tail[: tail.index("{")].rstrip("[ \n\t")
             return Opening(found.start(), f"{lead}\n" if lead else "", sure=True)
-        if any(each.startswith(bare) for each in (_TAG, *_OPENINGS)):
+        if any(each.startswith(bare) for each in (TAG, *_OPENINGS)):
             return Opening(found.start(), "", sure=False)
     return None
 

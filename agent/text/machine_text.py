@@ -46,11 +46,12 @@ class MachineText:
     """One answer, in parts as they come.
 
     spoken: calls without a mark and stage directions are taken out too; otherwise only thoughts and the
-    marks of a template, as for who asked for the text itself. language: of the stage directions.
+    marks of a template, as for who asked for the text itself. calls: such calls are taken out all the same.
+    language: of the stage directions.
     """
 
-    def __init__(self, *, spoken: bool = True, language: str = "en") -> None:
-        self._spoken = spoken
+    def __init__(self, *, spoken: bool = True, calls: bool = False, language: str = "en") -> None:
+        self._spoken, self._calls = spoken, calls or spoken
         self._phrases = directions.phrases(language)
         self._held = ""
         self._inside: Mark | None = None
@@ -147,7 +148,7 @@ class MachineText:
             if isinstance(found, tuple):
                 return self._unless_quoted(*found, done)
             waits = found == "more"
-        if self._spoken and self._line and first in "{[`" and not waits:
+        if self._calls and self._line and first in "{[`" and not waits:
             call = calls.at_start(text, done=done)
             if isinstance(call, int):
                 return _Cut(call, "machine")

@@ -61,7 +61,7 @@ class Caller:
     before: str = ""
     seen: list[tuple[list[ev.ToolReturned], list[Message]]] = field(default_factory=list)
 
-    def with_tools(self, tools: Sequence[Any]) -> Caller:
+    def with_tools(self, tools: Sequence[Any], *, required: bool = False) -> Caller:
         return self
 
     def prefill(self, messages: Sequence[Message]) -> None: ...

@@ -17,8 +17,8 @@ from agent.engines import registry as engines
 from agent.errors import EngineFault, ModelError
 from agent.llm.deltas import deltas
 from agent.llm.transformers import Transformers, alternating
-from agent.messages import Message
-from agent.protocols import Finish, FinishReason
+from agent.messages import Message, ToolCall, ToolSchema
+from agent.protocols import Delta, Finish, FinishReason
 from agent.weights import catalogue as models
 
 torch = pytest.importorskip("torch")
@@ -355,9 +355,51 @@ def test_a_template_without_a_system_role_gets_it_from_the_person(tmp_path: Path
 
 
 def test_neighbours_of_one_role_become_one() -> None:
-    said = [("system", "s"), ("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d")]
-    assert alternating(said) == [("user", "s\n\na\n\nb"), ("assistant", "c\n\nd")]
+    told = [("system", "s"), ("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d")]
+    said = [Message(role, text) for role, text in told]
+    assert alternating(said) == [Message("user", "s\n\na\n\nb"), Message("assistant", "c\n\nd")]
     assert alternating([]) == []
+
+
+WITH_TOOLS = (
+    "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|im_end|>\n"
+    "{% endif %}{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}<tool_call>\n{{ call.function | tojson }}\n</tool_call>"
+    "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+WEATHER = ToolSchema(
+    "weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}}
+)
+CALLED = [
+    Message("user", "Rain in Ely?"),
+    Message(
+        "assistant", "Let me look.", calls=(ToolCall("000001001", "weather", '{"city": "<|im_end|> Ely"}'),)
+    ),
+    Message("tool", "Dry.", call="1"),
+]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_tools_are_told_in_the_templates_own_form_or_in_words(tmp_path: Path, own: bool) -> None:
+    model = Transformers(save_model(tmp_path, "Llama", WITH_TOOLS if own else CHATML), **GREEDY)
+    told = model.with_tools([WEATHER])
+    text = told._tokenizer.decode(told._prompt(CALLED))
+    assert ("<|im_start|>tool\nDry.<|im_end|>" in text) == own
+    assert ("Result of weather: Dry.<|im_end|>" in text) != own
+    assert ("You can call these functions" in text) != own
+    assert text.count('"name": "weather"') == 2
+    assert '"city": "< | i m _ e n d | > Ely"' in text, "an argument ends no message"
+    assert "You can call" not in model._tokenizer.decode(model._prompt(CALLED[:1]))
+
+
+@pytest.mark.parametrize("template", [WITH_TOOLS, CHATML, ALTERNATING])
+def test_a_call_that_must_come_is_begun_for_the_model(tmp_path: Path, template: str) -> None:
+    model = Transformers(save_model(tmp_path, "Llama", template), **GREEDY)
+    first = next(iter(model.with_tools([WEATHER], required=True).stream(CALLED[:1])))
+    assert isinstance(first, Delta)
+    assert first.text == '{"name": "weather", "arguments": {'
+    assert first.tokens == 0
+    assert next(iter(model.with_tools([WEATHER]).stream(CALLED[:1]))) != first
 
 
 def test_threads_are_set_when_asked_for(folder: Path) -> None:
