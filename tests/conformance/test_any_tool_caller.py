@@ -67,12 +67,6 @@ def test_calls_and_results_are_read_and_answered(model) -> None:
         assert told.count(ASKED) > model.count(ASKED) + 20, "it is told of the tool"
 
 
-def test_who_is_told_of_tools_is_another(model) -> None:
-    before = "".join(item for item in model.stream(ASKED) if isinstance(item, str))
-    model.with_tools([WEATHER], required=True)
-    assert "".join(item for item in model.stream(ASKED) if isinstance(item, str)) == before
-
-
 def test_a_schema_that_no_grammar_can_hold_leaves_a_call_that_is_json(model, llm) -> None:
     if llm.name == "openai":
         pytest.skip("its server judges schemas itself, and may refuse one")
