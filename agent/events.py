@@ -382,6 +382,20 @@ class SoundLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """What an answer needs had to wait: others had its engine, for `seconds` until now.
+
+    engine: stt, llm, tts, endpointing or vision.
+    """
+
+    type: ClassVar[Literal["queued"]] = "queued"
+    time: float
+    engine: str
+    seconds: float
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Something failed; the session goes on.
 
@@ -438,6 +452,7 @@ Event: TypeAlias = (
     | EchoHeard
     | EchoGone
     | SoundLost
+    | Queued
     | Error
 )
 

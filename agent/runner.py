@@ -160,10 +160,11 @@ class SharedLock:
         *,
         due: Due | None = None,
         kind: Kind = "needed",
+        waited: Waited | None = None,
     ) -> AsyncGenerator[None]:
         """The engine for one item, whose thread sets `left`. Raises EngineStalled after `limit` seconds.
 
-        due, kind: as `Queue.place` takes them.
+        due, kind: as `Queue.place` takes them. waited: is told as well how long it has waited (s).
         """
         came = anyio.current_time()
         waiting = anyio.CancelScope(deadline=came + limit)
@@ -180,8 +181,9 @@ class SharedLock:
                 raise _stalled(engine, "still hangs in the work of another session")
             if waiting.cancelled_caught:
                 raise _stalled(engine, f"was busy with others for {limit:g} s; try again")
-            if self._waited is not None:
-                self._waited(engine, kind, anyio.current_time() - came)
+            for told in (self._waited, waited):
+                if told is not None:
+                    told(engine, kind, anyio.current_time() - came)
             self._inside, self._left = True, left
             try:
                 yield
@@ -201,6 +203,11 @@ class Runner:
         self._locks, self._background = locks or {}, background
         self._slots: dict[Engine, _Slot] = {name: _Slot() for name in get_args(Engine)}
         self._tools: anyio.CapacityLimiter | None = None
+        self._waited: Waited | None = None
+
+    def watch_waits(self, watch: Waited) -> None:
+        """Have `watch` told how long each item of this session waits for an engine that others use too."""
+        self._waited = watch
 
     def now(self) -> float:
         """Seconds on the session's clock. On the real clock any thread may ask."""
@@ -385,7 +392,7 @@ class Runner:
             return nullcontext()
         kind = "spare" if spare else "background" if self._background else "needed"
         on_anyios_clock = None if due is None else lambda: anyio.current_time() + due() - self.now()
-        return lock.taken(engine, left, limit, due=on_anyios_clock, kind=kind)
+        return lock.taken(engine, left, limit, due=on_anyios_clock, kind=kind, waited=self._waited)
 
     async def _item(
         self, engine: Engine, work: Callable[[], T], limit: float, left: threading.Event, first: bool | None

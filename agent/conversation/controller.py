@@ -18,8 +18,9 @@ from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
 from agent.conversation.utterances import UtteranceDetector
+from agent.order import Kind as Urgency
 from agent.protocols import Engines
-from agent.runner import Runner
+from agent.runner import Engine, Runner
 from agent.settings import Config, TurnsConfig, VADConfig
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
@@ -38,6 +39,9 @@ from agent.turns.policy import (
 from audio.frame import Frame
 from audio.playback import Playback
 from audio.stt import Transcript
+
+NOTICED = 0.01
+"""Seconds from which it is told that something waited for other conversations."""
 
 
 class TurnController:
@@ -126,6 +130,7 @@ class TurnController:
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks
+        self._runner.watch_waits(self._queued)
         self.view.enter(tasks)
         self._execution.enter(tasks)
         tasks.start_soon(self._generation.prefill)
@@ -183,6 +188,12 @@ class TurnController:
         """Nothing more comes from outside: no frame of a camera, and nothing by itself."""
         self.view.leave()
         self._execution.leave()
+
+    def _queued(self, engine: Engine, kind: Urgency, seconds: float) -> None:
+        """Something of this conversation has waited for others."""
+        if kind == "needed" and seconds >= NOTICED:
+            turn = self._active.number if self._active is not None else None
+            self._emit(ev.Queued(self._runner.now(), engine, seconds, turn))
 
     def _returned(self, running: Running) -> None:
         self._generation.returned(running)

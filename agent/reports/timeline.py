@@ -286,7 +286,11 @@ def _wait(axes: Axes, report: TurnReport, longest: float) -> None:
     for line, (label, seconds) in enumerate(report.parts):
         end, colour = begin + seconds * 1000, COLOUR_OF[label]
         axes.barh(line, end - begin, left=begin, height=0.8, color=colour, edgecolor=GREY, linewidth=0.5)
-        axes.text(end, line, f" {label} {end - begin:.0f} ms", va="center", fontsize=SMALL - 1, color=INK)
+        told = f" {label} {end - begin:.0f} ms"
+        if queued := report.queued.get(label, 0.0) * 1000:
+            axes.barh(line, queued, left=begin, height=0.8, color="none", edgecolor=INK, hatch="////")
+            told += f", {queued:.0f} of them behind other conversations"
+        axes.text(end, line, told, va="center", fontsize=SMALL - 1, color=INK)
         begin = end
 
 

@@ -20,6 +20,19 @@ VISION = "vision"
 THOUGHT = "thought"
 """One more, before the first token, where the model thought before it answered."""
 
+QUEUED = "queued"
+"""One more, behind the whole wait: the seconds of it that were spent behind other conversations."""
+ENGINES: dict[str, str] = {
+    "STT": "stt",
+    VISION: "vision",
+    THOUGHT: "llm",
+    "first token": "llm",
+    "first chunk": "llm",
+    "TTS": "tts",
+    "commit": "endpointing",
+}
+"""The engine whose work a part is."""
+
 
 LATE = 1.0
 """Seconds of silence from which an answer is late: the longest that people bear (Jefferson 1989, "Preliminary
@@ -82,6 +95,8 @@ class TurnReport:
     tokens: int = 0
     seen: float | None = None
     thought: float | None = None
+    waits: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
+    """From when to when (s) something of it waited for its engine, which other conversations had."""
 
     @property
     def voice_to_voice(self) -> float | None:
@@ -111,6 +126,20 @@ class TurnReport:
             now = then
         return waits
 
+    @property
+    def queued(self) -> dict[str, float]:
+        """Of each of `parts`, the seconds for which others had its engine, where they had."""
+        found: dict[str, float] = {}
+        begin = min(self.speech_end, self.audio_started or 0.0)
+        for label, seconds in self.parts:
+            end = begin + seconds
+            spans = ((b, e) for engine, b, e in self.waits if engine == ENGINES.get(label))
+            waited = sum(max(0.0, min(e, end) - max(b, begin)) for b, e in spans)
+            if waited > 0:
+                found[label] = waited
+            begin = end
+        return found
+
 
 def turns(events: Iterable[Event]) -> list[TurnReport]:
     """One report a turn, in the order in which they were opened; dropped ones too."""
@@ -133,6 +162,8 @@ def turns(events: Iterable[Event]) -> list[TurnReport]:
 def _note_wait(report: TurnReport, event: Event) -> None:
     """Put what happens up to the reply's first sound into the report; the first of its kind counts."""
     match event:
+        case ev.Queued():
+            report.waits.append((event.engine, event.time - event.seconds, event.time))
         case ev.Transcribed():
             report.transcribed, report.stt_took = event.time, event.took
             report.user = event.text
@@ -249,6 +280,8 @@ def notes(report: TurnReport) -> list[str]:
     if report.waited_for is not None and wait is not None and wait >= LATE:
         longest, seconds = max(report.parts, key=lambda part: part[1])
         told.append(f"after {wait:.1f} s, {seconds:.1f} s of it {longest}: {in_words(report.waited_for)}")
+        if queued := sum(report.queued.values()):
+            told.append(f"{queued:.1f} s of that behind other conversations")
     for silence in report.pauses:
         if silence.end is not None and silence.resumed is not None:
             why = f"{in_words(silence.cause)}; {in_words(silence.resumed)}"
@@ -266,26 +299,29 @@ def _md(text: str) -> str:
 
 
 def columns(reports: Iterable[TurnReport]) -> list[str]:
-    """What a table of waits tells: the parts, the rarer ones only where a turn has them, and the whole."""
+    """What a table of waits tells: the parts, the whole, and what is rarer only where a turn has it."""
+    reports = list(reports)
     names = list(PARTS)
     if any(report.seen is not None for report in reports):
         names.insert(PARTS.index("STT") + 1, VISION)
     if any(report.thought is not None for report in reports):
         names.insert(names.index("first token"), THOUGHT)
-    return [*names, "voice to voice"]
+    queued = [QUEUED] if any(report.queued for report in reports) else []
+    return [*names, "voice to voice", *queued]
 
 
 def cells(report: TurnReport, names: Sequence[str]) -> list[float]:
     """A turn that sounded, in these columns (s); 0 for a part that it does not have."""
-    values = {"voice to voice": report.voice_to_voice or 0.0} | dict(report.parts)
+    whole = {"voice to voice": report.voice_to_voice or 0.0, QUEUED: sum(report.queued.values())}
+    values = whole | dict(report.parts)
     return [values.get(name, 0.0) for name in names]
 
 
 def latency_table(events: Sequence[Event]) -> str:
     """The waits of all turns that sounded, as a plain text table in milliseconds, below 100 columns.
 
-    The parts of a row add up to its last column, save for rounding; with more than one row the
-    medians follow, each of its own column.
+    The parts of a row add up to "voice to voice", save for rounding; with more than one row the medians
+    follow, each of its own column.
     """
     sounded = [r for r in turns(events) if r.voice_to_voice is not None]
     if not sounded:

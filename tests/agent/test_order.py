@@ -434,6 +434,17 @@ def test_nobody_waits_long_because_of_anothers_interim_work(tmp_path: Path) -> N
     assert p95(interim) - p95(alone) <= 1.2
 
 
+def test_a_session_tells_what_of_its_wait_was_spent_behind_others(tmp_path: Path) -> None:
+    """The same talk alone, all else being equal, is shorter by what five at once tell to have waited."""
+    together, (alone,) = held(tmp_path, SESSIONS, "stt.interim=0"), held(tmp_path, 1, "stt.interim=0")
+    reports = [turn for talk in together for turn in turns(talk.events) if turn.audio_started is not None]
+    assert sum(bool(turn.queued) for turn in reports) > len(reports) / 2
+    for turn in reports:
+        longer = (turn.voice_to_voice or 0.0) - max(alone.waits)
+        assert longer <= sum(turn.queued.values()) + 0.05
+    assert not any(turn.queued for turn in turns(alone.events))
+
+
 def test_no_reply_falls_silent_because_others_are_answered(tmp_path: Path) -> None:
     """Five begin within a second; whose speech runs out first goes first. First come, first served: 0.8 s."""
     assert max(talk.gap for talk in held(tmp_path, SESSIONS)) <= 0.1

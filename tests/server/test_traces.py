@@ -80,6 +80,15 @@ def test_a_turn_is_a_span_and_its_wait_is_cut_into_parts() -> None:
     assert parts[-1].end_time == turn.end_time
 
 
+def test_a_part_says_how_much_of_it_was_spent_behind_other_conversations() -> None:
+    at = next(n for n, event in enumerate(SPOKEN) if isinstance(event, ev.Transcribed))
+    waited = ev.Queued(SPOKEN[at].time - 0.05, "stt", 0.1, 1)
+    *parts, _ = watched(*SPOKEN[:at], waited, *SPOKEN[at:])
+    told = {part.name: dict(part.attributes) for part in parts}
+    assert told.pop("STT") == {"backchat.queued": 0.1}
+    assert not any(told.values())
+
+
 def test_no_word_that_was_said_is_in_a_span() -> None:
     told = "".join(span.to_json() for span in watched(*SPOKEN))
     assert "ecret" not in told

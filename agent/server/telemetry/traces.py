@@ -1,7 +1,8 @@
 """Each turn as an OpenTelemetry span. Knows events and times; sends no word of what is said, and no engine.
 
 A span `turn` lasts from the user's last speech to the end of the reply. Below it is one span for each part
-of the wait, as `agent.reports.waits` cuts it, and one, `speaking`, for the reply as it sounds.
+of the wait, as `agent.reports.waits` cuts it, and one, `speaking`, for the reply as it sounds. What of a
+part was spent behind other conversations is its attribute `backchat.queued` (s).
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Traces:
             parts = [*parts, ("speaking", end - report.audio_started)]
         for name, seconds in parts:
             if seconds > 0:
-                part = self._tracer.start_span(name, inside, start_time=at(begin))
+                queued = report.queued.get(name)
+                about = {} if queued is None else {"backchat.queued": round(queued, 4)}
+                part = self._tracer.start_span(name, inside, attributes=about, start_time=at(begin))
                 begin += seconds
                 part.end(at(begin))
         span.end(at(end))

@@ -87,6 +87,63 @@ def test_parts_add_up_and_are_never_negative(end, opened, done, token, piece, sp
     assert turn.voice_to_voice == pytest.approx(max(0.0, audio - end))
 
 
+QUEUES = [  # when it was the engine's turn, which engine, and for how long it had served others
+    ev.Queued(3.0, "stt", 0.25, 1),  # 0.05 s of it before work began: that is none of the words' time
+    ev.Queued(3.4, "llm", 0.1, 1),
+    ev.Queued(3.6, "llm", 0.05, 1),
+    ev.Queued(3.6, "tts", 0.5, 1),  # of the reply before: this one had nothing to say yet
+    ev.Queued(3.95, "tts", 0.05, 1),
+    ev.Queued(9.0, "llm", 1.0, 1),  # it sounds already
+]
+
+
+def queued_turn() -> report.TurnReport:
+    """Said until 2.5 s, opened at 2.8, words 3.1, token 3.5, chunk 3.7, speech 4.0, sounds at 4.1."""
+    turn = report.TurnReport(
+        1, 0.0, 2.5, 2.8, 3.1, None, 3.5, 3.7, 4.0, 4.0, audio_started=4.1, reason="finished"
+    )
+    turn.waits = [(each.engine, each.time - each.seconds, each.time) for each in QUEUES]
+    turn.waited_for = Cause("endpointing")
+    return turn
+
+
+def test_what_was_spent_behind_other_conversations_is_told_of_its_part():
+    turn = queued_turn()
+    queued = {label: round(seconds, 6) for label, seconds in turn.queued.items()}
+    assert queued == {"STT": 0.2, "first token": 0.1, "first chunk": 0.05, "TTS": 0.05}
+    assert report.columns([turn])[-2:] == ["voice to voice", "queued"]
+    assert report.cells(turn, report.columns([turn]))[-2:] == pytest.approx([1.6, 0.4])
+    assert report.notes(turn)[1] == "0.4 s of that behind other conversations"
+    alone = report.turns(EVENTS)[:1]
+    assert report.columns(alone)[-1] == "voice to voice"
+    assert not any("other" in note for note in report.notes(alone[0]))
+
+
+def test_events_say_what_waited_for_whom():
+    opened = ev.TurnOpened(2.8, 1, 2.5)
+    (turn,) = report.turns([opened, *QUEUES, ev.Queued(3.0, "llm", 0.1, None), ev.Queued(3.0, "llm", 0.1, 7)])
+    assert turn.waits == queued_turn().waits
+
+
+@settings(deadline=None)
+@given(
+    st.lists(times, min_size=8, max_size=8),
+    st.lists(st.tuples(st.sampled_from(["stt", "llm", "tts", "endpointing"]), times, times), max_size=9),
+)
+def test_nothing_waits_for_longer_than_its_part_takes(moments: list[float], waits) -> None:
+    end, opened, done, token, chunk, speech, committed, audio = moments
+    turn = report.TurnReport(
+        1, 0.0, end, opened, done, None, token, chunk, speech, committed, audio_started=audio
+    )
+    ends = dict[str, float]()
+    for engine, begin, finish in sorted(waits, key=lambda wait: wait[1]):  # one item of an engine at a time
+        begin = max(begin, ends.get(engine, 0.0))
+        ends[engine] = max(begin, finish)
+        turn.waits.append((engine, begin, ends[engine]))
+    parts = dict(turn.parts)
+    assert all(0.0 < seconds <= parts[label] + 1e-9 for label, seconds in turn.queued.items())
+
+
 def test_a_turn_that_the_events_leave_open():
     events = [
         ev.TurnOpened(1.0, 1, 0.8),
