@@ -349,6 +349,15 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """The user pressed a key of their telephone: 0 to 9, *, # or A to D."""
+
+    type: ClassVar[Literal["key_pressed"]] = "key_pressed"
+    time: float
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class EchoHeard:
     """The microphone hears the speaker, more than the canceller can take away."""
 
@@ -449,6 +458,7 @@ Event: TypeAlias = (
     | OverlapTranscribed
     | Interrupted
     | TurnEnded
+    | KeyPressed
     | EchoHeard
     | EchoGone
     | SoundLost

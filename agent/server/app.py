@@ -21,10 +21,14 @@ from agent.server.realtime.client_secrets import beta, client_secret
 from agent.server.realtime.connection import talk
 from agent.server.reception import Reception
 from agent.server.telemetry.log import GONE
+from agent.server.telephony import twilio
 from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+PHONE = ("/v1/twilio", "/v1/twilio/{token}")
+"""Twilio sets no header: its token is part of the path."""
 
 Handler: TypeAlias = Callable[["Request"], Awaitable[Streamed | Answer]]
 
@@ -84,6 +88,7 @@ def application(reception: Reception) -> Guard:
         route("/v1/realtime/client_secrets", secret, "POST"),
         route("/v1/realtime/sessions", beta, "POST"),
         route("/v1/realtime/transcription_sessions", beta, "POST"),
+        *(WebSocketRoute(path, websocket(reception, "twilio", twilio.talk)) for path in PHONE),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]
     handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: _gone}

@@ -23,6 +23,8 @@ class Reply:
         self.words: list[tuple[float, int]] = []
         self.played: int | None = None
         """Samples of it that the client says it has played; None where it says nothing."""
+        self.progress: int | None = None
+        """The same so far, of a client that tells it all the time."""
         self.heard: str | None = None
         self._blocks: list[float] = []
 

@@ -183,6 +183,18 @@ class RemoteSession:
         """What was said in a turn that was just released, once; None where it was typed."""
         return self._spoken.pop(turn, None)
 
+    def press(self, key: str) -> None:
+        """The user has pressed a key of their telephone. What is to be answered of it, `send_text` says."""
+        self._watch(ev.KeyPressed(self.runner.now(), key))
+
+    def played(self, turn: int, samples: int) -> None:
+        """The client has played so many samples (24 kHz) of that reply by now, and tells it as it goes on.
+
+        Of a reply that is interrupted no more was heard. One that was said to its end is on its way.
+        """
+        if turn in self._replies:
+            self._replies[turn].progress = samples
+
     def show(self, image: str | bytes | None, *, once: bool = False, live: bool = False) -> None:
         """The client shows this; see `Session.show`. Only a data URL or the bytes of a picture are taken."""
         if isinstance(image, str) and not image.startswith("data:"):
@@ -275,8 +287,9 @@ class RemoteSession:
             case ev.TurnEnded(turn=turn) if turn in self._replies:
                 reply = self._replies[turn]
                 reply.heard = event.heard
-                if reply.played is not None:
-                    kept = self._shorten(reply, event.heard, reply.played)
+                played = reply.progress if event.reason == "interrupted" else None
+                if (played := played if reply.played is None else reply.played) is not None:
+                    kept = self._shorten(reply, event.heard, played)
                     event = replace(event, heard=kept, unheard=event.heard[len(kept) :] + event.unheard)
                 self._turn = 0 if turn == self._turn else self._turn
             case _:

@@ -10,6 +10,7 @@ import pytest
 import serving
 from uvicorn import Config
 from uvicorn.server import ServerState
+from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
@@ -130,6 +131,25 @@ def test_a_message_that_is_too_long_is_told_by_the_setting() -> None:
         assert pair.client.close_rcvd.reason == "a message of more than 1000 bytes (server.message)"
 
     asyncio.run(inside())
+
+
+@pytest.mark.net
+@pytest.mark.parametrize("path", ["/v1/twilio", "/v1/realtime?model=none-such"])
+def test_a_connection_that_the_server_closes_is_closed_at_once(path: str) -> None:
+    """Its client answers, and that is read: uvicorn would wait five seconds for it."""
+
+    async def inside() -> None:
+        async with (
+            serving.running(serving.pool([], [])) as address,
+            connect(f"ws{address.removeprefix('http')}{path}") as socket,
+        ):
+            if "twilio" in path:
+                await socket.send("no JSON")
+            began = anyio.current_time()
+            await socket.wait_closed()
+            assert anyio.current_time() - began < 2.0
+
+    anyio.run(inside, backend="asyncio")
 
 
 @pytest.mark.net

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Mapping
+from hashlib import sha256
 
 from agent.errors import RequestError
 from agent.server.admission import forwarded
@@ -64,21 +65,26 @@ class Admission:
                 "forbidden_proxy",
             )
 
-    def knows(self, shown: str) -> bool:
-        """Whether this is the token, if there is one; the time that it takes tells nothing of it."""
-        return self._token is None or hmac.compare_digest(shown.encode(), self._token)
+    def knows(self, shown: str, purpose: str = "") -> bool:
+        """Whether this is the token, or what is made of it for that purpose; the time tells nothing of it."""
+        if self._token is None:
+            return True
+        wanted = derived(self._token, purpose) if purpose else self._token
+        return hmac.compare_digest(shown.encode(), wanted)
 
-    def check(self, client: Client, shown: str, *, realtime: bool = False) -> None:
+    def check(self, client: Client, shown: str, purpose: str = "", *, realtime: bool = False) -> None:
         """Raise RequestError for who shows neither the token nor, for a Realtime session, a client secret.
+
+        purpose: for which alone the token is, where it is for one.
 
         However many wrong ones there were, the right one is let in, so guesses are not held back; the
         shortest token that is allowed has too many for any number of them that a server can be asked.
         """
-        if shown.startswith(PREFIX) and (self.open or not self.knows(shown)):
+        if shown.startswith(PREFIX) and (self.open or not self.knows(shown, purpose)):
             known = realtime and self.secrets.session(shown) is not None
             wrong = "this client secret has expired, or is for something else: ask for a new one"
         else:
-            known, wrong = self.knows(shown), "a bearer token is needed, and this is not it"
+            known, wrong = self.knows(shown, purpose), "a bearer token is needed, and this is not it"
         if not known:
             self._refused.count(client.address)
             raise RequestError(wrong, 401, "invalid_api_key")
@@ -86,3 +92,8 @@ class Admission:
     def count(self, client: Client) -> None:
         """One more request of who may come. Raises RequestError for one too many."""
         self._admitted.count(client.address)
+
+
+def derived(token: bytes, purpose: str) -> bytes:
+    """A token for one purpose alone: who reads it, in an address or a proxy's log, learns not the other."""
+    return hmac.new(token, purpose.encode(), sha256).hexdigest().encode()

@@ -18,7 +18,7 @@ from agent.text.cleaning import cleaned
 from agent.text.tokens import least_tokens
 from agent.transports.disclosure import said
 
-DATA = {"audio", "image_url", "url"}
+DATA = {"audio", "image_url", "payload", "url"}
 """Fields that hold a sound or a picture in base64: their bytes are bounded where they are decoded."""
 NAMES = {"model", "object", "role", "type", "voice"}
 """Fields whose words are nobody's conversation."""

@@ -30,6 +30,8 @@ REALTIME = ("/v1/realtime", "/v1/realtime/calls")
 """Paths that a client secret opens."""
 BOUND = "backchat.bound"
 """Where in a scope it is what session the client's secret is for."""
+IN_PATH = ("twilio",)
+"""Paths below /v1 on which a token of their own is the rest of the path: their clients can set no header."""
 IN_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket: they name the token as one of its protocols, after this."""
 
@@ -87,8 +89,8 @@ class Guard:
         host = headers.get("host", "")
         if self._admission.open and not is_loopback(_name(host)):
             raise RequestError("only this machine's own names lead here", 403, "forbidden_host")
-        shown = _shown(scope, headers)
-        self._admission.check(client, shown, realtime=scope["path"] in REALTIME)
+        shown, purpose = _shown(scope, headers)
+        self._admission.check(client, shown, purpose, realtime=scope["path"] in REALTIME)
         self._admission.count(client)
         length = headers.get("content-length", "0")
         if length.isdigit():
@@ -176,15 +178,18 @@ async def refuse(error: RequestError, scope: Scope, receive: Receive, send: Send
     await error_answer(error)(scope, receive, as_websocket)
 
 
-def _shown(scope: Scope, headers: Mapping[str, str]) -> str:
-    """The token that the client shows, or nothing."""
+def _shown(scope: Scope, headers: Mapping[str, str]) -> tuple[str, str]:
+    """The token that the client shows, or nothing; and for which purpose alone it is, if it is for one."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        return token.strip()
+        return token.strip(), ""
+    purpose, _, token = scope["path"].removeprefix("/v1/").partition("/")
+    if purpose in IN_PATH:
+        return token, purpose
     if scope["type"] == "websocket":
         named = [p for p in scope.get("subprotocols", []) if p.startswith(IN_PROTOCOL)]
-        return named[0].removeprefix(IN_PROTOCOL) if named else ""
-    return ""
+        return (named[0].removeprefix(IN_PROTOCOL) if named else ""), ""
+    return "", ""
 
 
 def _name(host: str) -> str:

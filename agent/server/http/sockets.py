@@ -157,7 +157,7 @@ class _WebSocket(_Counted):
         super().data_received(data)
 
     def _handle(self, data: bytes) -> None:
-        if not self.close_sent:
+        if not self.transport.is_closing():  # once it has only sent that it closes, the answer is awaited
             uvicorns: Any = super(_Counted, self)
             uvicorns.data_received(data)
 
