@@ -59,8 +59,8 @@ class LLMConfig(Section):
     context: int = Field(default=4096, ge=256)
     """Tokens that prompt and answer may fill together."""
     threads: int = Field(default=0, ge=0)
-    """Threads that write a token; 0: as many as pay, which for a small model is one. `transformers`: one per
-    core."""
+    """Threads that write a token; 0: as many as pay, about one for 200 MB of the model. `transformers`: one
+    per core."""
     prompt_threads: int = Field(default=0, ge=0)
     """Threads that read a prompt, of `llamacpp` and `llamavision`; 0: one per core."""
     device: str = "auto"

@@ -32,11 +32,12 @@ from audio.cores import physical_cores
 _HALF = "\ufffd"
 """What llama.cpp writes in place of a character that is not whole yet."""
 
-PER_THREAD = 1_500_000_000
-"""Bytes of a model that one thread writes a token with: 15 tokens a second, where 5 are spoken."""
+PER_THREAD = 200_000_000
+"""Bytes of a model for which one more thread pays as it writes a token."""
 
-ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-"""What has threads of OpenMP sleep while they wait. It reads them once, as it is loaded."""
+ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "30"}
+"""What has threads of OpenMP sleep when they have waited for some tens of turns. It reads them once, as it is
+loaded."""
 
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
@@ -565,14 +566,16 @@ def threads_for(weights: Path | None, threads: int = 0, prompt_threads: int = 0)
     weights: None for a model that is not here yet, of which a small one is assumed.
 
     llama.cpp takes their numbers when it loads and never again. Its threads meet after each step of a token,
-    some hundred times: a second one makes the 0.5B 47 tokens a second from 42 on two idle cores, and 8 from
-    22 beside two busy processes. So a token gets a thread for each `PER_THREAD` bytes of the model, and
-    the rest of the program keeps a core. A prompt is long steps: all
-    cores read it in half the time, and wait for each other asleep.
+    some hundred times, so the steps must be long enough: on two cores the 0.5B (0.4 GB) gains by a second
+    thread, SmolLM2 (0.1 GB) loses. Of more than two cores the rest of the program keeps one. Beside other
+    programs as many threads as cores are no loss, since they wait for each other asleep: at a load of 6 a
+    token of the 0.5B took 51 to 62 ms with two threads and 95 to 116 with one, which the system gives half
+    as much. A prompt is long steps: all cores read it.
     """
     cores = physical_cores()
     enough = -(-weights.stat().st_size // PER_THREAD) if weights is not None else 1
-    return threads or max(1, min(enough, cores - 1)), prompt_threads or cores
+    most = max(min(cores, 2), cores - 1)
+    return threads or max(1, min(enough, most)), prompt_threads or cores
 
 
 @contextmanager

@@ -34,11 +34,11 @@ def weights(size: int) -> Path:
 @pytest.mark.parametrize(
     ("gigabytes", "cores", "counts"),
     [
-        (0.4, 2, (1, 2)),  # the default model
-        (0.4, 16, (1, 16)),
-        (1.1, 4, (1, 4)),
-        (4.7, 2, (1, 2)),  # the rest of the program keeps a core
-        (4.7, 8, (4, 8)),
+        (0.1, 2, (1, 2)),  # SmolLM2: its steps are too short for two to meet
+        (0.4, 2, (2, 2)),  # the default model
+        (0.4, 16, (2, 16)),
+        (1.1, 4, (3, 4)),  # the rest of the program keeps a core
+        (4.7, 2, (2, 2)),
         (40.0, 8, (7, 8)),
         (0.4, 1, (1, 1)),
     ],
@@ -60,7 +60,7 @@ def test_what_is_asked_for_is_given_and_never_more_than_there_is_chosen(
         if writing:
             assert chosen[0] == writing
         else:
-            assert 1 <= chosen[0] <= max(1, cores - 1)
+            assert 1 <= chosen[0] <= max(min(cores, 2), cores - 1)
             assert (chosen[0] - 1) * PER_THREAD < size
         assert chosen[1] == (reading or cores)
 
@@ -81,7 +81,7 @@ def test_its_threads_sleep_while_they_wait_unless_they_are_told_otherwise(own: d
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert f"OMP_WAIT_POLICY = '{'ACTIVE' if own else 'PASSIVE'}'" in told.stderr
-    assert f"GOMP_SPINCOUNT = '{own.get('GOMP_SPINCOUNT', '0')}'" in told.stderr
+    assert f"GOMP_SPINCOUNT = '{own.get('GOMP_SPINCOUNT', '30')}'" in told.stderr
 
 
 def test_a_system_without_openmp_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
