@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,9 @@ from typing import Any, Literal
 
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
-from agent.messages import Message
-from agent.protocols import Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
+from agent.messages import Message, ToolCall
+from agent.protocols import CallsTools, Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
+from agent.server.functions import NOTHING, Calling
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
 from agent.transports.disclosure import Writing
@@ -45,7 +47,8 @@ class Written:
     limit: int = 0
     text: list[str] = field(default_factory=list[str])
     thought: list[str] = field(default_factory=list[str])
-
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    """What its client is to run."""
     end: FinishReason | None = None
     """How it ended, where its engine says so."""
 
@@ -63,6 +66,11 @@ class Written:
         return self.end or ("length" if self.tokens >= self.limit else "stop")
 
     @property
+    def finish_reason(self) -> str:
+        """The same, as the OpenAI API spells it."""
+        return "tool_calls" if self.calls else self.reason
+
+    @property
     def usage(self) -> dict[str, int]:
         """Tokens, as the OpenAI API spells them."""
         return {
@@ -74,11 +82,17 @@ class Written:
 
 @asynccontextmanager
 async def write(
-    slot: SessionSlot, config: Config, messages: Sequence[Message], sampling: Sampling, written: Written
+    slot: SessionSlot,
+    config: Config,
+    messages: Sequence[Message],
+    sampling: Sampling,
+    written: Written,
+    calling: Calling = NOTHING,
 ) -> AsyncGenerator[AsyncIterator[Delta]]:
     """The answer to `messages`, a token at a time, pulled; leaving the block stops the model.
 
-    Thoughts are apart; calls and stage directions stay: the text itself was asked for, not its sound.
+    Thoughts are apart, and calls where the client has declared tools; else they stay, as stage directions do:
+    the text itself was asked for, not its sound.
 
     Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
     EngineFault when it fails.
@@ -90,6 +104,8 @@ async def write(
             text = f"response_format: the engine {config.llm.engine!r} writes text alone"
             raise RequestError(text, param="response_format")
         llm = llm.with_schema(sampling.schema)
+    if calling.tools:
+        llm = _told_of(llm, config, sampling, calling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
     limits = config.limits
 
@@ -108,15 +124,23 @@ async def write(
 
     async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
         async for delta in stream:
+            if delta.call is not None:
+                delta = replace(delta, call=replace(delta.call, id=f"call_{uuid.uuid4().hex[:24]}"))
+                written.calls += [delta.call] if delta.call is not None else []
             if delta.anew:  # who streams has sent it
                 written.text.clear()
             written.text.append(delta.text)
             written.thought.append(delta.thought)
             yield delta
+            if written.calls and not calling.parallel:
+                return
 
     try:
         async with slot.runner(background=True).stream(
-            "llm", lambda: deltas(counted(), spoken=False), limits.first_token, limits.token
+            "llm",
+            lambda: deltas(counted(), spoken=False, calls=bool(calling.tools)),
+            limits.first_token,
+            limits.token,
         ) as stream:
             yield kept(stream)
     except ContextExceeded as error:
@@ -145,6 +169,17 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
             sentence = ""
     if sentence:
         yield sentence
+
+
+def _told_of(llm: LanguageModel, config: Config, sampling: Sampling, calling: Calling) -> LanguageModel:
+    """The model, told of what it may call. Raises RequestError."""
+    if not isinstance(llm, CallsTools):
+        text = f"tools: the engine {config.llm.engine!r} cannot call any; leave them out"
+        raise RequestError(text, param="tools")
+    if sampling.schema is not None:
+        text = "response_format: not to be had together with tools; leave one of them out"
+        raise RequestError(text, param="response_format")
+    return llm.with_tools(calling.tools, required=calling.required)
 
 
 def _sampled(llm: LanguageModel, config: Config, sampling: Sampling) -> LanguageModel:

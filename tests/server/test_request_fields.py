@@ -175,7 +175,6 @@ def test_what_is_honoured_reaches_the_model() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "param"),
     [
-        (CHAT, {**ASKED, "tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         (CHAT, {**ASKED, "response_format": {"type": "json_object"}}, "response_format"),
         (CHAT, {**ASKED, "response_format": {"type": "xml"}}, "response_format"),
         (CHAT, {**ASKED, "logprobs": True}, "logprobs"),
@@ -185,7 +184,7 @@ def test_what_is_honoured_reaches_the_model() -> None:
         (CHAT, {**ASKED, "stop": [""]}, "stop.0"),
         (CHAT, {**ASKED, "stream_options": {"include_usage": True}}, "stream_options"),
         (CHAT, {**ASKED, "messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages.0.name"),
-        (CHAT, {**ASKED, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        (CHAT, {**ASKED, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id"),
         (CHAT, {**ASKED, "model": "llama-9"}, "model"),
         ("/generate", {"prompt": "x", "n": 1}, "n"),
         ("/generate", {"prompt": ""}, "prompt"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.errors import RequestError
-from agent.messages import Message
+from agent.messages import Message, ToolCall
 from agent.protocols import Delta
 from agent.runner import Runner
 from agent.server.admission import budget
 from agent.server.admission.bodies import SMALL
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
+from agent.server.functions import MOST, Calling, Function, Mode, chosen
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import (
     EVENTS,
@@ -92,6 +93,17 @@ class _ImagePart(Fields):
 _Part = Annotated[_TextPart | _ImagePart, Field(discriminator="type")]
 
 
+class _CalledFunction(Fields):
+    name: str
+    arguments: str
+
+
+class _Call(Fields):
+    id: str
+    type: Literal["function"] = "function"
+    function: _CalledFunction
+
+
 class _ChatMessage(Fields):
     ELSEWHERE: ClassVar = {
         "annotations": ([],),
@@ -99,24 +111,41 @@ class _ChatMessage(Fields):
         "function_call": (),
         "name": (),
         "refusal": (),
-        "tool_calls": ([],),
     }
     ABOUT: ClassVar = frozenset({"reasoning_content"})
     """Our own answers have it, and clients send them back; thoughts of earlier turns are not read again."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[_Part]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[_Part] | None = None
+    tool_calls: list[_Call] = Field(default_factory=list[_Call])
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.content is None and not self.tool_calls:
+            raise PydanticCustomError("refused", "Field required", {"field": "content"})
+        if self.tool_calls and self.role != "assistant":
+            raise PydanticCustomError("refused", "only of an assistant", {"field": "tool_calls"})
+        if (self.tool_call_id is None) == (self.role == "tool"):
+            raise PydanticCustomError("refused", "a tool's message has it", {"field": "tool_call_id"})
+        return self
 
     def message(self) -> Message:
         """As the language model takes it."""
-        texts = [part.text for part in self.content if isinstance(part, _TextPart)]
+        parts = self.content if isinstance(self.content, list) else []
+        texts = [part.text for part in parts if isinstance(part, _TextPart)]
         text = self.content if isinstance(self.content, str) else "".join(texts)
-        return Message("system" if self.role == "developer" else self.role, text)
+        role = "system" if self.role == "developer" else self.role
+        calls = tuple(
+            ToolCall(call.id, call.function.name, call.function.arguments) for call in self.tool_calls
+        )
+        return Message(role, text, calls=calls, call=self.tool_call_id or "")
 
     @property
     def images(self) -> list[str]:
         """Its pictures, as data URLs."""
-        return [part.image_url.url for part in self.content if isinstance(part, _ImagePart)]
+        parts = self.content if isinstance(self.content, list) else []
+        return [part.image_url.url for part in parts if isinstance(part, _ImagePart)]
 
 
 class _StreamOptions(Fields):
@@ -157,6 +186,30 @@ class _Schematic(Fields):
         return self.json_schema.definition
 
 
+class _Tool(Fields):
+    type: Literal["function"]
+    function: Function
+
+
+class _FunctionName(Fields):
+    name: str
+
+
+class _Named(Fields):
+    type: Literal["function"]
+    function: _FunctionName
+
+
+class _Among(Fields):
+    mode: Literal["auto", "required"]
+    tools: list[_Named] = Field(min_length=1, max_length=MOST)
+
+
+class _Allowed(Fields):
+    type: Literal["allowed_tools"]
+    allowed_tools: _Among
+
+
 class Chat(_Sampled):
     """The body of `/v1/chat/completions`."""
 
@@ -170,7 +223,6 @@ class Chat(_Sampled):
         "modalities": (["text"],),
         "moderation": (),
         "n": (1,),
-        "parallel_tool_calls": (True, False),
         "prediction": (),
         "presence_penalty": (0,),
         "prompt_cache_options": (),
@@ -178,8 +230,6 @@ class Chat(_Sampled):
         "reasoning_effort": ("none", "minimal", "low"),
         "service_tier": ("auto", "default"),
         "store": (False,),
-        "tool_choice": ("none", "auto"),
-        "tools": ([],),
         "top_logprobs": (0,),
         "verbosity": ("medium",),
         "web_search_options": (),
@@ -192,12 +242,28 @@ class Chat(_Sampled):
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
     response_format: Annotated[Free | Objects | _Schematic, Field(discriminator="type")] | None = None
+    tools: list[_Tool] = Field(default_factory=list[_Tool], max_length=MOST)
+    tool_choice: Mode | Annotated[_Named | _Allowed, Field(discriminator="type")] | None = None
+    parallel_tool_calls: bool = True
 
     @model_validator(mode="after")
     def _stream_options_of_a_stream(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise PydanticCustomError("refused", "only with stream", {"field": "stream_options"})
         return self
+
+    @property
+    def calling(self) -> Calling:
+        """What may be called. Raises RequestError."""
+        declared = [tool.function for tool in self.tools]
+        match self.tool_choice:
+            case _Named(function=named):
+                return chosen(declared, "required", {named.name}, self.parallel_tool_calls)
+            case _Allowed(allowed_tools=among):
+                names = {each.function.name for each in among.tools}
+                return chosen(declared, among.mode, names, self.parallel_tool_calls)
+            case mode:
+                return chosen(declared, mode, None, self.parallel_tool_calls)
 
 
 async def read_body(request: Request, model: type[B], pool: Pool, context: int | None = None) -> B:
@@ -271,7 +337,8 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     body = await read_body(request, Chat, pool, pool.context)
     pool.check("llm", body.model)
     config = pool.config
-    said = [message.message() for message in body.messages]
+    said, calling = [message.message() for message in body.messages], body.calling
+    check_calls(said)
     pictures = [message.images for message in body.messages]
     check(pictures, config)
     schema = None if body.response_format is None else body.response_format.schema_
@@ -282,7 +349,7 @@ async def chat(request: Request, pool: Pool) -> Streamed:
         "model": pool.names["llm"],
     }
 
-    def chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
 
@@ -290,34 +357,69 @@ async def chat(request: Request, pool: Pool) -> Streamed:
         written = Written()
         async with pool.slot() as slot:
             messages = await looked(slot, config, said, pictures)
-            async with write(slot, config, messages, sampling, written) as tokens:
+            async with write(slot, config, messages, sampling, written, calling) as tokens:
                 role = {"role": "assistant"}
                 async for delta in tokens:
-                    if body.stream:
-                        await send(chunk({**role, **_fields(delta)}))
-                    role = {}
+                    for fields in _fields(delta, len(written.calls)) if body.stream else ():
+                        await send(chunk({**role, **fields}))
+                        role = {}
         if body.stream:
-            await send(chunk({}, written.reason))
+            await send(chunk({}, written.finish_reason))
             if body.stream_options and body.stream_options.include_usage:
                 usage = {"object": "chat.completion.chunk", "choices": (), "usage": written.usage}
                 await send(sse({**head, **usage}))
             await send(b"data: [DONE]\n\n")
             return
-        message = {"role": "assistant", "content": "".join(written.text)}
-        if thought := "".join(written.thought):
-            message["reasoning_content"] = thought
-        choice = {"index": 0, "message": message, "finish_reason": written.reason, "logprobs": None}
-        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": written.usage}
-        await send(line(whole))
+        choice = {"index": 0, "message": _message(written), "finish_reason": written.finish_reason}
+        whole = {
+            "object": "chat.completion",
+            "choices": [{**choice, "logprobs": None}],
+            "usage": written.usage,
+        }
+        await send(line({**head, **whole}))
 
     media = EVENTS if body.stream else JSON
     return Streamed(media, produce, config.server.client_timeout, lambda error: sse(error_body(error)))
 
 
-def _fields(delta: Delta) -> dict[str, str]:
-    """A step of the answer as servers of this kind send it: thoughts under a name of their own."""
+def _fields(delta: Delta, count: int) -> Iterator[dict[str, Any]]:
+    """A step of the answer as servers of this kind send it: thoughts under a name of their own.
+
+    A call comes in two steps, its name and then its arguments. count: of calls, with this one.
+    """
+    if (call := delta.call) is not None:
+        begun = {"index": count - 1, **call.as_function("")}
+        yield {"tool_calls": [begun]}
+        yield {"tool_calls": [{"index": count - 1, "function": {"arguments": call.arguments}}]}
+        return
     thought = {"reasoning_content": delta.thought} if delta.thought else {}
-    return thought | ({"content": delta.text} if delta.text or not thought else {})
+    yield thought | ({"content": delta.text} if delta.text or not thought else {})
+
+
+def _message(written: Written) -> dict[str, Any]:
+    """A whole answer."""
+    text = "".join(written.text)
+    message: dict[str, Any] = {"role": "assistant", "content": text if text or not written.calls else None}
+    if thought := "".join(written.thought):
+        message["reasoning_content"] = thought
+    if written.calls:
+        message["tool_calls"] = [call.as_function(call.arguments) for call in written.calls]
+    return message
+
+
+def check_calls(said: Sequence[Message], param: str = "messages") -> None:
+    """Raise RequestError where a call has no result behind it, or a result no call before it."""
+    waiting = dict[str, str]()
+    for message in said:
+        if message.role == "tool" and waiting.pop(message.call, None) is None:
+            text = f"{param}: a result of {message.call[:80]!r}, which is no call before it"
+            raise RequestError(text, code="invalid_value", param=param)
+        if message.role != "tool" and waiting:
+            break
+        waiting |= {call.id: call.name for call in message.calls}
+    if waiting:
+        text = f"{param}: no result of the call {next(iter(waiting))[:80]!r} stands behind it"
+        raise RequestError(text, code="invalid_value", param=param)
 
 
 async def models(request: Request, pool: Pool) -> Answer:
