@@ -10,9 +10,13 @@ from typing import Any, TypeGuard, get_args
 
 from pydantic import ValidationError
 
+from agent import languages
 from agent.errors import ConfigError
 from agent.settings import Config, Section
 from agent.text.cleaning import cleaned_data
+
+FILE = "agent.toml"
+"""What a language's folder calls the file that is read here."""
 
 RENAMED = {
     "stt.partials": "stt.interim",
@@ -30,11 +34,17 @@ RENAMED = {
 """Settings that had another name before; a file that has it is refused with the new one."""
 
 
-def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
+class _LanguageFile(Section):
+    """What a language's file has; what each key is for is said in `languages/es/agent.toml`."""
+
+    settings: dict[str, dict[str, Any]]
+
+
+def load(file: Path | None = None, settings: Sequence[str] = (), language: str | None = None) -> Config:
     """The configuration from a TOML file (or the defaults), then `section.key=value` settings over it.
 
-    A value is read as TOML, and as a plain string where it is none. Raises ConfigError, naming the
-    key, where it was set and the nearest valid name.
+    language: whose own settings stand below all of these. A value is read as TOML, and as a plain string
+    where it is none. Raises ConfigError, naming the key, where it was set and the nearest valid name.
     """
     data: dict[str, Any] = {}
     if file is not None:
@@ -47,6 +57,7 @@ def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}") from error
     _validate(data, str(file))
+    data = _over(of_language(language), data) if language is not None else data
     for setting in settings:
         path, equals, value = setting.partition("=")
         section, dot, key = path.strip().partition(".")
@@ -57,6 +68,30 @@ def load(file: Path | None = None, settings: Sequence[str] = ()) -> Config:
         _validate({section: {key: _value(value)}}, f"--set {setting}")
         data.setdefault(section, {})[key] = _value(value)
     return _validate(data, "the settings together")
+
+
+def of_language(name: str) -> dict[str, Any]:
+    """The settings of that language, for the agent to hear and speak it. Raises ConfigError."""
+    content = languages.data(name, FILE) if name in languages.folders() else None
+    if content is None:
+        known = [code for code in languages.folders() if languages.data(code, FILE)]
+        raise ConfigError(f"--language {name}: no such language; known: {', '.join(known)}")
+    where = f"languages/{name}/{FILE}"
+    try:
+        file = _LanguageFile.model_validate(tomllib.loads(content.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{where}: {key}: {first['msg']}; languages/es/{FILE} explains each key") from None
+    _validate(file.settings, f"{where}: settings")
+    return file.settings
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """The settings of both; where both have one, that of `above`."""
+    return {section: {**below.get(section, {}), **above.get(section, {})} for section in {**below, **above}}
 
 
 def _value(text: str) -> Any:

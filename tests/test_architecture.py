@@ -19,13 +19,14 @@ FILES = sorted(
     for path in (ROOT / package).rglob("*.py")
 )
 
-BASE = {"errors", "settings", "text", "signals"}
+BASE = {"errors", "languages", "settings", "text", "signals"}
 DATA = BASE | {"causes", "events", "images", "messages", "protocols", "tools", "turns", "order", "runner"}
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
     "signals": set(),
-    "text": {"errors"},
+    "languages": set(),  # data, which text, turns and settings read each their own file of
+    "text": {"errors", "languages"},
     "settings": {"text"},
     "config": BASE,
     "causes": set(),

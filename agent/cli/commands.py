@@ -84,6 +84,11 @@ def settings(command: F) -> F:
         click.option("--llm", metavar="MODEL", help="Language model: a name from `models list`, or a file."),
         click.option("--stt", metavar="MODEL", help="Speech-to-text model: a name or a folder."),
         click.option("--voice", metavar="VOICE", help="The agent's voice."),
+        click.option(
+            "--language",
+            metavar="CODE",
+            help="Hear and speak this language: en, es, ...; settings go over it.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -91,7 +96,12 @@ def settings(command: F) -> F:
 
 
 def configured(
-    file: str | None, pairs: tuple[str, ...], llm: str | None, stt: str | None, voice: str | None
+    file: str | None,
+    pairs: tuple[str, ...],
+    llm: str | None,
+    stt: str | None,
+    voice: str | None,
+    language: str | None,
 ) -> Config:
     """The configuration from those options. Raises ConfigError."""
     import json
@@ -101,7 +111,7 @@ def configured(
 
     short = {"llm.model": llm, "stt.model": stt, "tts.voice": voice}
     chosen = [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None]
-    return load(Path(file) if file else None, [*pairs, *chosen])
+    return load(Path(file) if file else None, [*pairs, *chosen], language)
 
 
 def run() -> None:

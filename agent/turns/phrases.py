@@ -1,12 +1,11 @@
 """What a few words mean for the turn: listening noises, "stop", "go on", an unfinished end. Knows no sound.
 
-The words themselves are data, one file a language in `agent/turns/languages`. Pure, and without numpy.
+The words themselves are data, one file a language: `agent/languages/xx/turns.toml`. Pure, and without numpy.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib.resources
 import json
 import re
 import tomllib
@@ -17,6 +16,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import ValidationError
 
+from agent import languages
 from agent.errors import ConfigError
 from agent.settings import Section
 
@@ -24,6 +24,8 @@ Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words"]
 Phrase: TypeAlias = tuple[str, ...]
 """One phrase as bare words; a last element "?" says that it counts only in a question."""
 
+FILE = "turns.toml"
+"""What a language's folder calls the file that is read here."""
 _ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
 """What transcribers write for sounds: [BLANK_AUDIO], (coughing), *cough*."""
 LONGEST = 1000
@@ -156,16 +158,16 @@ class Language:
 @cache
 def language(code: str) -> Language:
     """The language with that ISO code. Raises ConfigError, with the nearest codes, where there is none."""
-    folder = importlib.resources.files("agent.turns").joinpath("languages")
-    known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
-    if code not in known:
+    content = languages.data(code, FILE) if code in languages.folders() else None
+    if content is None:
+        known = [name for name in languages.folders() if languages.data(name, FILE)]
         near = difflib.get_close_matches(code.lower(), known, 3, 0.6)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
         raise ConfigError(
             f"stt.language: no turn-taking words for the language {code!r}; {hint} "
             '("auto" goes by the English ones, whatever is spoken)'
         )
-    return read(code, folder.joinpath(f"{code}.toml").read_bytes())
+    return read(code, content)
 
 
 def heard_language(setting: str) -> Language:
@@ -216,7 +218,7 @@ class _Tools(Section):
 
 
 class _File(Section):
-    """What a language's file has; what each list is for is said in `languages/en.toml`."""
+    """What a language's file has; what each list is for is said in `languages/en/turns.toml`."""
 
     name: str
     hallucinations: tuple[str, ...]
@@ -247,7 +249,7 @@ class _File(Section):
 
 def read(code: str, data: bytes) -> Language:
     """A language from its TOML file. Raises ConfigError that names the file, the key and what is wrong."""
-    where = f"languages/{code}.toml"
+    where = f"languages/{code}/{FILE}"
     try:
         # In pydantic's strict mode only JSON may give a list for a tuple.
         return _built(code, _File.model_validate_json(json.dumps(tomllib.loads(data.decode()), default=str)))
@@ -256,7 +258,9 @@ def read(code: str, data: bytes) -> Language:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{where}: {key}: {first['msg']}; languages/en.toml explains each key") from None
+        raise ConfigError(
+            f"{where}: {key}: {first['msg']}; languages/en/turns.toml explains each key"
+        ) from None
 
 
 def _built(code: str, file: _File) -> Language:

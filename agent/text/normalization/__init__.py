@@ -2,8 +2,9 @@
 
 The classes are those of Kestrel (Ebden and Sproat 2015, "The Kestrel TTS text normalization system"):
 cardinals, ordinals, decimals, fractions, money, measures, dates, times, telephone numbers, digits that
-identify, addresses, and signs. A language is a module here with a `Language`, and an entry in `LANGUAGES`.
-Text in a language without one is left as it is: its voice knows better than another language's rules.
+identify, addresses, and signs. English is a module here; other languages are tables, `text.toml` in their
+folder of `agent.languages`, read by `written`. Text in a language without any is left as it is: its voice
+knows better than another language's rules.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+
+from agent import languages
 
 Found = re.Match[str]
 Part = tuple[int, str]
@@ -48,19 +51,16 @@ class Language:
     address: Callable[[str], str]
 
 
-ENGLISH = "agent.text.normalization.english:ENGLISH"
-LANGUAGES = {"en": ENGLISH, "eng": ENGLISH}
-"""The languages that have rules, by ISO 639 code, and where those are."""
-
-
 @cache
-def language(code: str) -> Language | None:
-    """The rules for a language by its code, as "en" or "en-us"; None where there are none."""
-    place = LANGUAGES.get(re.split(r"[-_]", code.lower())[0])
-    if place is None:
-        return None
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
+def language(name: str) -> Language | None:
+    """The rules for a language by its code, as "en" or "en-us"; None where there are none. Raises ConfigError
+    for a file of tables that is not as it must be.
+    """
+    if languages.code(name) == "en":
+        return import_module("agent.text.normalization.english").ENGLISH
+    from agent.text.normalization.written import load
+
+    return load(name)
 
 
 def parts(said: str | Sequence[Part], length: int) -> Iterable[Part]:

@@ -6,20 +6,18 @@ import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import agent.turns.elicitation
-import agent.turns.phrases
+from agent import languages
 from agent.errors import ConfigError
 from agent.turns.elicitation import Elicitation
 from agent.turns.phrases import language, read, squeeze, words
 
 EN = language("en")
-DATA = Path(__file__).parents[3] / "agent" / "turns" / "languages" / "en.toml"
 
 NOTHING = ["", " ", ".", "...", "?!", "[BLANK_AUDIO]", "(coughing)"]
 NOTHING += ["*cough*", "[ Silence ]", "♪ ♪", "(door closes) [MUSIC]", "*clears throat*."]
@@ -160,7 +158,7 @@ def test_an_unknown_language_is_named_with_the_nearest():
         language("zz")
 
 
-FILE = (Path(agent.turns.phrases.__file__).parent / "languages" / "en.toml").read_bytes()
+FILE = languages.data("en", "turns.toml") or b""
 
 
 def keys(data: dict, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -184,7 +182,7 @@ def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(path: 
             inner[key] = wrong
         with pytest.raises(ConfigError) as caught:
             read("xx", written(data).encode())
-        assert str(caught.value).startswith(f"languages/xx.toml: {'.'.join(path)}: ")
+        assert str(caught.value).startswith(f"languages/xx/turns.toml: {'.'.join(path)}: ")
         assert "\n" not in str(caught.value)
 
 
@@ -199,7 +197,7 @@ def written(data: dict, head: str = "") -> str:
     "data", [b"name = ", b"\xff", FILE + b"[odd]\n", FILE.replace(b"sorry =", b"sory =")]
 )
 def test_a_file_that_is_no_language_is_one_line(data: bytes):
-    with pytest.raises(ConfigError, match=r"^languages/xx\.toml: ") as caught:
+    with pytest.raises(ConfigError, match=r"^languages/xx/turns\.toml: ") as caught:
         read("xx", data)
     assert "\n" not in str(caught.value)
 
@@ -216,7 +214,7 @@ def test_words_are_bare():
 
 def test_every_entry_of_the_file_can_match():
     """An entry in another spelling than that of `words` would be dead: "Ok", "all-right", a stray space."""
-    data = tomllib.loads(DATA.read_text(encoding="utf-8"))
+    data = tomllib.loads(FILE.decode())
     data["agreements"] = data["tools"]["agreements"]
     del data["name"], data["apology"], data["tools"]
     for name in ("asking", "stop", "go_on", "repeat"):

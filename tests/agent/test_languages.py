@@ -1,0 +1,147 @@
+"""The languages that come as folders of data: whole, spoken as they must be, and of other packages too."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import config, languages
+from agent.errors import ConfigError
+from agent.text import normalization
+from agent.text.normalization import normalized, written
+from agent.turns import phrases
+
+DATA = Path(__file__).parents[1] / "data" / "spoken"
+FOLDERS = sorted(languages.folders())
+TABLED = [code for code in FOLDERS if languages.data(code, written.FILE)]
+
+
+def cases(code: str) -> list[tuple[str, str]]:
+    lines = (DATA / f"{code}.tsv").read_text(encoding="utf-8").splitlines()
+    return [(before, after) for before, after in (line.split("\t") for line in lines)]
+
+
+@pytest.mark.parametrize("code", FOLDERS)
+def test_a_language_is_whole(code: str) -> None:
+    assert phrases.language(code).code == code
+    chosen = config.load(None, (), code)
+    assert chosen.stt.language == code
+    assert normalization.language(code) is not None
+
+
+@pytest.mark.parametrize("code", TABLED)
+def test_numbers_dates_money_and_units_are_said_as_they_must_be(code: str) -> None:
+    wanted = cases(code)
+    assert len(wanted) >= 60
+    wrong = [(text, said, got) for text, said in wanted if (got := normalized(text, code).strip()) != said]
+    assert not wrong
+
+
+@pytest.mark.parametrize("code", TABLED)
+@given(text=st.text("0123456789.,:/-–+ º€$%°xkmhKCI\u00a0", max_size=24))
+def test_no_digit_is_left_for_the_voice(code: str, text: str) -> None:
+    assert not re.search(r"\d", normalized(text, code))
+
+
+@pytest.mark.parametrize("code", TABLED)
+@given(number=st.integers(0, 10**15 - 1))
+def test_two_numbers_never_sound_the_same(code: str, number: int) -> None:
+    said = normalized(str(number), code)
+    for other in (number + 1, number * 10, number // 10, number + 1000):
+        assert other == number or other >= 10**15 or normalized(str(other), code) != said
+
+
+def test_settings_stand_over_those_of_the_language(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[session]\nsystem = "Sé breve."\n[tts]\nvoice = "em_alex"\n')
+    chosen = config.load(file, ["stt.model=whisper-tiny"], "es")
+    assert chosen.session.system == "Sé breve."
+    assert (chosen.tts.engine, chosen.tts.language, chosen.tts.voice) == ("kokoro", "es", "em_alex")
+    assert (chosen.stt.language, chosen.stt.model) == ("es", "whisper-tiny")
+    assert config.load(None, (), "en") == config.load()
+
+
+def test_a_language_that_there_is_not_is_said_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"--language xx: no such language; known: .*en, es"):
+        config.load(None, (), "xx")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("numbers.below_hundred", ["cero"]),
+        ("numbers.hundred", "x"),
+        ("dates.months", "enero"),
+        ("units.km", ["kilómetro"]),
+        ("money", None),
+        ("times.marks", "(:"),
+        ("times.full", "{hours"),
+        ("dates.numeric", "{days} de {month}"),
+    ],
+)
+def test_a_wrong_key_of_a_text_file_is_named(path: str, value: object) -> None:
+    import tomllib
+
+    data = tomllib.loads((languages.data("es", written.FILE) or b"").decode())
+    *above, key = path.split(".")
+    table = data
+    for name in above:
+        table = table[name]
+    if value is None:
+        del table[key]
+    else:
+        table[key] = value
+    with pytest.raises(ConfigError, match=rf"^languages/xx/text\.toml: {re.escape(path)}") as caught:
+        written.read("xx", _toml(data).encode())
+    assert "\n" not in str(caught.value)
+
+
+def _toml(data: dict[str, object], path: str = "") -> str:
+    """Tables as TOML, whose inline form is nearly that of JSON."""
+    import json
+
+    plain = [f"{json.dumps(k)} = {_inline(v)}" for k, v in data.items() if not isinstance(v, dict)]
+    tables = []
+    for key, value in data.items():
+        if isinstance(value, dict):
+            name = f"{path}{json.dumps(key)}"
+            tables.append(f"[{name}]\n{_toml(value, f'{name}.')}")
+    return "\n".join([*plain, *tables])
+
+
+def _inline(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def test_another_package_adds_a_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "backchat_latin"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    for file in (phrases.FILE, written.FILE, config.FILE):
+        content = (languages.data("es", file) or b"").decode()
+        (folder / file).write_text(
+            content.replace('name = "Spanish"', 'name = "Latin"').replace('"es"', '"la"')
+        )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("la", "backchat_latin", "backchat.languages")
+    monkeypatch.setattr(languages, "entry_points", lambda group: [point] if group == point.group else [])
+    for known in (languages.folders, phrases.language, normalization.language):
+        known.cache_clear()
+    try:
+        assert phrases.language("la").name == "Latin"
+        assert normalized("21 días", "la") == "veintiún días"
+        assert config.load(None, (), "la").stt.language == "la"
+        assert languages.folders()["en"].joinpath("turns.toml").is_file()
+    finally:
+        sys.modules.pop("backchat_latin", None)
+        monkeypatch.undo()
+        for known in (languages.folders, phrases.language, normalization.language):
+            known.cache_clear()
