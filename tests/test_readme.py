@@ -145,6 +145,8 @@ def test_every_command_of_backchat_is_shown():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_setting_that_is_named_exists(page: str):
     for section, key in SETTING.findall(PAGES[page]):
+        if key == "toml":  # `turns.toml`, a file
+            continue
         assert key in config.Config.model_fields[section].annotation.model_fields, f"{section}.{key}"
 
 
@@ -157,7 +159,7 @@ def test_every_extra_that_is_named_exists():
 
 
 def test_settings_load(tmp_path: Path):
-    snippets = [text for _, kind, text in BLOCKS if kind == "toml" and "[project]" not in text]
+    snippets = [text for _, kind, text in BLOCKS if kind == "toml" and "[project" not in text]
     assert snippets
     for text in snippets:
         (tmp_path / "snippet.toml").write_text(text, encoding="utf-8")
