@@ -79,7 +79,12 @@ HEAVY: dict[str, set[str]] = {
     "h11": {"agent/llm/wire.py"},
     "httpx2": {"agent/tools/mcp/http.py"},
     "jsonschema": {"agent/tools/mcp/adapted.py"},
-    "mcp": {"agent/tools/mcp/connection.py", "agent/tools/mcp/http.py", "agent/tools/mcp/process.py"},
+    "mcp": {
+        "agent/cli/mcp.py",
+        "agent/tools/mcp/connection.py",
+        "agent/tools/mcp/http.py",
+        "agent/tools/mcp/process.py",
+    },
     "httpx": {"agent/weights/download.py", "agent/llm/wire.py"},
     "kokoro_onnx": {"audio/tts/kokoro.py"},
     "livekit": {"audio/echo/canceller.py"},
@@ -111,7 +116,7 @@ HEAVY: dict[str, set[str]] = {
         "audio/stt/transformers.py",
         "audio/tts/mms.py",
     },
-    "uvicorn": {"agent/server/run.py", "agent/server/http/sockets.py"},
+    "uvicorn": {"agent/cli/mcp.py", "agent/server/run.py", "agent/server/http/sockets.py"},
     "webrtcvad": {"audio/vad.py"},
     "xllamacpp": {"agent/llm/llamacpp.py"},
 }

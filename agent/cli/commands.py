@@ -34,6 +34,7 @@ COMMANDS = {
     "chat": "Type and be answered, in print or aloud.",
     "engines": "List engines, what state they are in, and what to type.",
     "tools": "List what the agent can do besides talking, and try it.",
+    "mcp": "Let another program, such as a coding agent, talk to its user.",
     "serve": "Serve the agent over HTTP and the Realtime WebSocket.",
     "models": "List, fetch and check model weights.",
     "devices": "List microphones and speakers.",
