@@ -110,6 +110,14 @@ def _take_out(given: Any, place: list[str | int]) -> None:
         del reduce(getitem, place[:-2], given)[place[-2]]
 
 
+_WORDS = {
+    "extra_forbidden": "not known here; leave it out",
+    "model_attributes_type": "Input should be an object",
+    "model_type": "Input should be an object",
+}
+"""What pydantic says otherwise, or not in words that are the client's."""
+
+
 def refusal(error: ValidationError, model: type[BaseModel]) -> RequestError:
     """What is wrong with a request that was read as `model`, with the name of the first field that is."""
     found = [(_asked(one, model), one) for one in error.errors(include_input=False, include_url=False)]
@@ -118,7 +126,7 @@ def refusal(error: ValidationError, model: type[BaseModel]) -> RequestError:
     within = [one for one in found if one[0][: len(first)] == first]
     path, wrong = max(within, key=lambda one: len(one[0]))
     where = ".".join(path)[:100]
-    what = "not known here; leave it out" if wrong["type"] == "extra_forbidden" else wrong["msg"]
+    what = _WORDS.get(wrong["type"], wrong["msg"])
     return RequestError(f"{where or 'the body'}: {what}"[:300], code="invalid_value", param=where or None)
 
 

@@ -30,6 +30,7 @@ from realtime_client import Client
 from websockets.asyncio.client import connect
 
 import scripted
+from agent import testing
 from agent.config import load
 from agent.protocols import Description, Engines
 from agent.server.fields import Fields, refusal
@@ -193,6 +194,46 @@ async def chat_messages(served: Served) -> None:
     ]
     bad = await served.chat(messages=[{"role": "user", "content": [{"type": "sound", "text": "x"}]}])
     assert error(bad)[0] == 400
+
+
+@probes(
+    r"chat: (tools|tool_choice|parallel_tool_calls)(\[.*\])?(\..*)?",
+    r"chat: messages\[assistant\]\.tool_calls.*",
+    r"chat: messages\[tool\]\.tool_call_id",
+)
+async def tools(served: Served) -> None:
+    """What comes of them in an answer is tried in a file of its own."""
+    city = {"type": "object", "properties": {"city": {"type": "string"}}}
+    weather = {"name": "weather", "description": "How it is.", "parameters": city}
+    given = [{"type": "function", "function": each} for each in (weather, {"name": "time"})]
+    time = {"type": "function", "function": {"name": "time"}}
+    call = {"id": "c_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Ely"}'}}
+    said = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c_1", "content": "Rain."},
+    ]
+    assert (await served.chat(messages=said, tools=given)).status_code == 200
+    told = [(one.name, one.description) for one in served.model.tools]
+    assert told == [("weather", "How it is."), ("time", "")]
+    assert served.model.tools[0].parameters["properties"] == city["properties"]
+    asked = served.model.asked[-1]
+    (called,) = asked[-2].calls
+    assert (called.id, called.name, asked[-1].call, asked[-1].content) == ("c_1", "weather", "c_1", "Rain.")
+    assert "Ely" in str(called.arguments)
+    for choice in (time, {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [time]}}):
+        await served.chat(tools=given, tool_choice=choice)
+        assert [one.name for one in served.model.tools] == ["time"]
+    assert error(await served.chat(tool_choice="required")) == (400, "tool_choice")
+    for wrong in ({"type": "function", "function": {"name": "song"}}, {"type": "song"}):
+        assert error(await served.chat(tools=given, tool_choice=wrong)) == (400, "tool_choice")
+    mode = {"type": "allowed_tools", "allowed_tools": {"mode": "never", "tools": [time]}}
+    assert error(await served.chat(tools=given, tool_choice=mode))[0] == 400
+    assert error(await served.chat(tools=[{"type": "song"}]))[0] == 400
+    served.model.replies = [[testing.call("weather"), testing.call("time")]]
+    for parallel, count in ((True, 2), (False, 1)):
+        (choice,) = (await served.chat(tools=given, parallel_tool_calls=parallel)).json()["choices"]
+        assert len(choice["message"]["tool_calls"]) == count
 
 
 @probes(

@@ -265,6 +265,14 @@ def test_a_field_that_is_called_as_a_kind_of_thing_is_named_all_the_same(
     assert refusal(wrong.value, model).param == where
 
 
+def test_what_is_no_object_is_told_in_words_of_the_request() -> None:
+    for given in (5, [], {"audio": 5}):
+        with pytest.raises(ValidationError) as wrong:
+            Update.model_validate(given)
+        where = "audio" if given == {"audio": 5} else "the body"
+        assert str(refusal(wrong.value, Update)) == f"{where}: Input should be an object"
+
+
 def test_the_form_of_a_transcription_is_no_exception() -> None:
     async def main(client: httpx.AsyncClient) -> None:
         async def asked(**form: Any) -> httpx.Response:
