@@ -69,8 +69,9 @@ class Scripted(LlamaCpp):
         self._cache = prompt + self._tokens(said, special=True)[:REPLY]
         yield from re.findall(r"\s*\S+", said)
 
-    def prefill(self, messages: Sequence[Message]) -> None:
+    def prefill_parts(self, messages: Sequence[Message]) -> Iterator[None]:
         self._cache = self._taken(messages, self.ahead)
+        yield from ()
 
     def _taken(self, messages: Sequence[Message], read: list[int]) -> list[int]:
         prompt = [token for message in messages for token in self._ids(message.role, message.content)]
@@ -94,20 +95,22 @@ class Real(LlamaCpp):
 
     def __init__(self, weights: Path) -> None:
         self.read, self.ahead = list[int](), list[int]()
-        self._first = False
+        self._waited: int | None = None
         super().__init__(weights, context=CONTEXT, max_tokens=REPLY, threads=1)
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
-        self._first = True
+        self._waited = 0
         return super().stream(messages)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = super()._post(path, body)
-        if path == "/completion" and body["n_predict"] == 0:
+        if path == "/completion" and self._waited is not None:  # part by part, up to the first token
+            self._waited += answer["timings"]["prompt_n"]
+            if body["n_predict"]:
+                self.read.append(self._waited)
+                self._waited = None
+        elif path == "/completion" and body["n_predict"] == 0:
             self.ahead.append(answer["timings"]["prompt_n"])
-        elif path == "/completion" and self._first:
-            self._first = False
-            self.read.append(answer["timings"]["prompt_n"])
         return answer
 
 
