@@ -63,11 +63,6 @@ class Queue:
         self._background = anyio.Lock()
         self._contended = self._rested = -math.inf
 
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for what a conversation needs."""
-        return any(waiter.kind == "needed" for waiter in self._waiting)
-
     @asynccontextmanager
     async def place(self, kind: Kind, due: Due | None = None) -> AsyncGenerator[None]:
         """The engine for one item. due: on anyio's clock; None: somebody waits from now on.

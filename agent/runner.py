@@ -242,11 +242,6 @@ class Runner:
         """Within, something is waited for that keeps its own time, as another process does."""
         yield
 
-    @property
-    def crowded(self) -> bool:
-        """Whether others wait for an engine that is shared with them."""
-        return any(lock.queue.wanted for lock in self._locks.values())
-
     async def call(self, engine: Engine, work: Callable[[], T], limit: float, due: Due | None = None) -> T:
         """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds.
 

@@ -244,8 +244,8 @@ class EchoConfig(Section):
 class ReplyConfig(Section):
     """How a reply becomes speech."""
 
-    ahead: float = Field(default=10.0, gt=0.0)
-    """Most seconds of speech that may wait to be heard; beyond that the language model is held back."""
+    ahead: float = Field(default=5.0, gt=0.0)
+    """Seconds of speech that may wait to be made or heard; beyond that the language model is held back."""
     first_chunk: int = Field(default=8, ge=1)
     """Characters from which a phrase is long enough to open a reply with."""
     longest_chunk: int = Field(default=240, ge=40)

@@ -380,8 +380,11 @@ class TurnController:
 
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
+        began = self._runner.now()
         said = await self._recognition.try_transcribe(audio, final=final)
         self._reading = self._reading and final
+        if not final and said is not None:
+            self._utterances.interim_took = self._runner.now() - began
         if said is None:  # others need the transcriber more
             return
         final = final and audio is self._last  # they have said more since, and paused again

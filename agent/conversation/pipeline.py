@@ -1,7 +1,7 @@
 """THE data path of one reply: tokens -> chunks -> speech -> playback. Knows no turn-taking.
 
-Four tasks of one reply, joined by two channels that hold one item each. Every stage waits for the
-next one, so the language model writes no further ahead of the ear than the configuration allows.
+Four tasks of one reply, joined by two channels that hold one item each. The language model writes no further
+ahead of the ear than the configuration allows: what is cut off was made for nobody.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Pipeline:
         return tasks.cancel_scope.cancel_called
 
     async def _think(self, reply: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
-        """Language model to chunker: each chunk is sent the moment it is certain. Whether to begin anew."""
+        """Language model to chunker: each chunk is sent the moment it is certain. Whether to begin anew.
+
+        Never further ahead of the ear than configured.
+        """
         chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
         async for delta in stream:
             reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
@@ -65,7 +68,7 @@ class Pipeline:
             for chunk in ready:
                 reply.sent = chunk.end
                 await chunks.send(chunk)
-            while self._runner.crowded and reply.can_wait(self._runner.now()):
+            while reply.lead(self._runner.now()) > self._config.reply.ahead:
                 await anyio.sleep(TICK)
         self._emit(GenerationEnded(self._runner.now(), reply.number, reply.tokens))
         for chunk in chunker.flush():
@@ -73,14 +76,12 @@ class Pipeline:
         return False
 
     async def _voice(self, reply: Reply, chunks: Receive[TextChunk], speaker: Send[Speech]) -> None:
-        """Chunks to speech, never further ahead of the ear than configured. NoAnswer where all gave none."""
+        """Chunks to speech. NoAnswer where all gave none."""
         speakable, limit, clock, mute = Speakable(self._tts.language), self._limit, self._runner.now, True
         async with speaker:
             async for chunk in chunks:
                 spoken = speakable.say(chunk.text)
                 self._emit(Chunk(clock(), reply.number, chunk.start, chunk.end, chunk.text, spoken.text))
-                while reply.ahead(clock()) > self._config.reply.ahead:
-                    await anyio.sleep(TICK)
                 began, speak = clock(), partial(self._tts.stream, spoken.text)
                 due = partial(reply.speech_due, clock)
                 async with self._runner.stream("tts", speak, limit, limit, due) as parts:

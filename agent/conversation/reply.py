@@ -26,9 +26,6 @@ from audio.tts import Speech
 SECONDS_PER_CHARACTER = 0.065
 """How long a character takes to say, until the voice has shown its own pace: about 15 a second."""
 
-AMPLE = 4.0
-"""Seconds of speech ahead of the ear that are enough where others wait."""
-
 PROMPT = 0.8
 """Seconds after the user's last word when an answer is due."""
 
@@ -239,10 +236,6 @@ class Reply:
         """
         pace = self.made / self.voiced if self.voiced else SECONDS_PER_CHARACTER
         return self.ahead(now) + (self.sent - self.voiced) * pace - self._took
-
-    def can_wait(self, now: float) -> bool:
-        """Whether so much speech is ahead of the ear that others, who need an engine, go first."""
-        return self.lead(now) > AMPLE
 
     def text_due(self, clock: Callable[[], float]) -> float:
         """When more text is needed (s): `HURRY` before all that was handed over has sounded, as a token is no

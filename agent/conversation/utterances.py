@@ -14,6 +14,9 @@ from audio.frame import Frame
 
 BRIEF_SILENCE = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
+SHARE = 3.0
+"""How many times as long as an interim transcript takes lies between two: else the final one, which must wait
+for what has begun, would nearly always come late where they take long."""
 
 
 class Listener(Protocol):
@@ -42,6 +45,8 @@ class UtteranceDetector:
         self._emit, self._listener = emit, listener
         self._interim = config.stt.interim
         self._last_interim = 0.0
+        self.interim_took = 0.0
+        """Seconds that the last interim transcript took; written by who has it made."""
         self._silence_told = 0.0
         self._detector = engines.vad(config.vad)
         self._turns, self._vad = config.turns, config.vad
@@ -112,15 +117,17 @@ class UtteranceDetector:
     def half_said(self, now: float) -> Frame | None:
         """The utterance so far, when it is time for an interim transcript.
 
-        That is in every brief silence, and while speech goes on without one, each `stt.interim` seconds. Not
-        right after the last sound: that transcript might lack some of it, and would delay the final one.
+        That is in every brief silence, and while speech goes on without one, each `stt.interim` seconds, or
+        less often where they take long. Not right after the last sound: that transcript might lack some of
+        it, and would delay the final one.
         """
         segmenter = self._segmenter
         if not segmenter.speaking:
             self._last_interim = now
             return None
         silent = now - segmenter.last_sound >= BRIEF_SILENCE and segmenter.last_sound > self._silence_told
-        due = now - self._last_interim >= self._interim and now - segmenter.last_speech < BRIEF_SILENCE
+        rarely = max(self._interim, SHARE * self.interim_took)
+        due = now - self._last_interim >= rarely and now - segmenter.last_speech < BRIEF_SILENCE
         if not self._interim or not (silent or due):
             return None
         self._last_interim = now

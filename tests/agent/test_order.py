@@ -126,7 +126,7 @@ def test_none_is_overtaken_by_what_came_much_later_and_all_are_served(items: lis
             if other is not item and other.began is not None and item.came < other.began < item.began:
                 assert other.kind == "needed"
                 assert other.came <= item.came + PATIENCE + LATE
-    assert not queue.wanted
+    assert not queue._waiting
 
     async def again() -> None:
         with trio.fail_after(1):

@@ -145,6 +145,20 @@ def test_what_was_transcribed_in_a_hush_is_not_transcribed_again_in_the_pause(tm
     assert words.time - opened.speech_end == pytest.approx(0.05 + 0.3, abs=0.03)
 
 
+def test_the_final_transcript_seldom_waits_for_an_interim_one_that_takes_long(tmp_path: Path) -> None:
+    """Speech ends at any moment. One interim after the other, of 0.9 s each: 0.33 s in the mean."""
+    waits: dict[float, list[float]] = {0.2: [], 0.9: []}
+    for took, found in waits.items():
+        for seconds in np.arange(6.0, 7.8, 0.15):
+            engines = scripted.engines(["All of it."], ["Yes."])
+            settings = ("stt.interim=0.3", f"costs.stt={took}", "turns.end=3.0")
+            events, _ = talk(tmp_path, engines, [Line(scripted.loud(float(seconds)))], *settings)
+            (words,), (opened,) = of(events, ev.Transcribed), of(events, ev.TurnOpened)
+            found.append(words.time - opened.speech_end - 0.05 - took)
+    assert np.mean(waits[0.9]) < 0.2
+    assert np.mean(waits[0.2]) < 0.1
+
+
 def test_a_hush_before_more_words_is_no_pause(tmp_path: Path) -> None:
     said = scripted.join(scripted.loud(0.4), scripted.silent(0.08), scripted.loud(0.4))
     engines = scripted.engines(["I", "I want."], ["Yes."])
@@ -200,15 +214,16 @@ def test_what_begins_and_ends_with_the_voice_is_its_echo(
     assert of(events, ev.TurnEnded)[0].reason == ("interrupted" if cut else "finished")
 
 
-def test_the_model_is_held_back_by_the_ear(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("setting", "seconds"), [(["reply.ahead=4"], 4), ([], 5)])
+def test_the_model_is_held_back_by_the_ear(tmp_path: Path, setting: list[str], seconds: float) -> None:
     reply = " ".join(f"This is sentence number {i} of a very long answer." for i in range(60))
     engines = scripted.engines(["Talk.", "Stop."], [reply, "Yes."])
     lines = [Line(scripted.loud(0.5)), Line(scripted.loud(0.5), "over", 5.0)]
-    events, _ = talk(tmp_path, engines, lines, "reply.ahead=4")
+    events, _ = talk(tmp_path, engines, lines, *setting)
     ended = of(events, ev.TurnEnded)[0]
     written = len(ended.heard) + len(ended.unheard)
     ahead = (written - len(ended.heard)) * scripted.SECONDS_PER_CHARACTER
-    assert ahead < 4 + 4 * 50 * scripted.SECONDS_PER_CHARACTER
+    assert ahead < seconds + 2 * 50 * scripted.SECONDS_PER_CHARACTER
     assert written < len(reply) / 3
 
 
