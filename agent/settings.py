@@ -420,6 +420,9 @@ class ServerConfig(Section):
         *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
     )
     """The same of voices."""
+    stun: str = Field(default="", pattern=r"^(stuns?:[^\s?/]+)?$")
+    """A STUN server, as "stun:stun.example.org:3478", which tells a server behind NAT its own address, for
+    WebRTC; "": no other machine is asked."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)
     """Seconds of speech that a client is sent before they should sound, against gaps on the way."""
     max_buffer: float = Field(default=20.0, ge=1.0)

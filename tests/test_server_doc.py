@@ -15,6 +15,7 @@ NOT_LIMITS = {
     "key",
     "origins",
     "proxies",
+    "stun",
     "lead",
     "model_aliases",
     "voice_aliases",

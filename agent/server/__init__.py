@@ -18,6 +18,6 @@ For whoever adds a wire, all there is to know is this:
   reverse.
 - Errors that a client may read are `RequestError` and `Busy` of `agent.errors`.
 
-`app` has the routes, `admission` decides who may come, `http`, `realtime`, `telephony` and `grpc` hold the
+`app` has the routes, `admission` decides who may come, `http`, `realtime`, `calls` and `grpc` hold the
 protocols, `page` the page, `telemetry` is what whoever runs the server sees, and `run` runs them.
 """

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.errors import MissingExtra, RequestError
 from agent.server.admission.guard import Guard, address
+from agent.server.calls import twilio
+from agent.server.calls.webrtc import call
 from agent.server.http.converse import converse
 from agent.server.http.model_responses import respond
 from agent.server.http.openapi import description
@@ -21,7 +23,6 @@ from agent.server.realtime.client_secrets import beta, client_secret
 from agent.server.realtime.connection import talk
 from agent.server.reception import Reception
 from agent.server.telemetry.log import GONE
-from agent.server.telephony import twilio
 from agent.transports.disclosure import told
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def application(reception: Reception) -> Guard:
         route("/v1/audio/speech", _in_shared_slot(pool, partial(speech, pool=pool)), "POST"),
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
         route("/v1/realtime/client_secrets", secret, "POST"),
-        route("/v1/realtime/sessions", beta, "POST"),
-        route("/v1/realtime/transcription_sessions", beta, "POST"),
+        *(route(f"/v1/realtime/{name}", beta, "POST") for name in ("sessions", "transcription_sessions")),
+        route("/v1/realtime/calls", partial(call, reception=reception), "POST"),
         *(WebSocketRoute(path, websocket(reception, "twilio", twilio.talk)) for path in PHONE),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]

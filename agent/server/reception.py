@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from anyio.abc import TaskGroup
+
 from agent import events as ev
 from agent.conversation.reply import Manner
 from agent.errors import RequestError
@@ -56,6 +58,8 @@ class Reception:
     connections: Connections
     """Those that are open."""
     refusals: journal.Refusals = field(default_factory=journal.Refusals)
+    tasks: TaskGroup = field(init=False)
+    """Where sessions go on whose request is answered at once; the server's own."""
 
     @classmethod
     def of(cls, pool: Pool, token: str | None, metrics: Metrics) -> Reception:

@@ -153,7 +153,7 @@ async def run_server(
         server.should_exit = True
 
     async with anyio.create_task_group() as tasks, AsyncExitStack() as wires:
-        addresses = [address]
+        addresses, reception.tasks = [address], tasks
         if settings.grpc_port >= 0:
             calls = running_server(pool, token, metrics, certificate, key, reception)
             grpc = await wires.enter_async_context(calls)
@@ -299,7 +299,7 @@ def start_log(config: Config | None = None, token: str | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json(Concealment.of(config or Config(), token)))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "websockets"):
+    for noisy in ("aioice", "aiortc", "httpx", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It complains of what clients do, one line each: no HTTP, a body that ends early, a refused handshake.
     # Whom we refuse we log ourselves, and faults of ours never get that far.

@@ -38,7 +38,7 @@ from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
 from agent.transports.transcription import spoken
-from audio.frame import Frame, resample
+from audio.frame import Frame, Samples, resample
 from audio.pcm import from_pcm16, pcm16
 
 Tell: TypeAlias = Callable[[list[server_events.Message]], Awaitable[None]]
@@ -225,7 +225,11 @@ class ClientEvents:
         return refused
 
     async def _append(self, event: dict[str, Any]) -> None:
-        samples, rate = sound(event.get("audio"), self.chosen.heard), self.chosen.heard.RATE
+        await self.hear(sound(event.get("audio"), self.chosen.heard))
+
+    async def hear(self, samples: Samples) -> None:
+        """The user's sound, float32 (n,) at the rate that is chosen. Raises RequestError for too much."""
+        rate = self.chosen.heard.RATE
         if self.chosen.detection is not None:
             session = await self._settle()
             if not session.turn:  # what was written was no question: it is what came before one
@@ -235,6 +239,10 @@ class ClientEvents:
         self._check_length((len(self._buffer) / 2 + len(samples)) / rate)
         self._room(2 * len(samples))
         self._buffer += pcm16(samples)
+
+    def forget(self) -> None:
+        """Let go of the sound that was not committed."""
+        self._buffer.clear()
 
     async def _clear(self, event: dict[str, Any]) -> None:
         self._buffer.clear()

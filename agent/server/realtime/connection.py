@@ -24,7 +24,7 @@ from agent.server.reception import Visit
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import told
-from agent.transports.remote import RemoteSession
+from agent.transports.remote import Item, RemoteSession
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -78,6 +78,8 @@ class Realtime:
         visit.hang_up, visit.lost = self.hang_up, self.lost
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()
+        self._first_event: float | None = self._pool.config.server.first_event
+        """Seconds that may pass before the client's first event."""
         self._work = anyio.CancelScope()
         self._gone = False
 
@@ -102,6 +104,7 @@ class Realtime:
                 async with anyio.create_task_group() as tasks:
                     self._client.tasks = tasks
                     tasks.start_soon(self._talk, tasks.cancel_scope)
+                    tasks.start_soon(self.hear)
                     await self._listen()
                     tasks.cancel_scope.cancel()
         except RequestError as error:
@@ -137,13 +140,26 @@ class Realtime:
                 async for item in session.items():
                     if isinstance(item, ev.TurnEnded):
                         session.voice.muted = client.chosen.modality == "text"
-                    await self._send(client.server_events.tell(item))
-                    if self._events and not isinstance(item, server_events.Sound):
-                        await self._send(
-                            [server_events.message("backchat.event", event=_told(item, session))]
-                        )
+                    await self.give(session, item)
                 tasks.cancel_scope.cancel()
+            await self.finish()
         all_over.cancel()
+
+    async def give(self, session: RemoteSession, item: Item) -> None:
+        """Tell the client of one thing that the session gave."""
+        await self._send(self._client.server_events.tell(item))
+        if self._events and not isinstance(item, server_events.Sound):
+            await self._send([server_events.message("backchat.event", event=_told(item, session))])
+
+    async def hear(self) -> None:
+        """Take in sound that comes beside the events: none here."""
+
+    async def finish(self) -> None:
+        """The session has given all that it will."""
+
+    async def do(self, fields: dict[str, Any]) -> None:
+        """What one event asks. Raises RequestError."""
+        await self._client.take(fields)
 
     async def _prompt(self, session: RemoteSession) -> None:
         """Where the client wants it, the agent speaks when nobody has for too long."""
@@ -156,7 +172,7 @@ class Realtime:
 
     async def _listen(self) -> None:
         """Take in what the client sends until it goes. Raises RequestError for one who never begins."""
-        limit = self._pool.config.server.first_event
+        limit = self._first_event
         try:
             with anyio.fail_after(limit):
                 message = await self._socket.receive()
@@ -176,7 +192,7 @@ class Realtime:
             fields = _event(raw, self._pool.config.server)
             cause = fields.get("event_id") if isinstance(fields.get("event_id"), str) else None
             with told(str(fields.get("type"))[:80], TimeoutError, self._vanished):
-                await self._client.take(fields)
+                await self.do(fields)
         except RequestError as error:
             await self._send([server_events.refused(error, cause)])
 

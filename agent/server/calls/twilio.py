@@ -17,8 +17,8 @@ from agent import events as ev
 from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.server.admission import budget
+from agent.server.calls.keys import Keypad
 from agent.server.reception import Visit
-from agent.server.telephony.keys import Keypad
 from agent.text.cleaning import json_text
 from agent.transports.playout import BLOCK, RATE
 from agent.transports.remote import Item, RemoteSession, Sound

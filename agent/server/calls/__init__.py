@@ -1,0 +1,1 @@
+"""The session as a call: over WebRTC, and on the telephone."""

@@ -1,0 +1,194 @@
+"""`POST /v1/realtime/calls`: the OpenAI Realtime protocol over WebRTC. Knows no library of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+from anyio.abc import TaskStatus
+
+from agent import events as ev
+from agent.errors import RequestError
+from agent.server.admission import budget
+from agent.server.admission.guard import BOUND, address
+from agent.server.calls.peer import Gone, Peer, connected
+from agent.server.http.forms import form_of
+from agent.server.http.responses import Answer
+from agent.server.realtime import server_events
+from agent.server.realtime.connection import Realtime
+from agent.server.reception import Reception, Visit
+from agent.transports.disclosure import told
+from agent.transports.playout import RATE
+from agent.transports.remote import Item, RemoteSession, Sound
+from audio.resampler import PromptResampler
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+SDP = "application/sdp"
+ON_THE_WAY = 0.3
+"""Seconds that the last sound may need to be heard, once it was sent."""
+
+
+async def call(request: Request, reception: Reception) -> Answer:
+    """An offer in, the answer out; the session is one of the server's tasks. Raises RequestError, Busy."""
+    offer, session = await _offer(request, reception)
+    model = (session or {}).get("model", request.query_params.get("model"))
+    reception.pool.check("llm", model if isinstance(model, str) else None)
+    bound = request.scope.get(BOUND)
+    run = partial(_run, reception, address(request.scope), offer, session if bound is None else bound)
+    name, answer = await reception.tasks.start(run, request.query_params.get("events") == "all")
+    return Answer(answer.encode(), SDP, 201, {"location": f"/v1/realtime/calls/{name}"})
+
+
+async def _offer(request: Request, reception: Reception) -> tuple[str, dict[str, Any] | None]:
+    """The SDP, and the session that is wished for, if there is one. Raises RequestError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == SDP:
+        return (await request.body()).decode("utf-8", "replace"), None
+    if kind != "multipart/form-data":
+        raise RequestError(f"send the offer as {SDP}, or as the `sdp` of a form with `session`", 415)
+    async with form_of(request, files=2, fields=2) as form:
+        given = {name: form.get(name) for name in ("sdp", "session")}
+        texts = {
+            name: value if isinstance(value, str | None) else (await value.read()).decode("utf-8", "replace")
+            for name, value in given.items()
+        }
+    if not texts["sdp"]:
+        raise RequestError("sdp: the offer is missing", param="sdp")
+    if not texts["session"]:
+        return texts["sdp"], None
+    try:
+        session = budget.read(texts["session"], reception.pool.config.server)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"session: not JSON ({str(error)[:100]})", param="session") from error
+    if not isinstance(session, dict):
+        raise RequestError("session: a JSON object", param="session")
+    return texts["sdp"], cast(dict[str, Any], session)
+
+
+async def _run(
+    reception: Reception,
+    where: str,
+    offer: str,
+    bound: Mapping[str, Any] | None,
+    events: bool,
+    *,
+    task_status: TaskStatus[tuple[str, str]],
+) -> None:
+    """One call, to its end. What goes wrong once it was answered is told on the call, and in the log."""
+    limits, answered = reception.pool.config.server, False
+    try:
+        with told("this call"):
+            async with reception.visit("webrtc", where) as visit, connected(limits) as peer:
+                answer = await peer.answer(offer)
+                answered = True
+                task_status.started((visit.entry.name.replace("sess", "rtc", 1), answer))
+                with anyio.move_on_after(limits.first_event):
+                    await peer.opened.wait()
+                if peer.opened.is_set() and not peer.gone.is_set():
+                    await Call(peer, visit, bound, events).run()
+    except RequestError as error:
+        if not answered:
+            raise
+        reception.refused("webrtc", where, error)
+
+
+class _Channel:
+    """The data channel, as `Realtime` uses a WebSocket."""
+
+    def __init__(self, peer: Peer, events: bool) -> None:
+        self._peer, self._texts = peer, peer.texts()
+        self.query_params = {"events": "all" if events else ""}
+
+    async def send_text(self, text: str) -> None:
+        """Send it. Raises Gone."""
+        await self._peer.write(text)
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message."""
+        async for text in self._texts:
+            return {"type": "websocket.receive", "text" if isinstance(text, str) else "bytes": text}
+        return {"type": "websocket.disconnect"}
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """The whole connection is closed behind it."""
+
+
+class Call(Realtime):
+    """A Realtime session whose sound goes by tracks. The server knows what was played: nobody truncates."""
+
+    def __init__(self, peer: Peer, visit: Visit, bound: Mapping[str, Any] | None, events: bool) -> None:
+        channel: Any = _Channel(peer, events)
+        super().__init__(channel, visit, Gone, "realtime", bound)
+        self._peer, self._first_event = peer, None
+        self._playing: tuple[int, str] | None = None
+        """The reply that the client was told to be playing, and its response's id."""
+
+    async def hear(self) -> None:
+        """What the client says, to the end."""
+        resampler = PromptResampler(RATE, RATE)
+        async for samples, rate in self._peer.sound():
+            wanted = (rate, self._client.chosen.heard.RATE)
+            if (resampler.source, resampler.target) != wanted:
+                resampler = PromptResampler(*wanted)
+            try:
+                await self._client.hear(resampler.feed(samples))
+            except RequestError as error:
+                self._client.forget()
+                await self._send([server_events.refused(error, None)])
+
+    async def do(self, fields: dict[str, Any]) -> None:
+        """What one event asks, and that nothing more is played. Raises RequestError."""
+        if fields.get("type") != "output_audio_buffer.clear":
+            await super().do(fields)
+            return
+        if self._client.session is not None:
+            self._client.session.cancel()
+        await self._stop("cleared")
+
+    async def give(self, session: RemoteSession, item: Item) -> None:
+        """Sound by the track, everything else as events; and when the one begins and ends."""
+        if isinstance(item, Sound):
+            await self._play(session, item)
+            return
+        await super().give(session, item)
+        match item:
+            case ev.Interrupted() | ev.TurnEnded(reason="interrupted"):
+                await self._stop("cleared")
+            case ev.TurnEnded(turn=turn) if self._client.tasks is not None:
+                self._client.tasks.start_soon(self._play_out, turn)
+            case _:
+                pass
+
+    async def finish(self) -> None:
+        """Let the last word be played."""
+        await self._peer.mouth.said()
+        await anyio.sleep(ON_THE_WAY)
+
+    async def _play(self, session: RemoteSession, sound: Sound) -> None:
+        if session.voice.muted or (self._playing and self._playing[0] > sound.turn):
+            return
+        if self._playing is None or self._playing[0] != sound.turn:
+            self._playing = (sound.turn, self._client.server_events.response(sound.turn).id)
+            await self._buffer("started")
+        self._peer.mouth.put(sound.samples)
+
+    async def _play_out(self, turn: int) -> None:
+        await self._peer.mouth.said()
+        if self._playing is not None and self._playing[0] == turn:
+            await self._stop("stopped")
+
+    async def _stop(self, how: str) -> None:
+        self._peer.mouth.clear()
+        if self._playing is not None:
+            await self._buffer(how)
+            self._playing = None
+
+    async def _buffer(self, how: str) -> None:
+        """Tell what becomes of the reply's sound."""
+        if self._playing is not None:
+            told = server_events.message(f"output_audio_buffer.{how}", response_id=self._playing[1])
+            await self._send([told])
