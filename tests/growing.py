@@ -19,8 +19,8 @@ from agent import events as ev
 from agent.config import load
 from agent.conversation.session import Session
 from agent.errors import ContextExceeded
+from agent.llm.batch import shared
 from agent.llm.context import TOO_LONG
-from agent.llm.kvcache import shared
 from agent.llm.llamacpp import LlamaCpp
 from agent.messages import Message
 from agent.protocols import Delta, Engines

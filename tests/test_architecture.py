@@ -106,15 +106,15 @@ HEAVY: dict[str, set[str]] = {
     "starlette": {"agent/server/app.py", "agent/server/http/forms.py", "agent/server/http/websocket.py"},
     "tokenizers": set(),
     "torch": {
+        "agent/llm/batch.py",
         "agent/llm/checkpoint.py",
         "agent/llm/sampling.py",
-        "agent/llm/transformers.py",
         "agent/llm/vlm.py",
         "audio/torch_library.py",
     },
     "transformers": {
         "agent/llm/checkpoint.py",
-        "agent/llm/kvcache.py",
+        "agent/llm/batch.py",
         "agent/llm/vlm.py",
         "audio/stt/transformers.py",
         "audio/tts/mms.py",
@@ -131,14 +131,15 @@ LOADED_WITH_ITS_FILE = {"soundfile": "audio/decode.py"}
 THREADS = {"threading", "_thread", "concurrent", "queue"}
 THREAD_CALLS = {"to_thread", "from_thread", "run_in_executor"}
 THREAD_FILES = {"agent/runner.py", "audio/devices/live.py"}
-LOCK_FILES = {"audio/playback.py"}
-"""May use threading.Lock and no more: the sound device's callback thread reads from them."""
+LOCK_FILES = {"audio/playback.py", "agent/llm/batch.py"}
+"""May use threading.Lock and no more: the sound device's callback thread reads from the one, the runner's
+threads meet in the other."""
 
 CATCHES_ALL = {
     "agent/runner.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
     "agent/engines/registry.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
     "agent/images.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
-    "agent/llm/transformers.py": "a cache with half of what was read must be forgotten, whatever happened",
+    "agent/llm/batch.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/session.py": "a program's own callback fails; it becomes a CallbackError, which is reported",
     "agent/tools/mcp/connection.py": "a server, and what speaks to it, fails; it is told, and tried again",
     "agent/tools/registry.py": "a tool's own code fails while it is loaded; it becomes a ConfigError",

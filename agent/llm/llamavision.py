@@ -18,7 +18,7 @@ from typing import Any
 from agent.errors import ConfigError
 from agent.llm.llamacpp import as_error, check_file, gone, load_server, threads_for
 from agent.llm.openai_answer import TEMPLATE, USAGE, Calls, content, delta
-from agent.llm.sse import Events
+from agent.llm.wire import Events
 from agent.messages import Message
 from agent.protocols import Delta, Finish
 from agent.text.marks import template

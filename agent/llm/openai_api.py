@@ -30,8 +30,7 @@ from agent.llm.openai_answer import (
     refusal,
     whole,
 )
-from agent.llm.sse import Events
-from agent.llm.wire import Wire, WireError
+from agent.llm.wire import Events, Wire, WireError
 from agent.messages import Message, ToolSchema
 from agent.protocols import Delta, Finish
 from agent.text.marks import template

@@ -1,8 +1,8 @@
 """From the scores of all tokens to the one that is written. Knows no model and no text.
 
 The steps are those of transformers, in its order: repetition penalty (Keskar et al., 2019), temperature,
-top-k, top-p (Holtzman et al., 2019), min-p (Nguyen et al., 2024). They run on the CPU in float32, so
-that a seed draws the same on every device.
+top-k, top-p (Holtzman et al., 2019), min-p (Nguyen et al., 2024). In float32: the candidates are
+found where the scores are, and drawn from on the CPU, so that a seed draws the same on every device.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Sampler:
         """The next token after `answer`, the tokens written so far. logits: shape (vocabulary,)."""
         import torch
 
-        logits = logits.to("cpu", torch.float32)
+        logits = logits.float()
         if self._penalty != 1.0 and answer:
             logits = penalised(logits, answer[-PENALTY_WINDOW:], self._penalty)
         if self._temperature == 0.0:
@@ -58,7 +58,7 @@ class Sampler:
         return int(tokens[torch.multinomial(chances, 1, generator=self._generator)])
 
     def candidates(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens, the most likely first, and their weights, both of shape (count,).
+        """Tokens, the most likely first, and their weights, both of shape (count,) and on the CPU.
 
         Weights need not sum to 1. Temperature, top-k, top-p and min-p are applied; the repeat penalty is not.
         """
@@ -66,6 +66,7 @@ class Sampler:
 
         count = logits.shape[-1]
         scores, tokens = torch.topk(logits / self._temperature, min(self._top_k or count, count))
+        scores, tokens = scores.cpu(), tokens.cpu()
         chances = torch.softmax(scores, -1)
         if self._top_p < 1.0:
             # A candidate stays while those before it do not yet hold the share: so the first always does.
@@ -80,6 +81,6 @@ def penalised(logits: torch.Tensor, tokens: Sequence[int], penalty: float) -> to
     """`logits` with those of `tokens` divided by `penalty` where positive, multiplied where negative."""
     import torch
 
-    index = torch.tensor(list(set(tokens)))
+    index = torch.tensor(list(set(tokens)), device=logits.device)
     found = logits[index]
     return logits.index_put((index,), torch.where(found < 0, found * penalty, found / penalty))

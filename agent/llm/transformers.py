@@ -2,7 +2,8 @@
 
 The decode loop is our own. Each pull reads what the key-value cache does not hold yet, most often the one
 token before, and chooses the next. What the cache holds is known token by token, so the next turn reads
-only what is new in it, and one that goes on from less (a reply was cut off) rolls the cache back.
+only what is new in it, and one that goes on from less (a reply was cut off) rolls the cache back. What is
+pulled by several slots at the same time is computed together (`agent.llm.batch`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
+from agent.llm.batch import Batch
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
-from agent.llm.kvcache import Memory, Pace, shared
+from agent.llm.kvcache import shared
 from agent.llm.sampling import Sampler
 from agent.llm.textstream import TextStream, TokenBytes
 from agent.messages import Message, ToolCall, ToolSchema, in_words
@@ -27,9 +29,6 @@ from audio import torch_library
 
 if TYPE_CHECKING:
     import torch
-
-_CHUNK = 512
-"""Tokens read in one go: longer prompts would need room for all their activations at once."""
 
 
 class Transformers:
@@ -82,13 +81,13 @@ class Transformers:
         self._lead = ""
         """With what an answer is begun for it."""
         self._ends = self._end_tokens()
-        self._memory = Memory(self._model.config)
-        self._pace = Pace()
         self.context: int = min(
             context, getattr(self._model.config, "max_position_embeddings", None) or context
         )
         """Tokens that prompt and answer may fill together."""
         self._asked_context = context
+        self._batch = Batch(self._model, self._device, slots, self.context)
+        self._pace, self._row = self._batch.pace, self._batch.rows[0]
         self._max_tokens = max_tokens
         self._stop = tuple(stop)
         self._sampling: dict[str, Any] = {
@@ -99,7 +98,6 @@ class Transformers:
             "repeat_penalty": repeat_penalty,
         }
         self._seed = seed
-        self._slots = slots
 
     @staticmethod
     def fetches(model: str) -> bool:
@@ -107,8 +105,10 @@ class Transformers:
         return on_hub(model)
 
     def warm(self) -> None:
-        """Read a few words, so that the first turn does not pay for torch's first steps."""
-        self.prefill([Message("user", "Hello.")])
+        """Read a few words, so that the first turn does not pay for torch's first steps, and find out how
+        the slots are computed together.
+        """
+        self._batch.prepare(self._prompt([Message("user", "Hello.")]))
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         """Yield the answer to `messages`, one item a token; an item may be empty.
@@ -160,7 +160,7 @@ class Transformers:
 
     def _parts(self, prompt: list[int]) -> Iterator[None]:
         """Read all but the last part of a prompt."""
-        while end := self._pace.part(shared(self._memory.tokens, prompt), len(prompt)):
+        while end := self._pace.part(shared(self._row.tokens, prompt), len(prompt)):
             self._read(prompt[:end])
             yield
 
@@ -183,7 +183,7 @@ class Transformers:
 
     def slots(self) -> list[Transformers]:
         """This model once for each slot: all may stream at the same time, one conversation each."""
-        return [self._changed(_memory=Memory(self._model.config)) for _ in range(self._slots)]
+        return [self._changed(_row=row) for row in self._batch.rows]
 
     def with_sampling(
         self, *, max_tokens: int | None, stop: Sequence[str], seed: int | None, **sampling: float
@@ -210,27 +210,10 @@ class Transformers:
 
         Whatever was read before, by this stream or another, `tokens` decide: so streams may take turns.
         """
-        import torch
-
-        known = self._memory.keep(tokens[:-1])
-        scores: Any = None
         try:
-            with torch.inference_mode(), self._pace.reading(len(tokens) - known):
-                for begin in range(known, len(tokens), _CHUNK):
-                    part = tokens[begin : begin + _CHUNK]
-                    scores = self._model(
-                        input_ids=torch.tensor([part], device=self._device),
-                        past_key_values=self._memory.cache,
-                        use_cache=True,
-                        logits_to_keep=1,
-                    ).logits
-                    self._memory.tokens += part
-                return scores[0, -1]
-        except BaseException as error:  # some layers may have read the part and others not
-            self._memory.forget()
-            if isinstance(error, RuntimeError):
-                raise EngineFault(f"torch failed in the language model: {first_line(error)}") from error
-            raise
+            return self._batch.scores(self._row, tokens)
+        except RuntimeError as error:
+            raise EngineFault(f"torch failed in the language model: {first_line(error)}") from error
 
     def _prompt(self, messages: Sequence[Message], *, open_end: bool = False) -> list[int]:
         """`messages` in the model's own chat template, as tokens, up to where the answer begins.

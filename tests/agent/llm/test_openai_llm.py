@@ -20,7 +20,7 @@ from agent.llm.context import ContextWindow
 from agent.llm.deltas import deltas
 from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
-from agent.llm.sse import LONGEST, Events
+from agent.llm.wire import LONGEST, Events
 from agent.messages import Message
 from agent.protocols import Finish
 from agent.simulation.virtual import Line, converse

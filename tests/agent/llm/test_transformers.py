@@ -182,7 +182,7 @@ def test_a_long_prompt_is_read_part_by_part_and_nothing_twice(folder: Path) -> N
 
 def test_a_prompt_is_read_in_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = "".join(Transformers(folder, **GREEDY).stream(FIRST))
-    monkeypatch.setattr("agent.llm.transformers._CHUNK", 7)
+    monkeypatch.setattr("agent.llm.batch.CHUNK", 7)
     model = Transformers(folder, **GREEDY)
     with reads(model) as counts:
         assert "".join(model.stream(FIRST)) == whole
@@ -222,7 +222,7 @@ def test_other_settings_for_one_answer(model: Transformers) -> None:
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_failure_inside_is_a_fault_and_the_next_answer_is_whole(model: Transformers, after: int) -> None:
     whole = list(model.stream(FIRST))
-    model._memory.forget()
+    model._row.forget()
 
     def fail(*_: Any) -> None:
         raise RuntimeError("CUDA out of memory.\nTry something")
