@@ -34,10 +34,11 @@ RENAMED = {
 """Settings that had another name before; a file that has it is refused with the new one."""
 
 
-class _LanguageFile(Section):
+class LanguageFile(Section):
     """What a language's file has; what each key is for is said in `languages/es/agent.toml`."""
 
     settings: dict[str, dict[str, Any]]
+    sample: str
 
 
 def load(file: Path | None = None, settings: Sequence[str] = (), language: str | None = None) -> Config:
@@ -57,7 +58,7 @@ def load(file: Path | None = None, settings: Sequence[str] = (), language: str |
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}") from error
     _validate(data, str(file))
-    data = _over(of_language(language), data) if language is not None else data
+    data = _over(of_language(language).settings, data) if language is not None else data
     for setting in settings:
         path, equals, value = setting.partition("=")
         section, dot, key = path.strip().partition(".")
@@ -70,15 +71,15 @@ def load(file: Path | None = None, settings: Sequence[str] = (), language: str |
     return _validate(data, "the settings together")
 
 
-def of_language(name: str) -> dict[str, Any]:
-    """The settings of that language, for the agent to hear and speak it. Raises ConfigError."""
+def of_language(name: str) -> LanguageFile:
+    """What that language's file has, for the agent to hear and speak it. Raises ConfigError."""
     content = languages.data(name, FILE) if name in languages.folders() else None
     if content is None:
         known = [code for code in languages.folders() if languages.data(code, FILE)]
         raise ConfigError(f"--language {name}: no such language; known: {', '.join(known)}")
     where = f"languages/{name}/{FILE}"
     try:
-        file = _LanguageFile.model_validate(tomllib.loads(content.decode()))
+        file = LanguageFile.model_validate(tomllib.loads(content.decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
@@ -86,7 +87,7 @@ def of_language(name: str) -> dict[str, Any]:
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{where}: {key}: {first['msg']}; languages/es/{FILE} explains each key") from None
     _validate(file.settings, f"{where}: settings")
-    return file.settings
+    return file
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

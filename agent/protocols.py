@@ -206,6 +206,17 @@ class HasVoices(Protocol):
 
 
 @runtime_checkable
+class ListsVoices(Protocol):
+    """What the class of a voice engine also offers that can name its voices without being loaded."""
+
+    def voices_in(self, weights: Path | None) -> Mapping[str, str]:
+        """Each voice that it can speak with, and its language, as "es" or "en-gb". weights: where they lie;
+        None where it takes none, or has one for each voice. Raises ModelError.
+        """
+        ...
+
+
+@runtime_checkable
 class FetchesModels(Protocol):
     """What the class of an engine also offers that gets some weights its own way, as from a hub."""
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "replay": "Hear a recorded conversation again, with other settings.",
     "say": "Say a text aloud, or into a WAV file.",
     "chat": "Type and be answered, in print or aloud.",
+    "voices": "List voices by language, and write samples of them.",
     "engines": "List engines, what state they are in, and what to type.",
     "tools": "List what the agent can do besides talking, and try it.",
     "mcp": "Let another program, such as a coding agent, talk to its user.",
@@ -42,6 +43,8 @@ COMMANDS = {
     "config": "Print the settings in force, as TOML.",
 }
 """The commands, in the order in which a newcomer needs them; each is in the file of its name."""
+ELSEWHERE = {"voices": "engines"}
+"""Commands that are in another file."""
 
 
 class Commands(click.Group):
@@ -57,7 +60,7 @@ class Commands(click.Group):
             if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
                 raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
             return None
-        return getattr(import_module(f"agent.cli.{cmd_name}"), cmd_name)
+        return getattr(import_module(f"agent.cli.{ELSEWHERE.get(cmd_name, cmd_name)}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `--help`, without importing any of them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,6 +82,11 @@ class Hibari:
         self._exposed = len(self._engine.sess.get_outputs()) > 6
         self._speed = speed
         self._seed = seed
+
+    @classmethod
+    def voices_in(cls, weights: Path | None) -> Mapping[str, str]:
+        """All voices, each with its English."""
+        return {name: "en-gb" if name in ("emma", "fable") else "en-us" for name in cls.voices}
 
     @property
     def rate(self) -> int:

@@ -1,4 +1,4 @@
-"""Kokoro voices: text to 24 kHz speech in eight languages. Knows one text at a time; nothing of replies.
+"""Kokoro voices: text to 24 kHz speech in six languages. Knows one text at a time; nothing of replies.
 
 Its network normalizes over the whole of what it says (instance normalization, in decoder and generator), so
 that it cannot be cut inside a sentence as VITS can: sentences and the clauses of long ones are its parts.
@@ -75,9 +75,11 @@ class Kokoro:
         self._faults = onnx.faults()
 
     @classmethod
-    def voices_in(cls, weights: Path) -> Mapping[str, str]:
-        """The voices that lie there, each with its language. Raises ModelError."""
-        return {name: LANGUAGES.get(name[:1], "") for name in voices(weights)}
+    def voices_in(cls, weights: Path | None) -> Mapping[str, str]:
+        """The voices that lie there and can be read to, each with its language. Raises ModelError."""
+        names = voices(weights) if weights is not None else []
+        found = {name: LANGUAGES.get(name[:1], "") for name in names}
+        return {name: language for name, language in found.items() if language not in _UNREAD}
 
     @property
     def rate(self) -> int:

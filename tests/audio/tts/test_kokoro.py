@@ -79,6 +79,7 @@ def test_a_voice_a_file_and_the_language_chooses_among_them(tmp_path: Path) -> N
     folder = tiny_voices.kokoro(tmp_path / "one")
     (folder / "voices.bin").unlink()
     loud = np.full((510, 1, 4), 0.5, "<f4")
+    (loud / 8).tofile(folder / "jf_alpha.bin")  # in a language that nobody reads to it
     for name, level in {"ef_dora": 1.0, "pf_dora": 0.5, "af_heart": 0.25, "bf_emma": 0.75}.items():
         (loud * level).tofile(folder / f"{name}.bin")
     assert Kokoro.voices_in(folder) == {
