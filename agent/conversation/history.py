@@ -26,10 +26,12 @@ class History:
     `unheard` keeps the rest of the last reply that was cut.
 
     system: the first message. context: tokens of the model that reads it, where they are known: what is put
-    in lets go of what is too old to be read by it, whatever its tokenizer.
+    in lets go of what is too old to be read by it, whatever its tokenizer. language: of the replies, by whose
+    rules they have sentences.
     """
 
-    def __init__(self, system: str, context: int | None = None) -> None:
+    def __init__(self, system: str, context: int | None = None, language: str = "en") -> None:
+        self._language = language
         self._context = context
         self._system = system
         self._parts: list[Part] = []
@@ -53,7 +55,7 @@ class History:
     def last_sentence(self) -> str:
         """The last sentence of the last reply that was heard."""
         said = [m.content for m in self.said() if m.role == "assistant" and m.content]
-        return "".join(sentence.text for sentence in sentences(said[-1])[-1:]) if said else ""
+        return "".join(sentence.text for sentence in sentences(said[-1], self._language)[-1:]) if said else ""
 
     def user(self, said: str | Sequence[Message]) -> None:
         """The user said this; nothing, where the agent is to speak unasked.

@@ -53,7 +53,8 @@ class Pipeline:
 
         Never further ahead of the ear than configured.
         """
-        chunker = Chunker(self._config.reply.first_chunk, self._config.reply.longest_chunk)
+        lengths, reply.language = self._config.reply, self._tts.language
+        chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)
         async for delta in stream:
             reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
             if delta.thought:

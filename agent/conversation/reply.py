@@ -63,6 +63,8 @@ class Reply:
     """How it is to be answered."""
     cut_before = False
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
+    language = "en"
+    """By whose rules its text has sentences."""
     _told = 0
     rest = ""
     """What that reply had left to say, where the utterance asks for nothing."""
@@ -280,7 +282,9 @@ class Reply:
         if not self._words:
             return begin
         saying = self._words[max(0, current - 1)][2]
-        last = max((each.start for each in sentences(self.text) if each.start <= saying), default=0)
+        last = max(
+            (each.start for each in sentences(self.text, self.language) if each.start <= saying), default=0
+        )
         return next((b for _, b, start, _ in self._words if start >= last), begin)
 
     def heard(self, now: float) -> str:

@@ -44,7 +44,8 @@ class Session:
         playback: Playback,
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
-        self.history = History(config.session.system, known_context(engines.llm) or config.llm.context)
+        context = known_context(engines.llm) or config.llm.context
+        self.history = History(config.session.system, context, engines.tts.language)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
         self._runner = runner

@@ -27,7 +27,7 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
     Raises RequestError where in all of it there is nothing that the voice can say.
     """
     speakable, spoken = Speakable(voice.language), False
-    for chunk in chunks(cleaned(text)):
+    for chunk in chunks(cleaned(text), voice.language):
         for speech in voice.stream(speakable.say(chunk.text).text):
             spoken = True
             yield speech
@@ -40,9 +40,9 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
         )
 
 
-def chunks(text: str) -> Iterator[TextChunk]:
+def chunks(text: str, language: str = "en") -> Iterator[TextChunk]:
     """A whole text cut as a reply is that comes at once, little of it at a time: that costs a lot less."""
-    chunker, ahead = Chunker(), 0.0
+    chunker, ahead = Chunker(language=language), 0.0
     for start in range(0, len(text), PART):
         for chunk in chunker.feed(text[start : start + PART], ahead):
             ahead = chunk.end / LETTERS_A_SECOND

@@ -1,8 +1,15 @@
-"""Which words a full stop belongs to. Knows English abbreviations; nothing of text, marks or streams."""
+"""Which words a full stop belongs to, and which open a clause, by language. Knows no marks and no streams.
+
+Those of English are here; other languages have theirs in `text.toml`, and one without it is cut as English.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cache
+
+from agent import languages
 
 
 def _words(text: str) -> frozenset[str]:
@@ -41,41 +48,98 @@ TIME_OPENING = re.compile(
 )
 
 
-def ordinary(word: str) -> bool:
-    """Whether `word` is a plain word, for sure no abbreviation, initial, number, address or file name."""
-    letters = re.sub(r"['’-]", "", word)
-    if not (letters.isalpha() and letters[1:].islower()):
-        return False
-    if letters in NAMED_DAYS or letters.lower() in ADDRESSES | TITLES | LEADING | REFERENCES | TRAILING:
-        return False
-    return len(letters) >= (4 if letters[0].isupper() else 3) or letters.lower() in SHORT | STARTERS
+JOINT = re.compile(
+    r"(?:(?P<CLAUSE>and|but|or|because|which|while|although)|(?P<PHRASE>who|that|when|where|since|if|as|with|"
+    r"from|in|on|at|for|by|into|over|through|like|than|about|is|are|was|were|has|have|had|can|could|will|"
+    r"would|should|may|might|must))(?P<known>\s|\Z)"
+)
 
 
-def certain_stop(word: str, marks: str) -> bool:
-    """Whether `marks` after `word` end a sentence whatever follows but a closing quote or more marks."""
-    if "?" in marks or "!" in marks:
-        if word[-1:].isdigit() and marks == "!":  # "5! = 120"
-            return False
-        return word[-1:].isalnum() and not re.search(r"[/@:.<&=]", word) and word not in BANG_NAMES
-    return marks == "." and ordinary(word)
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How one language writes its sentences. Words are in lower case, but for those of `named_days`.
 
-
-def stop_ends(word: str, following: str, sentence: str, *, complete: bool) -> bool | None:
-    """Whether one full stop after `word` ends `sentence`, where a capital or a digit follows.
-
-    `following` is the next word, which may still grow where it is not `complete`; None: its end must tell.
+    titles: before a name; leading: these too, before whatever goes on; references: before a number;
+    trailing: may end a sentence, which the next word tells; named_days: abbreviations only when so written;
+    short: words of a few letters that are no abbreviations; starters: begin a sentence. joint: what opens a
+    clause or a phrase.
     """
-    key = word.lower()
-    if key in LEADING:
-        return False
-    if key in REFERENCES:
-        return not following[0].isdigit()
-    initial = len(word) == 1 and word.isalpha()
-    if not (key in TRAILING or word in NAMED_DAYS or initial or DOTTED.fullmatch(word)):
-        return True
-    if not complete:
-        return None
-    if TIME_OPENING.fullmatch(sentence):
-        return False
-    follower = following.lower().replace("’", "'").rstrip(",;:!?\"'”)")
-    return follower in STARTERS or follower.rstrip(".") in TITLES
+
+    titles: frozenset[str]
+    leading: frozenset[str]
+    references: frozenset[str]
+    trailing: frozenset[str]
+    named_days: frozenset[str]
+    short: frozenset[str]
+    starters: frozenset[str]
+    joint: re.Pattern[str]
+
+    def ordinary(self, word: str) -> bool:
+        """Whether `word` is a plain word, for sure no abbreviation, initial, number, address or file name."""
+        letters = re.sub(r"['’-]", "", word)
+        if not (letters.isalpha() and letters[1:].islower()):
+            return False
+        if (
+            letters in self.named_days
+            or letters.lower() in ADDRESSES | self.leading | self.references | self.trailing
+        ):
+            return False
+        return (
+            len(letters) >= (4 if letters[0].isupper() else 3)
+            or letters.lower() in self.short | self.starters
+        )
+
+    def certain_stop(self, word: str, marks: str) -> bool:
+        """Whether `marks` after `word` end a sentence whatever follows but a closing quote or more marks."""
+        if "?" in marks or "!" in marks:
+            if word[-1:].isdigit() and marks == "!":  # "5! = 120"
+                return False
+            return word[-1:].isalnum() and not re.search(r"[/@:.<&=]", word) and word not in BANG_NAMES
+        return marks == "." and self.ordinary(word)
+
+    def stop_ends(self, word: str, following: str, sentence: str, *, complete: bool) -> bool | None:
+        """Whether one full stop after `word` ends `sentence`, where a capital or a digit follows.
+
+        `following` is the next word, which may still grow where it is not `complete`; None: its end must
+        tell.
+        """
+        key = word.lower()
+        if key in self.leading:
+            return False
+        if key in self.references:
+            return not following[0].isdigit()
+        initial = len(word) == 1 and word.isalpha()
+        if not (key in self.trailing or word in self.named_days or initial or DOTTED.fullmatch(word)):
+            return True
+        if not complete:
+            return None
+        if TIME_OPENING.fullmatch(sentence):
+            return False
+        follower = following.lower().replace("’", "'").rstrip(",;:!?\"'”)")
+        return follower in self.starters or follower.rstrip(".") in self.titles
+
+
+ENGLISH = Writing(TITLES, LEADING, REFERENCES, TRAILING, NAMED_DAYS, SHORT, STARTERS, JOINT)
+
+
+@cache
+def writing(name: str) -> Writing:
+    """That of a language by its code, as "es" or "pt-br"; English where it has none of its own."""
+    from agent.text.normalization.written import tables
+
+    file = tables(name) if languages.code(name) != "en" else None
+    if file is None:
+        return ENGLISH
+    own = file.sentences
+    titles = frozenset(own.titles)
+    clause, phrase = ("|".join(map(re.escape, words)) or r"(?!)" for words in (own.clause, own.phrase))
+    return Writing(
+        titles=titles,
+        leading=titles | frozenset(own.leading),
+        references=frozenset(own.references),
+        trailing=frozenset(own.trailing),
+        named_days=frozenset(),
+        short=frozenset(own.short),
+        starters=frozenset(own.starters),
+        joint=re.compile(rf"(?:(?P<CLAUSE>{clause})|(?P<PHRASE>{phrase}))(?P<known>\s|\Z)"),
+    )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from agent.text.abbreviations import BANG_NAMES, certain_stop, ordinary, stop_ends
+from agent.text.abbreviations import BANG_NAMES, ENGLISH, Writing
 
 FULL_STOPS = "。！？｡।॥؟۔։።။។"
 BULLETS = "•⁃◦▪"
@@ -29,11 +29,6 @@ OPENING = re.compile(
 )
 STRUCTURE = re.compile(rf"\s*(?:#{{1,6}}\s|[-*+>{BULLETS}|`]|(?:\d{{1,3}}|[A-Za-z])[.)]\s)")
 FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[^`\n]*(?P<end>\n?)")
-JOINT = re.compile(
-    r"(?:(?P<CLAUSE>and|but|or|because|which|while|although)|(?P<PHRASE>who|that|when|where|since|if|as|with|"
-    r"from|in|on|at|for|by|into|over|through|like|than|about|is|are|was|were|has|have|had|can|could|will|"
-    r"would|should|may|might|must))(?P<known>\s|\Z)"
-)
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 BESIDE_NUMBER = re.compile(r"\d\S?$|(?<!\S)[A-Z]$")
 """What needs the words after it: a number, and a letter by itself, which may be a roman one."""
@@ -80,7 +75,9 @@ class Cut:
     context: Context
 
 
-def cuts(text: str, start: int, context: Context, *, patient: bool, done: bool) -> Iterator[Cut]:
+def cuts(
+    text: str, start: int, context: Context, *, patient: bool, done: bool, writing: Writing = ENGLISH
+) -> Iterator[Cut]:
     """Yield the places to cut `text[start:]`, in order, up to where only more text can tell.
 
     `patient`: look at the character after every full stop, even a certain one, so that a quote, bracket
@@ -90,7 +87,7 @@ def cuts(text: str, start: int, context: Context, *, patient: bool, done: bool) 
     if context.fence or (fence and (context.line or "\n" in text[start : fence.start("fence")])):
         yield from _code_line(text, start, context.fence, fence)
         return
-    scan = _Scan(text, start, context, patient, done)
+    scan = _Scan(text, start, context, patient, done, writing)
     yield from (cut for cut in scan.run() if start < cut.at <= len(text))
 
 
@@ -111,8 +108,11 @@ def _code_line(text: str, start: int, open_fence: str, opening: re.Match[str] | 
 class _Scan:
     """One pass over a piece of text that is still growing."""
 
-    def __init__(self, text: str, start: int, context: Context, patient: bool, done: bool) -> None:
+    def __init__(
+        self, text: str, start: int, context: Context, patient: bool, done: bool, writing: Writing
+    ) -> None:
         self.text, self.start, self.patient, self.done = text, start, patient, done
+        self.writing = writing
         self.quoted = context.quoted
         self.depth = 0
         self.successor = context.successor
@@ -181,7 +181,7 @@ class _Scan:
             text[after : after + 1].isdigit()
         ):
             return self._cut(found.start(), Rank.NUMBER)
-        joint = None if self.depth else JOINT.match(text, after)
+        joint = None if self.depth else self.writing.joint.match(text, after)
         if not joint or (self.patient and not joint["known"]):  # in a hurry, a token is taken for a word
             return self._cut(found.start(), Rank.SPACE)
         return self._cut(found.start(), Rank.CLAUSE if joint["CLAUSE"] else Rank.PHRASE)
@@ -249,7 +249,7 @@ class _Scan:
             elif text[at] in '"”»」』':
                 self.quoted = False
         word = self._word(found.start())
-        certain = quiet and (found.lastgroup == "full" or certain_stop(word, marks))
+        certain = quiet and (found.lastgroup == "full" or self.writing.certain_stop(word, marks))
         if after == len(text) and not self.done:
             return (after, Rank.SENTENCE) if certain and not self.patient else None
         if found.lastgroup == "full":
@@ -311,10 +311,12 @@ class _Scan:
             spaced = " " in marks or (not word and len(marks) < 4)
             return not lower and not (spaced and marks.count(".") < 4) and following != "I"
         if lower:
-            return not closers.strip("*_~") and ordinary(word)
+            return not closers.strip("*_~") and self.writing.ordinary(word)
         if following[0] in "-–—&/+=,;:":
             return False
         if not upper and not following[0].isdigit():
             return True
         opening = self.text[self.body : after].strip()
-        return stop_ends(word, following, opening, complete=self.done or rest.end() < len(self.text))
+        return self.writing.stop_ends(
+            word, following, opening, complete=self.done or rest.end() < len(self.text)
+        )

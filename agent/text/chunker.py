@@ -13,6 +13,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 
+from agent.text.abbreviations import writing
 from agent.text.boundaries import Context, Cut, Rank, cuts
 
 HURRY, URGENT = 1.0, 0.35
@@ -47,9 +48,11 @@ class Chunker:
     after which a chunk is cut at the best place there is. A wide (Chinese, Japanese, Korean) character
     takes as long to say as three letters and counts as three. White space opens the chunk after it, except
     that a line's end closes its line. Code in a fence comes line by line and is final at its end only.
+    language: whose abbreviations and joints count.
     """
 
-    def __init__(self, first_chunk: int = 8, longest_chunk: int = 240) -> None:
+    def __init__(self, first_chunk: int = 8, longest_chunk: int = 240, language: str = "en") -> None:
+        self._writing = writing(language)
         self._first, self._longest = first_chunk, longest_chunk
         self._pending = ""
         self._offset = 0
@@ -109,7 +112,8 @@ class Chunker:
         enough = Rank.PHRASE if opening else Rank.CLAUSE
         fallback: Cut | None = None
         makeshift: Cut | None = None
-        for cut in cuts(text, begin, self._context, patient=not hurry or typed, done=done):
+        patient = not hurry or typed
+        for cut in cuts(text, begin, self._context, patient=patient, done=done, writing=self._writing):
             if cut.context.fence or self._context.fence:
                 return cut
             if cut.at > reach:

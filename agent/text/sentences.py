@@ -21,9 +21,9 @@ class Sentence:
     text: str
 
 
-def sentences(text: str) -> list[Sentence]:
-    """The sentences of `text` in order; all that is between them is white space."""
-    chunker = Chunker(longest_chunk=max(1, len(text)))
+def sentences(text: str, language: str = "en") -> list[Sentence]:
+    """The sentences of `text`, which is in that language, in order; all between them is white space."""
+    chunker = Chunker(longest_chunk=max(1, len(text)), language=language)
     found: list[Sentence] = []
     begin = 0
     for chunk in chunker.feed(text, math.inf) + chunker.flush():

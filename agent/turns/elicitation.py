@@ -101,7 +101,7 @@ def elicitation(said: str, language: Language, phase: Phase, unsaid: str = "") -
     """
     said, unsaid = said[-REACH:], unsaid[:REACH]
     speaking = phase == "speaking"
-    past, last_word = _speaking(said, unsaid) if speaking else (_sentences(said), True)
+    past, last_word = _speaking(said, unsaid, language) if speaking else (_sentences(said, language), True)
     looked_back = LOOKED_BACK - 1 if speaking else LOOKED_BACK
     found: Asking = "nothing"
     mentioned: list[str] = []
@@ -114,10 +114,10 @@ def elicitation(said: str, language: Language, phase: Phase, unsaid: str = "") -
     return Elicitation(found, tuple(mentioned) if found != "nothing" else (), phase)
 
 
-def _speaking(said: str, unsaid: str) -> tuple[list[Sentence], bool]:
+def _speaking(said: str, unsaid: str, language: Language) -> tuple[list[Sentence], bool]:
     """The sentences that count for words over the agent's, and whether it says no more after them."""
     text, end = said + unsaid, len(said.rstrip())
-    whole = _sentences(text)
+    whole = _sentences(text, language)
     past = [each for each in whole if each.end <= end]
     coming = whole[len(past) :]
     if not coming or coming[0].start >= end:
@@ -197,7 +197,7 @@ def _begins(said: Phrase, phrases: frozenset[Phrase]) -> bool:
     return any(said[:n] in phrases for n in range(1, 5))
 
 
-def _sentences(text: str) -> list[Sentence]:
+def _sentences(text: str, language: Language) -> list[Sentence]:
     """Its sentences that have words, with what is said in quotes taken out of them."""
     bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
-    return [each for each in sentences(bare) if words(each.text)]
+    return [each for each in sentences(bare, language.code) if words(each.text)]

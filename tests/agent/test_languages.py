@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from agent import config, languages
 from agent.errors import ConfigError
 from agent.text import normalization
+from agent.text.chunker import Chunker
 from agent.text.normalization import normalized, written
+from agent.text.sentences import sentences
 from agent.turns import phrases
 
 DATA = Path(__file__).parents[1] / "data" / "spoken"
@@ -55,6 +57,40 @@ def test_two_numbers_never_sound_the_same(code: str, number: int) -> None:
     said = normalized(str(number), code)
     for other in (number + 1, number * 10, number // 10, number + 1000):
         assert other == number or other >= 10**15 or normalized(str(other), code) != said
+
+
+SENTENCES = [
+    "La Sra. López vive aquí.",
+    "El Sr. García no.",
+    "Viene el Dr. Ruiz.",
+    "Nació en el 300 a. C. en Roma.",
+    "¿Y tú?",
+    "¡Vaya!",
+    "Ud. tiene razón.",
+    "Lo dijo p. ej. Ana.",
+    "Vive en EE. UU.",
+    "Es grande.",
+    "Véase pág. 7.",
+    "Voy yo.",
+    "Hoy no.",
+    "Cuesta 1.234,56 €.",
+]
+
+
+@given(said=st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=6))
+def test_sentences_end_where_they_do_in_spanish(said: list[str]) -> None:
+    assert [each.text for each in sentences(" ".join(said), "es")] == said
+    assert [each.text for each in sentences(" ".join(said), "es-mx")] == said
+
+
+def test_a_reply_in_spanish_is_first_cut_before_a_spanish_clause() -> None:
+    chunker = Chunker(language="es")
+    cut = [
+        chunk.text
+        for word in ["Era", "un", "viejo", "farero", "que", "vivía", "solo"]
+        for chunk in chunker.feed(f"{word} ")
+    ]
+    assert cut == ["Era un viejo farero"]
 
 
 def test_settings_stand_over_those_of_the_language(tmp_path: Path) -> None:

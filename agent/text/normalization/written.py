@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -92,9 +93,23 @@ class Romans(Table):
     after: tuple[str, ...]
 
 
+class Sentences(Table):
+    """Which words a full stop belongs to, and what opens a clause: the fields of `abbreviations.Writing`."""
+
+    titles: tuple[str, ...]
+    leading: tuple[str, ...]
+    references: tuple[str, ...]
+    trailing: tuple[str, ...]
+    short: tuple[str, ...]
+    starters: tuple[str, ...]
+    clause: tuple[str, ...]
+    phrase: tuple[str, ...]
+
+
 class File(Table):
     """What a language's file has; what each key is for is said in `languages/es/text.toml`."""
 
+    sentences: Sentences
     numbers: Numbers
     dates: Dates
     times: Times
@@ -113,11 +128,11 @@ class File(Table):
     address: dict[str, str]
 
 
-def read(code: str, data: bytes) -> Language:
-    """The rules from a language's file. Raises ConfigError that names the file, the key and what is wrong."""
+def read(code: str, data: bytes) -> File:
+    """A language's file. Raises ConfigError that names the file, the key and what is wrong."""
     where = f"languages/{code}/{FILE}"
     try:
-        file = File.model_validate_json(json.dumps(tomllib.loads(data.decode()), default=str))
+        return File.model_validate_json(json.dumps(tomllib.loads(data.decode()), default=str))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
@@ -126,13 +141,19 @@ def read(code: str, data: bytes) -> Language:
         raise ConfigError(
             f"{where}: {key}: {first['msg']}; languages/es/text.toml explains each key"
         ) from None
-    return _Rules(file, Words(file.numbers)).language()
 
 
-def load(code: str) -> Language | None:
-    """The rules of that language; None where it has no file. Raises as `read` does."""
-    data = languages.data(code, FILE)
-    return read(languages.code(code), data) if data is not None else None
+@cache
+def tables(name: str) -> File | None:
+    """The tables of that language; None where it has none. Raises as `read` does."""
+    data = languages.data(name, FILE)
+    return read(languages.code(name), data) if data is not None else None
+
+
+def load(name: str) -> Language | None:
+    """The rules of that language; None where it has no tables. Raises as `read` does."""
+    file = tables(name)
+    return _Rules(file, Words(file.numbers)).language() if file else None
 
 
 @dataclass(frozen=True, slots=True)
