@@ -43,8 +43,6 @@ COMMANDS = {
     "config": "Print the settings in force, as TOML.",
 }
 """The commands, in the order in which a newcomer needs them; each is in the file of its name."""
-ELSEWHERE = {"voices": "engines"}
-"""Commands that are in another file."""
 
 
 class Commands(click.Group):
@@ -60,7 +58,7 @@ class Commands(click.Group):
             if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
                 raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
             return None
-        return getattr(import_module(f"agent.cli.{ELSEWHERE.get(cmd_name, cmd_name)}"), cmd_name)
+        return getattr(import_module(f"agent.cli.{cmd_name}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `--help`, without importing any of them."""

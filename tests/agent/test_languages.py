@@ -68,7 +68,7 @@ SENTENCES = [
     "¡Vaya!",
     "Ud. tiene razón.",
     "Lo dijo p. ej. Ana.",
-    "Vive en EE. UU.",
+    "En EE. UU. vive Ana.",
     "Es grande.",
     "Véase pág. 7.",
     "Voy yo.",
