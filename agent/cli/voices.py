@@ -58,9 +58,10 @@ def _write_samples(folder: Path, found: Sequence[Voice]) -> None:
     from agent.errors import BackchatError
     from agent.languages import code, folders
     from audio.files import write_sound
+    from audio.private import make_folder, replacing
 
     check_folder("--samples", folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     rows: list[str] = []
     for voice in found:
         spoken = code(voice.language)
@@ -80,5 +81,6 @@ def _write_samples(folder: Path, found: Sequence[Voice]) -> None:
             f'<audio controls preload="none" src="{html.escape(path.name)}"></audio></p>'
         )
     page = folder / "index.html"
-    page.write_text(f'<!doctype html><meta charset="utf-8"><title>Voices</title>{"".join(rows)}\n', "utf-8")
+    with replacing(page) as file:
+        file.write(f'<!doctype html><meta charset="utf-8"><title>Voices</title>{"".join(rows)}\n'.encode())
     click.echo(page)

@@ -48,8 +48,7 @@ class Session:
         self.history = History(config.session.system, context, engines.tts.language)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
-        self._runner = runner
-        self._watchers = watchers
+        self._runner, self._watchers = runner, watchers
         self.controller = TurnController(engines, config, runner, playback, self.history, self._emit)
         self._state: State = "new"
 
