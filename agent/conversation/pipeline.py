@@ -49,9 +49,8 @@ class Pipeline:
         return tasks.cancel_scope.cancel_called
 
     async def _think(self, reply: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
-        """Language model to chunker: each chunk is sent the moment it is certain. Whether to begin anew.
-
-        Never further ahead of the ear than configured.
+        """Language model to chunker: each chunk is sent the moment it is certain, and no further ahead of the
+        ear than configured. Whether to begin anew.
         """
         lengths, reply.language = self._config.reply, self._tts.language
         chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)

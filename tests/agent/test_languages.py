@@ -18,6 +18,7 @@ from agent.text.chunker import Chunker
 from agent.text.normalization import normalized, written
 from agent.text.sentences import sentences
 from agent.turns import phrases
+from agent.turns.endpointing import judge
 
 DATA = Path(__file__).parents[1] / "data" / "spoken"
 FOLDERS = sorted(languages.folders())
@@ -57,6 +58,64 @@ def test_two_numbers_never_sound_the_same(code: str, number: int) -> None:
     said = normalized(str(number), code)
     for other in (number + 1, number * 10, number // 10, number + 1000):
         assert other == number or other >= 10**15 or normalized(str(other), code) != said
+
+
+KINDS = {
+    "es": {
+        "stop": ["¡Para!", "Espera un momento, por favor.", "No, espera.", "Cállate ya.", "Deja de hablar."],
+        "repeat": ["¿Cómo?", "¿Puedes repetirlo, por favor?", "¿Qué has dicho?", "No te he oído."],
+        "go_on": ["Sigue.", "Continúa, por favor.", "¿Y luego?"],
+        "backchannel": ["Ajá.", "Sí, claro.", "Mmm, ya veo.", "Jajaja.", "¡Qué bien!", "De acuerdo."],
+        "words": ["¿Qué hora es?", "Para mañana.", "¿Cómo funciona?", "Hola.", "Quiero que pares en Madrid."],
+        "nothing": ["", "[Música]"],
+    },
+    "fr": {
+        "stop": [
+            "Arrête !",
+            "Attends un instant, s'il te plaît.",
+            "Tais-toi.",
+            "Laisse tomber.",
+            "Non, stop.",
+        ],
+        "repeat": ["Quoi ?", "Tu peux répéter, s'il te plaît ?", "Qu'est-ce que tu as dit ?", "Pardon ?"],
+        "go_on": ["Continue.", "Vas-y, continue.", "Et ensuite ?"],
+        "backchannel": [
+            "Oui, oui.",
+            "Ah bon !",
+            "D'accord.",
+            "C'est ça, exactement.",
+            "Ha ha ha.",
+            "Mm-hmm.",
+        ],
+        "words": ["Quelle heure est-il ?", "Comment ça marche ?", "Bonjour.", "Arrête-toi à Lyon."],
+        "nothing": ["", "(musique)"],
+    },
+}
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_a_few_words_mean_what_they_do_in_their_language(code: str) -> None:
+    language = phrases.language(code)
+    wrong = [(t, kind, language.kind(t)) for kind, said in KINDS[code].items() for t in said]
+    assert not [each for each in wrong if each[1] != each[2]]
+
+
+ENDS = {
+    "es": {
+        "complete": ["¿Cuál es la capital de Francia?", "Pon la radio, por favor."],
+        "incomplete": ["La capital de", "Estaba pensando que", "Si hace buen tiempo.", "A ver", "Quiero"],
+    },
+    "fr": {
+        "complete": ["Quelle est la capitale de la France ?", "Mets la radio, s'il te plaît."],
+        "incomplete": ["La capitale de", "Je pensais que", "Si le temps est beau.", "Euh", "Je voudrais"],
+    },
+}
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_an_unfinished_sentence_is_known_by_its_words(code: str) -> None:
+    found = {(t, judge(t, phrases.language(code))[0]) for said in ENDS[code].values() for t in said}
+    assert found == {(t, wording) for wording, said in ENDS[code].items() for t in said}
 
 
 SENTENCES = [

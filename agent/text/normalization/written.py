@@ -194,7 +194,11 @@ class _Rules:
             rf"(?: ?(?:{_any_of(times.after)})\b)?|{times.lone})(?![\w:]|[.,]\d)",
             self._time,
         )
-        yield _rule(r"(?<![\w.,])(?:\+ ?|00)?\(?\d{1,4}\)?(?:[ -]\d{2,4}){2,5}(?![\w,.-]\d|\w)", self._phone)
+        yield _rule(
+            r"(?<![\w.,])(?:\+ ?\d{1,3}(?:[ -]\(?\d{1,4}\)?){2,6}|(?:00)?\(?\d{1,4}\)?(?:[ -]\d{2,4}){2,5})"
+            r"(?![\w,.-]\d|\w)",
+            self._phone,
+        )
         yield _rule(rf"(?<![\w,./])(?P<fraction>{_any_of(file.fractions)})(?![\w,./])", self._fraction)
         for between, said in file.between.items():
             yield _rule(rf"(?<=\d){between}(?=\d)", lambda _, said=said: f" {said} ")
