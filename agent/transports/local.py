@@ -57,7 +57,7 @@ class LocalSession:
         """
         async with (
             Speaker(speaker, self._playback.read, self._playback.rate, self.runner.now) as speaking,
-            Microphone(microphone, self.runner.now) as frames,
+            Microphone(microphone, self.runner.now, calm=lambda: not self.session.controller.busy) as frames,
         ):
             self.sound = SoundWatch(frames, speaking, self._watchers)
             heard = through(self.sound.counting(frames))

@@ -302,6 +302,42 @@ def test_microphone_wakes_a_waiting_reader(sound: FakeSound, backend: str):
 
 
 @BOTH
+def test_a_reader_in_no_hurry_is_woken_for_three_frames_and_at_once_when_it_is(
+    sound: FakeSound, backend: str
+):
+    calm = True
+
+    async def main():
+        nonlocal calm
+        got: list[int] = []
+
+        async def read(microphone: Microphone) -> None:
+            async for frame in microphone:
+                got.append(int(frame.samples[0]))
+
+        async def after(*fed: int) -> list[int]:
+            for number in fed:
+                in_thread(sound.streams[0].feed, np.full(320, number))
+            await anyio.sleep(0.05)
+            await anyio.wait_all_tasks_blocked()
+            return got
+
+        microphone = Microphone(None, time.monotonic, calm=lambda: calm)
+        async with anyio.create_task_group() as tasks, microphone:
+            tasks.start_soon(read, microphone)
+            await anyio.wait_all_tasks_blocked()
+            assert await after(1, 2) == []
+            assert await after(3) == [1, 2, 3]
+            assert await after(4) == [1, 2, 3]
+            calm = False
+            assert await after(5) == [1, 2, 3, 4, 5]
+            assert await after(6) == [1, 2, 3, 4, 5, 6]
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)
+
+
+@BOTH
 def test_late_reader_loses_the_oldest_frames_and_they_are_counted(sound: FakeSound, backend: str):
     async def main():
         async with Microphone(None, time.monotonic) as microphone:
