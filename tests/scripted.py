@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
@@ -16,7 +16,7 @@ from agent.protocols import Engines, LanguageModel
 from agent.testing import SECONDS_PER_CHARACTER, LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcriber
-from audio.tts import Synthesizer
+from audio.tts import Speech, Synthesizer
 
 __all__ = [
     "SECONDS_PER_CHARACTER",
@@ -100,6 +100,15 @@ class CountingLLM(LimitedLLM):
     def count(self, messages: Sequence[Message]) -> int:
         self.counted += 1
         return sum(1 + len(m.content.split()) for m in messages)
+
+
+class Humming(ScriptedTTS):
+    """The scripted voice as a tone: Opus leaves out what does not swing."""
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        for speech in super().stream(text):
+            swing = np.sin(2 * np.pi * 400 * np.arange(len(speech.samples)) / speech.rate)
+            yield replace(speech, samples=(speech.samples * swing).astype(np.float32))
 
 
 def engines(texts: list[str], replies: list[str]) -> Engines:

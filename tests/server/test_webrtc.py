@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -25,7 +24,6 @@ from agent.server.calls.packets import HELD, Packets
 from agent.server.calls.peer import connected
 from agent.settings import ServerConfig
 from agent.testing import SECONDS_PER_CHARACTER
-from audio.tts import Speech
 
 STORY = (
     "Once upon a time there was a king who had three sons and a daughter. They lived in a castle by the "
@@ -33,19 +31,11 @@ STORY = (
 )
 
 
-class Humming(scripted.ScriptedTTS):
-    """The scripted voice as a tone: Opus leaves out what does not swing."""
-
-    def stream(self, text: str) -> Iterator[Speech]:
-        for speech in super().stream(text):
-            swing = np.sin(2 * np.pi * 400 * np.arange(len(speech.samples)) / speech.rate)
-            yield replace(speech, samples=(speech.samples * swing).astype(np.float32))
-
-
 def humming(texts: list[str], replies: list[str], *settings: str) -> serving.Scripted:
     config = load(None, [*serving.SETTINGS, "server.port=0", *settings])
     model = serving.SharedLLM(replies, config.server.sessions)
-    made = serving.Scripted(config, [scripted.with_loudness(scripted.ScriptedSTT(texts), model, Humming())])
+    heard = scripted.ScriptedSTT(texts)
+    made = serving.Scripted(config, [scripted.with_loudness(heard, model, scripted.Humming())])
     made.model = model
     return made
 
