@@ -22,7 +22,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", *words], cwd=folder, capture_output=True, text=True, timeout=10)
 
 
-@pytest.mark.parametrize("script", ["setup", "demo", "test", "check", "bench", "docs", "clip"])
+@pytest.mark.parametrize("script", ["setup", "demo", "test", "check", "bench", "docs", "clip", "clients"])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_is_told_and_nothing_is_installed(bare: Path, script: str, flag: str):
     done = run(bare, f"scripts/{script}", flag)

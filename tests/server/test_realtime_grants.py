@@ -25,7 +25,7 @@ from agent.errors import RequestError
 from agent.server.fields import MANY, granted
 from agent.server.pool import Pool
 from agent.server.realtime.client_events import _Item
-from agent.server.realtime.session_config import Update
+from agent.server.realtime.session_config import RealtimeConfig, Update
 
 HINTS = typing.get_type_hints
 
@@ -181,6 +181,19 @@ def test_one_wrong_wish_leaves_the_others_in_force() -> None:
     served = serving.pool([""], ["Ten."])
     talked(served, main, "?model=gpt-realtime-2")
     assert served.model.asked[-1][0].content == "Rhyme."
+
+
+def test_a_session_is_shown_without_what_says_nothing(pool: Pool) -> None:
+    """pipecat 1.14 fails at a field of a transcription that it doesn't know, as `languages`."""
+    choices = RealtimeConfig(pool, "sess_1")
+    heard = choices.as_dict()["audio"]["input"]
+    assert heard["transcription"] == {"model": pool.names["stt"]}
+    assert set(heard["turn_detection"]) == {"type", "eagerness", "create_response", "interrupt_response"}
+    wish = {"transcription": {"languages": ["en"]}, "turn_detection": {"type": "server_vad"}}
+    choices.update(Update.model_validate({"audio": {"input": wish}}))
+    heard = choices.as_dict()["audio"]["input"]
+    assert heard["transcription"] == {"model": pool.names["stt"], "languages": ["en"]}
+    assert not {"threshold", "prefix_padding_ms", "idle_timeout_ms"} & heard["turn_detection"].keys()
 
 
 @pytest.mark.net

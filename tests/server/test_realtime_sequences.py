@@ -152,10 +152,7 @@ STEP = st.tuples(st.one_of(ONE, ONE, ONE, st.just(SPOKEN)), st.sampled_from([0.0
 LOOKED_AT = [{"type": f"conversation.item.{do}", "item_id": "@item"} for do in ("retrieve", "delete")]
 TALK = [
     ([HI, {"type": "response.create"}], 1.5),
-    (
-        [{"type": "conversation.item.truncate", "item_id": "@said", "content_index": 0, "audio_end_ms": 100}],
-        0.0,
-    ),
+    ([TRUNCATE, *LOOKED_AT], 0.0),
     ([session(output_modalities=["text"]), HI, {"type": "response.create"}], 0.5),
 ]
 JSON = st.recursive(

@@ -201,8 +201,15 @@ def update_of(given: Any, kind: Kind) -> tuple[Update | TranscriptionUpdate, lis
 
 
 def shown(choice: Fields | None, *but: str) -> dict[str, Any] | None:
-    """What was chosen, as the protocol shows it, without some of it."""
-    return choice.model_dump(exclude_none=True, exclude={*but}) if choice is not None else None
+    """What was chosen, as the protocol shows it, without some of it, and without what says nothing.
+
+    There are clients that fail at a field that they don't know.
+    """
+    if choice is None:
+        return None
+    return {
+        name: value for name, value in choice.model_dump(exclude={*but}).items() if value not in (None, [])
+    }
 
 
 class RealtimeConfig:

@@ -1,0 +1,85 @@
+"""The server that the clients talk with: scripted engines, so that what is judged is the protocol."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from agent import testing
+from agent.config import load
+from agent.messages import Message, ToolCall, ToolSchema
+from agent.protocols import Delta, Engines
+from agent.server.pool import Pool
+from agent.server.run import run_server
+
+SETTINGS = ("stt.interim=0", "turns.meaning=off", "server.port=0", "server.load=1")
+
+
+@dataclass
+class Model:
+    """Writes the answer; JSON where it must fit a schema, and calls a tool once where there is one."""
+
+    tools: Sequence[ToolSchema] = ()
+    schema: Mapping[str, Any] | None = None
+
+    def slots(self) -> list[Model]:
+        """Four of it."""
+        return [Model() for _ in range(4)]
+
+    def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> Model:
+        """The same, told of these tools."""
+        return Model(tools, self.schema)
+
+    def with_schema(self, schema: Mapping[str, Any]) -> Model:
+        """The same, whose answer fits."""
+        return Model(self.tools, schema)
+
+    def with_sampling(self, **how: Any) -> Model:
+        """The same: it is not sampled."""
+        return self
+
+    def prefill(self, messages: Sequence[Message]) -> None:
+        """Nothing is read ahead."""
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
+        """The answer, a word at a time."""
+        if self.tools and messages[-1].role != "tool":
+            tool = self.tools[0]
+            yield Delta(call=ToolCall("", tool.name, json.dumps(_fitting(tool.parameters))))
+            return
+        text = "It is ten o'clock, I think." if self.schema is None else json.dumps(_fitting(self.schema))
+        yield from re.findall(r"\S+\s*", text)
+
+
+ANYBODY = {"name": {"type": "string"}, "age": {"type": "integer"}}
+"""What an object without a schema holds."""
+
+
+def _fitting(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"string": "Ada", "integer": 36, "number": 1.5, "boolean": True, "array": []}
+    fields: Mapping[str, Any] = schema.get("properties", ANYBODY)
+    return {name: kinds.get(str(each.get("type")), "Ada") for name, each in fields.items()}
+
+
+def main(words: Sequence[str]) -> None:
+    """Serve until the process is ended; the address is the first line. words: settings, and `--tls` files."""
+    at = words.index("--tls") if "--tls" in words else len(words)
+    certificate, key = map(Path, words[at + 1 :] or ("", ""))
+    model: Any = Model()
+    engines = Engines(
+        testing.ScriptedSTT(["What is the time?"]), model, testing.ScriptedTTS(), vad=testing.LoudnessDetector
+    )
+    pool = Pool(load(None, [*SETTINGS, *words[:at]]), [engines])
+    tls = (certificate, key) if at < len(words) else (None, None)
+    anyio.run(run_server, pool, None, *tls, lambda at: print(at[0], flush=True), backend="asyncio")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
