@@ -234,9 +234,9 @@ class KnowsItsWeights(Protocol):
         ...
 
 
-def told_of(llm: LanguageModel, tools: Sequence[ToolSchema]) -> LanguageModel:
+def told_of(llm: LanguageModel, tools: Sequence[ToolSchema], *, required: bool = False) -> LanguageModel:
     """The model, told of these tools where there are any and it can be."""
-    return llm.with_tools(tools) if tools and isinstance(llm, CallsTools) else llm
+    return llm.with_tools(tools, required=required) if tools and isinstance(llm, CallsTools) else llm
 
 
 @runtime_checkable

@@ -133,7 +133,7 @@ class TurnController:
         self._runner.watch_waits(self._queued)
         self.view.enter(tasks)
         self._execution.enter(tasks)
-        tasks.start_soon(self._generation.prefill)
+        tasks.start_soon(self._generation.prefill, "", self.manner)
 
     def push(self, frame: Frame) -> None:
         """Take in one frame of the user (16 kHz)."""
@@ -182,7 +182,7 @@ class TurnController:
     def _tools_changed(self) -> None:
         self._generation.offer()
         if self._active is None:
-            self._tasks.start_soon(self._generation.prefill)
+            self._tasks.start_soon(self._generation.prefill, "", self.manner)
 
     def leave(self) -> None:
         """Nothing more comes from outside: no frame of a camera, and nothing by itself."""
@@ -370,7 +370,7 @@ class TurnController:
             self._do(self._utterances.policy.reply_over())
         self._speak_up()
         if self._active is None:
-            await self._generation.prefill()
+            await self._generation.prefill("", self.manner)
 
     def _judge(self, reply: Reply, decision: EndpointingDecision) -> None:
         if reply is self._active:
@@ -401,7 +401,7 @@ class TurnController:
             self._overheard = said
             self._do(self._utterances.policy.words(text, kind, final))
         elif reply is None and text:
-            await self._generation.prefill(text)
+            await self._generation.prefill(text, self.manner)
 
     def _ready(self, reply: Reply) -> None:
         if reply is self._active:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
+from dataclasses import replace
 from typing import TypeAlias
 
 import anyio
@@ -88,8 +89,17 @@ class Generation:
 
     def offer(self) -> None:
         """Tell the language model, from the next answer on, of the tools that there are now."""
-        llm = told_of(self._llm, [tool.schema for tool in self._execution.tools.values()])
-        self._window = ContextWindow(llm, self._llm_config.context, self._llm_config.max_tokens)
+        self._windows: dict[tuple[object, ...], ContextWindow] = {}
+
+    def _window(self, manner: Manner) -> ContextWindow:
+        """What asks the model, told of the tools of such a reply."""
+        tools = self._execution.among(manner.tools, own=manner.own_tools)
+        told = [tool.schema for tool in tools.values()]
+        if (kind := (*told, manner.must_call)) not in self._windows:
+            llm = told_of(self._llm, told, required=manner.must_call)
+            made = ContextWindow(llm, self._llm_config.context, self._llm_config.max_tokens)
+            self._windows = {**dict(list(self._windows.items())[-1:]), kind: made}
+        return self._windows[kind]
 
     async def answer(self, reply: Reply) -> bool:
         """Work on `reply` until it was heard or given up; False when it left no trace.
@@ -119,12 +129,14 @@ class Generation:
         self._emit(ev.TurnDiscarded(self._runner.now(), reply.number, cause, reply.tokens))
         return False
 
-    async def prefill(self, question: str = "") -> None:
+    async def prefill(self, question: str, manner: Manner) -> None:
         """Have the language model read the conversation, and the question so far, while nobody waits.
+        manner: how it will be answered.
 
         Where others need it meanwhile, no more of it is read.
         """
-        prompt = self._prompt(self._images.so_far(question) if question else [])
+        tools = replace(Manner(), tools=manner.tools, own_tools=manner.own_tools)
+        prompt = self._prompt(self._images.so_far(question) if question else [], tools)
         try:
             await self._runner.ahead("llm", prompt.prefill, self._limits.first_token, AHEAD)
         except BackchatError as error:
@@ -136,15 +148,14 @@ class Generation:
         """A call is over, perhaps after its reply: the next prompt has its result."""
         if running.kept:
             self._history.returned(running.call.id, running.told)
-        if running.kept and running.background and not running.untold:
+        if running.kept and running.background and not running.untold and not running.by_client:
             self.news.append(running)
 
-    def _prompt(self, question: Sequence[Message], manner: Manner | None = None) -> Prompt:
+    def _prompt(self, question: Sequence[Message], manner: Manner) -> Prompt:
         """The conversation, the question, and what else it is told, for the language model."""
-        manner = manner or Manner()
         said = self._history.said(question) if manner.context is None else manner.context
         told = [Message("system", manner.instructions)] if manner.instructions else []
-        return self._window.prompt(self._history.system, [*said, *told])
+        return self._window(manner).prompt(self._history.system, [*said, *told])
 
     async def _begin(self, reply: Reply, pending: PendingImage | None) -> None:
         if reply.audio is not None:
@@ -172,7 +183,8 @@ class Generation:
         def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
             nonlocal prompt
             if done:
-                prompt = self._window.prompt(prompt.system.content, [*said[:at], *done, *said[at:]])
+                window = self._window(replace(reply.manner, must_call=False))
+                prompt = window.prompt(prompt.system.content, [*said[:at], *done, *said[at:]])
             return (lambda: iter(words)) if words else prompt.stream
 
         said = prompt.said

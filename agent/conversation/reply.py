@@ -18,6 +18,7 @@ from agent.events import Misheard
 from agent.messages import Message
 from agent.text.chunker import HURRY
 from agent.text.sentences import sentences
+from agent.tools.tool import Tool
 from audio.frame import Frame
 from audio.playback import Playback, Track
 from audio.stt import Transcript
@@ -39,12 +40,18 @@ class Manner:
 
     respond: whether at all, before somebody asks for it. limit: most tokens of the reply. instructions: what
     the language model is told last, for this one reply. context: what it reads instead of the conversation.
+    tools: those that a client runs; own_tools: whether ours may be called as well. must_call, parallel:
+    whether the reply begins with a call, and may have more than one in one go.
     """
 
     respond: bool = True
     limit: int | None = None
     instructions: str = ""
     context: tuple[Message, ...] | None = None
+    tools: tuple[Tool, ...] = ()
+    own_tools: bool = True
+    must_call: bool = False
+    parallel: bool = True
 
 
 class Reply:

@@ -6,7 +6,7 @@ are said meanwhile, and when all results are there the model is asked once more,
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -21,6 +21,7 @@ from agent.protocols import Delta
 from agent.runner import Runner
 from agent.settings import Config
 from agent.tools.execution import NOT_YET, Execution, Running
+from agent.tools.tool import Tool
 from agent.turns.phrases import Language
 
 TICK = 0.02
@@ -43,20 +44,27 @@ class ToolUse:
 
     async def written(self, reply: Reply, ask: Ask) -> AsyncGenerator[Delta]:
         """All that the model writes for `reply`, in one stream of deltas. Raises EngineFault."""
+        tools = self._execution.among(reply.manner.tools, own=reply.manner.own_tools)
         for number in range(self._config.rounds + 2):
             if not all(running.done.is_set() for running in reply.acts.calls):
                 async for delta in self._waited(reply):
                     yield delta
             write, before = ask(reply.acts.done(reply.text, reply.text)[0]), len(reply.acts.made)
-            begin = partial(self._deltas, write, reply)
+            begin = partial(self._deltas, write, reply, calls=bool(tools))
             limits, due = self._limits, partial(reply.text_due, self._runner.now)
             stream = self._runner.stream("llm", begin, limits.first_token, limits.token, due)
             async with stream as written:
                 async for delta in written:
                     if delta.call is not None and number <= self._config.rounds:
-                        self._call(reply, delta.call, before, enough=number == self._config.rounds)
+                        self._call(reply, delta.call, before, tools, enough=number == self._config.rounds)
                     yield self._following(reply, delta)
+                    if delta.call is not None and not reply.manner.parallel:
+                        break
             if len(reply.acts.made) == before:
+                return
+            if any(running.by_client for running in reply.acts.made[-1].calls):
+                async for delta in self._waited(reply):
+                    yield delta
                 return
             if reply.acts.asks is not None:
                 async for delta in self._waited(reply):
@@ -64,9 +72,11 @@ class ToolUse:
                 yield self._following(reply, Delta(reply.acts.asks.question, tokens=0))
                 return
 
-    def _deltas(self, write: Callable[[], Iterator[str | Delta]], reply: Reply) -> Iterator[Delta]:
+    def _deltas(
+        self, write: Callable[[], Iterator[str | Delta]], reply: Reply, *, calls: bool
+    ) -> Iterator[Delta]:
         limit = reply.manner.limit
-        written = deltas(write(), calls=bool(self._execution.tools))
+        written = deltas(write(), calls=calls)
         return written if limit is None else _most(limit - reply.tokens, written)
 
     def _following(self, reply: Reply, delta: Delta) -> Delta:
@@ -77,19 +87,21 @@ class ToolUse:
         text = f" {delta.text.lstrip()}" if begins and delta.text.strip() else delta.text
         return replace(delta, text=text, anew=False)
 
-    def _call(self, reply: Reply, call: ToolCall, before: int, *, enough: bool) -> None:
+    def _call(
+        self, reply: Reply, call: ToolCall, before: int, tools: Mapping[str, Tool], *, enough: bool
+    ) -> None:
         """Begin what the model has called, as one of the calls of this answer."""
         if len(reply.acts.made) == before:
             reply.acts.made.append(Act(len(reply.text), []))
         named = replace(call, id=call_id(reply.number, len(reply.acts.calls) + 1))
-        question = self._execution.question(named, self._language.go_ahead)
+        question = self._execution.question(named, self._language.go_ahead, tools)
         if enough:
             begun = self._execution.not_done(named, reply.number, ENOUGH)
         elif question:
             reply.acts.ask(named, question)
             begun = self._execution.not_done(named, reply.number, NOT_YET)
         else:
-            begun = self._begin(reply, named)
+            begun = self._begin(reply, named, tools)
         reply.acts.made[-1].calls.append(begun)
 
     def agreed(self, reply: Reply, calls: Sequence[ToolCall]) -> None:
@@ -97,11 +109,11 @@ class ToolUse:
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
             named = replace(call, id=call_id(reply.number, number))
-            begun.append(self._begin(reply, named))
+            begun.append(self._begin(reply, named, self._execution.tools))
         reply.acts.made.append(Act(0, begun))
 
-    def _begin(self, reply: Reply, call: ToolCall) -> Running:
-        begun = self._execution.begin(call, reply.number, reply.authorized)
+    def _begin(self, reply: Reply, call: ToolCall, tools: Mapping[str, Tool]) -> Running:
+        begun = self._execution.begin(call, reply.number, reply.authorized, tools)
         if begun.tool is not None and begun.tool.effect == "changes":
             reply.ready()  # it waits for the user's turn to be over
         return begun
@@ -109,7 +121,7 @@ class ToolUse:
     async def _waited(self, reply: Reply) -> AsyncGenerator[Delta]:
         """Wait for what was called, not for ever; in a silence, say once that it takes a moment."""
         quiet = self._runner.now()
-        while waiting := [each for each in reply.acts.calls if not (each.done.is_set() or each.background)]:
+        while waiting := [each for each in reply.acts.calls if each.awaited]:
             now = self._runner.now()
             if reply.lead(now) > 0.0 or any(each.state == "waiting" for each in waiting):
                 quiet = now
@@ -117,7 +129,7 @@ class ToolUse:
                 reply.acts.announced = True
                 yield Delta(tokens=0, aside=self._language.moment)
             for each in waiting:
-                each.background = each.ran(now) >= self._config.background_after
+                each.background = each.background or each.ran(now) >= self._config.background_after
             with anyio.move_on_after(TICK):
                 await waiting[0].done.wait()
 

@@ -77,11 +77,14 @@ Choice: TypeAlias = Mode | Annotated[Named | Allowed, Field(discriminator="type"
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """What may be called in one answer. required: something must be. parallel: more than one thing may be."""
+    """What may be called in one answer. required: something must be. parallel: more than one thing may be.
+    own: so may what the server runs itself, where it has tools.
+    """
 
     tools: tuple[ToolSchema, ...] = ()
     required: bool = False
     parallel: bool = True
+    own: bool = True
 
 
 NOTHING = Calling()
@@ -113,4 +116,5 @@ def chosen(
         raise RequestError(text, code="invalid_value", param="tool_choice")
     wanted = [] if mode == "none" else [each for each in declared if only is None or each.name in only]
     tools = tuple(each.as_tool() for each in wanted)
-    return Calling(tools, mode == "required", parallel is not False)
+    own = mode != "none" and only is None
+    return Calling(tools, mode == "required", parallel is not False, own)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -29,6 +29,8 @@ State: TypeAlias = Literal["waiting", "running", "over"]
 
 NOT_YET = "Not done yet: the user has been asked aloud, and must say yes first."
 """What a model is told of a call that must be agreed to."""
+NO_OBJECT = "The arguments are no JSON object. Call it again with one."
+"""What it is told of a call that cannot be read."""
 RUNNING = "This is still being done. Its result is not known yet."
 """What a model is told of a call that has no result yet."""
 UNTOLD = "(The user spoke before they were told of this: they do not know it yet.)"
@@ -77,6 +79,16 @@ class Running:
         return now - self.began if self.state == "running" else 0.0
 
     @property
+    def awaited(self) -> bool:
+        """Whether its reply waits for it: for its end, or only for its beginning."""
+        return not (self.done.is_set() or (self.background and self.state != "waiting"))
+
+    @property
+    def by_client(self) -> bool:
+        """Whether a client runs it: then its reply ends, and what comes of it is for the next one."""
+        return self.tool is not None and self.tool.by_client is not None
+
+    @property
     def told(self) -> str:
         """What a model is told of it now."""
         told = self.result.text if self.result is not None else RUNNING
@@ -110,6 +122,7 @@ class Execution:
         self._returned, self._changed = returned, changed
         self._beside, self._opened = anyio.CancelScope(), anyio.CancelScope()
         self._open, self._left = 0, False
+        self._by_client = set[Running]()
 
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on: a call may outlive the reply that it was made in."""
@@ -122,6 +135,8 @@ class Execution:
         """The conversation is over: nothing goes on beside it any more, and calls come to their end."""
         self._beside.cancel()
         self._left = True
+        for running in self._by_client:
+            running.scope.cancel()
         self._close()
 
     def _close(self) -> None:
@@ -158,14 +173,34 @@ class Execution:
                 for _, box in self._boxes:
                     tasks.start_soon(box.run, changed, failed)
 
-    def begin(self, call: ToolCall, turn: int, over: anyio.Event) -> Running:
-        """Have this done, at once or, where it changes something, when the user's turn is `over`."""
-        running = Running(call, self.tools.get(call.name), turn)
-        effect = running.tool.effect if running.tool is not None else None
-        self._emit(ev.ToolCalled(self._runner.now(), turn, call.id, call.name, call.arguments, effect))
+    def among(self, more: Iterable[Tool], *, own: bool) -> Mapping[str, Tool]:
+        """The tools of one answer, by name: a client's, and `own` ones, which give way to those."""
+        return {**(self.tools if own else {}), **{tool.name: tool for tool in more}}
+
+    def begin(
+        self, call: ToolCall, turn: int, over: anyio.Event, tools: Mapping[str, Tool] | None = None
+    ) -> Running:
+        """Have this done, at once or, where it changes something, when the user's turn is `over`.
+
+        tools: those that may be called; None: all of its own.
+        """
+        tools = self.tools if tools is None else tools
+        running = Running(call, tools.get(call.name), turn)
+        if running.by_client and call.data is None:
+            return self.not_done(call, turn, NO_OBJECT)
+        if running.by_client:
+            running.background = True
+            self._by_client.add(running)
+        else:
+            self._called(running)
         self._open += 1
-        self._tasks.start_soon(self._run, running, over)
+        self._tasks.start_soon(self._run, running, over, tools)
         return running
+
+    def _called(self, running: Running) -> None:
+        call, effect = running.call, running.tool.effect if running.tool is not None else None
+        now = self._runner.now()
+        self._emit(ev.ToolCalled(now, running.turn, call.id, call.name, call.arguments, effect))
 
     def not_done(self, call: ToolCall, turn: int, why: str) -> Running:
         """What is not done, and why: its result is there at once."""
@@ -174,12 +209,12 @@ class Execution:
         self._tell(running, 0.0)
         return running
 
-    def question(self, call: ToolCall, go_ahead: str) -> str:
+    def question(self, call: ToolCall, go_ahead: str, tools: Mapping[str, Tool]) -> str:
         """What the user is to be asked before this is done; "" where it needs no asking, or cannot be done.
 
         go_ahead: asks it of a tool that has no question of its own, with `{what}` for what is to be done.
         """
-        tool, arguments = self.tools.get(call.name), call.data
+        tool, arguments = tools.get(call.name), call.data
         if tool is None or arguments is None or not tool.confirm or not self._fits(tool, arguments):
             return ""
         if isinstance(tool.confirm, str):
@@ -207,18 +242,24 @@ class Execution:
             if not kept or (cut and tool is not None and tool.interrupted == "cancel"):
                 running.scope.cancel()
 
-    async def _run(self, running: Running, over: anyio.Event) -> None:
+    async def _run(self, running: Running, over: anyio.Event, tools: Mapping[str, Tool]) -> None:
         running.began = self._runner.now()
         result = Result("cancelled", self._given_up(running))
         with running.scope:
             if running.tool is not None and running.tool.effect == "changes":
                 await over.wait()
             running.began, running.state = self._runner.now(), "running"
-            result = await self._result(running)
+            if running.by_client:  # it is told of that which is really to be run, and of nothing else
+                self._called(running)
+            result = await self._result(running, tools)
         if running.scope.cancelled_caught and running.state == "running":
             result = Result("cancelled", self._given_up(running))
+        asked = running.state == "running" or not running.by_client
         running.state, running.result = "over", self._bounded(running, result)
-        self._tell(running, self._runner.now() - running.began)
+        self._by_client.discard(running)
+        if asked:
+            self._tell(running, self._runner.now() - running.began)
+        running.done.set()
         self._open -= 1
         self._close()
 
@@ -234,14 +275,16 @@ class Execution:
         changes = running.tool is not None and running.tool.effect == "changes" and running.state == "running"
         return f"It was given up, since the user spoke.{f' {UNKNOWN}' if changes else ''}"
 
-    async def _result(self, running: Running) -> Result:
+    async def _result(self, running: Running, tools: Mapping[str, Tool]) -> Result:
         """What the tool gives, or what is wrong, in words."""
         tool, arguments = running.tool, running.call.data
         if tool is None:
-            known = ", ".join(self.tools)
+            known = ", ".join(tools)
             return Result("refused", f"There is no tool {running.call.name!r}. There are: {known}.")
         if arguments is None:
-            return Result("refused", "The arguments are no JSON object. Call it again with one.")
+            return Result("refused", NO_OBJECT)
+        if tool.by_client is not None:
+            return Result("done", await tool.by_client(running.call))
         limit = min(tool.timeout, self._config.timeout)
         with anyio.move_on_after(limit):
             try:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from agent.errors import ToolError
-from agent.messages import ToolSchema
+from agent.messages import ToolCall, ToolSchema
 
 Effect: TypeAlias = Literal["reads", "changes"]
 """What a call does: `reads` only looks, and may be begun for a turn that is then withdrawn; `changes` does
@@ -75,7 +75,7 @@ class Tool:
     it runs; as text, the question, with arguments in braces ("Delete the note {text}?"). interrupted: what
     becomes of a call when the user talks over its reply. timeout: seconds that it may take.
     begin: what it does; see `Begins`. lives: what it does besides, unasked; see `Lives`. source: where it is
-    from. function: what it was made of.
+    from. function: what it was made of. by_client: gives what a client made of a call, which it runs itself.
     """
 
     schema: ToolSchema
@@ -87,6 +87,7 @@ class Tool:
     source: str = "given"
     function: Callable[..., Any] | None = field(default=None, repr=False)
     lives: Lives | None = field(default=None, repr=False)
+    by_client: Callable[[ToolCall], Awaitable[str]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.name):

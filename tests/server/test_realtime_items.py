@@ -168,7 +168,7 @@ def test_an_item_at_no_place_is_refused_by_name() -> None:
             ({"item": item, "previous_item_id": "none"}, "previous_item_id"),
             ({"item": item, "after": "root"}, "after"),
             ({"item": {**item, "priority": 1}}, "priority"),
-            ({"item": {**item, "type": "function_call"}}, "type"),
+            ({"item": {**item, "type": "mcp_call"}}, "type"),
         ]:
             await talk.send("conversation.item.create", **fields)
             while (event := json.loads(await talk.socket.recv()))["type"] != "error":

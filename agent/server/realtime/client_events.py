@@ -8,23 +8,26 @@ from __future__ import annotations
 import base64
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 import anyio
 import numpy as np
 from anyio.abc import TaskGroup
 from pydantic import Field
 
+from agent import events as ev
 from agent.conversation.history import Part
 from agent.conversation.reply import Manner
 from agent.errors import EngineFault, RequestError
 from agent.messages import Message, joined
 from agent.server.fields import MANY, Fields, granted, told_of
+from agent.server.functions import MOST, Choice, Declared
 from agent.server.realtime import server_events
+from agent.server.realtime.calls import FunctionCall, FunctionOutput, as_message
 from agent.server.realtime.formats import sound
 from agent.server.realtime.out_of_band import OutOfBand
 from agent.server.realtime.session_config import (
-    TOOLS,
+    ELSEWHERE,
     Kind,
     Modality,
     Output,
@@ -83,6 +86,10 @@ class _Item(Fields):
         return " ".join(filter(None, spoken))
 
 
+_Given: TypeAlias = _Item | FunctionCall | FunctionOutput
+_KINDS: dict[Any, type[_Given]] = {"function_call": FunctionCall, "function_call_output": FunctionOutput}
+
+
 class _Audio(Fields):
     output: Output = Field(default_factory=Output)
 
@@ -95,16 +102,19 @@ class _Reference(Fields):
 class _Wanted(Fields):
     """The `response` of a `response.create`."""
 
-    ELSEWHERE: ClassVar = TOOLS
+    ELSEWHERE: ClassVar = ELSEWHERE
     ESSENTIAL: ClassVar = frozenset({"conversation", "input"})
 
     audio: _Audio = Field(default_factory=_Audio)
     conversation: Literal["auto", "none"] = "auto"
-    input: list[Annotated[_Item | _Reference, Field(discriminator="type")]] | None = None
+    input: list[Annotated[_Given | _Reference, Field(discriminator="type")]] | None = None
     instructions: str | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
     output_modalities: list[Modality] = Field(default_factory=list[Modality], max_length=1)
     metadata: dict[str, str] | None = None
+    tools: list[Declared] | None = Field(default=None, max_length=MOST)
+    tool_choice: Choice | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class ClientEvents:
@@ -126,6 +136,10 @@ class ClientEvents:
         """The last item's id and text, where the user said it: the question of the next response."""
         self._parts: dict[str, Part] = {}
         """Where in the history what the client has put into the conversation is, by the item's id."""
+        self._given_back = False
+        """Whether the client has given back what it ran, and not yet asked for an answer to that."""
+        self._next: dict[str, Any] | None = None
+        """A response that it wants when the one that is told now is over."""
 
     async def take(self, event: dict[str, Any]) -> None:
         """Do what one event asks. Raises RequestError, EngineFault."""
@@ -222,6 +236,7 @@ class ClientEvents:
         told.modality, told.format = self.chosen.modality, self.chosen.said
         told.transcribing = self.chosen.transcription is not None
         told.interrupts, told.limit = self.chosen.interrupts, self.chosen.limit
+        told.tools.update(tool.name for tool in self.chosen.tools)
         return refused
 
     async def _append(self, event: dict[str, Any]) -> None:
@@ -293,7 +308,9 @@ class ClientEvents:
         await self._send(self.server_events.transcribed(name, text, audio.duration))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
-        given, refused = granted(_Item, event.get("item"))
+        item: Any = event.get("item")
+        kind = cast(dict[str, Any], item).get("type") if isinstance(item, dict) else None
+        given, refused = granted(_KINDS.get(kind, _Item) if isinstance(kind, str) else _Item, item)
         await self._leave_out(event, refused)
         name, after = given.id or server_events.new_id("item"), event.get("previous_item_id")
         if name in self.server_events.items:
@@ -302,6 +319,9 @@ class ClientEvents:
         if after is not None and after != "root":
             self._check_item("creating", after, "previous_item_id")
         self._room(weight(event["item"]))
+        if not isinstance(given, _Item):
+            await self._create_call(given, name, after)
+            return
         await self._check(given.text if given.role == "system" else None)
         shown = [part for part in given.content if part.type == "input_image"]
         if len(shown) > 1:
@@ -321,6 +341,27 @@ class ClientEvents:
         await self._send(self.server_events.add(_message_item(name, given.role, content), after))
         self._put(session, name, Message(given.role, given.text))
 
+    async def _create_call(self, given: FunctionCall | FunctionOutput, name: str, after: str | None) -> None:
+        """What the client made of a call; or one that was made before, or what came of that."""
+        session = await self._settle()
+        if isinstance(given, FunctionOutput) and self.chosen.client.returned(given.call_id, given.output):
+            self._given_back = True
+            await self._send(self.server_events.add(given.item(name), after))
+            return
+        calls = [call.id for part in session.history.parts for call in part.message.calls]
+        results = [part.message.call for part in session.history.parts]
+        if isinstance(given, FunctionCall) and given.call_id in calls:
+            why = "is a call that is there already"
+        elif isinstance(given, FunctionOutput) and (given.call_id not in calls or given.call_id in results):
+            why = "is no call that waits for its output"
+        else:
+            why = ""
+        if why:
+            text = f"item.call_id: {given.call_id[:80]!r} {why}"
+            raise RequestError(text, code="invalid_tool_call_id", param="item.call_id")
+        await self._send(self.server_events.add(given.item(name), after))
+        self._put(session, name, given.message())
+
     def _uttered(self, sounds: Iterable[str]) -> Frame:
         """Stretches of sound as one utterance. Raises RequestError."""
         form = self.chosen.heard
@@ -330,7 +371,7 @@ class ClientEvents:
 
     def _put(self, session: RemoteSession, name: str, message: Message) -> None:
         """Put an item's words into the history at its place; the user's last ones wait for a response."""
-        if not message.content:
+        if message.empty:
             return
         if name == self.server_events.last:
             self._settle_pending(session)
@@ -351,9 +392,11 @@ class ClientEvents:
 
     def _found(self, session: RemoteSession, name: str) -> list[Part]:
         """Where in the history an item is; nowhere, if it has no words or waits for a response."""
-        told = self.server_events
+        told, item = self.server_events, self.server_events.items[name]
         if name in self._parts:
             return [self._parts[name]]
+        if "call_id" in item:  # without its result a call is not told either
+            return [part for part in session.history.parts if part.message.call == item["call_id"]]
         if name in told.turns:
             return session.replied(told.turns[name])
         return session.said(told.questions[name]) if name in told.questions else []
@@ -388,6 +431,7 @@ class ClientEvents:
         with told_of(refused):
             self._pool.check_voice(wanted.audio.output.voice_name)
         await self._check(wanted.instructions)
+        calling = self.chosen.calling(wanted.tools, wanted.tool_choice, wanted.parallel_tool_calls)
         modality = (wanted.output_modalities or [self.chosen.modality])[0]
         limit = wanted.max_output_tokens or self.chosen.max_output_tokens
         response = server_events.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
@@ -395,11 +439,19 @@ class ClientEvents:
         response.voice = self._pool.voice
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
+            if wanted.tools:
+                text = "tools: what is called belongs to the conversation; leave out conversation or tools"
+                raise RequestError(text, param="tools")
             await self._leave_out(event, refused)
             await self._respond_aside(response, wanted.instructions, context)
             return
         session = await self._settle()
-        if (running := self.server_events.running) is not None:
+        running, behind = self.server_events.running, self._given_back
+        self._given_back = False
+        if running is not None and behind:  # it still says what it said before it called
+            self._next = event
+            return
+        if running is not None:
             text = (
                 "Conversation already has an active response in progress: "
                 f"{self.server_events.response(running).id}. "
@@ -414,18 +466,23 @@ class ClientEvents:
         name, text = self._pending or ("", "")
         self._pending = None
         manner = Manner(True, response.limit, wanted.instructions or "", context)
+        manner = self.chosen.with_tools(manner, calling)
+        self.server_events.tools.update(tool.name for tool in calling.tools)
         turn = session.send_text(text, manner)
         if name:
             self.server_events.questions[name] = turn
         self.server_events.asked(turn, response)
 
-    async def _context(self, given: Sequence[_Item | _Reference]) -> tuple[Message, ...]:
+    async def _context(self, given: Sequence[_Given | _Reference]) -> tuple[Message, ...]:
         """What a response reads instead of the conversation. Raises RequestError, EngineFault."""
         messages: list[Message] = []
         for number, one in enumerate(given):
             if isinstance(one, _Reference):
                 self._check_item("referencing", one.id, f"input.{number}.id")
                 messages += _as_messages(self.server_events.items[one.id])
+                continue
+            if not isinstance(one, _Item):
+                messages.append(one.message())
                 continue
             if any(part.type == "input_image" for part in one.content):
                 where = f"input.{number}.content"
@@ -435,6 +492,15 @@ class ClientEvents:
                 text += await spoken(self._slot, self._slot.runner(), self._pool.config, audio)
             messages += [Message(one.role, text)] if text else []
         return tuple(messages)
+
+    async def over(self, ended: ev.TurnEnded) -> None:
+        """A response is over: the one that waits for that is made, unless the user has said something.
+
+        They are answered with what came of the call. Raises RequestError, EngineFault.
+        """
+        event, self._next = self._next, None
+        if event is not None and ended.reason == "finished":
+            await self.take(event)
 
     async def _respond_aside(
         self, response: server_events.Response, instructions: str | None, context: tuple[Message, ...] | None
@@ -523,6 +589,8 @@ class ClientEvents:
 
 def _as_messages(item: server_events.Message) -> list[Message]:
     """An item of the conversation as the language model reads it; none where it has no words."""
+    if (called := as_message(item)) is not None:
+        return [called]
     words = [part.get("transcript") or part.get("text") or "" for part in item["content"]]
     text = " ".join(filter(None, words))
     return [Message(item["role"], text)] if text else []

@@ -6,7 +6,7 @@ What a client asks for is done by `client_events.py`, what the session does is t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -141,6 +141,8 @@ class Realtime:
                     if isinstance(item, ev.TurnEnded):
                         session.voice.muted = client.chosen.modality == "text"
                     await self.give(session, item)
+                    if isinstance(item, ev.TurnEnded):
+                        await self._answered(client.over(item))
                 tasks.cancel_scope.cancel()
             await self.finish()
         all_over.cancel()
@@ -160,6 +162,14 @@ class Realtime:
     async def do(self, fields: dict[str, Any]) -> None:
         """What one event asks. Raises RequestError."""
         await self._client.take(fields)
+
+    async def _answered(self, work: Awaitable[None]) -> None:
+        """Do what was asked for before; what is wrong with it is told."""
+        try:
+            with told("response.create", TimeoutError, self._vanished):
+                await work
+        except RequestError as error:
+            await self._send([server_events.refused(error, None)])
 
     async def _prompt(self, session: RemoteSession) -> None:
         """Where the client wants it, the agent speaks when nobody has for too long."""

@@ -52,7 +52,7 @@ class OutOfBand:
         response.open = response.cancelled = True  # by its client, if it is: nobody else can
         status = "cancelled"
         try:
-            await self._send(server_events.opened(response))
+            await self._send([server_events.created(response), *server_events.opened(response)])
             with scope:
                 status = await self._made(response, messages)
             await self._send(server_events.closed(response, status, response.text))

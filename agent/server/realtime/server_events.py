@@ -11,7 +11,9 @@ from typing import Any
 
 from agent import events as ev
 from agent.errors import RequestError
+from agent.messages import ToolCall
 from agent.server.http.responses import error_type
+from agent.server.realtime.calls import call_item
 from agent.server.realtime.formats import PCM, Format, Outlet
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
@@ -53,6 +55,10 @@ class Response:
     voice: str = "default"
     format: Format = field(default_factory=PCM)
     """How its sound is sent."""
+    outputs: dict[str, Message] = field(default_factory=dict[str, Message])
+    """Its items that the client knows of, by id: what it says, and what it calls."""
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    """What it calls and the client was not told yet."""
 
     @cached_property
     def outlet(self) -> Outlet:
@@ -90,6 +96,8 @@ class ServerEvents:
         """Most tokens of a response that the client does not ask for."""
         self.transcribing = self.interrupts = True
         """Whether the user's words are told; whether what they say over a reply may end it."""
+        self.tools = set[str]()
+        """The names of what the client runs."""
         self.active: int | None = None
         """The reply that is told now."""
         self.committed: set[int] = set()
@@ -181,6 +189,8 @@ class ServerEvents:
                 return []
             case ev.Token(turn=turn, text=text):
                 return self._token(turn, text)
+            case ev.ToolCalled(turn=turn, name=name) if name in self.tools:
+                return self._called(turn, ToolCall(item.call, name, item.arguments))
             case ev.TurnCommitted(turn=turn, text=text):
                 return [*self._heard(turn, text), *(self._begin(turn) if item.answered else [])]
             case ev.TurnDiscarded(turn=turn):
@@ -313,22 +323,52 @@ class ServerEvents:
         response.open = True
         self.active = turn
         self.turns[response.item] = turn
-        created, added, part = opened(response)
-        placed = self._placed("conversation.item.added", added["item"])
-        written = [delta(response, response.text)] if response.text else []
-        return [created, added, placed, part, *written]
+        begun = [created(response)]
+        if response.text:
+            begun += [*self._opened(response), delta(response, response.text)]
+        calls, response.calls = response.calls, []
+        return [*begun, *(told for call in calls for told in self._called(turn, call))]
+
+    def _opened(self, response: Response) -> list[Message]:
+        """The item that it says begins, if it has not yet."""
+        if response.item in response.outputs:
+            return []
+        added, part = opened(response)
+        return [added, self._placed("conversation.item.added", added["item"]), part]
+
+    def _called(self, turn: int, call: ToolCall) -> list[Message]:
+        """The client is to run something."""
+        response = self.response(turn)
+        if not response.open:
+            response.calls.append(call)
+            return []
+        item = call_item(new_id("item"), call)
+        begun = {**item, "status": "in_progress", "arguments": ""}
+        where = {"response_id": response.id, "output_index": len(response.outputs)}
+        response.outputs[item["id"]] = item
+        placed, done = {**where, "item": begun}, {**where, "item": item}
+        piece: dict[str, Any] = {**where, "item_id": item["id"], "call_id": call.id}
+        whole = {**piece, "name": call.name, "arguments": call.arguments}
+        return [
+            message("response.output_item.added", **placed),
+            self._placed("conversation.item.added", begun),
+            message("response.function_call_arguments.delta", **piece, delta=call.arguments),
+            message("response.function_call_arguments.done", **whole),
+            message("response.output_item.done", **done),
+            self._later("conversation.item.done", item),
+        ]
 
     def _token(self, turn: int, text: str) -> list[Message]:
         response = self.response(turn)
         response.text += text
         response.tokens += 1
-        return [delta(response, text)] if response.open and text else []
+        return [*self._opened(response), delta(response, text)] if response.open and text else []
 
     def _sound(self, turn: int, sound: Sound) -> list[Message]:
         response = self.response(turn)
         if not response.open or response.modality == "text":
             return []
-        return sounding(response, sound.samples)
+        return [*self._opened(response), *sounding(response, sound.samples)]
 
     def _end(self, turn: int, event: ev.TurnEnded) -> list[Message]:
         begun = [] if self.response(turn).open else self._begin(turn)
@@ -337,8 +377,10 @@ class ServerEvents:
         self.active = None if self.active == turn else self.active
         status = {"finished": "completed", "interrupted": "cancelled", "error": "failed"}[event.reason]
         status = "incomplete" if event.limited else status
+        begun += [] if response.outputs else self._opened(response)
         *ended, done = closed(response, status, event.heard)
-        return [*begun, *ended, self._later("conversation.item.done", ended[-1]["item"]), done]
+        later = [self._later("conversation.item.done", ended[-1]["item"])] if ended else []
+        return [*begun, *ended, *later, done]
 
     def _error(self, event: ev.Error) -> list[Message]:
         if event.turn is not None:
@@ -403,25 +445,36 @@ def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
+def created(response: Response) -> Message:
+    """The first event of a response."""
+    return message("response.created", response=_response(response, "in_progress"))
+
+
 def opened(response: Response) -> list[Message]:
-    """The first three events of a response: it, its item, its part."""
+    """What it says begins: the item, and its part."""
     words = "text" if response.modality == "text" else "transcript"
-    item = _said(response, "in_progress", None)
+    item = response.outputs[response.item] = _said(response, "in_progress", None)
+    where = place(response)
+    added = {"response_id": response.id, "output_index": where["output_index"], "item": item}
+    part = {"type": response.modality, words: ""}
     return [
-        message("response.created", response=_response(response, "in_progress")),
-        message("response.output_item.added", response_id=response.id, output_index=0, item=item),
-        message(
-            "response.content_part.added", **place(response), part={"type": response.modality, words: ""}
-        ),
+        message("response.output_item.added", **added),
+        message("response.content_part.added", **where, part=part),
     ]
 
 
 def closed(response: Response, status: str, text: str) -> list[Message]:
-    """The last events of a response, up to its item's and its own. text: what is kept of it."""
+    """The last events of a response: those of what it says, if anything, and its own. text: what is kept."""
+    said = _ended(response, status, text) if response.item in response.outputs else []
+    return [*said, message("response.done", response=_response(response, status, over=True))]
+
+
+def _ended(response: Response, status: str, text: str) -> list[Message]:
     item, where = (
         _said(response, "completed" if status == "completed" else "incomplete", text),
         place(response),
     )
+    response.outputs[response.item] = item
     if response.modality == "text":
         part = {"type": "text", "text": text}
         ended = [message("response.output_text.done", **where, text=text)]
@@ -434,14 +487,19 @@ def closed(response: Response, status: str, text: str) -> list[Message]:
     return [
         *ended,
         message("response.content_part.done", **where, part=part),
-        message("response.output_item.done", response_id=response.id, output_index=0, item=item),
-        message("response.done", response=_response(response, status, item)),
+        message(
+            "response.output_item.done",
+            response_id=response.id,
+            output_index=where["output_index"],
+            item=item,
+        ),
     ]
 
 
 def place(response: Response) -> dict[str, Any]:
     """Where in the session its one part is."""
-    return {"response_id": response.id, "item_id": response.item, "output_index": 0, "content_index": 0}
+    index = list(response.outputs).index(response.item)
+    return {"response_id": response.id, "item_id": response.item, "output_index": index, "content_index": 0}
 
 
 def delta(response: Response, text: str) -> Message:
@@ -473,7 +531,7 @@ def _said(response: Response, status: str, text: str | None) -> Message:
     }
 
 
-def _response(response: Response, status: str, item: Message | None = None) -> Message:
+def _response(response: Response, status: str, *, over: bool = False) -> Message:
     details: dict[str, Any] | None = None
     if status == "cancelled":
         reason = "client_cancelled" if response.cancelled else "turn_detected"
@@ -488,11 +546,11 @@ def _response(response: Response, status: str, item: Message | None = None) -> M
         "object": "realtime.response",
         "status": status,
         "status_details": details,
-        "output": [item] if item else [],
+        "output": list(response.outputs.values()) if over else [],
         "output_modalities": [response.modality],
         "audio": {"output": {"format": response.format.model_dump(), "voice": response.voice}},
         "max_output_tokens": response.limit or "inf",
         "conversation_id": response.conversation,
         "metadata": response.metadata,
-        "usage": usage if item else None,
+        "usage": usage if over else None,
     }

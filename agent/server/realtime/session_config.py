@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, field_validator
@@ -9,9 +10,11 @@ from pydantic import Field, field_validator
 from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.server.fields import Fields, granted, told_of
+from agent.server.functions import MOST, Calling, Choice, Declared, calling
 from agent.server.pool import Pool
 from agent.server.realtime.formats import PCM, Format
 from agent.settings import Config
+from agent.tools.client import ClientTools
 
 EAGERNESS = {"low": 1.6, "medium": 1.0, "auto": 1.0, "high": 0.6}
 """Factor on the silences after which a turn is over, for each eagerness of `semantic_vad`."""
@@ -134,12 +137,9 @@ class _HeardAudio(Fields):
     input: _Heard = Field(default_factory=_Heard)
 
 
-TOOLS: dict[str, tuple[Any, ...]] = {
-    "parallel_tool_calls": (True, False),
+ELSEWHERE: dict[str, tuple[Any, ...]] = {
     "prompt": (),
     "reasoning": (),
-    "tool_choice": ("auto", "none"),
-    "tools": ([],),
 }
 """Fields of a session and of a response that are not to be had here, and what asks for nothing."""
 
@@ -169,7 +169,7 @@ def beta_refused(why: str, param: str | None = None) -> RequestError:
 class Update(Fields):
     """The `session` of a `session.update`, of a conversation."""
 
-    ELSEWHERE: ClassVar = {**TOOLS, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
+    ELSEWHERE: ClassVar = {**ELSEWHERE, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
     ABOUT: ClassVar = frozenset({"expires_at", "id", "object"})
 
     type: Literal["realtime"] = "realtime"
@@ -178,6 +178,9 @@ class Update(Fields):
     output_modalities: list[Modality] | None = Field(default=None, min_length=1, max_length=1)
     audio: _Audio = Field(default_factory=_Audio)
     max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
+    tools: list[Declared] | None = Field(default=None, max_length=MOST)
+    tool_choice: Choice | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class TranscriptionUpdate(Fields):
@@ -235,6 +238,12 @@ class RealtimeConfig:
         """Whether the client has said how turns are found; else it is the server's settings that say so."""
         self.transcription: Transcription | None = Transcription(model=pool.names["stt"])
         self.max_output_tokens: int | Literal["inf"] = "inf"
+        self.tools: list[Declared] = []
+        """What the client can be asked to run."""
+        self.tool_choice: Choice = "auto"
+        self.parallel = True
+        self.client = ClientTools()
+        """What it is running."""
 
     def update(self, wanted: Update | TranscriptionUpdate) -> list[RequestError]:
         """Take over what a client sets but its instructions, and tell what cannot be: it is as before."""
@@ -261,6 +270,27 @@ class RealtimeConfig:
         self.said = wanted.audio.output.format or self.said
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
+        with told_of(refused):
+            self.calling(wanted.tools, wanted.tool_choice)
+            self.tools = self.tools if wanted.tools is None else wanted.tools
+            self.tool_choice = wanted.tool_choice or self.tool_choice
+        self.parallel = self.parallel if wanted.parallel_tool_calls is None else wanted.parallel_tool_calls
+
+    def calling(
+        self, tools: list[Declared] | None, choice: Choice | None, parallel: bool | None = None
+    ) -> Calling:
+        """What may be called in a response that wishes for this, or else for what its session has.
+
+        Raises RequestError.
+        """
+        parallel = self.parallel if parallel is None else parallel
+        return calling(self.tools if tools is None else tools, choice or self.tool_choice, parallel)
+
+    def with_tools(self, manner: Manner, calling: Calling) -> Manner:
+        """How it is answered where this may be called."""
+        tools = tuple(map(self.client.tool, calling.tools))
+        must, parallel = calling.required, calling.parallel
+        return replace(manner, tools=tools, own_tools=calling.own, must_call=must, parallel=parallel)
 
     def instruct(self, instructions: str | None) -> None:
         """Take over who the agent is to be; None: as before."""
@@ -303,7 +333,8 @@ class RealtimeConfig:
     def manner(self) -> Manner:
         """How what the user says is answered."""
         answered = self.detection is None or self.detection.create_response
-        return Manner(answered and self.kind == "realtime", self.limit)
+        manner = Manner(answered and self.kind == "realtime", self.limit)
+        return self.with_tools(manner, self.calling(None, None))
 
     @property
     def limit(self) -> int | None:
@@ -347,6 +378,7 @@ class RealtimeConfig:
             "truncation": "auto",
             "prompt": None,
             "tracing": None,
-            "tools": [],
-            "tool_choice": "none",
+            "tools": [shown(tool) for tool in self.tools],
+            "tool_choice": self.tool_choice if isinstance(self.tool_choice, str) else shown(self.tool_choice),
+            "parallel_tool_calls": self.parallel,
         }
