@@ -41,6 +41,11 @@ class Acts:
         """All that was called."""
         return [running for act in self.made for running in act.calls]
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether some of it is for a client to run: then there need be nothing to say."""
+        return any(running.by_client for running in self.calls)
+
     def done(self, text: str, heard: str) -> tuple[list[Message], str]:
         """What was said and done before the last words, as messages, and those of the last words.
 

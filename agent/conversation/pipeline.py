@@ -96,7 +96,7 @@ class Pipeline:
                         began = clock()
                 reply.voiced = chunk.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
-            if mute and not any(running.by_client for running in reply.acts.calls):
+            if mute and not reply.acts.handed_over:
                 raise unspeakable(reply.text)
 
     async def _play(self, reply: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
