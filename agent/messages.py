@@ -113,6 +113,17 @@ def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message
     return whole
 
 
+def in_one_go(messages: Sequence[Message]) -> list[Message]:
+    """The same; what was called one after the other, without a word or a result between, is one message."""
+    whole = list[Message]()
+    for message in messages:
+        if message.calls and not message.content and whole and whole[-1].role == "assistant":
+            last = whole.pop()
+            message = replace(last, calls=(*last.calls, *message.calls))
+        whole.append(message)
+    return whole
+
+
 def paired(messages: Sequence[Message]) -> list[Message]:
     """The same without results of calls that are not there, and calls that have no result.
 

@@ -132,6 +132,51 @@ def test_a_call_that_is_written_as_text_is_a_call() -> None:
     talked(main, ['{"name": "weather", "arguments": {"city": "Ely"}}'])
 
 
+def test_a_response_calls_and_is_answered() -> None:
+    """As `/v1/responses` has it: whole, streamed, and with what came of it."""
+    declared = [{"type": "function", **WEATHER["function"]}, {"type": "function", "name": "time"}]
+
+    async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        first = await client.responses.create(model="qwen2.5-0.5b", input="Rain in Ely?", tools=declared)
+        assert [item.type for item in first.output] == ["message", "function_call", "function_call"]
+        assert first.output_text == "Let me look."
+        calls = first.output[1:]
+        assert [(c.name, json.loads(c.arguments)) for c in calls] == [
+            ("weather", {"city": "Ely"}),
+            ("time", {}),
+        ]
+        results = [{"type": "function_call_output", "call_id": c.call_id, "output": c.name} for c in calls]
+        said = [
+            {"role": "user", "content": "Rain in Ely?"},
+            *(i.model_dump() for i in first.output),
+            *results,
+        ]
+        second = await client.responses.create(model="qwen2.5-0.5b", input=said, tools=declared)
+        assert second.output_text == "It rains."
+        async with client.responses.stream(model="qwen2.5-0.5b", input="Time?", tools=declared) as stream:
+            kinds = [event.type async for event in stream]
+            whole = await stream.get_final_response()
+        assert [item.type for item in whole.output] == ["function_call"]
+        assert kinds[-4:] == [
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "response.output_item.done",
+            "response.completed",
+        ]
+        assert (whole.tools[1].name, whole.tool_choice) == ("time", "auto")
+        reply = await http.post("responses", json={"input": said[:-1], "tools": declared})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "input")
+
+    model = talked(main, [BOTH, "It rains.", [call("time")]]).model.each[0]
+    said = [(m.role, m.content, [c.name for c in m.calls]) for m in model.asked[1] if m.role != "system"]
+    assert said == [
+        ("user", "Rain in Ely?", []),
+        ("assistant", "Let me look.", ["weather", "time"]),
+        ("tool", "weather", []),
+        ("tool", "time", []),
+    ]
+
+
 REFERS = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}}
 LOOPS = {**REFERS, "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/A"}}}}
 CALLED = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}

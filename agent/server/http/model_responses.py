@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from agent.errors import RequestError
-from agent.messages import Message
+from agent.messages import Message, ToolCall, in_one_go
+from agent.protocols import Delta
 from agent.server.completion import Sampling, Written, write
 from agent.server.fields import Fields
+from agent.server.functions import MOST, Calling, Choice, Declared, calling
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, Streamed, Write, error_body, line, sse
-from agent.server.http.text import Free, Objects, Schema, read_body
+from agent.server.http.text import Free, Objects, Schema, check_calls, read_body
 from agent.server.pool import Pool
 
 if TYPE_CHECKING:
@@ -63,6 +65,53 @@ class _Said(Fields):
         return [part.image_url for part in self.content if isinstance(part, _Image)]
 
 
+class _Called(Fields):
+    """A call of before."""
+
+    ELSEWHERE: ClassVar = {"async": (False,), "caller": (), "namespace": ()}
+    ABOUT: ClassVar = frozenset({"id", "status"})
+
+    type: Literal["function_call"]
+    call_id: str
+    name: str
+    arguments: str
+    role: ClassVar = "assistant"
+    images: ClassVar[list[str]] = []
+
+    def message(self) -> Message:
+        """As the language model takes it."""
+        return Message("assistant", "", calls=(ToolCall(self.call_id, self.name, self.arguments),))
+
+
+class _Output(Fields):
+    """What the client made of one."""
+
+    ELSEWHERE: ClassVar = {"caller": (), "namespace": ()}
+    ABOUT: ClassVar = frozenset({"id", "name", "status"})
+
+    type: Literal["function_call_output"]
+    call_id: str
+    output: str | list[_Text]
+    role: ClassVar = "tool"
+    images: ClassVar[list[str]] = []
+
+    def message(self) -> Message:
+        """As the language model takes it."""
+        text = self.output if isinstance(self.output, str) else "".join(part.text for part in self.output)
+        return Message("tool", text, call=self.call_id)
+
+
+def _kind(given: Any) -> Any:
+    """Without a type it is a message."""
+    if not isinstance(given, dict):
+        return given
+    wish = cast(dict[str, Any], given)
+    return wish if wish.get("type") is not None else {**wish, "type": "message"}
+
+
+_Item = Annotated[_Said | _Called | _Output, Field(discriminator="type"), BeforeValidator(_kind)]
+
+
 class _Schematic(Schema):
     type: Literal["json_schema"]
 
@@ -103,7 +152,6 @@ class Ask(Fields):
         "include": ([],),
         "max_tool_calls": (),
         "moderation": (),
-        "parallel_tool_calls": (True, False),
         "previous_response_id": (),
         "prompt": (),
         "prompt_cache_options": (),
@@ -111,15 +159,13 @@ class Ask(Fields):
         "service_tier": ("auto", "default"),
         "store": (False,),
         "stream_options": ({},),
-        "tool_choice": ("none", "auto"),
-        "tools": ([],),
         "top_logprobs": (0,),
         "truncation": ("disabled",),
     }
     ABOUT: ClassVar = frozenset({"prompt_cache_key", "safety_identifier", "user"})
 
     model: str | None = None
-    input: str | list[_Said] = Field(min_length=1)
+    input: str | list[_Item] = Field(min_length=1)
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
     metadata: dict[str, str] | None = None
@@ -128,6 +174,9 @@ class Ask(Fields):
     temperature: float | None = Field(default=None, ge=0.0, le=5.0)
     text: _TextConfig = Field(default_factory=_TextConfig)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    tools: list[Declared] = Field(default_factory=list[Declared], max_length=MOST)
+    tool_choice: Choice = "auto"
+    parallel_tool_calls: bool = True
 
     def messages(self, system: str) -> list[Message]:
         """What the language model reads. system: who it is where nobody says."""
@@ -137,7 +186,7 @@ class Ask(Fields):
         return [*([Message("system", first)] if first else []), *(each.message() for each in given)]
 
     @property
-    def said(self) -> list[_Said]:
+    def said(self) -> list[_Said | _Called | _Output]:
         """The conversation, the question last."""
         return [_Said(role="user", content=self.input)] if isinstance(self.input, str) else self.input
 
@@ -149,7 +198,8 @@ async def respond(request: Request, pool: Pool) -> Streamed:
     config = pool.config
     pictures = [each.images for each in body.said]
     check(pictures, config)
-    messages = body.messages(config.session.system)
+    messages, calling = body.messages(config.session.system), chosen_by(body)
+    check_calls(in_one_go(messages), "input")
     shown = [*([[]] if len(messages) > len(pictures) else []), *pictures]
     told = _Told(body, pool.names["llm"])
     sampling = Sampling(body.max_output_tokens, body.temperature, body.top_p, schema=body.text.format.schema_)
@@ -157,16 +207,23 @@ async def respond(request: Request, pool: Pool) -> Streamed:
     async def produce(send: Write) -> None:
         written = Written()
         async with pool.slot() as slot:
-            asked = await looked(slot, config, messages, shown)
-            async with write(slot, config, asked, sampling, written) as tokens:
+            asked = in_one_go(await looked(slot, config, messages, shown))
+            async with write(slot, config, asked, sampling, written, calling) as tokens:
                 async for delta in tokens:
+                    events = told.more(delta)
                     if body.stream:
-                        await send(told.more(delta.text))
+                        await send(events)
         told.end(written)
-        await send(told.rest() if body.stream else line(told.response(told.status)))
+        events = told.rest()
+        await send(events if body.stream else line(told.response(told.status)))
 
     media = EVENTS if body.stream else JSON
     return Streamed(media, produce, config.server.client_timeout, told.failed)
+
+
+def chosen_by(body: Ask) -> Calling:
+    """What may be called. Raises RequestError."""
+    return calling(body.tools, body.tool_choice, body.parallel_tool_calls)
 
 
 class _Told:
@@ -178,40 +235,84 @@ class _Told:
         self._created, self._number = int(time.time()), 0
         self.status: Literal["completed", "incomplete"] = "completed"
         self.text = ""
+        self._says = False
+        """Whether its message is begun, and not ended."""
+        self._items: list[dict[str, Any]] = []
+        """What it consists of so far."""
         self._usage: dict[str, Any] | None = None
-        self._place = {"item_id": self._item, "output_index": 0, "content_index": 0}
 
-    def more(self, text: str) -> bytes:
+    def more(self, delta: Delta) -> bytes:
         """The events of a step of the answer; of the first one those with which it begins, too."""
-        begun = [] if self._number else self._begin()
-        where: dict[str, Any] = {**self._place, "logprobs": []}
-        return b"".join(
-            [*begun, *([self._event("response.output_text.delta", **where, delta=text)] if text else [])]
-        )
+        events = self._begin()
+        self.text = "" if delta.anew else self.text
+        if delta.text:
+            events += self._say()
+            self.text += delta.text
+            where: dict[str, Any] = {**self._place, "logprobs": []}
+            events.append(self._event("response.output_text.delta", **where, delta=delta.text))
+        if delta.call is not None:
+            events += [*self._said("completed"), *self._called(delta.call)]
+        return b"".join(events)
 
     def _begin(self) -> list[bytes]:
+        if self._number:
+            return []
         made = self.response("in_progress")
         return [
             self._event("response.created", response=made),
             self._event("response.in_progress", response=made),
-            self._event("response.output_item.added", output_index=0, item=self._shown("in_progress")),
+        ]
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._item, "output_index": 0, "content_index": 0}
+
+    def _say(self) -> list[bytes]:
+        """Its message begins, the first of its items, if it has not yet."""
+        if self._items:
+            return []
+        self._says = True
+        self._items.append(self._shown("in_progress"))
+        return [
+            self._event("response.output_item.added", output_index=0, item=self._items[0]),
             self._event("response.content_part.added", **self._place, part=self._part("")),
+        ]
+
+    def _said(self, status: str) -> list[bytes]:
+        """Its message ends, if it has begun."""
+        if not self._says:
+            return []
+        self._says = False
+        self._items[0] = self._shown(status)
+        return [
+            self._event("response.output_text.done", **self._place, text=self.text, logprobs=[]),
+            self._event("response.content_part.done", **self._place, part=self._part(self.text)),
+            self._event("response.output_item.done", output_index=0, item=self._items[0]),
+        ]
+
+    def _called(self, call: ToolCall) -> list[bytes]:
+        """The client is to run something."""
+        about = {"id": f"fc_{uuid.uuid4().hex}", "type": "function_call"}
+        item = {**about, "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        index = len(self._items)
+        self._items.append({**item, "status": "completed"})
+        begun, where = {**item, "arguments": "", "status": "in_progress"}, {"output_index": index}
+        kind, piece = "response.function_call_arguments", {**where, "item_id": about["id"]}
+        return [
+            self._event("response.output_item.added", **where, item=begun),
+            self._event(f"{kind}.delta", **piece, delta=call.arguments),
+            self._event(f"{kind}.done", **piece, name=call.name, arguments=call.arguments),
+            self._event("response.output_item.done", **where, item=self._items[index]),
         ]
 
     def rest(self) -> bytes:
         """The events with which it ends."""
-        begun = [] if self._number else self._begin()
-        ended = [
-            self._event("response.output_text.done", **self._place, text=self.text, logprobs=[]),
-            self._event("response.content_part.done", **self._place, part=self._part(self.text)),
-            self._event("response.output_item.done", output_index=0, item=self._shown(self.status)),
-            self._event(f"response.{self.status}", response=self.response(self.status)),
-        ]
-        return b"".join([*begun, *ended])
+        events = [*self._begin(), *self._say(), *self._said(self.status)]
+        over = self._event(f"response.{self.status}", response=self.response(self.status))
+        return b"".join([*events, over])
 
     def end(self, written: Written) -> None:
         """All of it is there."""
-        self.text = "".join(written.text)
         self.status = "incomplete" if written.reason == "length" else "completed"
         self._usage = {
             "input_tokens": written.prompt_tokens,
@@ -245,7 +346,7 @@ class _Told:
 
     def response(self, status: str) -> dict[str, Any]:
         """The response, with all that was asked for."""
-        body = self._body
+        body, choice = self._body, self._body.tool_choice
         over = status != "in_progress"
         return {
             "id": self._id,
@@ -258,14 +359,14 @@ class _Told:
             "max_output_tokens": body.max_output_tokens,
             "metadata": body.metadata or {},
             "model": self._model,
-            "output": [self._shown(status)] if over else [],
-            "parallel_tool_calls": True,
+            "output": self._items if over else [],
+            "parallel_tool_calls": body.parallel_tool_calls,
             "previous_response_id": None,
             "store": False,
             "temperature": body.temperature,
             "text": {"format": body.text.format.model_dump(by_alias=True)},
-            "tool_choice": "auto",
-            "tools": [],
+            "tool_choice": choice if isinstance(choice, str) else choice.model_dump(),
+            "tools": [{**tool.model_dump(), "strict": False} for tool in body.tools],
             "top_p": body.top_p,
             "truncation": "disabled",
             "usage": self._usage,
