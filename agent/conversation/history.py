@@ -125,13 +125,35 @@ class History:
     def unhear(self, heard: str, kept: str) -> None:
         """Of the reply of which we thought that `heard` was heard, only its beginning `kept` was."""
         heard, kept = heard.strip(), kept.strip()
-        replies = [p for p in self._parts if p.message.role == "assistant" and p.message.content]
-        part = next((p for p in reversed(replies) if p.message.content.endswith(heard)), None)
-        if not heard or part is None:
+        said = [p for p in self._parts if p.message.role == "assistant" and p.message.content]
+        reply = self._said_as(heard)
+        if not reply:
             return
-        if part is replies[-1]:
+        if reply[-1] is said[-1]:
             self.unheard = f"{heard[len(kept) :].strip()} {self.unheard}".strip()
-        part.message = Message("assistant", (part.message.content.removesuffix(heard) + kept).strip())
+        left = sum(_length(part.message.content) for part in reply) - _length(heard) + _length(kept)
+        for part in reply:
+            content = part.message.content
+            part.message = replace(part.message, content=_beginning(content, left))
+            left = max(0, left - _length(content))
+
+    def _said_as(self, heard: str) -> list[Part]:
+        """The parts, up to the last, in which this was said last; what was called lies between them."""
+        wanted = "".join(heard.split())
+        for end in range(len(self._parts), 0, -1):
+            parts, said = list[Part](), ""
+            if not wanted or not self._parts[end - 1].message.content:
+                continue
+            for part in reversed(self._parts[:end]):
+                if part.message.role == "tool":
+                    continue
+                if part.message.role != "assistant" or len(said) >= len(wanted):
+                    break
+                parts.insert(0, part)
+                said = "".join(part.message.content.split()) + said
+            if said.endswith(wanted) and self._parts[end - 1] in parts:
+                return parts
+        return []
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the user had said it."""
@@ -151,6 +173,20 @@ class History:
         self._parts = [part for part in self._parts if id(part.message) not in gone]
         for part in self._parts:
             part.message = now.get(id(part.message), part.message)
+
+
+def _length(text: str) -> int:
+    """Characters without blanks: by them what was said is found again, however its parts are joined."""
+    return len("".join(text.split()))
+
+
+def _beginning(text: str, length: int) -> str:
+    """So much of a text, in characters without blanks."""
+    for at, character in enumerate(text):
+        if length <= 0:
+            return text[:at].strip()
+        length -= not character.isspace()
+    return text
 
 
 def _worded(said: str | Sequence[Message]) -> list[Message]:

@@ -91,7 +91,7 @@ class Pipeline:
                         self._emit(Synthesized(now, reply.number, start, end, part.duration, now - began))
                         reply.ready()
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
-                        reply.say(part, [chunk.place(*word) for word in words], now - began)
+                        reply.say(part, chunk, words, now - began)
                         await speaker.send(part)
                         began = clock()
                 reply.voiced = chunk.end

@@ -16,7 +16,7 @@ from agent.causes import Cause
 from agent.conversation.acts import Acts
 from agent.events import Misheard
 from agent.messages import Message
-from agent.text.chunker import HURRY
+from agent.text.chunker import HURRY, TextChunk
 from agent.text.sentences import sentences
 from agent.tools.tool import Tool
 from audio.frame import Frame
@@ -133,7 +133,7 @@ class Reply:
         self._playback, self._ready, self._said = playback, ready, said
         self._took = 0.0
         self._waits = False
-        self._words: list[tuple[float, float, int, int]] = []
+        self._words: list[tuple[float, float, int, int, str]] = []
         self._scope = anyio.CancelScope()
         self._owned = AsyncExitStack()
 
@@ -225,14 +225,15 @@ class Reply:
         if self.track is not None:
             self._playback.resume(self.track, point)
 
-    def say(self, speech: Speech, words: list[tuple[int, int]], took: float = 0.0) -> None:
-        """Note where in the reply each word of `speech` stands, as half-open ranges of `text`.
+    def say(self, speech: Speech, chunk: TextChunk, words: list[tuple[int, int]], took: float = 0.0) -> None:
+        """Note what was said of a chunk. words: of `speech`, as half-open ranges of the chunk's text.
 
         took: seconds that the voice needed for it.
         """
         self._took = took
         for word, (start, end) in zip(speech.words, words, strict=True):
-            self._words.append((self.made + word.finish, self.made + word.begin, start, end))
+            times, said = (self.made + word.finish, self.made + word.begin), chunk.text[start:end]
+            self._words.append((*times, *chunk.place(start, end), said))
         self.made += speech.duration
 
     def ahead(self, now: float) -> float:
@@ -261,18 +262,18 @@ class Reply:
         if self.track is None:
             return []
         seconds = self.track.heard(now)
-        whole = bisect_right(self._words, (seconds, seconds, 0, 0))
+        whole = bisect_right(self._words, (seconds, seconds, 0, 0, ""))
         for finish, begin, *_ in self._words[whole : whole + 1]:
             whole += seconds >= begin + ENOUGH * (finish - begin)
-        return [(start, end) for *_, start, end in self._words[:whole]]
+        return [(start, end) for *_, start, end, _ in self._words[:whole]]
 
     def newly_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that were heard since this was asked last; whoever knows our voice by them is told."""
         words = self.words_heard(now)  # fewer than before, where the reply went on from an earlier word
-        new, self._told = words[self._told :], len(words)
-        for start, end in new:
-            self._said(self.text[start:end], now)
-        return new
+        begin, self._told = self._told, len(words)
+        for *_, said in self._words[begin : len(words)]:
+            self._said(said, now)
+        return words[begin:]
 
     def resume_point(self, *, again: bool = False) -> float:
         """Where in the reply's audio (s) to go on after a hold: where the word begins that was cut.
@@ -282,7 +283,7 @@ class Reply:
         if self.track is None:
             return 0.0
         said = self.track.position
-        current = bisect_right(self._words, (said + 0.02, said, 0, 0))
+        current = bisect_right(self._words, (said + 0.02, said, 0, 0, ""))
         begin = min(said, self._words[current][1]) if current < len(self._words) else said
         if not again:
             return begin
@@ -292,7 +293,7 @@ class Reply:
         last = max(
             (each.start for each in sentences(self.text, self.language) if each.start <= saying), default=0
         )
-        return next((b for _, b, start, _ in self._words if start >= last), begin)
+        return next((b for _, b, start, *_ in self._words if start >= last), begin)
 
     def heard(self, now: float) -> str:
         """The beginning of the reply that was heard by `now` (s), to the end of its last word."""

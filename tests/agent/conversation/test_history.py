@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.conversation.history import History
-from agent.messages import Message, joined
+from agent.messages import Message, ToolCall, joined
 
 WORDS = st.text("abcdef ", min_size=1, max_size=40).filter(str.strip)
 
@@ -52,6 +52,38 @@ def test_what_was_unheard_is_forgotten_when_the_next_reply_was_heard_whole() -> 
     talk.agent("Once", " upon a time.")
     talk.agent("Yes.", "")
     assert talk.unheard == ""
+
+
+@given(
+    before=st.lists(WORDS, min_size=1, max_size=4),
+    last=WORDS,
+    at=st.integers(0, 60),
+    older=st.booleans(),
+)
+def test_of_a_reply_with_calls_the_words_are_cut_and_no_call_is_lost(
+    before: list[str], last: str, at: int, older: bool
+) -> None:
+    """However its words lie around its calls, what the client has not played is what goes."""
+    talk = history()
+    talk.user("Look.")
+    done, whole = list[Message](), ""
+    for number, text in enumerate(before):
+        call = ToolCall(str(number), "look", "{}")
+        done += [Message("assistant", text.strip(), calls=(call,)), Message("tool", "seen", call=call.id)]
+        whole = f"{whole} {text.strip()}".strip()
+    whole = f"{whole} {last.strip()}"
+    talk.agent(last, "", done)
+    if older:
+        talk.user("Well?")
+        talk.agent("zzz", "")
+    kept = whole[:at].strip()
+    talk.unhear(whole, kept)
+    said = talk.said()
+    words = "".join("".join(m.content.split()) for m in said if m.role == "assistant" and m.content != "zzz")
+    assert words == "".join(kept.split())
+    assert [call.id for m in said for call in m.calls] == [str(n) for n in range(len(before))]
+    assert [m.call for m in said if m.role == "tool"] == [str(n) for n in range(len(before))]
+    assert talk.unheard == ("" if older else whole[len(kept) :].strip())
 
 
 @given(st.lists(st.tuples(st.booleans(), WORDS), max_size=30))

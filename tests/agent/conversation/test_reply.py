@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.conversation.reply import SECONDS_PER_CHARACTER, Reply
+from agent.text.chunker import TextChunk
 from audio.playback import Playback
 from audio.tts import Speech, Word
 
@@ -54,12 +55,17 @@ def spoken(text: str, per_character: float = 0.1) -> tuple[Speech, list[tuple[in
     return Speech(samples, RATE, 0, len(text), words), ranges
 
 
+def whole(text: str) -> TextChunk:
+    """A reply in one chunk."""
+    return TextChunk(text, 0, len(text), True)
+
+
 def speaking(playback: Playback, text: str = TEXT) -> Reply:
     """A turn whose reply, `text`, is released and in the playback."""
     turn = Reply(1, None, 0.0, playback)
     turn.text = text
     speech, ranges = spoken(text)
-    turn.say(speech, ranges)
+    turn.say(speech, whole(text), ranges)
     playback.play(turn.begin(), speech.samples, speech.rate)
     return turn
 
@@ -162,7 +168,8 @@ def test_the_words_heard_are_those_of_which_enough_sounded(reads: list[int], loo
 def test_nothing_is_heard_before_it_is_released() -> None:
     turn = Reply(1, None, 0.0, Playback())
     turn.text = TEXT
-    turn.say(*spoken(TEXT))
+    speech, ranges = spoken(TEXT)
+    turn.say(speech, whole(TEXT), ranges)
     assert (turn.words_heard(1e9), turn.heard(1e9)) == ([], "")
     assert turn.ahead(1e9) == pytest.approx(2.4)
 
@@ -183,7 +190,7 @@ def test_a_second_piece_counts_on_where_the_first_ended() -> None:
     turn = speaking(playback, "One two.")
     turn.text = "One two. Three."
     speech, ranges = spoken("Three.")
-    turn.say(speech, [(start + 9, end + 9) for start, end in ranges])
+    turn.say(speech, TextChunk("Three.", 9, 15, True), ranges)
     assert turn.track is not None
     playback.play(turn.track, speech.samples, RATE)
     playback.read(round(1.1 * RATE), 0.0)
@@ -196,7 +203,24 @@ def test_a_second_piece_counts_on_where_the_first_ended() -> None:
 def test_each_word_needs_its_place() -> None:
     speech, ranges = spoken(TEXT)
     with pytest.raises(ValueError, match="shorter"):
-        Reply(1, None, 0.0, Playback()).say(speech, ranges[:-1])
+        Reply(1, None, 0.0, Playback()).say(speech, whole(TEXT), ranges[:-1])
+
+
+@in_loop
+def test_what_is_said_aside_is_known_as_our_own_voice_and_is_none_of_the_reply() -> None:
+    """Else its echo would cut the reply."""
+    playback, heard = Playback(), list[str]()
+    turn = Reply(1, None, 0.0, playback, said=lambda word, _: heard.append(word))
+    turn.text = "Well."
+    for chunk in (TextChunk("Well.", 0, 5, True), TextChunk("One moment.", 5, 5, True)):
+        speech, ranges = spoken(chunk.text)
+        turn.say(speech, chunk, ranges)
+        playback.play(turn.track or turn.begin(), speech.samples, speech.rate)
+    playback.read(2 * RATE, 0.0)
+    turn.newly_heard(2.0)
+    turn.newly_heard(2.1)
+    assert heard == ["Well.", "One", "moment."]
+    assert turn.heard(2.0) == "Well."
 
 
 @in_loop
