@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import random
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import RunningServer, running_server
 from agent.server.run import run_server
 from agent.server.telemetry.metrics import Metrics
+from agent.testing import call as calls
 from audio.pcm import from_pcm16
 
 pytestmark = pytest.mark.net
@@ -97,6 +99,7 @@ class Talk:
         self.call = stub.Converse()
         self._settings = pb.Settings(**settings)
         self.events: list[pb.Event] = []
+        self.calls: list[pb.ToolCall] = []
         self.audio: dict[int, float] = {}
         self.loudest = 0.0
 
@@ -119,6 +122,8 @@ class Talk:
             return False
         if reply.WhichOneof("what") == "event":
             self.events.append(reply.event)
+        elif reply.WhichOneof("what") == "call":
+            self.calls.append(reply.call)
         else:
             samples = from_pcm16(reply.sound.audio)
             turn = reply.sound.turn
@@ -525,3 +530,71 @@ def test_the_server_runs_it_beside_http() -> None:
                 tasks.cancel_scope.cancel()
 
     anyio.run(inside, backend="asyncio")
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER = pb.Tool(name="weather", description="The weather.", parameters=json.dumps(CITY))
+TIME = pb.Tool(name="time")
+
+
+def test_a_call_its_output_and_the_answer(stub) -> None:
+    pool = scripted_pool(
+        [""], [["Let me look.", calls("weather", city="Ely")], "It rains."], "server.sessions=1"
+    )
+
+    async def main(channel, running) -> None:
+        talk = Talk(stub(channel), tools=[WEATHER, TIME], text_only=True)
+        await talk.start()
+        await talk.send(text="Rain in Ely?")
+        await talk.until("tool_called")
+        await talk.read()
+        (told,) = talk.calls
+        assert (told.name, json.loads(told.arguments)) == ("weather", {"city": "Ely"})
+        await talk.send(tool_output=pb.ToolOutput(call=told.call, output="rain"))
+        await talk.send(respond=pb.Respond())
+        assert (await talk.until("turn_ended")).fields["heard"] == "Let me look."
+        assert (await talk.until("turn_ended")).fields["heard"] == "It rains."
+        await talk.call.done_writing()
+
+    served(pool, main)
+    said = [(m.role, m.content, [c.name for c in m.calls]) for m in pool.model.each[0].asked[1]]
+    assert said[1:] == [
+        ("user", "Rain in Ely?", []),
+        ("assistant", "Let me look.", ["weather"]),
+        ("tool", "rain", []),
+    ]
+    assert [tool.name for tool in pool.model.each[0].tools] == ["weather", "time"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tools": [pb.Tool(name="no blanks")]}, "no tool"),
+        ({"tools": [pb.Tool(name="x", parameters="{")]}, "no tool"),
+        ({"tools": [pb.Tool(name="x", parameters='{"type": "array"}')]}, "no tool"),
+        ({"tools": [TIME, TIME]}, "two are called"),
+        ({"tools": [TIME], "tool_choice": "x"}, "no tool 'x'"),
+        ({"tool_choice": "required"}, "asks for tools"),
+    ],
+)
+def test_what_cannot_be_is_refused(stub, settings: dict, words: str) -> None:
+    async def main(channel, running) -> None:
+        talk = Talk(stub(channel), **settings)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await talk.start()
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert words in (refused.value.details() or "")
+
+    served(scripted_pool([""], ["Well."]), main)
+
+
+def test_an_output_that_nobody_waits_for_is_refused(stub) -> None:
+    async def main(channel, running) -> None:
+        talk = Talk(stub(channel), tools=[TIME])
+        await talk.start()
+        await talk.send(tool_output=pb.ToolOutput(call="nobody", output="x"))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await talk.rest()
+        assert "no call that waits" in (refused.value.details() or "")
+
+    served(scripted_pool([""], ["Well."]), main)

@@ -18,7 +18,7 @@ CHUNK: Grain
 SENTENCE: Grain
 
 class ConverseRequest(_message.Message):
-    __slots__ = ("settings", "audio", "text", "cancel", "truncate", "forget", "image")
+    __slots__ = ("settings", "audio", "text", "cancel", "truncate", "forget", "image", "tool_output", "respond")
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,8 @@ class ConverseRequest(_message.Message):
     TRUNCATE_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    TOOL_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    RESPOND_FIELD_NUMBER: _ClassVar[int]
     settings: Settings
     audio: bytes
     text: str
@@ -33,21 +35,49 @@ class ConverseRequest(_message.Message):
     truncate: Truncate
     forget: Forget
     image: bytes
-    def __init__(self, settings: _Optional[_Union[Settings, _Mapping]] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., truncate: _Optional[_Union[Truncate, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ..., image: _Optional[bytes] = ...) -> None: ...
+    tool_output: ToolOutput
+    respond: Respond
+    def __init__(self, settings: _Optional[_Union[Settings, _Mapping]] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., truncate: _Optional[_Union[Truncate, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ..., image: _Optional[bytes] = ..., tool_output: _Optional[_Union[ToolOutput, _Mapping]] = ..., respond: _Optional[_Union[Respond, _Mapping]] = ...) -> None: ...
 
 class Settings(_message.Message):
-    __slots__ = ("rate", "system", "text_only", "interrupt", "max_tokens")
+    __slots__ = ("rate", "system", "text_only", "interrupt", "max_tokens", "tools", "tool_choice")
     RATE_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     TEXT_ONLY_FIELD_NUMBER: _ClassVar[int]
     INTERRUPT_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOOLS_FIELD_NUMBER: _ClassVar[int]
+    TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
     rate: int
     system: str
     text_only: bool
     interrupt: bool
     max_tokens: int
-    def __init__(self, rate: _Optional[int] = ..., system: _Optional[str] = ..., text_only: _Optional[bool] = ..., interrupt: _Optional[bool] = ..., max_tokens: _Optional[int] = ...) -> None: ...
+    tools: _containers.RepeatedCompositeFieldContainer[Tool]
+    tool_choice: str
+    def __init__(self, rate: _Optional[int] = ..., system: _Optional[str] = ..., text_only: _Optional[bool] = ..., interrupt: _Optional[bool] = ..., max_tokens: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ...) -> None: ...
+
+class Tool(_message.Message):
+    __slots__ = ("name", "description", "parameters")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    parameters: str
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters: _Optional[str] = ...) -> None: ...
+
+class ToolOutput(_message.Message):
+    __slots__ = ("call", "output")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    call: str
+    output: str
+    def __init__(self, call: _Optional[str] = ..., output: _Optional[str] = ...) -> None: ...
+
+class Respond(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ()
@@ -66,12 +96,26 @@ class Forget(_message.Message):
     def __init__(self) -> None: ...
 
 class ConverseReply(_message.Message):
-    __slots__ = ("sound", "event")
+    __slots__ = ("sound", "event", "call")
     SOUND_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
     sound: Sound
     event: Event
-    def __init__(self, sound: _Optional[_Union[Sound, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ...) -> None: ...
+    call: ToolCall
+    def __init__(self, sound: _Optional[_Union[Sound, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., call: _Optional[_Union[ToolCall, _Mapping]] = ...) -> None: ...
+
+class ToolCall(_message.Message):
+    __slots__ = ("turn", "call", "name", "arguments")
+    TURN_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    turn: int
+    call: str
+    name: str
+    arguments: str
+    def __init__(self, turn: _Optional[int] = ..., call: _Optional[str] = ..., name: _Optional[str] = ..., arguments: _Optional[str] = ...) -> None: ...
 
 class Sound(_message.Message):
     __slots__ = ("turn", "time", "audio")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -13,11 +14,13 @@ from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
+from agent.server.functions import MOST, Calling, Function, chosen
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.http.speech import say
 from agent.server.pool import Pool
 from agent.server.reception import Reception
 from agent.settings import Config
+from agent.tools.client import ClientTools
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession, Sound
 from agent.transports.transcription import words
@@ -63,13 +66,18 @@ async def converse(caller: Caller, reception: Reception) -> None:
     async with reception.visit("grpc", caller.address) as visit:
         if settings.system:
             await visit.slot.check(config, settings.system)
-        session = visit.session(_chosen(config, settings), Manner(limit=settings.max_tokens or None))
+        tools = _Tools(_calling(settings))
+        session = visit.session(_chosen(config, settings), tools.manner(settings.max_tokens or None))
         session.voice.muted = settings.text_only
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run)
-            tasks.start_soon(_listen, caller, session, rate, first)
+            tasks.start_soon(_listen, caller, session, rate, first, tools)
             async for item in session.items():
                 await caller.write(_told(item))
+                if (call := tools.called(item)) is not None:
+                    await caller.write(call)
+                if isinstance(item, ev.TurnEnded):
+                    tools.over(session, item)
             tasks.cancel_scope.cancel()
 
 
@@ -163,7 +171,72 @@ async def _only(caller: Caller, pool: Pool) -> Any:
     return message
 
 
-async def _listen(caller: Caller, line: RemoteSession, rate: int, first: pb.ConverseRequest | None) -> None:
+class _Tools:
+    """What a client runs in one session."""
+
+    def __init__(self, calling: Calling) -> None:
+        self._calling, self._client = calling, ClientTools()
+        self._names = {tool.name for tool in calling.tools}
+        self._waits = False
+        """Whether the client wants a reply when the one that is being said is over."""
+
+    def manner(self, limit: int | None) -> Manner:
+        """How the user is answered. limit: most tokens."""
+        tools, own = tuple(map(self._client.tool, self._calling.tools)), self._calling.own
+        return Manner(limit=limit, tools=tools, own_tools=own, must_call=self._calling.required)
+
+    def called(self, item: Sound | ev.Event) -> pb.ConverseReply | None:
+        """What the client is to run, if that is what the session gives."""
+        if not isinstance(item, ev.ToolCalled) or item.name not in self._names:
+            return None
+        call = pb.ToolCall(turn=item.turn, call=item.call, name=item.name, arguments=item.arguments)
+        return pb.ConverseReply(call=call)
+
+    def returned(self, output: pb.ToolOutput) -> None:
+        """Take what it made of that. Raises RequestError."""
+        if not self._client.returned(output.call, output.output):
+            raise RequestError(f"tool_output: {output.call[:80]!r} is no call that waits for its output")
+
+    def respond(self, line: RemoteSession) -> None:
+        """Have the agent speak on, at once or behind what it is saying."""
+        if line.turn:
+            self._waits = True
+        else:
+            line.send_text("")
+
+    def over(self, line: RemoteSession, ended: ev.TurnEnded) -> None:
+        """A reply is over: the one that waits for that begins, unless the user has said something."""
+        if self._waits and ended.reason == "finished":
+            line.send_text("")
+        self._waits = False
+
+
+def _calling(wish: pb.Settings) -> Calling:
+    """What may be called. Raises RequestError."""
+    declared = list[Function]()
+    for tool in wish.tools:
+        try:
+            given = {"description": tool.description, "parameters": json.loads(tool.parameters or "{}")}
+            declared.append(Function.model_validate({"name": tool.name, **given}))
+        except ValueError as error:
+            text = (
+                f"settings.tools: {tool.name[:64]!r} is no tool: its name has letters, digits, _ and -, its "
+            )
+            raise RequestError(f"{text}parameters are the JSON schema of an object") from error
+    if len(declared) > MOST:
+        raise RequestError(f"settings.tools: at most {MOST}")
+    match wish.tool_choice:
+        case "" | "auto":
+            return chosen(declared, "auto", None, None)
+        case "none" | "required" as mode:
+            return chosen(declared, mode, None, None)
+        case name:
+            return chosen(declared, "required", {name}, None)
+
+
+async def _listen(
+    caller: Caller, line: RemoteSession, rate: int, first: pb.ConverseRequest | None, tools: _Tools
+) -> None:
     """Take in what the client sends, until it closes its side; then hang up."""
     request = first
     while request is not None:
@@ -182,6 +255,10 @@ async def _listen(caller: Caller, line: RemoteSession, rate: int, first: pb.Conv
                 _truncate(line, request.truncate)
             case "forget":
                 line.clear_audio()
+            case "tool_output":
+                tools.returned(request.tool_output)
+            case "respond":
+                tools.respond(line)
             case "settings" if request is first:
                 pass
             case "settings":
