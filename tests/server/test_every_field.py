@@ -9,7 +9,7 @@ import re
 import typing
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import httpx
@@ -25,7 +25,7 @@ from openai.types.realtime import (
 )
 from openai.types.responses import response_create_params
 from published import Published, walk
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from realtime_client import Client
 from websockets.asyncio.client import connect
 
@@ -38,6 +38,7 @@ from agent.server.http.model_responses import Ask
 from agent.server.http.speech import Speak, Transcribe
 from agent.server.http.text import Chat
 from agent.server.pool import Pool
+from agent.server.realtime.calls import FunctionCall, FunctionOutput
 from agent.server.realtime.client_events import ClientEvents, _Item, _Wanted
 from agent.server.realtime.client_secrets import ClientSecret
 from agent.server.realtime.session_config import RealtimeConfig, update_of
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.net
 
 
 class _ItemEvent(Fields):
-    item: _Item
+    item: Annotated[_Item | FunctionCall | FunctionOutput, Field(discriminator="type")]
 
 
 WIRES: dict[str, tuple[Any, type[Fields]]] = {
@@ -162,6 +163,11 @@ class Served:
         )
 
 
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+WEATHER = {"type": "function", "name": "weather", "description": "How.", "parameters": CITY}
+TIME = {"type": "function", "name": "time"}
+NAMED = {"type": "function", "name": "time"}
+
 Probe = Callable[[Served], Awaitable[None]]
 PROBES: list[tuple[str, Probe]] = []
 """Patterns of paths, and what shows that these fields do what they say."""
@@ -234,6 +240,43 @@ async def tools(served: Served) -> None:
     for parallel, count in ((True, 2), (False, 1)):
         (choice,) = (await served.chat(tools=given, parallel_tool_calls=parallel)).json()["choices"]
         assert len(choice["message"]["tool_calls"]) == count
+
+
+@probes(
+    r"responses: (tools|tool_choice|parallel_tool_calls)(\[.*\])?(\..*)?",
+    r"responses: input\[function_call(_output)?\]\..*",
+)
+async def called_in_responses(served: Served) -> None:
+    given = [WEATHER, TIME]
+    call = {"type": "function_call", "call_id": "c_1", "name": "weather", "arguments": '{"city": "Ely"}'}
+    for output in ("Rain.", [{"type": "input_text", "text": "Rain."}]):
+        result = {"type": "function_call_output", "call_id": "c_1", "output": output}
+        said = [{"role": "user", "content": "Hi."}, call, result]
+        assert (await served.ask(input=said, tools=given)).status_code == 200
+        asked = served.model.asked[-1]
+        assert [(one.id, one.name, one.arguments) for one in asked[-2].calls] == [
+            ("c_1", "weather", '{"city": "Ely"}')
+        ]
+        assert (asked[-1].call, asked[-1].content) == ("c_1", "Rain.")
+    assert error(await served.ask(input=[call, {**result, "output": [{"type": "x", "text": "y"}]}]))[0] == 400
+    assert [(one.name, one.description) for one in served.model.tools] == [("weather", "How."), ("time", "")]
+    assert served.model.tools[0].parameters["properties"] == CITY["properties"]
+    named = {"type": "function", "name": "time"}
+    for choice in (named, {"type": "allowed_tools", "mode": "auto", "tools": [named]}):
+        told = await served.ask(tools=given, tool_choice=choice)
+        assert told.json()["tool_choice"]["type"] == choice["type"]
+        assert [one.name for one in served.model.tools] == ["time"]
+    assert served.model.required is False
+    for wrong in (
+        {"type": "song"},
+        {"type": "function", "name": "song"},
+        {"type": "allowed_tools", "mode": "never", "tools": [named]},
+    ):
+        assert error(await served.ask(tools=given, tool_choice=wrong))[0] == 400
+    assert error(await served.ask(tools=[{"type": "song"}]))[0] == 400
+    served.model.replies = [[testing.call("weather"), testing.call("time")]]
+    for parallel, count in ((True, 2), (False, 1)):
+        assert len((await served.ask(tools=given, parallel_tool_calls=parallel)).json()["output"]) == count
 
 
 @probes(
@@ -411,6 +454,9 @@ WISHES: list[dict[str, Any]] = [
     {"instructions": "Rhyme."},
     {"max_output_tokens": 5},
     {"output_modalities": ["text"]},
+    {"tools": [WEATHER]},
+    {"tools": [WEATHER, TIME], "tool_choice": NAMED},
+    {"parallel_tool_calls": False},
 ]
 """Wishes for a session, each of which changes what is in force in one way."""
 
@@ -473,6 +519,7 @@ def named(wish: Any, path: str = "secret: session") -> set[str]:
     inside = (
         [named(value, f"{path}.{name}") for name, value in wish.items()] if isinstance(wish, dict) else []
     )
+    inside += [named(value, path) for value in wish] if isinstance(wish, list) else []
     return {path}.union(*inside)
 
 
@@ -559,6 +606,47 @@ async def responses(served: Served) -> None:
         for voice in ("nobody", {"id": "nobody"}):
             await client.respond(audio={"output": {"voice": voice}})
             assert [error["param"] for error in client.errors] == ["voice"]
+
+    await talk(served, main)
+
+
+@probes(
+    r"response: (tools|tool_choice|parallel_tool_calls)(\[.*\])?(\..*)?",
+    r"(item: item|response: input)\[function_call(_output)?\]\..*",
+)
+async def called_over_realtime(served: Served) -> None:
+    """What comes of calls in a conversation is tried in a file of its own."""
+    call = {"type": "function_call", "call_id": "c_1", "name": "weather", "arguments": '{"city": "Ely"}'}
+    result = {"type": "function_call_output", "call_id": "c_1", "output": "Rain."}
+
+    def seen() -> None:
+        asked = served.model.asked[-1]
+        assert [(one.id, one.name, one.arguments) for m in asked for one in m.calls] == [
+            ("c_1", "weather", '{"city": "Ely"}')
+        ]
+        assert [(m.call, m.content) for m in asked if m.role == "tool"] == [("c_1", "Rain.")]
+
+    async def main(client: Client) -> None:
+        await client.respond(input=[item(X), call, result], tools=[WEATHER, TIME])
+        seen()
+        assert [one.name for one in served.model.tools] == ["weather", "time"]
+        assert served.model.tools[0].description == "How."
+        assert served.model.tools[0].parameters["properties"] == CITY["properties"]
+        await client.put("x")
+        for number, each in enumerate((call, result)):
+            await client.send("conversation.item.create", item={**each, "id": f"mine_{number}"})
+            assert (await client.until("conversation.item.done"))["item"]["id"] == f"mine_{number}"
+        await client.respond(tools=[WEATHER, TIME], tool_choice=NAMED)
+        seen()
+        assert ([one.name for one in served.model.tools], served.model.required) == (["time"], True)
+        for wish in ({"tools": [{"type": "song"}]}, {"tool_choice": {"type": "song"}}):
+            await client.send("response.create", response=wish)
+            assert (await client.until("error"))["error"]["param"].startswith(next(iter(wish)))
+            await client.until("response.done")
+        served.model.replies = [[testing.call("weather"), testing.call("time")]]
+        for parallel, count in ((True, 2), (False, 1)):
+            done = await client.respond(tools=[WEATHER, TIME], parallel_tool_calls=parallel)
+            assert len(done["output"]) == count
 
     await talk(served, main)
 
