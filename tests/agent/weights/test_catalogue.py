@@ -139,6 +139,7 @@ def test_catalogue_is_complete_and_pinned():
     known = models.catalogue()
     assert list(known) == [
         "qwen2.5-0.5b",
+        "qwen2.5-1.5b",
         "smollm2",
         "whisper-tiny.en",
         "whisper-base",
