@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from fractions import Fraction
@@ -48,7 +49,8 @@ class Microphone(aiortc.MediaStreamTrack):
 class Client:
     """One call."""
 
-    def __init__(self) -> None:
+    def __init__(self, loss: float = 0.0) -> None:
+        self._loss, self._draw = loss, random.Random(1)
         self.connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
         self.microphone = Microphone()
         self.connection.addTrack(self.microphone)
@@ -75,7 +77,18 @@ class Client:
         return self.connection.localDescription.sdp
 
     async def accept(self, answer: str) -> None:
+        """Take the answer; from here on a share of the packets that are sent is lost."""
+        if self._loss:
+            (sender,) = self.connection.getSenders()
+            sender.transport._send_rtp = self._lossy(sender.transport._send_rtp)
         await self.connection.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
+
+    def _lossy(self, carry: Callable[..., Coroutine]) -> Callable[..., Coroutine]:
+        async def carried(packet: bytes) -> None:
+            if self._draw.random() >= self._loss:
+                await carry(packet)
+
+        return carried
 
     def send(self, kind: str, **fields: object) -> None:
         self.channel.send(json.dumps({"type": kind, **fields}))
@@ -96,18 +109,17 @@ def tone(seconds: float, hertz: float = 500.0) -> np.ndarray:
 def called(
     pool: serving.Scripted,
     main: Callable[[Client], Coroutine],
-    query: str = "",
-    seconds: float = 30,
+    loss: float = 0.0,
 ) -> Client:
     """Hold a call; a deadlock fails, and so does a slot that is not given back."""
     found: list[Client] = []
 
     async def inside() -> None:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(30):
             async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
-                found.append(client := Client())
+                found.append(client := Client(loss))
                 reply = await http.post(
-                    f"/v1/realtime/calls{query}",
+                    "/v1/realtime/calls",
                     content=await client.offer(),
                     headers={"content-type": "application/sdp"},
                 )

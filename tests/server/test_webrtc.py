@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,7 +47,10 @@ def seconds(client: Client) -> float:
 
 
 @pytest.mark.net
-def test_a_question_is_heard_and_its_answer_sounds() -> None:
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+def test_a_question_is_heard_and_its_answer_sounds(loss: float) -> None:
+    """Also where every tenth packet of the user's is lost."""
+
     async def main(client: Client) -> None:
         created = await client.until("session.created")
         assert created["session"]["id"].startswith("sess_")
@@ -54,7 +58,7 @@ def test_a_question_is_heard_and_its_answer_sounds() -> None:
         await client.until("output_audio_buffer.stopped")
         await anyio.sleep(0.3)
 
-    client = called(humming(["What is that?"], ["A bell."]), main)
+    client = called(humming(["What is that?"], ["A bell."]), main, loss)
     (words,) = client.of("conversation.item.input_audio_transcription.completed")
     assert words["transcript"] == "What is that?"
     (done,) = client.of("response.done")
@@ -214,6 +218,21 @@ def test_nothing_is_held_back_by_aiortc_and_lost_sound_is_silence() -> None:
         assert heard[2].tolist() == [0.0] * 1920 + [0.25] * 960
 
     anyio.run(main, backend="asyncio")
+
+
+@pytest.mark.net
+def test_where_the_library_is_missing_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
+            monkeypatch.setitem(sys.modules, "aiortc", None)
+            kind = {"content-type": "application/sdp"}
+            reply = await http.post("/v1/realtime/calls", content="v=0", headers=kind)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (501, "webrtc_missing")
+            assert "scripts/setup webrtc" in reply.text or "backchat[webrtc]" in reply.text
+
+    pool = humming([], [])
+    anyio.run(main, backend="asyncio")
+    assert pool.idle
 
 
 def test_no_machine_is_asked_for_an_address_but_the_one_that_is_set() -> None:

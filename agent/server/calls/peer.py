@@ -178,14 +178,15 @@ class Peer:
 
 @asynccontextmanager
 async def connected(limits: ServerConfig) -> AsyncGenerator[Peer]:
-    """A new connection, closed at the end of the block. Raises MissingExtra.
+    """A new connection, closed at the end of the block. Raises RequestError where aiortc is missing.
 
     No server is asked for an address but `server.stun`: aiortc by itself would ask one of Google's.
     """
     try:
         import aiortc
     except ImportError as error:
-        raise MissingExtra("WebRTC's library is missing", "webrtc") from error
+        missing = MissingExtra("WebRTC's library is missing", "webrtc")
+        raise RequestError(str(missing), 501, "webrtc_missing") from error
     servers = [aiortc.RTCIceServer(limits.stun)] if limits.stun else []
     connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
     peer = Peer(connection, limits)
