@@ -11,6 +11,8 @@ from pathlib import Path
 
 from agent.config import load
 from agent.settings import Config, ToolsConfig
+from agent.simulation import scenario
+from agent.simulation.tools import scripted
 from agent.tools.registry import known, loaded
 from agent.tools.tool import Tool
 
@@ -40,16 +42,23 @@ def test_the_file_of_the_program_is_a_set_of_tools(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_the_page_switch_on_all_that_is_built_in() -> None:
-    settings, _ = blocks("toml")
+    settings, _, _ = blocks("toml")
     use = tomllib.loads(settings)["tools"]["use"]
     assert sorted(use) == sorted(known())
     assert loaded(ToolsConfig(use=tuple(use)))
 
 
 def test_the_servers_of_the_page_are_settings(tmp_path: Path) -> None:
-    _, servers = blocks("toml")
+    _, _, servers = blocks("toml")
     (tmp_path / "c.toml").write_text(servers, encoding="utf-8")
     assert [server.name for server in load(tmp_path / "c.toml").tools.mcp] == ["time", "house"]
+
+
+def test_the_scenario_of_the_page_is_one(tmp_path: Path) -> None:
+    _, script, _ = blocks("toml")
+    (tmp_path / "c.toml").write_text(script, encoding="utf-8")
+    found = scenario.read(tmp_path / "c.toml")
+    assert [scripted(tool).name for tool in found.tool] == [call.name for call in found.call] == ["set_timer"]
 
 
 def test_every_name_on_the_page_is_one() -> None:

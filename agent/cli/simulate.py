@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,9 +94,26 @@ def _hold(
             write_files(folder, seen, picture=signals.received() is None)
             write_wav(folder / "microphone.wav", air.samples, HEARING_RATE)
 
-    with Afterwards(write):
-        spoken = converse(loaded, config, said, recording, watchers=[seen.append], air=air)
+    with Afterwards(write), TemporaryDirectory(prefix="backchat-") as fresh:
+        able = _able(script, config, loaded, fresh)
+        spoken = converse(able, config, said, recording, watchers=[seen.append], air=air)
     return check(script, seen, spoken, recording)
+
+
+def _able(script: Scenario, config: Config, loaded: Engines, fresh: str) -> Engines:
+    """The engines with the tools of this scenario; timers and notes are in a `fresh` folder, nobody's own."""
+    from dataclasses import replace
+
+    from agent.engines.registry import Given
+    from agent.settings import ToolsConfig
+    from agent.simulation.tools import scripted
+    from agent.tools import registry
+
+    tools = config.tools
+    if tools.folder == ToolsConfig().folder:
+        tools = tools.model_copy(update={"folder": fresh})
+    named = replace(loaded, tools=registry.loaded(tools), toolboxes=registry.servers(tools))
+    return Given(tools=list(map(scripted, script.tool))).over(named)
 
 
 def _table(checks: Sequence[tuple[str, Check]]) -> str:

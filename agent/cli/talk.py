@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     "--record", type=click.Path(path_type=Path), metavar="DIR", help="Keep audio and events in DIR."
 )
 @click.option("--plain", is_flag=True, help="Print lines instead of the live view.")
-@click.option("--verbose", is_flag=True, help="Print each turn-taking decision and its cause in one line.")
+@click.option(
+    "--verbose",
+    is_flag=True,
+    help="Print each turn-taking decision and call of a tool in a line.",
+)
 @click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP to talk about.")
 @click.option("--camera", metavar="NUMBER", help="Show what this camera sees; the first one is 0.")
 @click.option("--screen", is_flag=True, help="Show this screen.")

@@ -32,8 +32,9 @@ LONGEST_STRIP, MOST_STRIPS, LONGEST_WAVEFORM = 60.0, 10, 1200.0
 """Seconds of a stretch while there are few, how many there are, and seconds of sound held in memory."""
 TURN, MOST_TURNS = 1.75, 12
 """Height of one turn's waterfall, and how many are drawn."""
-USER, AGENT, LANE = 2.05, 0.85, 0.62
-"""Lower edge of each lane in a strip, and a lane's height; its words stand below it."""
+USER, AGENT, LANE, CALL = 2.05, 0.85, 0.62, 0.12
+"""Lower edge of each lane in a strip, and a lane's height; its words stand below it. Height of a call's bar,
+which lies on the agent's lane."""
 LINE, GLYPH = 0.22, 0.105
 """Height of a line of words and mean width of a character, at the font size BODY."""
 MARK = 60
@@ -66,12 +67,13 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
     strips = min(MOST_STRIPS, math.ceil(total / LONGEST_STRIP))
     height = 1.1 + strips * (STRIP + AXIS) + (0.9 + len(shown) * TURN if shown else 0.0)
     figure = _canvas(height)
-    _legend(figure, height)
+    blocks = list(_blocks(events, reports, total))
+    _legend(figure, height, any(kind == "call" for kind, *_ in blocks))
     top = height - 0.65
     for number in range(strips):
         axes = _axes(figure, LEFT, top - STRIP, WIDTH - LEFT - RIGHT, STRIP)
         span = (total * number / strips, total * (number + 1) / strips)
-        _strip(axes, list(_blocks(events, reports, total)), reports, channels, span)
+        _strip(axes, blocks, reports, channels, span)
         top -= STRIP + AXIS
     if shown:
         _waterfalls(figure, shown, top)
@@ -111,7 +113,8 @@ def _write(figure: Figure, x: float, y: float, text: str, size: float, colour: s
     figure.text(x / wide, y / high, text, fontsize=size, color=colour, parse_math=False, **more)
 
 
-def _legend(figure: Figure, height: float) -> None:
+def _legend(figure: Figure, height: float, calls: bool) -> None:
+    """calls: whether a tool was called."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -120,6 +123,7 @@ def _legend(figure: Figure, height: float) -> None:
         Patch(color=BLUE, alpha=0.6, label="user"),
         Patch(color=ORANGE, alpha=0.8, label="agent"),
         Line2D([], [], color=GREY, linewidth=3, label="the user waits"),
+        *([Patch(color=GREEN, label="a tool works")] if calls else []),
         Patch(facecolor="white", edgecolor=GREY, hatch="////", label="begun on a pause, dropped"),
         Line2D([], [], color=RED, linestyle="--", linewidth=2, label="the reply is cut"),
     ]
@@ -131,7 +135,7 @@ def _legend(figure: Figure, height: float) -> None:
 def _blocks(
     events: Sequence[Event], reports: Sequence[TurnReport], total: float
 ) -> Iterator[tuple[str, float, float]]:
-    """All that fills the lanes: user, pause, agent, wait or dropped; from when to when (s)."""
+    """All that fills the lanes: user, pause, agent, wait, dropped or call; from when to when (s)."""
     begin, paused = None, 0.0
     for event in events:
         if isinstance(event, ev.SpeechStarted):
@@ -144,6 +148,9 @@ def _blocks(
             begin, paused = None, event.at
     if begin is not None:
         yield "user", begin, total
+    for event in events:
+        if isinstance(event, ev.ToolReturned) and event.outcome != "refused":
+            yield "call", event.time - event.took, event.time
     for report in reports:
         over = total if report.ended is None else report.ended
         if report.reason == "discarded":
@@ -209,6 +216,9 @@ def _seconds(span: tuple[float, float], inches: float) -> float:
 def _fill(axes: Axes, kind: str, begin: float, end: float, alpha: float) -> None:
     """One block of a lane; `alpha` is low where a waveform goes over it."""
     lane = USER if kind in ("user", "pause") else AGENT
+    if kind == "call":
+        axes.broken_barh([(begin, end - begin)], (AGENT + LANE + 0.03, CALL), facecolor=GREEN, linewidth=0)
+        return
     box = ([(begin, end - begin)], (lane, LANE))
     if kind == "wait":
         middle = lane + LANE / 2

@@ -16,8 +16,9 @@ import numpy as np
 
 from agent import events as ev
 from agent.events import Event
+from agent.messages import ToolCall
 from agent.reports.waits import TurnReport, shorten, turns
-from agent.simulation.scenario import Expectation, Scenario
+from agent.simulation.scenario import Expectation, ExpectedCall, Scenario
 from audio.files import read_channels
 from audio.frame import Frame
 
@@ -60,6 +61,7 @@ def check(
         for each in scenario.expect
         for name, wanted in each.checks.items()
     ]
+    found += [outcome.called(each, events) for each in scenario.call]
     errors = [event for event in events if isinstance(event, ev.Error)]
     return found + [Check("no error", "true", shorten(error.message, 60), False) for error in errors]
 
@@ -71,7 +73,7 @@ class Outcome:
         self, events: Sequence[Event], spoken: Sequence[tuple[float, float]], recording: Path
     ) -> None:
         user, self._agent = read_channels(recording)[:2]
-        everything = turns(events)
+        self._all = everything = turns(events)
         self._discarded = [r for r in everything if r.reason == "discarded"]
         self.replies = [r for r in everything if r.reason != "discarded" and r.committed is not None]
         ends = [*(begin for begin, _ in spoken[1:]), self._agent.end]
@@ -106,6 +108,28 @@ class Outcome:
         if name == "heard_is":
             return _quoted(answer.heard), _words(answer.heard) == _words(wanted)
         return self._answered(wanted, line, answer)
+
+    def called(self, wanted: ExpectedCall, events: Sequence[Event]) -> Check:
+        """How often such a call was made, and when it began."""
+        line = None if wanted.line is None else self.lines[wanted.line - 1]
+        answers = {r.turn for r in self._all if line is None or line.begin < r.speech_end <= line.next}
+        made = [
+            event
+            for event in events
+            if isinstance(event, ev.ToolCalled) and event.turn in answers and _fits(event, wanted)
+        ]
+        ids = {event.call for event in made}
+        over = [event for event in events if isinstance(event, ev.ToolReturned) and event.call in ids]
+        seen, ok = f"{len(made)} times", len(made) == wanted.times
+        others = [event.outcome for event in over if event.outcome != wanted.outcome]
+        if ok and (others or len(over) < len(made)):
+            seen, ok = f"{seen}, {others[0] if others else 'not over'}", False
+        if ok and line is not None and wanted.within is not None and over:
+            late = max(event.time - event.took for event in over) - line.last
+            seen, ok = f"{seen}, after {late:.2f} s", late <= wanted.within
+        given = ", ".join(f"{name}={value!r}" for name, value in wanted.arguments.items())
+        about = f"{'' if wanted.line is None else f'line {wanted.line}: '}calls {wanted.name}({given})"
+        return Check(about, f"{wanted.times} times, {wanted.outcome}", seen, ok)
 
     def _about(self, expected: Expectation) -> tuple[Said | None, TurnReport | None, TurnReport | None]:
         """The line, the reply that it was said over, and the reply to it."""
@@ -158,6 +182,14 @@ class Outcome:
         first, _ = _span(self._agent, answer.audio_started - EARLY, end, AGENT_AUDIBLE)
         response = first - line.last
         return f"{response:.2f} s", 0.0 <= response <= wanted
+
+
+def _fits(event: ev.ToolCalled, wanted: ExpectedCall) -> bool:
+    """Whether a call has the name that is wanted, and the arguments."""
+    given = ToolCall(event.call, event.name, event.arguments).data or {}
+    return event.name == wanted.name and all(
+        name in given and given[name] == value for name, value in wanted.arguments.items()
+    )
 
 
 def _sounds(reply: TurnReport, time: float) -> bool:

@@ -16,8 +16,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from agent.config import load
 from agent.errors import ConfigError, ScriptError
+from agent.events import Outcome
 from agent.settings import Section
 from agent.text.cleaning import cleaned_data
+from agent.tools.tool import Effect
 from audio.echo.room import NOISES
 
 Decibel = Field(default=0.0, ge=-80.0, le=40.0)
@@ -131,6 +133,44 @@ class Expectation(Section):
         return self
 
 
+class ScriptedTool(Section):
+    """A tool that the agent has in this scenario, and what comes of it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    about: str = Field(min_length=1)
+    """What the language model is told of it."""
+    effect: Effect
+    parameters: dict[str, Literal["string", "integer", "number", "boolean"]] = Field(default_factory=dict)
+    """Its arguments by name, each of which must be given."""
+    gives: str = "Done."
+    """What it gives, or, where it `fails`, why it does."""
+    takes: float = Field(default=0.0, ge=0.0)
+    """Seconds."""
+    fails: bool = False
+
+
+class ExpectedCall(Section):
+    """A call that must be made, or must not be."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Those that it must have, among others."""
+    line: int | None = Field(default=None, ge=1)
+    """The user's line, from 1, in whose reply it is made; of any where this is not given."""
+    times: int = Field(default=1, ge=0)
+    """How often such a call is made."""
+    outcome: Outcome = "done"
+    """What becomes of each."""
+    within: float | None = Field(default=None, gt=0.0)
+    """Seconds from the user's last sample of that line to the begin of its work."""
+
+    @model_validator(mode="after")
+    def _of_a_line(self) -> Self:
+        if self.within is not None and self.line is None:
+            raise ValueError("within counts from a line; say of which, for example line = 1")
+        return self
+
+
 class Scenario(Section):
     """A whole scenario file."""
 
@@ -139,11 +179,13 @@ class Scenario(Section):
     user: User = User()
     room: Surroundings | None = None
     line: tuple[SpokenLine, ...] = Field(min_length=1)
+    tool: tuple[ScriptedTool, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    call: tuple[ExpectedCall, ...] = ()
 
     @model_validator(mode="after")
     def _lines_exist(self) -> Self:
-        for each in self.expect:
+        for each in (*self.expect, *self.call):
             if each.line is not None and each.line > len(self.line):
                 raise ValueError(f"an expectation is about line {each.line} of {len(self.line)}")
         return self
@@ -188,6 +230,8 @@ _TABLES: dict[str, type[Section]] = {
     "room": Surroundings,
     "line": SpokenLine,
     "expect": Expectation,
+    "tool": ScriptedTool,
+    "call": ExpectedCall,
 }
 
 

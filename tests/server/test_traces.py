@@ -94,6 +94,19 @@ def test_no_word_that_was_said_is_in_a_span() -> None:
     assert "ecret" not in told
 
 
+def test_a_call_is_a_span_also_after_its_turn_without_what_was_said_to_it() -> None:
+    *_, turn, late = watched(
+        *SPOKEN,
+        ev.ToolReturned(9.0, 1, "call_1", "boil", "failed", "secret", 4.0),
+    )
+    assert (late.name, seconds(late), late.parent) == ("tool", 4.0, None)
+    told = dict(late.attributes)
+    assert told.pop("backchat.session") == turn.attributes["backchat.session"]
+    assert told == {"backchat.turn": 1, "backchat.tool": "boil", "backchat.outcome": "failed"}
+    assert not late.status.is_unset
+    assert "secret" not in late.to_json()
+
+
 def test_dropped_silent_and_failed_turns_are_told_as_such() -> None:
     dropped, failed = watched(
         ev.TurnOpened(1.0, 1, 0.9),

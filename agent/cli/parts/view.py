@@ -14,6 +14,7 @@ from rich.text import Text
 
 from agent import events as ev
 from agent.reports.causes import decision_line
+from agent.reports.waits import shorten
 from audio.frame import Frame, level_dbfs
 
 STATES = {
@@ -28,6 +29,8 @@ STATES = {
 
 THOUGHT_LINES = 4
 """Lines of a thought that are shown while it goes on: its end."""
+CALL = 100
+"""Most characters of a call's arguments, or of its result, in a line."""
 LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
 GONE = "the microphone does not hear the speaker any more"
 
@@ -185,8 +188,8 @@ class LiveView:
         """Take in one event; it shows at the next redraw, a decision at once and above, if that is wanted."""
         self._talk.note(event)
         self._events += 1
-        if self._verbose and isinstance(event, ev.Decision):
-            self._console.print(Text(decision_line(event), "dim"))
+        if self._verbose and (line := verbose_line(event)):
+            self._console.print(Text(line, "dim"))
 
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are, while the level meter follows them."""
@@ -255,8 +258,8 @@ class PlainView:
     def watch(self, event: ev.Event) -> None:
         """Print what a listener would want to read, and if that is wanted, each decision and its cause."""
         print_line(event)
-        if self._verbose and isinstance(event, ev.Decision):
-            click.echo(decision_line(event))
+        if self._verbose and (line := verbose_line(event)):
+            click.echo(line)
 
     async def listening(self, frames: AsyncIterable[Frame]) -> AsyncIterator[Frame]:
         """`frames` as they are; says so when the first has come, and not before."""
@@ -266,6 +269,21 @@ class PlainView:
                 click.echo("listening; Ctrl-C ends")
             told = True
             yield frame
+
+
+def verbose_line(event: ev.Event) -> str:
+    """What --verbose tells of an event: a decision and its cause, a call and what comes of it; else ""."""
+    match event:
+        case ev.Decision():
+            return decision_line(event)
+        case ev.ToolCalled():
+            effect = f" ({event.effect})" if event.effect else ""
+            return f"{event.time:7.2f} s  tool    {event.name}{effect} {shorten(event.arguments, CALL)}"
+        case ev.ToolReturned():
+            told = f"{event.name} {event.outcome.replace('_', ' ')} after {event.took:.2f} s"
+            return f"{event.time:7.2f} s  tool    {told}: {shorten(event.result, CALL)}"
+        case _:
+            return ""
 
 
 def print_line(event: ev.Event) -> None:

@@ -10,6 +10,8 @@ from agent.server.pool import Pool
 from agent.server.telemetry.traces import Traces, TurnSpans
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+MOST_TOOLS = 100
+"""Tools that are counted apart."""
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -28,14 +30,7 @@ class Metrics:
         def timed(name: str, about: str, buckets: tuple[float, ...] = SECONDS) -> Any:
             return prometheus.Histogram(name, about, registry=registry, buckets=buckets)
 
-        sessions = prometheus.Gauge("backchat_sessions", "Session slots in use.", registry=registry)
-        sessions.set_function(lambda: pool.taken)
-        slots = prometheus.Gauge("backchat_slots", "Session slots there are.", registry=registry)
-        slots.set(pool.size)
-        load = prometheus.Gauge(
-            "backchat_load", "Share of the cores taken, of the last ten seconds.", registry=registry
-        )
-        load.set_function(lambda: pool.load.share)
+        self._watch_slots(pool)
         self.begun = prometheus.Counter("backchat_sessions_begun", "Sessions, ever.", registry=registry)
         self.refused = prometheus.Counter(
             "backchat_refused", "Requests refused, by cause.", ["cause"], registry=registry
@@ -55,6 +50,7 @@ class Metrics:
         self.errors = prometheus.Counter(
             "backchat_errors", "Engines that failed, by engine.", ["where"], registry=registry
         )
+        self._tools, self._tool_names = self._tool_times(), set[str]()
         self.first_token = timed("backchat_first_token_seconds", "From a reply's begin to its first token.")
         self.first_audio = timed("backchat_first_audio_seconds", "From a turn's release to its first sound.")
         self.voice_to_voice = timed(
@@ -77,10 +73,37 @@ class Metrics:
             (0, 1, 10, 100, 1000),
         )
 
+    def _watch_slots(self, pool: Pool) -> None:
+        prometheus, registry = self._prometheus, self.registry
+        sessions = prometheus.Gauge("backchat_sessions", "Session slots in use.", registry=registry)
+        sessions.set_function(lambda: pool.taken)
+        slots = prometheus.Gauge("backchat_slots", "Session slots there are.", registry=registry)
+        slots.set(pool.size)
+        load = prometheus.Gauge(
+            "backchat_load", "Share of the cores taken, of the last ten seconds.", registry=registry
+        )
+        load.set_function(lambda: pool.load.share)
+
+    def _tool_times(self) -> Any:
+        return self._prometheus.Histogram(
+            "backchat_tool_seconds",
+            "Work of one call, by tool and outcome.",
+            ["tool", "outcome"],
+            registry=self.registry,
+            buckets=(*SECONDS, 30.0),
+        )
+
     def watchers(self) -> list[ev.Watcher]:
         """What a new session is watched by."""
         spans = [TurnSpans(self._traces).watch] if self._traces is not None else []
         return [TurnTimes(self).watch, *spans]
+
+    def called(self, event: ev.ToolReturned, known: bool) -> None:
+        """A call is over. Names are counted apart as long as there are few: a model may write any."""
+        if known and len(self._tool_names) < MOST_TOOLS:
+            self._tool_names.add(event.name)
+        name = event.name if known and event.name in self._tool_names else "other"
+        self._tools.labels(name, event.outcome).observe(max(0.0, event.took))
 
     def text(self) -> bytes:
         """All of them, in Prometheus's text format."""
@@ -94,6 +117,8 @@ class TurnTimes:
         self._metrics = metrics
         self._opened: dict[int, tuple[float, float]] = {}
         self._released: dict[int, float] = {}
+        self._known: set[str] = set()
+        """Numbers of the calls that are under way of tools that there are."""
         metrics.begun.inc()
 
     def watch(self, event: ev.Event) -> None:
@@ -115,6 +140,11 @@ class TurnTimes:
                 to.voice_to_voice.observe(max(0.0, event.time - self._opened[turn][1]))
             case ev.Transcribed():
                 to.stt.observe(event.took)
+            case ev.ToolCalled(call=call, effect=effect) if effect is not None:
+                self._known.add(call)
+            case ev.ToolReturned(call=call):
+                to.called(event, call in self._known)
+                self._known.discard(call)
             case ev.Synthesized() if event.seconds > 0:
                 to.tts.observe(event.took / event.seconds)
             case ev.Decision(action=action, cause=cause):

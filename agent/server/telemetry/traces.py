@@ -2,7 +2,8 @@
 
 A span `turn` lasts from the user's last speech to the end of the reply. Below it is one span for each part
 of the wait, as `agent.reports.waits` cuts it, and one, `speaking`, for the reply as it sounds. What of a
-part was spent behind other conversations is its attribute `backchat.queued` (s).
+part was spent behind other conversations is its attribute `backchat.queued` (s). Each call of a tool is a
+span `tool` of its own, since it may outlast its turn.
 """
 
 from __future__ import annotations
@@ -90,6 +91,20 @@ class Traces:
                 part.end(at(begin))
         span.end(at(end))
 
+    def tool(self, session: str, call: ev.ToolReturned, zero: int) -> None:
+        """One call that is over: which tool, and what came of it; neither its arguments nor its result."""
+        told = {
+            "backchat.session": session,
+            "backchat.turn": call.turn,
+            "backchat.tool": call.name,
+            "backchat.outcome": call.outcome,
+        }
+        end, took = zero + round(call.time * 1e9), round(max(0.0, call.took) * 1e9)
+        span = self._tracer.start_span("tool", self._root, attributes=told, start_time=end - took)
+        if call.outcome in ("failed", "timed_out"):
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end(end)
+
 
 class TurnSpans:
     """Watches one session, and gives each turn that is over to `traces`."""
@@ -104,6 +119,8 @@ class TurnSpans:
         """Take note of one event."""
         if self._zero is None:
             self._zero = time.time_ns() - round(event.time * 1e9)
+        if isinstance(event, ev.ToolReturned):  # perhaps after its turn
+            self._traces.tool(self._session, event, self._zero)
         turn: int | None = getattr(event, "turn", None)
         if isinstance(event, ev.TurnOpened):
             self._turns[event.turn] = []

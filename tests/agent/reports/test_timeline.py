@@ -86,6 +86,22 @@ def test_a_session_becomes_a_picture(tmp_path, monkeypatch):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["timeline.png"]
 
 
+def test_a_call_is_a_bar_as_long_as_its_work(tmp_path, monkeypatch):
+    seen = labels(monkeypatch)
+    plain, called = tmp_path / "plain.png", tmp_path / "called.png"
+    timeline.draw(EVENTS, None, plain)
+    assert "a tool works" not in seen
+    refused = ev.ToolReturned(4.0, 1, "2", "boil", "refused", "no", 0.0)
+    calls = [ev.ToolReturned(at, 1, "1", "boil", "done", "yes", 2.0) for at in (5.0, 9.0)]
+    timeline.draw([*EVENTS, refused, *calls], None, called)
+    assert "a tool works" in seen
+    more = ink(picture(called), timeline.GREEN) - ink(picture(plain), timeline.GREEN)
+    length = (timeline.WIDTH - timeline.LEFT - timeline.RIGHT) * timeline.DPI
+    total = max(event.time for event in EVENTS)
+    bars = 2 * 2.0 / total * length * timeline.CALL * timeline.DPI
+    assert bars * 0.8 < more < bars * 1.6 + 400, "and one in the legend"
+
+
 def test_the_recording_gives_the_lanes_their_waveforms(tmp_path):
     rate, seconds = 8000, 12
     sound = np.zeros((rate * seconds, 2), np.float32)

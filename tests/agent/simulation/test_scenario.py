@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import scripted
-from agent import events
+from agent import events, testing
 from agent.cli.commands import backchat
 from agent.config import load
 from agent.errors import ScriptError
@@ -360,3 +360,90 @@ def test_replay_takes_the_recorded_models_unless_told_otherwise(
 def test_latencies_of_a_silent_run_are_dashes() -> None:
     table = compare.latencies([("recorded", []), ("replayed", [])]).splitlines()
     assert table[-1].split() == ["replayed", "0", "0", *["-"] * 8]
+
+
+KETTLE = (
+    SETTINGS
+    + """
+[[tool]]
+name = "boil"
+about = "Boil water."
+effect = "changes"
+parameters = {cups = "integer"}
+takes = 1.5
+gives = "It boils."
+
+[[line]]
+say = "Boil two cups."
+"""
+)
+
+
+def called(tmp_path: Path, calls: str, replies: list[object], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `simulate` prints for these expectations, with a model that writes these replies."""
+    engines = scripted.engines(["Boil two cups."], replies)
+    monkeypatch.setattr("agent.engines.registry.load", lambda *_, **__: engines)
+    (tmp_path / "kettle.toml").write_text(KETTLE + calls)
+    command = ["simulate", str(tmp_path / "kettle.toml"), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(backchat, command, catch_exceptions=False)
+    return " ".join(done.output.split())
+
+
+def test_a_scenario_says_which_call_is_made_when_and_how_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = """
+    [[call]]
+    name = "boil"
+    arguments = {cups = 2}
+    line = 1
+    within = 1.0
+    [[call]]
+    name = "boil"
+    arguments = {cups = 3}
+    times = 0
+    [[call]]
+    name = "cool"
+    """
+    told = called(tmp_path, calls, [[testing.call("boil", cups=2)], "It boils now."], monkeypatch)
+    assert "line 1: calls boil(cups=2) 1 times, done 1 times, after 0." in told
+    assert "calls boil(cups=3) 0 times, done 0 times yes" in told
+    assert "calls cool() 1 times, done 0 times NO" in told
+    assert "2 of 3 expectations hold" in told
+    seen = [json.loads(line) for line in (tmp_path / "out/kettle/events.jsonl").read_text().splitlines()]
+    (returned,) = [event for event in seen if event["event"] == "tool_returned"]
+    assert (returned["outcome"], returned["result"]) == ("done", "It boils.")
+    assert returned["took"] == pytest.approx(1.5, abs=0.01), "on the conversation's clock"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"), [({"cups": "two"}, "refused"), ({}, "refused"), ({"cups": 2, "lid": 1}, "refused")]
+)
+def test_a_call_that_comes_to_nothing_fails_the_scenario(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object], told: str
+) -> None:
+    replies = [[testing.call("boil", **arguments)], "No."]
+    assert f"1 times, {told} NO" in called(tmp_path, '[[call]]\nname = "boil"', replies, monkeypatch)
+
+
+def test_a_call_that_comes_too_late_fails_the_scenario(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = '[[call]]\nname = "boil"\nline = 1\nwithin = 0.1'
+    told = called(tmp_path, calls, [[testing.call("boil", cups=2)], "It boils now."], monkeypatch)
+    assert "0 of 1 expectations hold" in told
+
+
+def test_a_time_for_a_call_counts_from_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ScriptError, match=r"\[\[call\]\] 1: within counts from a line"):
+        scenario.read(written(tmp_path, TALKED_OVER + '[[call]]\nname = "boil"\nwithin = 1.0'))
+
+
+def test_timers_of_a_scenario_are_nobodys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    settings = 'tools.use = ["timers"]\n'
+    monkeypatch.setitem(globals(), "KETTLE", KETTLE.replace(SETTINGS, SETTINGS + settings))
+    calls = '[[call]]\nname = "set_timer"'
+    told = called(tmp_path, calls, [[testing.call("set_timer", minutes=2)], "It runs."], monkeypatch)
+    assert "1 of 1 expectations hold" in told
+    assert not (tmp_path / "home").exists()

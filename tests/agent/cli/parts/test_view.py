@@ -13,7 +13,7 @@ from boundaries import Plan
 from rich.console import Console, ConsoleDimensions
 
 from agent import events as ev
-from agent.cli.parts.view import LEAK, Conversation, LiveView
+from agent.cli.parts.view import LEAK, Conversation, LiveView, verbose_line
 from audio.frame import Frame
 
 
@@ -125,3 +125,11 @@ def test_the_picture_is_drawn_again_only_when_something_in_it_has_changed() -> N
     console.size = ConsoleDimensions(60, 20)
     view._live.refresh()
     assert len(drawn) == before + 2
+
+
+def test_verbose_tells_of_calls() -> None:
+    called = ev.ToolCalled(1.0, 1, "1", "boil", '{"cups": 2}', "changes")
+    returned = ev.ToolReturned(2.5, 1, "1", "boil", "timed_out", "It took\nlong.", 1.5)
+    assert verbose_line(called) == '   1.00 s  tool    boil (changes) {"cups": 2}'
+    assert verbose_line(returned) == "   2.50 s  tool    boil timed out after 1.50 s: It took long."
+    assert verbose_line(ev.SpeechResumed(1.0)) == ""
