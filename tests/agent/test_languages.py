@@ -90,6 +90,14 @@ KINDS = {
         "words": ["Quelle heure est-il ?", "Comment ça marche ?", "Bonjour.", "Arrête-toi à Lyon."],
         "nothing": ["", "(musique)"],
     },
+    "it": {
+        "stop": ["Basta!", "Aspetta un attimo, per favore.", "Stai zitto.", "Lascia stare.", "No, aspetta."],
+        "repeat": ["Come?", "Puoi ripetere, per favore?", "Cosa hai detto?", "Scusa?"],
+        "go_on": ["Continua.", "Vai avanti, per favore.", "E poi?"],
+        "backchannel": ["Sì, certo.", "Ah, ho capito.", "Mm-hmm.", "Va bene.", "Esatto, infatti.", "Hahaha."],
+        "words": ["Che ore sono?", "Come funziona?", "Ciao.", "Ferma la musica."],
+        "nothing": ["", "[Musica]"],
+    },
 }
 
 
@@ -108,6 +116,10 @@ ENDS = {
     "fr": {
         "complete": ["Quelle est la capitale de la France ?", "Mets la radio, s'il te plaît."],
         "incomplete": ["La capitale de", "Je pensais que", "Si le temps est beau.", "Euh", "Je voudrais"],
+    },
+    "it": {
+        "complete": ["Qual è la capitale della Francia?", "Metti la radio, per favore."],
+        "incomplete": ["La capitale della", "Pensavo che", "Se il tempo è bello.", "Vediamo", "Vorrei"],
     },
 }
 
