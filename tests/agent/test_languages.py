@@ -98,6 +98,14 @@ KINDS = {
         "words": ["Che ore sono?", "Come funziona?", "Ciao.", "Ferma la musica."],
         "nothing": ["", "[Musica]"],
     },
+    "pt": {
+        "stop": ["Pare!", "Espera um momento, por favor.", "Cala a boca.", "Deixa pra lá.", "Não, espera."],
+        "repeat": ["Como?", "Você pode repetir, por favor?", "O que você disse?", "Não entendi, desculpe."],
+        "go_on": ["Continua.", "Vai em frente, por favor.", "E depois?"],
+        "backchannel": ["Sim, claro.", "Ah, entendi.", "Aham.", "Tá bom.", "Exato, isso mesmo.", "Hahaha."],
+        "words": ["Que horas são?", "Como funciona?", "Olá.", "Para amanhã.", "Pare em Lisboa."],
+        "nothing": ["", "[Música]"],
+    },
 }
 
 
@@ -120,6 +128,10 @@ ENDS = {
     "it": {
         "complete": ["Qual è la capitale della Francia?", "Metti la radio, per favore."],
         "incomplete": ["La capitale della", "Pensavo che", "Se il tempo è bello.", "Vediamo", "Vorrei"],
+    },
+    "pt": {
+        "complete": ["Qual é a capital da França?", "Liga o rádio, por favor."],
+        "incomplete": ["A capital da", "Eu estava pensando que", "Se o tempo estiver bom.", "Deixa eu ver"],
     },
 }
 

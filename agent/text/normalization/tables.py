@@ -135,7 +135,9 @@ class Words:
 
 
 def _short(rest: int) -> bool:
-    """Whether what follows thousands is one word's worth: below a hundred, or whole hundreds."""
+    """Whether what follows is one word's worth of its unit: below a hundred of it, or whole hundreds."""
+    while rest >= 1000 and rest % 1000 == 0:
+        rest //= 1000
     return rest < 100 or (rest < 1000 and rest % 100 == 0)
 
 
