@@ -357,7 +357,7 @@ def test_a_language_that_is_not_heard_is_refused_alone(wish: dict[str, Any]) -> 
     assert wrong.param == "language"
     told = choices.as_dict()
     assert told["output_modalities"] == ["text"]
-    assert told["audio"]["input"]["transcription"] == {"model": "whisper-tiny.en", "languages": []}
+    assert told["audio"]["input"]["transcription"] == {"model": "whisper-tiny.en"}
     assert chosen(heard_with(languages=["en", "en-GB"]))
 
 
