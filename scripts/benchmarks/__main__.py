@@ -18,7 +18,7 @@ from benchmarks.results import Results
 NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name not in ("__main__", "results", "measure", "voices", "random_models")
+    if module.name not in ("__main__", "results", "measure", "voices", "random_models", "peer_pipecat")
 )
 
 
