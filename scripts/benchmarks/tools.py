@@ -27,6 +27,8 @@ OPTIONS = [
         ["--model", "models"], multiple=True, default=("qwen2.5-0.5b", "qwen2.5-1.5b"), show_default=True
     )
 ]
+MOST = 60
+"""Tokens of an answer, of which small talk would have hundreds: a call is shorter."""
 SIX = ("current_time", "day_of", "calculate", "convert_units", "set_timer", "remember")
 
 Given = dict[str, Any]
@@ -147,7 +149,9 @@ def run(models: tuple[str, ...]) -> Results:
         voice, ear = load_one("tts", config), load_one("stt", config)
         heard = {text: understood(voice, ear, text) for text in (*(said for said, *_ in NEEDED), *TALK)}
         for model in models:
-            llm = load_one("llm", load(None, [f"llm.model={model}", "llm.temperature=0"]))
+            llm = load_one(
+                "llm", load(None, [f"llm.model={model}", "llm.temperature=0", f"llm.max_tokens={MOST}"])
+            )
             told = llm.with_tools([tool.schema for tool in tools.values()])
 
             def called(text: str, told: Any = told) -> list[tuple[str, Given]]:
@@ -169,7 +173,7 @@ def run(models: tuple[str, ...]) -> Results:
             results.add({**row, "and arguments": sum(whole), "small talk": len(TALK), "false calls": false})
             for (said, _, _, calls), right in zip(found, whole, strict=True):
                 if not right:
-                    print(f"  {said!r} heard as {heard[said]!r}: {calls}")
+                    print(f"  {said!r} heard as {heard[said]!r}: {calls}", flush=True)
             if model == "qwen2.5-1.5b":
                 results.target("right of 30 by the 1.5B", sum(whole), ">=", 27)
                 results.target("false calls of 30 by the 1.5B", false, "<=", 1)
