@@ -190,7 +190,7 @@ function follow(message) {
       now({ hearing: false });
       break;
     case "response.output_item.added":
-      transcript.expect(message.item.id);
+      if (message.item.type === "message") transcript.expect(message.item.id);
       break;
     case "response.done":
       if (message.response.status === "completed") trouble(""); // what was told before is over

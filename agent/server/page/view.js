@@ -89,9 +89,12 @@ export class Transcript {
     this.#of(item)?.settle(transcript);
   }
 
-  // The item that a response of the protocol will speak is the reply that is committed next.
+  // The item that a response of the protocol speaks is the reply that was committed last, if that has none
+  // yet: it is told with the first word. Or the one that is committed next, whose first word was there before.
   expect(item) {
-    this.item = item;
+    const committed = [...this.turns.values()].filter((turn) => turn.bubble).at(-1);
+    if (committed && !committed.item) committed.item = item;
+    else this.item = item;
   }
 
   #of(item) {
@@ -104,6 +107,7 @@ export class Transcript {
     if (!text) this.user.remove();
     this.user = null;
     turn.item = this.item;
+    this.item = undefined;
     turn.show(this.#bubble("agent", ""));
   }
 
