@@ -74,8 +74,8 @@ class LanguageModel(Protocol):
 
         As the model writes it: what is not for the user `agent.llm.deltas` takes apart, by the marks around
         it. What the prompt has opened, such as a thought, comes first. A thought that the engine knows to be
-        one comes as a `Delta`. The last item is a `Last`, which says how the answer ended; of an engine that
-        gives none that is guessed.
+        one comes as a `Delta`. The last item is a `Finish`, which says how the answer ended; where an engine
+        gives none, that is guessed.
 
         Pull-based: nothing is computed between two pulls, so a slow consumer holds the model back.
         No item holds half a character; a token that ends inside one yields "" or is joined to the

@@ -20,6 +20,7 @@ import anyio.lowlevel
 
 from agent import events as ev
 from agent.config import load as load_config
+from agent.conversation.image_input import Camera
 from agent.engines.registry import Given, load
 from agent.errors import BackchatError, CallbackError, SessionError, in_one_line, leaves
 from agent.images import Source
@@ -272,6 +273,11 @@ class Session:
         """
         self._check("show", "listening")
         self._conversation.show(image, once=once)
+
+    def follow(self, camera: Camera) -> None:
+        """The user shows what this camera gives, from now on, instead of what was shown."""
+        self._check("follow", "listening")
+        self._conversation.follow(camera)
 
     def interrupt(self) -> None:
         """End the reply that is being made or said, without another one; without one, nothing happens."""

@@ -4,6 +4,10 @@ For whoever adds a wire, all there is to know is this:
 
 - What HTTP carries comes by a route in `app.py`, and a WebSocket by `http.websocket.websocket`: by then its
   connection is counted and its client may come (`admission.guard`). `http/converse.py` is the shortest wire.
+- What HTTP does not carry does that itself, in this order: `with reception.connections.holding(address) as
+  connection`, and `connection.request(body=...)` while what was asked is in work (one on which nothing is
+  asked is ended after `server.client_timeout`); `reception.admission`'s `client`, `check_way`, `check` and
+  `count`; `reception.refused` for each that is sent away. `grpc.front` and `grpc.server` are the example.
 - `reception.Reception`: `async with reception.visit("NAME", address) as visit` gives a session its slot, or
   refuses with `Busy`, tells the log and the figures of it, and signs it off, whatever ends the block. Where
   the wire finds out more of the end, `visit.entry.why` says so.

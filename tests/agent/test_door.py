@@ -18,6 +18,7 @@ import agent
 import pictures
 from agent import Session, events, testing
 from agent.errors import BackchatError, ConfigError, ModelError, SessionError
+from agent.images import open_image
 from agent.protocols import Description
 from agent.runner import VirtualRunner
 from agent.settings import Config, LLMConfig
@@ -153,11 +154,19 @@ def test_interrupt_ends_the_reply_and_keeps_what_was_heard():
     assert 0 < len(ended.heard) < len(ended.heard + ended.unheard)
 
 
+class Camera:
+    """One that always sees the same sign."""
+
+    def grab(self):
+        return open_image(pictures.encoded(pictures.sign("STOP")))
+
+
 USES = {
     "push_audio": lambda s: s.push_audio(*testing.loud(0.1)),
     "send_text": lambda s: s.send_text("Hello."),
     "say": lambda s: s.say("Hello."),
     "show": lambda s: s.show(None),
+    "follow": lambda s: s.follow(Camera()),
     "interrupt": lambda s: s.interrupt(),
     "close": lambda s: s.close(),
     "events": lambda s: s.events(),
@@ -178,7 +187,7 @@ def test_used_before_it_begins_it_says_so(name):
         ran(used, name, testing.session())
 
 
-@pytest.mark.parametrize("name", ["push_audio", "send_text", "say", "show", "interrupt"])
+@pytest.mark.parametrize("name", ["push_audio", "send_text", "say", "show", "follow", "interrupt"])
 @pytest.mark.parametrize("when", ["closed", "ended", "left"])
 def test_used_after_its_end_it_says_so(name, when):
     async def main():
@@ -438,6 +447,20 @@ def test_engines_of_ones_own_are_heard_asked_spoken_and_shown(loaded):
     assert sum(len(frame.samples) for frame in sound if frame.samples.any()) / 8000 == pytest.approx(
         0.25, abs=0.03
     )
+
+
+def test_what_a_camera_of_ones_own_gives_is_looked_at():
+    async def main():
+        async with testing.session(vision=Eye(), llm=(mind := Mind()), stt=Ear()) as session:
+            session.follow(Camera())
+            await session.push_audio(*testing.loud(1.0))
+            session.close()
+            found = await rest(session)
+            return mind.asked, found
+
+    asked, found = ran(main)
+    assert "I see a cat." in asked
+    assert [e.text for e in of(events.Seen, found)]
 
 
 def test_a_policy_of_ones_own_decides():

@@ -313,7 +313,7 @@ async def _refuse(context: Any, error: RequestError) -> None:
 
 
 class _Caller:
-    """The other side of one call, as `calls.Caller`."""
+    """The other side of one call, as `methods.Caller`."""
 
     def __init__(
         self,
