@@ -43,6 +43,8 @@ COMMANDS = {
     "config": "Print the settings in force, as TOML.",
 }
 """The commands, in the order in which a newcomer needs them; each is in the file of its name."""
+INVENTORY = frozenset(("voices", "engines", "tools", "models", "devices", "doctor", "config"))
+"""Those that show what there is, and lie in the room of that name."""
 
 
 class Commands(click.Group):
@@ -58,7 +60,8 @@ class Commands(click.Group):
             if near := difflib.get_close_matches(cmd_name, COMMANDS, 1):
                 raise click.UsageError(f"no command {cmd_name!r}; did you mean {near[0]!r}?", ctx)
             return None
-        return getattr(import_module(f"agent.cli.{cmd_name}"), cmd_name)
+        room = "agent.cli.inventory" if cmd_name in INVENTORY else "agent.cli"
+        return getattr(import_module(f"{room}.{cmd_name}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `--help`, without importing any of them."""

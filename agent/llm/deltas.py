@@ -16,6 +16,7 @@ from agent.protocols import Delta
 from agent.text import calls as calls_in_text
 from agent.text.cleaning import Cleaner
 from agent.text.machine_text import MachineText, Part
+from agent.text.wrapped import Unwrapped
 
 Deltas: TypeAlias = AsyncIterator[Delta]
 SHOWN = 60
@@ -27,12 +28,14 @@ MOST_CALLS = 8
 def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool = False) -> Generator[Delta]:
     """Each item of a model's `stream` as what it means, and at the end what was held back, if anything.
 
-    spoken: the words are for a conversation: calls and stage directions are taken out as well. Then NoAnswer
+    spoken: the words are for a conversation: calls and stage directions are taken out as well, and words that
+    are wrapped in JSON are unwrapped. Then NoAnswer
     is raised at the end when there were no words at all. calls: the model has been told of tools: what it
     has written as a call comes as one, at the end, and words behind one, which are said without knowing its
     result, are left out. Closing this closes `written`.
     """
     words, thinking, apart = Cleaner(), Cleaner(), MachineText(spoken=spoken, calls=calls)
+    inside = Unwrapped()
     seen = {"text": "", "thought": "", "machine": ""}
     called, count = _Called(calls), 0
 
@@ -45,19 +48,24 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool =
         thought = delta.thought + "".join(part.text for part in parts if part.kind == "thought")
         return replace(delta, text=text, thought=thought)
 
+    def worded(text: str) -> str:
+        return inside.feed(text) if spoken else text
+
     with closed(written):
         for item in written:
             delta = Delta(item, tokens=bool(item)) if isinstance(item, str) else item
             count += delta.tokens
             if delta.anew:
                 words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken, calls=calls), ""
+                inside = Unwrapped()
             if thought := thinking.feed(delta.thought):
                 apart.apart()
             called.given |= delta.call is not None
-            yield told(apart.feed(words.feed(delta.text)), replace(delta, thought=thought))
+            yield told(apart.feed(worded(words.feed(delta.text))), replace(delta, thought=thought))
             if called.over:
                 break
-        last = told([*apart.feed(words.rest()), *apart.rest()], Delta("", thinking.rest(), 0))
+        left = worded(words.rest()) + inside.rest()
+        last = told([*apart.feed(left), *apart.rest()], Delta("", thinking.rest(), 0))
         if last.text or last.thought:
             yield last
     for call in called.read:

@@ -245,7 +245,10 @@ class Transformers:
         """Messages in the chat template; `answer`: with the opening of the reply."""
         from jinja2 import TemplateError
 
-        plain = in_words(said, self._tools)
+        plain = [
+            replace(message, content=self._harmless(message.content))
+            for message in in_words(said, self._tools)
+        ]
         try:
             return self._apply(said if self._own_form else plain, answer=answer)
         except TemplateError:

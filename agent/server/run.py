@@ -24,11 +24,11 @@ from agent.runner import Runner
 from agent.server.admission.exposure import clear_text
 from agent.server.admission.guard import Guard
 from agent.server.app import application
-from agent.server.concealment import Concealment
 from agent.server.grpc.server import RunningServer, running_server
 from agent.server.http.sockets import Arrivals, protocols
 from agent.server.pool import Pool
 from agent.server.reception import Reception
+from agent.server.telemetry.concealment import Concealment
 from agent.server.telemetry.metrics import Metrics
 from agent.server.telemetry.traces import Traces
 from agent.settings import Config, ServerConfig

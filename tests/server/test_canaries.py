@@ -32,9 +32,9 @@ from agent.errors import EngineFault
 from agent.llm.openai_api import OpenAI
 from agent.messages import Message
 from agent.protocols import Description
-from agent.server.concealment import Concealment
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.run import run_server, start_log
+from agent.server.telemetry.concealment import Concealment
 from agent.server.telemetry.traces import Traces
 from agent.settings import Config
 from agent.transports.disclosure import said, told, wordless

@@ -22,10 +22,10 @@ from agent import events as ev
 from agent.errors import PARTS, BackchatError, ContextExceeded, EngineFault, EngineStalled, RequestError
 from agent.messages import Message
 from agent.runner import Engine, Runner
-from agent.server.concealment import Concealment
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import running_server
 from agent.server.run import _Json
+from agent.server.telemetry.concealment import Concealment
 from agent.server.telemetry.metrics import Metrics
 from agent.transports.disclosure import said, told, wordless
 

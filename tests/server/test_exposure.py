@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cli import doctor
 from agent.cli.commands import backchat
+from agent.cli.inventory import doctor
 from agent.cli.serve import _draw
 from agent.errors import ConfigError, ModelError
 from agent.server.admission import exposure

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.conversation.history import History
 from agent.conversation.reply import Reply
+from agent.text.chunker import TextChunk
 from agent.text.sentences import sentences
 from agent.turns.elicitation import elicitation
 from agent.turns.phrases import language
@@ -55,7 +56,8 @@ def said_to(text: str, word: int) -> Reply:
     spans = [(m[0], m[1]) for m in _spans(text)]
     track = turn.begin()
     words = tuple(Word(start, end, float(at), at + 1.0) for at, (start, end) in enumerate(spans))
-    turn.say(Speech(silence(len(spans), 100), 100, 0, len(text), words), spans)
+    speech = Speech(silence(len(spans), 100), 100, 0, len(text), words)
+    turn.say(speech, TextChunk(text, 0, len(text), True), spans)
     playback.play(track, np.ones(len(spans) * 100, np.float32), 100)
     playback.read(round((word + 0.5) * 100), 0.0)
     turn.pause()
