@@ -322,6 +322,12 @@ class ToolsConfig(Section):
     """Names from `backchat tools`, or the path of a Python file with functions that are tools."""
     mcp: tuple[MCPConfig, ...] = ()
     """Servers of tools, each a `[[tools.mcp]]` as below."""
+    instructions: str = (
+        "You do not know the time, the date or the result of a sum, and you remember nothing by yourself: "
+        "call a function for what one of them can find out or do, and for nothing else."
+    )
+    """What the language model is told behind `session.system` when it has tools. Small models call none where
+    nobody tells them what they do not know (`scripts/bench tools`)."""
     rounds: int = Field(default=4, ge=1, le=20)
     """How often the language model may be asked again after results, in one reply."""
     timeout: float = Field(default=60.0, gt=0.0)
@@ -491,3 +497,8 @@ class Config(Section):
     costs: Costs = Costs()
     limits: LimitsConfig = LimitsConfig()
     server: ServerConfig = ServerConfig()
+
+    def told(self, *, tools: bool) -> str:
+        """The language model's instructions. tools: whether it has some besides those of servers."""
+        behind = self.tools.instructions if tools or self.tools.mcp else ""
+        return " ".join(filter(None, (self.session.system, behind)))

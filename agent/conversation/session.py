@@ -45,7 +45,7 @@ class Session:
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
         context = known_context(engines.llm) or config.llm.context
-        self.history = History(config.session.system, context, engines.tts.language)
+        self.history = History(config.told(tools=bool(engines.tools)), context, engines.tts.language)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._interrupt = config.turns.interrupt
         self._runner, self._watchers = runner, watchers

@@ -115,8 +115,8 @@ def _python(text: str, done: bool) -> int | Literal["more"] | None:
 
 _OPENINGS = tuple(
     f"{before}{brackets}"
-    for before in ("", "```json", "```", "```tool_call")
-    for brackets in ('{"name":', '[{"name":')
+    for before in ("", "```json", "```", "```tool_call", "<tools>")
+    for brackets in ('{"name":', '[{"name":', '{{"name":')
 )
 """How models begin a call that names its tool first, without blanks."""
 TAG = "<tool_call>"

@@ -27,7 +27,7 @@ OPTIONS = [
         ["--model", "models"], multiple=True, default=("qwen2.5-0.5b", "qwen2.5-1.5b"), show_default=True
     )
 ]
-MOST = 60
+MOST = 150
 """Tokens of an answer, of which small talk would have hundreds: a call is shorter."""
 SIX = ("current_time", "day_of", "calculate", "convert_units", "set_timer", "remember")
 
@@ -155,11 +155,8 @@ def run(models: tuple[str, ...]) -> Results:
             told = llm.with_tools([tool.schema for tool in tools.values()])
 
             def called(text: str, told: Any = told) -> list[tuple[str, Given]]:
-                asked = [Message("system", config.session.system), Message("user", heard[text])]
-                try:
-                    calls = [each.call for each in deltas(told.stream(asked), calls=True) if each.call]
-                except BackchatError:
-                    return []
+                asked = [Message("system", config.told(tools=True)), Message("user", heard[text])]
+                calls = [each.call for each in deltas(told.stream(asked), calls=True) if each.call]
                 return [(call.name, call.data or {}) for call in calls]
 
             found = [(said, name, right, called(said)) for said, name, right in NEEDED]

@@ -59,7 +59,16 @@ def test_nothing_that_is_written_is_too_much(written: str) -> None:
 
 @pytest.mark.parametrize("before", ["", "Let me look. ", "Let me look.\n"])
 @pytest.mark.parametrize(
-    "written", [CALL, f"```json\n{CALL}", f"<tool_call>\n{CALL}", f"[{CALL}", f"```\n{CALL}"]
+    "written",
+    [
+        CALL,
+        f"```json\n{CALL}",
+        f"<tool_call>\n{CALL}",
+        f"[{CALL}",
+        f"```\n{CALL}",
+        f"{{{CALL}",
+        f"<tools>\n{CALL}",
+    ],
 )
 def test_where_a_call_begins_is_known_before_it_is_whole(written: str, before: str) -> None:
     whole = before + written
