@@ -75,8 +75,7 @@ def of_language(name: str) -> LanguageFile:
     """What that language's file has, for the agent to hear and speak it. Raises ConfigError."""
     content = languages.data(name, FILE) if name in languages.folders() else None
     if content is None:
-        known = [code for code in languages.folders() if languages.data(code, FILE)]
-        raise ConfigError(f"--language {name}: no such language; known: {', '.join(known)}")
+        raise ConfigError(f"--language {name}: no such language; known: {', '.join(languages.folders())}")
     where = f"languages/{name}/{FILE}"
     try:
         file = LanguageFile.model_validate(tomllib.loads(content.decode()))

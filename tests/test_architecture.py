@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
     "signals": set(),
-    "languages": set(),  # data, which text, turns and settings read each their own file of
+    "languages": {"errors"},  # data, which text, turns and settings read each their own file of
     "text": {"errors", "languages"},
     "settings": {"text"},
     "config": BASE,
@@ -136,6 +136,7 @@ threads meet in the other."""
 CATCHES_ALL = {
     "agent/runner.py": "engines are other people's code: whatever they raise ends one turn, as EngineFault",
     "agent/engines/registry.py": "an engine's own code fails while it is loaded; it becomes an EngineFault",
+    "agent/languages/__init__.py": "a package of another language fails while it is imported; a ConfigError",
     "agent/images.py": "decoders raise whatever a damaged file leads them to; it becomes an ImageError",
     "agent/llm/batch.py": "a cache with half of what was read must be forgotten, whatever happened",
     "agent/session.py": "a program's own callback fails; it becomes a CallbackError, which is reported",

@@ -11,8 +11,10 @@ from __future__ import annotations
 import importlib.resources
 import re
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources.abc import Traversable
+
+from agent.errors import ConfigError, in_one_line
 
 
 def code(name: str) -> str:
@@ -22,19 +24,35 @@ def code(name: str) -> str:
 
 
 @cache
-def folders() -> dict[str, Traversable]:
-    """Every language that has a folder, by its code: ours, then those of other packages."""
+def folders() -> dict[str, Traversable | EntryPoint]:
+    """Every language that has a folder, by its code: ours, and the entry points of other packages."""
     ours = importlib.resources.files("agent.languages")
     found = {folder.name: folder for folder in ours.iterdir() if folder.joinpath("turns.toml").is_file()}
-    others = {p.name: importlib.resources.files(p.value) for p in entry_points(group="backchat.languages")}
+    others = {point.name: point for point in entry_points(group="backchat.languages")}
     return {name: (others | found)[name] for name in sorted(others | found)}
 
 
 def data(name: str, file: str) -> bytes | None:
-    """The bytes of a language's file; None where it has none, or where there is no such language."""
+    """The bytes of a language's file; None where it has none, or where there is no such language.
+
+    Raises ConfigError where it is of a package that cannot be imported.
+    """
     folder = folders().get(code(name))
+    if isinstance(folder, EntryPoint):
+        folder = _folder_of(folder)
     path = folder.joinpath(file) if folder else None
     return path.read_bytes() if path is not None and path.is_file() else None
+
+
+def _folder_of(point: EntryPoint) -> Traversable:
+    try:
+        return importlib.resources.files(point.value)
+    except Exception as error:
+        package = point.dist.name if point.dist is not None else point.value
+        raise ConfigError(
+            f"the language {point.name!r} of the package {package} cannot be loaded "
+            f"({in_one_line(error)}); repair it, or uninstall it: pip uninstall {package}"
+        ) from error
 
 
 _THREE_LETTERS = {

@@ -85,6 +85,11 @@ class Reception:
                     entry.why = "server_stops"
 
     def refused(self, wire: str, address: str, error: RequestError) -> None:
-        """Somebody was not received, or is sent away: counted, and noted in the log."""
+        """Somebody was not received, or is sent away: counted, and noted in the log.
+
+        A session that was cut for its silence (408) was no refusal: the log has its end.
+        """
+        if error.status == 408:
+            return
         self.metrics.refused.labels(error.code).inc()
         self.refusals.note(address, error, wire)

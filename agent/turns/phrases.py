@@ -160,7 +160,7 @@ def language(code: str) -> Language:
     """The language with that ISO code. Raises ConfigError, with the nearest codes, where there is none."""
     content = languages.data(code, FILE) if code in languages.folders() else None
     if content is None:
-        known = [name for name in languages.folders() if languages.data(name, FILE)]
+        known = list(languages.folders())
         near = difflib.get_close_matches(code.lower(), known, 3, 0.6)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
         raise ConfigError(

@@ -240,6 +240,23 @@ def _inline(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def test_a_package_that_is_broken_is_told_where_it_is_asked_for_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = EntryPoint("la", "no_such_package_of_latin", "backchat.languages")
+    monkeypatch.setattr(languages, "entry_points", lambda group: [point] if group == point.group else [])
+    languages.folders.cache_clear()
+    try:
+        assert config.load(None, (), "es").stt.language == "es"
+        with pytest.raises(ConfigError, match="the language 'la' of the package no_such_package_of_latin"):
+            config.load(None, (), "la")
+        with pytest.raises(ConfigError, match="xx: no such language"):
+            config.load(None, (), "xx")
+    finally:
+        monkeypatch.undo()
+        languages.folders.cache_clear()
+
+
 def test_another_package_adds_a_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "backchat_latin"
     folder.mkdir()
@@ -258,7 +275,7 @@ def test_another_package_adds_a_language(tmp_path: Path, monkeypatch: pytest.Mon
         assert phrases.language("la").name == "Latin"
         assert normalized("21 días", "la") == "veintiún días"
         assert config.load(None, (), "la").stt.language == "la"
-        assert languages.folders()["en"].joinpath("turns.toml").is_file()
+        assert languages.data("en", phrases.FILE)
     finally:
         sys.modules.pop("backchat_latin", None)
         monkeypatch.undo()

@@ -57,8 +57,7 @@ def websocket(
         except WebSocketDisconnect:
             return  # it has gone before the session began
         except RequestError as error:
-            if error.status != 408:  # a session that was cut for its silence was no refusal
-                reception.refused("websocket", where, error)
+            reception.refused(wire, where, error)
             if socket.application_state is WebSocketState.CONNECTING:
                 await refuse(error, socket.scope, socket.receive, socket.send)
             await close(1011 if error.status == 500 else 1008, str(error))
