@@ -58,7 +58,7 @@ def test_every_call_of_the_table_is_there():
     calls = re.findall(r"^\| `(?:await )?(\w+)", DOC, re.MULTILINE)
     assert {"push_audio", "close", "history", "run_local"} <= set(calls)
     parts = set(calls) - set(dir(agent.Session))
-    assert parts == {"stt", "llm", "tts", "vision", "policy", "vad", "endpointing"}
+    assert parts == {"stt", "llm", "tts", "vision", "policy", "vad", "endpointing", "tools"}
 
 
 def test_the_test_of_an_agent_passes(tmp_path: Path):
