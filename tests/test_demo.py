@@ -30,7 +30,8 @@ USER_AUDIBLE, AGENT_AUDIBLE = -40.0, -50.0
 def script() -> list[str]:
     """The audio arguments of `scripts/demo`, with their times."""
     text = (ROOT / "scripts" / "demo").read_text(encoding="utf-8")
-    return [f"configs/demo/{name}" for name in re.findall(r'"\$user/([^"]+)"', text)]
+    run = text[text.rindex("backchat run ") :]
+    return [f"configs/demo/{name}" for name in re.findall(r'"\$user/([^"]+)"', run)]
 
 
 def words() -> list[str]:
