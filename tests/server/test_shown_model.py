@@ -33,7 +33,13 @@ MODEL = "qwen2.5-0.5b"
 
 @pytest.fixture(scope="module")
 def loaded() -> tuple[Config, Engines]:
-    chosen = ["server.port=0", "server.grpc_port=0", "server.sessions=1", "llm.max_tokens=40"]
+    chosen = [
+        "server.port=0",
+        "server.grpc_port=0",
+        "server.sessions=1",
+        "llm.max_tokens=40",
+        "llm.temperature=0",
+    ]
     config = load(None, [*chosen, "server.rate=100000", "server.load=1"])
     return config, engines.load(config)
 
