@@ -12,7 +12,7 @@ import numpy as np
 
 from agent.config import load
 from agent.engines.registry import load_one
-from agent.errors import BackchatError
+from agent.errors import BackchatError, NoAnswer
 from agent.llm.deltas import deltas
 from agent.messages import Message
 from agent.text.spoken_form import Speakable
@@ -156,7 +156,11 @@ def run(models: tuple[str, ...]) -> Results:
 
             def called(text: str, told: Any = told) -> list[tuple[str, Given]]:
                 asked = [Message("system", config.told(tools=True)), Message("user", heard[text])]
-                calls = [each.call for each in deltas(told.stream(asked), calls=True) if each.call]
+                try:
+                    calls = [each.call for each in deltas(told.stream(asked), calls=True) if each.call]
+                except NoAnswer as error:
+                    print(f"  {text!r}: {error}", flush=True)
+                    return []
                 return [(call.name, call.data or {}) for call in calls]
 
             found = [(said, name, right, called(said)) for said, name, right in NEEDED]
