@@ -86,7 +86,7 @@ def _remember(store: Notes) -> Callable[..., str]:
     def remember(note: str) -> str:
         """Remember something for later conversations. Only when the user asks for it.
 
-        note: what to remember, in one sentence, such as "The user is allergic to peanuts."
+        note: what the user wants remembered, in one sentence about them.
         """
         line = " ".join(cleaned(note).split())
         if not line or len(line) > LONGEST:
