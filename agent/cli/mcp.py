@@ -55,7 +55,7 @@ def mcp(
 
     It is started by that program, and spoken to by standard input and output. No language model is loaded.
     The microphone is open while a tool runs, and at no other time. Weights that are missing are fetched
-    first, which takes longer than most programs wait: `backchat models fetch` does it before.
+    first, which takes longer than most programs wait: `backchat models pull` does it before.
 
     With --http clients must show the token of --token-file, or of the environment's BACKCHAT_TOKEN_FILE or
     BACKCHAT_TOKEN.

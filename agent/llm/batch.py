@@ -98,7 +98,7 @@ class Batch:
         self._common = _common_cache(self._layers, stores, self._place) if stores else None
         self._pass: Pass | None = None
         self._wanted: deque[_Wanted] = deque()
-        self._door, self._led = Lock(), False
+        self._lock, self._led = Lock(), False
         self.pace = Pace()
 
     def scores(self, row: Row, tokens: Sequence[int]) -> torch.Tensor:
@@ -109,7 +109,7 @@ class Batch:
         """
         known = row.keep(tokens[:-1])
         wanted = _Wanted(row, tokens[known:])
-        with self._door:
+        with self._lock:
             self._wanted.append(wanted)
             leads, self._led = not self._led, True
         if not leads:
@@ -155,7 +155,7 @@ class Batch:
             while not own.over:
                 self._round()
         finally:
-            with self._door:
+            with self._lock:
                 self._led = bool(self._wanted)
                 if self._led:
                     self._wanted[0].woken.release()

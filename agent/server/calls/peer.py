@@ -45,7 +45,7 @@ class Gone(Exception):
     """The other side has gone."""
 
 
-class Mouth:
+class OutgoingAudio:
     """What is to be said: a block of 20 ms whenever one is due, of silence where there is nothing."""
 
     def __init__(self) -> None:
@@ -82,11 +82,11 @@ class Mouth:
 
 
 class Peer:
-    """The connection. `mouth`: what the client hears."""
+    """The connection. `outgoing`: what the client hears."""
 
     def __init__(self, connection: Any, limits: ServerConfig) -> None:
         self._connection, self._limits = connection, limits
-        self.mouth = Mouth()
+        self.outgoing = OutgoingAudio()
         self._track: Any = None
         self._channel: Any = None
         self.opened, self.gone = anyio.Event(), anyio.Event()
@@ -135,7 +135,7 @@ class Peer:
             receiver = self._connection.getReceivers()[0]
             self._track = receiver.track
             _unheld(receiver, self._full)
-            self._connection.addTrack(_track(self.mouth))
+            self._connection.addTrack(_track(self.outgoing))
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (*WRONG, InvalidAccessError, InvalidStateError, OperationError) as error:
             raise RequestError(f"the offer cannot be answered: {str(error)[:100]}", param="sdp") from error
@@ -227,7 +227,7 @@ def _checked(offer: str) -> str:
     return "\r\n".join([*(line for line in lines if line not in dropped), ""])
 
 
-def _track(mouth: Mouth) -> Any:
+def _track(outgoing: OutgoingAudio) -> Any:
     """What is said, as aiortc reads it."""
     from aiortc import MediaStreamTrack
     from av import AudioFrame
@@ -242,7 +242,7 @@ def _track(mouth: Mouth) -> Any:
 
         async def recv(self) -> Any:
             """20 ms, when they are due."""
-            samples = await mouth.next()
+            samples = await outgoing.next()
             frame: Any = AudioFrame.from_ndarray(to_int16(samples)[np.newaxis], format="s16", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = RATE, self.given, Fraction(1, RATE)
             self.given += len(samples)

@@ -135,9 +135,9 @@ class Call(Realtime):
             if (resampler.source, resampler.target) != wanted:
                 resampler = PromptResampler(*wanted)
             try:
-                await self._client.hear(resampler.feed(samples))
+                await self._client.push_audio(resampler.feed(samples))
             except RequestError as error:
-                self._client.forget()
+                self._client.clear_audio()
                 await self._send([server_events.refused(error, None)])
 
     async def do(self, fields: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class Call(Realtime):
 
     async def finish(self) -> None:
         """Let the last word be played."""
-        await self._peer.mouth.said()
+        await self._peer.outgoing.said()
         await anyio.sleep(ON_THE_WAY)
 
     async def _play(self, session: RemoteSession, sound: Sound) -> None:
@@ -174,15 +174,15 @@ class Call(Realtime):
         if self._playing is None or self._playing[0] != sound.turn:
             self._playing = (sound.turn, self._client.server_events.response(sound.turn).id)
             await self._buffer("started")
-        self._peer.mouth.put(sound.samples)
+        self._peer.outgoing.put(sound.samples)
 
     async def _play_out(self, turn: int) -> None:
-        await self._peer.mouth.said()
+        await self._peer.outgoing.said()
         if self._playing is not None and self._playing[0] == turn:
             await self._stop("stopped")
 
     async def _stop(self, how: str) -> None:
-        self._peer.mouth.clear()
+        self._peer.outgoing.clear()
         if self._playing is not None:
             await self._buffer(how)
             self._playing = None

@@ -240,9 +240,9 @@ class ClientEvents:
         return refused
 
     async def _append(self, event: dict[str, Any]) -> None:
-        await self.hear(sound(event.get("audio"), self.chosen.heard))
+        await self.push_audio(sound(event.get("audio"), self.chosen.heard))
 
-    async def hear(self, samples: Samples) -> None:
+    async def push_audio(self, samples: Samples) -> None:
         """The user's sound, float32 (n,) at the rate that is chosen. Raises RequestError for too much."""
         rate = self.chosen.heard.RATE
         if self.chosen.detection is not None:
@@ -255,12 +255,12 @@ class ClientEvents:
         self._room(2 * len(samples))
         self._buffer += pcm16(samples)
 
-    def forget(self) -> None:
+    def clear_audio(self) -> None:
         """Let go of the sound that was not committed."""
         self._buffer.clear()
 
     async def _clear(self, event: dict[str, Any]) -> None:
-        self._buffer.clear()
+        self.clear_audio()
         if self.session is not None:
             self.session.clear_audio()
         await self._send([server_events.message("input_audio_buffer.cleared")])
