@@ -3,11 +3,11 @@
 const PARTS = [
   // The parts of a wait, in order, and the moment at which each is over (as in agent/reports/waits.py).
   ["end of turn", "opened"],
-  ["speech to text", "transcribed"],
+  ["STT", "transcribed"],
   ["first token", "token"],
   ["first chunk", "chunk"],
-  ["voice", "speech"],
-  ["turn judged over", "committed"],
+  ["TTS", "speech"],
+  ["commit", "committed"],
   ["start", "audio"],
 ];
 
