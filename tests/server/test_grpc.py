@@ -353,6 +353,31 @@ def test_token(stub) -> None:
     served(pool, main, token)
 
 
+@pytest.mark.parametrize("method", ["Converse", "Transcribe"])
+def test_who_sends_as_fast_as_they_can_is_told_why_they_are_refused(stub, method: str) -> None:
+    """`grpc.aio` tells INTERNAL instead, if the status comes while a message is under way."""
+    pool = scripted_pool([], ["Yes."])
+    converse = method == "Converse"
+
+    async def main(channel: grpc.aio.Channel, _: RunningServer) -> None:
+        async def messages() -> AsyncIterator:
+            for _ in range(50):
+                yield (
+                    pb.ConverseRequest(audio=bytes(640))
+                    if converse
+                    else pb.TranscribeRequest(data=bytes(640))
+                )
+
+        for _ in range(5):
+            call = getattr(stub(channel), method)(messages(), metadata=[("authorization", "Bearer wrong")])
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await (call.read() if converse else call)
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+            assert dict(refused.value.trailing_metadata())["error-code"] == "invalid_api_key"
+
+    served(pool, main, "correct-horse-battery")
+
+
 def test_reflection_describes_the_service() -> None:
     pool = scripted_pool([], ["-"])
 

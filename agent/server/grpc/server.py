@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,6 +32,9 @@ OPEN = ("/grpc.health.v1.Health/Check",)
 """What tells nothing, and is for whoever asks. Not Watch, which a stranger could hold for ever."""
 PING = 20.0
 """Seconds after which a silent connection is asked whether it is still there."""
+LISTENING = 0.3
+"""Seconds for which a call that is refused is read on. A client of `grpc.aio` whose message is under way when
+the status comes is not told it, but INTERNAL, "Internal error from Core" (grpcio 1.85)."""
 
 CODES = {
     401: "UNAUTHENTICATED",
@@ -309,7 +312,21 @@ async def _refuse(context: Any, error: RequestError) -> None:
     if error.retry_after is not None:
         trailer.append(("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
         trailer.append(("retry-after", str(error.retry_after)))
+    with anyio.move_on_after(LISTENING):
+        await _read_to_the_end(context)
     await context.abort(getattr(grpc.StatusCode, name), str(error), tuple(trailer))
+
+
+async def _read_to_the_end(context: Any) -> None:
+    """Let what the client is still sending arrive. Returns where nothing more can be read."""
+    import grpc
+    from google.protobuf.message import DecodeError
+
+    with suppress(cast(Any, grpc).aio.InternalError):  # gone, or too large, or a read is left from before
+        while True:
+            with suppress(DecodeError):
+                if await context.read() is cast(Any, grpc).aio.EOF:
+                    return
 
 
 class _Caller:
