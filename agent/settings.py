@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -35,6 +36,24 @@ def _network(text: str) -> str:
 
 Network = Annotated[str, AfterValidator(_network)]
 """An address, or a network as 10.0.0.0/8."""
+
+
+_ENDPOINT = re.compile(r"tcp://(?:\[[^\]/\s]+\]|[^:/\[\]\s]+):(\d{1,5})")
+
+
+def _endpoint(text: str) -> str:
+    found = _ENDPOINT.fullmatch(text)
+    if text and (found is None or int(found[1]) > 65535):
+        raise ValueError("tcp://HOST:PORT, as tcp://127.0.0.1:10700")
+    return text
+
+
+WyomingAddress = Annotated[str, AfterValidator(_endpoint)]
+"""Where the Wyoming protocol is spoken, as that protocol writes it; or ""."""
+
+
+SatelliteAddress = Annotated[WyomingAddress, Field(min_length=1)]
+"""The same, of another machine."""
 
 
 class SessionConfig(Section):
@@ -395,6 +414,16 @@ class ServerConfig(Section):
     """0: any free one, which the log names."""
     grpc_port: int = Field(default=-1, ge=-1, le=65535)
     """The port of the gRPC service; -1: there is none."""
+    wyoming: WyomingAddress = ""
+    """Where Home Assistant's Wyoming protocol is spoken, as "tcp://127.0.0.1:10700"; "": nowhere."""
+    wyoming_clients: tuple[Network, ...] = ()
+    """Addresses and networks that may speak Wyoming without the token, as "192.168.1.20": it has no place for
+    one. Others must show it in an event of ours, `authorize`; without one, only this machine may come."""
+    announce: bool = False
+    """Whether Wyoming is announced in the local network by zeroconf (mDNS), where Home Assistant finds it."""
+    satellites: tuple[SatelliteAddress, ...] = ()
+    """Wyoming satellites that are called, as Home Assistant would, as "tcp://kitchen.local:10700". Each that
+    streams its microphone has a place of `sessions`."""
     sessions: int = Field(default=4, ge=1)
     """Conversations and generations at once; the next newcomer is told to come back later."""
     load: float = Field(default=0.7, gt=0.0)
@@ -466,7 +495,7 @@ class ServerConfig(Section):
     connections: int = Field(default=256, ge=4)
     """Connections at once, and gRPC calls; beyond it the one goes that has waited longest for its client."""
     message: int = Field(default=2_000_000, ge=1000)
-    """Most bytes of a message on a WebSocket or in gRPC."""
+    """Most bytes of a message on a WebSocket or in gRPC, or of an event of Wyoming."""
     characters: int = Field(default=200_000, ge=100)
     """Most characters of the texts of one request or event together: a prompt, a conversation's messages, an
     item, instructions, what is to be said."""

@@ -193,7 +193,7 @@ class ScriptedTTS:
             self.open -= 1
 
 
-def call(name: str, **arguments: Any) -> ToolCall:
+def call(name: str, /, **arguments: Any) -> ToolCall:
     """What a `ScriptedLLM` writes to have a tool called."""
     return ToolCall("", name, json_text(arguments))
 

@@ -30,3 +30,15 @@ def pcm16(samples: Samples) -> bytes:
 def from_pcm16(data: bytes) -> Samples:
     """16 bit little-endian as float32 (n,) in [-1, 1); an odd last byte is left out."""
     return from_int16(np.frombuffer(data[: len(data) & ~1], "<i2"))
+
+
+def from_pcm(data: bytes, width: int) -> Samples:
+    """Whole little-endian integers of `width` bytes as float32 (n,) in [-1, 1).
+
+    Those of 2 to 4 bytes are signed, those of one are not and have their zero at 128, as in WAV files.
+    """
+    if width == 1:
+        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128.0) / 128.0
+    wide = np.zeros((len(data) // width, 4), np.uint8)
+    wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
+    return (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--host", help="Address to listen on; others than 127.0.0.1 need a token.")
 @click.option("--port", type=int, help="Port; 0 takes any free one.")
 @click.option("--grpc-port", type=int, help="Also a gRPC service, at this port.")
+@click.option("--wyoming", metavar="URI", help="Also Home Assistant's Wyoming protocol, at tcp://HOST:PORT.")
 @click.option("--token-file", metavar="FILE", help="The token that clients must show, in a file.")
 @click.option("--certificate", metavar="FILE", help="TLS certificate chain, PEM.")
 @click.option("--key", metavar="FILE", help="Its private key, PEM.")
@@ -34,6 +35,7 @@ def serve(
     host: str | None,
     port: int | None,
     grpc_port: int | None,
+    wyoming: str | None,
     token_file: str | None,
     certificate: str | None,
     key: str | None,
@@ -57,6 +59,7 @@ def serve(
         "server.host": host,
         "server.port": port,
         "server.grpc_port": grpc_port,
+        "server.wyoming": wyoming,
         "server.token_file": token_file,
         "server.certificate": certificate,
         "server.key": key,
@@ -101,8 +104,11 @@ def _check_extras(config: Config) -> None:
     from agent.cli.parts import installation
     from agent.errors import MissingExtra
 
-    wanted = {"server"} if config.server.grpc_port < 0 else {"server", "grpc"}
+    wanted = {"server": "serve"}
+    if config.server.grpc_port >= 0:
+        wanted["grpc"] = "server.grpc_port"
+    if config.server.wyoming or config.server.satellites:
+        wanted["wyoming"] = "server.wyoming"
     for extra in installation.extras():
         if extra.name in wanted and extra.lacking:
-            what = "server.grpc_port" if extra.name == "grpc" else "serve"
-            raise MissingExtra(f"{what} needs {', '.join(extra.lacking)}", extra.name)
+            raise MissingExtra(f"{wanted[extra.name]} needs {', '.join(extra.lacking)}", extra.name)

@@ -32,12 +32,17 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
             spoken = True
             yield speech
     if not spoken:
-        shown = " ".join(cleaned(text).split())
-        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
-        raise RequestError(
-            f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",
-            code="unspeakable",
-        )
+        raise unspeakable(text)
+
+
+def unspeakable(text: str) -> RequestError:
+    """What to raise where in this text there is nothing that the voice can say."""
+    shown = " ".join(cleaned(text).split())
+    shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+    return RequestError(
+        f"nothing in {shown!r} can be said aloud by this voice; give it words or numbers",
+        code="unspeakable",
+    )
 
 
 def chunks(text: str, language: str = "en") -> Iterator[TextChunk]:

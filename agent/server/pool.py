@@ -54,6 +54,8 @@ class Pool:
         }
         """What clients call the models."""
         self.voice = _short(config.tts.voice) or "default"
+        self.spoken = copies[0].tts.language
+        """The language that the voice speaks."""
         self.closing = False
         self.load = Load(usable_cores())
         """What is left of the machine."""

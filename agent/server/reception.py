@@ -23,6 +23,7 @@ from agent.server.telemetry.metrics import Metrics
 from agent.settings import Config
 from agent.transports.remote import RemoteSession
 from agent.transports.slot import SessionSlot
+from audio.echo.front_end import FrontEnd
 
 
 @dataclass
@@ -41,9 +42,11 @@ class Visit:
     lost: Callable[[], None] = lambda: None
     """Called when the client's connection is over: what it sent and was not heard yet is nobody's."""
 
-    def session(self, config: Config | None = None, manner: Manner | None = None) -> RemoteSession:
+    def session(
+        self, config: Config | None = None, manner: Manner | None = None, front: FrontEnd | None = None
+    ) -> RemoteSession:
         """The session itself, with settings of its own; it hangs up when the server closes."""
-        session = RemoteSession(self.slot, config or self.pool.config, self.watchers, manner)
+        session = RemoteSession(self.slot, config or self.pool.config, self.watchers, manner, front)
         self.hang_up = session.hang_up
         return session
 

@@ -21,7 +21,7 @@ import anyio
 from agent import signals
 from agent.errors import ConfigError, MissingExtra
 from agent.runner import Runner
-from agent.server.admission.exposure import clear_text
+from agent.server.admission.exposure import authority, clear_text
 from agent.server.admission.guard import Guard
 from agent.server.app import application
 from agent.server.grpc.server import RunningServer, running_server
@@ -31,6 +31,7 @@ from agent.server.reception import Reception
 from agent.server.telemetry.concealment import Concealment
 from agent.server.telemetry.metrics import Metrics
 from agent.server.telemetry.traces import Traces
+from agent.server.wyoming.server import running_server as running_wyoming
 from agent.settings import Config, ServerConfig
 from agent.text.cleaning import json_text
 from agent.transports.disclosure import trace, wordless
@@ -128,8 +129,7 @@ async def run_server(
     server = _server(application(reception), settings, arrivals, certificate, key)
     socket = arrivals.listening(_bound(settings.host, settings.port))
     scheme = "https" if certificate else "http"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{scheme}://{host}:{socket.getsockname()[1]}"
+    address = f"{scheme}://{authority(settings.host, socket.getsockname()[1])}"
 
     grpc: RunningServer | None = None
 
@@ -158,6 +158,8 @@ async def run_server(
             calls = running_server(pool, token, metrics, certificate, key, reception)
             grpc = await wires.enter_async_context(calls)
             addresses.append(f"grpc://{grpc.address}")
+        if settings.wyoming or settings.satellites:
+            addresses += await wires.enter_async_context(running_wyoming(reception))
         tasks.start_soon(until_told)
         tasks.start_soon(_tidy, pool)
         tasks.start_soon(reception.connections.watch)

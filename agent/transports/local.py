@@ -5,13 +5,14 @@ Knows no screen and no file: who watches, records or counts frames is handed in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 
 from agent.conversation.session import Session
-from agent.events import EchoGone, EchoHeard, Watcher
+from agent.events import Watcher
 from agent.protocols import Engines
 from agent.runner import Runner
 from agent.settings import Config
+from agent.transports.echo import without_echo
 from agent.transports.sound_watch import SoundWatch
 from audio.devices.live import Microphone, Speaker
 from audio.echo.front_end import FrontEnd
@@ -61,18 +62,8 @@ class LocalSession:
         ):
             self.sound = SoundWatch(frames, speaking, self._watchers)
             heard = through(self.sound.counting(frames))
-            await self.session.run(self._cleaned(heard, self._front) if self._front else heard)
+            await self.session.run(without_echo(heard, self._front, self._watchers))
 
     def _played(self, frame: Frame) -> None:
         for tap in self._taps:
             tap(frame)
-
-    async def _cleaned(self, frames: AsyncIterable[Frame], front: FrontEnd) -> AsyncIterator[Frame]:
-        """`frames` without the agent's own voice; says when that does not succeed, and when it does again."""
-        told = False
-        async for frame in frames:
-            yield front.cleaned(frame)
-            if front.leaking != told:
-                told = front.leaking
-                for watch in self._watchers:
-                    watch((EchoHeard if told else EchoGone)(frame.end))

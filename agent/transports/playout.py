@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from audio.frame import silence
+from audio.frame import Frame, silence
 from audio.playback import Playback, Track
 from audio.tts import Speech, Synthesizer, Word
 
@@ -87,10 +87,10 @@ def _silent(text: str, rate: int) -> Speech:
 
 
 class Playout(Playback):
-    """A playback that knows how much speech waits for the client."""
+    """A playback that knows how much speech waits for the client. tap: as Playback has it."""
 
-    def __init__(self) -> None:
-        super().__init__(RATE)
+    def __init__(self, tap: Callable[[Frame], None] | None = None) -> None:
+        super().__init__(RATE, tap=tap)
         self._current: Track | None = None
 
     def open(self) -> Track:

@@ -22,11 +22,13 @@ from agent.protocols import Description, Engines, VisionEngine
 from agent.runner import Runner
 from agent.settings import Config
 from agent.transports.disclosure import Writing, failure, said
+from agent.transports.echo import without_echo
 from agent.transports.jitter_buffer import JitterBuffer
 from agent.transports.memory import room, weight
 from agent.transports.playout import BLOCK, RATE, Playout, Reply, Voice
 from agent.transports.slot import SessionSlot
 from agent.transports.transcription import spoken
+from audio.echo.front_end import FrontEnd
 from audio.frame import Frame, Samples
 
 STEP = BLOCK / RATE
@@ -59,6 +61,7 @@ class RemoteSession:
 
     A transport runs `run`, sends what `items` gives, and calls the rest as its client asks. `config` is
     this session's own: what a client may choose is chosen in it before. manner: how the user is answered.
+    front: takes the echo of the agent's voice out of what the client sends; None: the client does that.
     """
 
     def __init__(
@@ -67,12 +70,16 @@ class RemoteSession:
         config: Config,
         watchers: Sequence[ev.Watcher] = (),
         manner: Manner | None = None,
+        front: FrontEnd | None = None,
     ) -> None:
         self._watchers = watchers
         self._limits = config.server
         self.runner: Runner = slot.runner()
         self.voice = Voice(slot.engines.tts)
-        self._outlet = Playout()
+        self._front = front
+        self._outlet = Playout(None if front is None else front.played)
+        self.delay = 0.0
+        """Seconds by which the client plays what it is sent later than it should."""
         self._intake = JitterBuffer(self.runner, config.server.max_buffer)
         self._session = Session(
             _with_voice(slot, self.voice), config, self.runner, self._outlet, [self._watch]
@@ -126,7 +133,7 @@ class RemoteSession:
         with self._send, self._scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._speak)
-                await self._session.run(self._intake.frames())
+                await self._session.run(without_echo(self._intake.frames(), self._front, [self._watch]))
                 tasks.cancel_scope.cancel()
         if self._cut is not None:
             raise RequestError(self._cut, 408, "session_expired")
@@ -346,11 +353,11 @@ class RemoteSession:
             await anyio.sleep(STEP / 2)
 
     def _send_one(self, turn: int) -> None:
-        speaking = self._outlet.waiting
-        samples = self._outlet.read(BLOCK, self._cursor)
+        speaking, sounds = self._outlet.waiting, self._cursor + self.delay
+        samples = self._outlet.read(BLOCK, sounds)
         if turn in self._replies and (speaking or samples.any()):
-            self._replies[turn].note(self._cursor)
-            self._put(Sound(self._cursor, turn, samples))
+            self._replies[turn].note(sounds)
+            self._put(Sound(sounds, turn, samples))
         self._cursor += STEP
 
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from agent.errors import AudioFileError, AudioTooLong, MissingExtra, RequestError
 from agent.runner import Runner
 from agent.settings import Config
@@ -13,7 +15,7 @@ from agent.text.cleaning import cleaned
 from agent.transports.disclosure import said
 from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
-from audio.frame import HEARING_RATE, Frame, Samples
+from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.resampler import Resampler
 from audio.stt import Transcript
 from audio.stt.shortwindow import Cutter
@@ -90,22 +92,54 @@ async def transcribed(
     turn, and only so much of it is decoded as is being understood.
     """
     stt, limit = slot.engines.stt, config.limits.stt
-    cutter, heard = Cutter(), list[Segment]()
 
-    async def understand(piece: Samples) -> None:
-        audio = Frame(piece, HEARING_RATE)
-        transcript = await runner.call("stt", lambda: stt.transcribe(audio), limit)
-        said(transcript.text)
-        start = heard[-1].end if heard else 0.0
-        heard.append(Segment(start, start + audio.duration, transcript))
-        await hear(heard[-1])
+    async def transcribe(audio: Frame) -> Transcript:
+        return await runner.call("stt", lambda: stt.transcribe(audio), limit)
 
+    understanding = Understanding(transcribe, hear)
     async with runner.stream("decoder", blocks, limit, limit) as source:
         async for block in source:
-            for piece in cutter.feed(block):
-                await understand(piece)
-    await understand(cutter.rest())
-    return heard
+            await understanding.feed(block)
+    return await understanding.finish()
+
+
+class Understanding:
+    """A sound of any length, understood while it comes: each piece as soon as it is certain where it ends.
+
+    transcribe: gives the words in one piece (16 kHz). hear: is told of each at once.
+    """
+
+    def __init__(self, transcribe: Callable[[Frame], Awaitable[Transcript]], hear: Hear = _nobody) -> None:
+        self._transcribe, self._hear = transcribe, hear
+        self._cutter, self._heard = Cutter(), list[Segment]()
+        self._waiting, self._count = list[Samples](), 0
+
+    async def feed(self, block: Samples) -> None:
+        """Take the next samples (n,), at 16 kHz. Raises what `transcribe` and `hear` raise."""
+        self._waiting.append(block)
+        self._count += len(block)
+        if self._count >= HEARING_RATE:  # each look at them copies all that is held
+            await self._cut()
+
+    async def finish(self) -> list[Segment]:
+        """All stretches of it, when no more comes. Raises as `feed` does."""
+        await self._cut()
+        await self._understand(self._cutter.rest())
+        return self._heard
+
+    async def _cut(self) -> None:
+        block = np.concatenate([*self._waiting, silence(0.0, HEARING_RATE)])
+        self._waiting, self._count = [], 0
+        for piece in self._cutter.feed(block):
+            await self._understand(piece)
+
+    async def _understand(self, piece: Samples) -> None:
+        audio = Frame(piece, HEARING_RATE)
+        transcript = await self._transcribe(audio)
+        said(transcript.text)
+        start = self._heard[-1].end if self._heard else 0.0
+        self._heard.append(Segment(start, start + audio.duration, transcript))
+        await self._hear(self._heard[-1])
 
 
 def _blocks(audio: Frame) -> Iterator[Samples]:

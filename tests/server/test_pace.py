@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from agent.errors import RequestError
-from agent.server.http.speech import _as_it_plays
+from agent.server.http.speech import as_it_plays
 from agent.settings import ServerConfig
 from audio.tts import Speech
 
@@ -28,7 +28,7 @@ async def taken(pauses: list[float]) -> tuple[int, float, str]:
     """By who needs so long for each part, again and again: how many, after how long, and what was told."""
     began, count = anyio.current_time(), 0
     try:
-        async for _ in _as_it_plays(spoken(), LIMITS):
+        async for _ in as_it_plays(spoken(), LIMITS):
             count += 1
             await anyio.sleep(pauses[count % len(pauses)])
     except RequestError as error:

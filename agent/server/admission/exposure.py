@@ -54,6 +54,24 @@ def check_exposure(config: ServerConfig, token: str | None) -> None:
             f"server.host: {config.host} can be reached by others, so a token is needed: {MAKE}, then "
             "--token-file token; or take server.host=127.0.0.1"
         )
+    if token or config.wyoming_clients or not config.wyoming:
+        return
+    if not is_loopback(host := host_and_port(config.wyoming)[0]):
+        raise ConfigError(
+            f"server.wyoming: {host} can be reached by others, so say who may come: "
+            'server.wyoming_clients=["192.168.1.20"], or a token; or take tcp://127.0.0.1:10700'
+        )
+
+
+def authority(host: str, port: int) -> str:
+    """An address and a port as they stand in a URI: IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two of "tcp://HOST:PORT", an IPv6 address without its brackets."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def checked_tls(config: ServerConfig) -> tuple[Path | None, Path | None]:
@@ -77,13 +95,19 @@ def checked_tls(config: ServerConfig) -> tuple[Path | None, Path | None]:
 
 def clear_text(config: ServerConfig, tls: bool) -> str:
     """Why others can overhear it, and what to do; empty where they cannot, or where there is a proxy."""
-    if tls or config.proxies or is_loopback(config.host):
-        return ""
-    return (
-        f"server.host: {config.host} can be reached by others, and without TLS whoever is on the way hears "
-        "what is said and reads the token: give server.certificate and server.key, or put it behind a proxy "
-        "(docs/server.md)"
-    )
+    told = list[str]()
+    if not (tls or config.proxies or is_loopback(config.host)):
+        told.append(
+            f"server.host: {config.host} can be reached by others, and without TLS whoever is on the way "
+            "hears what is said and reads the token: give server.certificate and server.key, or put it "
+            "behind a proxy (docs/server.md)"
+        )
+    if config.wyoming and not is_loopback(host := host_and_port(config.wyoming)[0]):
+        told.append(
+            f"server.wyoming: {host} can be reached by others, and the protocol has no TLS: whoever is on "
+            "the way hears what is said"
+        )
+    return "; ".join(told)
 
 
 def _read(path: Path, way: str) -> str:

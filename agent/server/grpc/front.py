@@ -7,19 +7,16 @@ and it lets nobody else end one. So it listens on a port of this machine's own, 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import cast
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.stapled import MultiListener
 
-from agent.errors import RequestError
 from agent.server.admission.connections import Connection, Connections
+from agent.server.admission.listening import take
 
 HOST = "127.0.0.1"
 """Where the service itself listens."""
-PAUSE = 0.1
-"""Seconds after which it tries again, where the system gives no connection."""
 
 
 class Front:
@@ -34,30 +31,9 @@ class Front:
         return self._known.get(port)
 
     async def serve(self, listeners: MultiListener[SocketStream], port: int) -> None:
-        """Pass on whoever comes to the service's port, for ever."""
-        async with anyio.create_task_group() as tasks:
+        """Pass on whoever comes to the service's port, for ever. Who must go isn't told: there is no call."""
 
-            async def accepting(listener: SocketListener) -> None:
-                while True:
-                    try:
-                        client = await listener.accept()
-                    except OSError:  # there are no more files for now, or it has gone already
-                        await anyio.sleep(PAUSE)
-                    else:
-                        tasks.start_soon(relay, client)
-
-            async def relay(client: SocketStream) -> None:
-                # Either side goes whenever it likes, and who must go is not told: there is no call to answer.
-                with suppress(OSError, RequestError):
-                    async with client:
-                        await self._relay(client, port)
-
-            for each in listeners.listeners:
-                tasks.start_soon(accepting, cast(SocketListener, each))
-
-    async def _relay(self, client: SocketStream, port: int) -> None:
-        address = str(client.extra(SocketAttribute.remote_address)[0])
-        with self._connections.holding(address) as connection:
+        async def relay(client: SocketStream, connection: Connection) -> None:
             async with await anyio.connect_tcp(HOST, port) as service, anyio.create_task_group() as tasks:
                 here = service.extra(SocketAttribute.local_port)
                 self._known[here] = connection
@@ -66,6 +42,8 @@ class Front:
                     await _copy(service, client, tasks.cancel_scope)
                 finally:
                     del self._known[here]
+
+        await take(listeners, self._connections, relay)
 
 
 async def _copy(source: SocketStream, target: SocketStream, over: anyio.CancelScope) -> None:

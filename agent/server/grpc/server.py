@@ -16,6 +16,7 @@ from anyio.streams.stapled import MultiListener
 from agent.errors import ConfigError, MissingExtra, RequestError
 from agent.server.admission import budget
 from agent.server.admission.connections import Connection, Connections
+from agent.server.admission.exposure import authority
 from agent.server.admission.forwarded import Client, joined
 from agent.server.grpc.front import HOST, Front
 from agent.server.pool import Pool
@@ -105,7 +106,7 @@ async def running_server(
         tasks.start_soon(front.serve, listeners, inside)
         try:
             where = listeners.extra(SocketAttribute.local_port)
-            yield RunningServer(f"[{host}]:{where}" if ":" in host else f"{host}:{where}", checks)
+            yield RunningServer(authority(host, where), checks)
         finally:
             with anyio.CancelScope(shield=True):
                 await server.stop(0)

@@ -90,17 +90,17 @@ LISTS = ("include", "keywords", "languages", "timestamp_granularities")
 async def say(slot: SessionSlot, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
     """`text` as speech, each part as soon as it is made, for who takes them as fast as they play.
 
-    Raises EngineFault; RequestError for no words, and as `_as_it_plays` does.
+    Raises EngineFault; RequestError for no words, and as `as_it_plays` does.
     """
     voice, limit = slot.engines.tts, config.limits.speech
     async with (
         slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts,
-        aclosing(_as_it_plays(parts, config.server)) as taken,
+        aclosing(as_it_plays(parts, config.server)) as taken,
     ):
         yield taken
 
 
-async def _as_it_plays(parts: AsyncIterator[Speech], limits: ServerConfig) -> AsyncGenerator[Speech]:
+async def as_it_plays(parts: AsyncIterator[Speech], limits: ServerConfig) -> AsyncGenerator[Speech]:
     """The parts; who takes them more slowly than they play keeps a place from others, and loses it.
 
     Raises RequestError for who falls behind by `client_timeout`, and after `longest` seconds.
