@@ -78,7 +78,8 @@ class Cause:
 
     text: the user's words that it hangs on. seconds: of silence, or of speech without words, after which it
     was done. For the end of a turn also: wait: the silence that words and voice asked for (s); sign: what in
-    the words; word: which of them; voice: the end-of-turn model's probability that the voice had finished.
+    the words; word: which of them; voice: the end-of-turn model's probability that the voice had finished;
+    model: the language model's that the words were all.
     """
 
     reason: Reason
@@ -88,3 +89,4 @@ class Cause:
     sign: Sign | None = None
     word: str = ""
     voice: float | None = None
+    model: float | None = None

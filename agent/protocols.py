@@ -29,7 +29,8 @@ class Delta:
     text: for the user. thought: what the model says to itself. tokens: how many this step took, as far as
     its engine tells them apart; 0 for a step of waiting. anew: what was given as text until here was a
     thought as well, as only its end has shown; the answer begins after this. call: what the model wants done,
-    whole; its `id` may be empty. aside: what is said in this place and is none of the answer.
+    whole; its `id` may be empty. aside: what is said in this place and is none of the answer. end_of_turn:
+    the probability that the user has said all, see `PredictsEndOfTurn`.
     """
 
     text: str = ""
@@ -38,6 +39,7 @@ class Delta:
     anew: bool = False
     call: ToolCall | None = None
     aside: str = ""
+    end_of_turn: float | None = None
 
 
 FinishReason = Literal["stop", "length"]
@@ -168,6 +170,22 @@ class WritesJSON(Protocol):
         """The same model, whose answers are JSON that fits this JSON schema, unless they are cut.
 
         Its `stream` raises RequestError for a schema that cannot be kept to.
+        """
+        ...
+
+
+@runtime_checkable
+class PredictsEndOfTurn(Protocol):
+    """What a `LanguageModel` also offers that can tell, on its way through a prompt and nearly for nothing,
+    whether more is to come from the user. One whose prompts are read elsewhere, or slowly, does not.
+    """
+
+    def with_end_of_turn(self) -> LanguageModel:
+        """The same model, whose `stream` says so before its answer, in a `Delta` of no token.
+
+        That is the probability that the user's last words are all of them: of the end of their turn, or of
+        their sentence, right behind the last word, since a transcriber puts full stops lightly. No such
+        delta comes where the last message is not the user's, or nothing can be told of it.
         """
         ...
 

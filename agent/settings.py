@@ -202,6 +202,10 @@ class TurnsConfig(Section):
     interrupted by any speech and answers after `end`."""
     meaning: Literal["off", "words", "audio", "both"] = "both"
     """What tells the end of a turn: its words, its sound (by `endpointing`), both, or only `end`."""
+    llm: bool = True
+    """Whether the language model is asked as well, beside the words, where it runs in this process: one that
+    expects an answer shortens the silence by one step, from `likely` to `complete` as it were, one that
+    expects more words lengthens it."""
     endpointing: str = "smart-turn"
     """A name from `backchat engines`: what hears whether a turn is over."""
     model: str = ""
@@ -241,6 +245,16 @@ class TurnsConfig(Section):
         """Silence after which any turn is over: `longest`, or the longer `end` where that alone counts."""
         by_end_alone = self.meaning == "off" or self.policy == "vad"
         return max(self.longest, self.end) if by_end_alone else self.longest
+
+    @property
+    def by_sound(self) -> bool:
+        """Whether the sound of a turn is asked whether it is over."""
+        return self.policy != "vad" and self.meaning in ("audio", "both")
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the language model is asked, too."""
+        return self.llm and self.policy != "vad" and self.meaning in ("words", "both")
 
     def paced(self, factor: float) -> TurnsConfig:
         """The same with all lengths of silence that end a turn `factor` times as long, in their order."""

@@ -6,12 +6,11 @@ A turn is authorized by that: until then all of this is made unheard and leaves 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
-
-import anyio
 
 from agent import events as ev
 from agent.causes import Cause, Kind, Reason
@@ -24,6 +23,7 @@ from agent.conversation.reply import Manner, Reply
 from agent.conversation.tool_use import Ask, ToolUse
 from agent.errors import BackchatError, leaves
 from agent.llm.context import ContextWindow, Prompt
+from agent.llm.deltas import Deltas
 from agent.messages import Message
 from agent.protocols import Delta, Engines, told_of
 from agent.runner import Runner
@@ -185,7 +185,8 @@ class Generation:
             if done:
                 window = self._window(replace(reply.manner, must_call=False))
                 prompt = window.prompt(prompt.system.content, [*said[:at], *done, *said[at:]])
-            return (lambda: iter(words)) if words else prompt.stream
+            first = partial(prompt.stream, end_of_turn=not done and self._in_doubt(reply))
+            return (lambda: iter(words)) if words else first
 
         said = prompt.said
         reply.tasks.start_soon(self._commit, reply, pending)
@@ -201,9 +202,27 @@ class Generation:
 
     async def _say(self, reply: Reply, ask: Ask) -> None:
         """Say what is written for `ask`; and once more from where it shows that all before was a thought."""
-        async with aclosing(self._tool_use.written(reply, ask)) as stream:
+        async with (
+            aclosing(self._tool_use.written(reply, ask)) as written,
+            aclosing(self._judged(reply, written)) as stream,
+        ):
             while await self._pipeline.run(reply, stream):
                 reply.anew()
+
+    def _in_doubt(self, reply: Reply) -> bool:
+        """Whether the language model is asked, too, if the user has said all: where nothing is sure yet."""
+        turns = self._recognition.turns
+        if not turns.by_model or reply.audio is None or reply.authorized.is_set():
+            return False
+        return not reply.listened or self._decision(reply).wait > turns.complete
+
+    async def _judged(self, reply: Reply, written: Deltas) -> AsyncGenerator[Delta]:
+        """The same; what the model expects of the user is weighed on the way, as soon as it is known."""
+        async for delta in written:
+            if delta.end_of_turn is not None:
+                reply.expected = delta.end_of_turn
+                self._decide(reply)
+            yield delta
 
     async def _commit(self, reply: Reply, pending: PendingImage | None) -> None:
         """Note the user's words when their turn is over, whatever has become of the reply by then."""
@@ -241,18 +260,17 @@ class Generation:
         """The words, and from them and the sound whether the user has finished: each on its own core."""
         if reply.cut_before:
             await reply.follows.wait()  # until it is known what was left to say
-        began, worded = self._runner.now(), anyio.Event()
-        asked = self._asked(reply.onset)
-        reply.tasks.start_soon(self._judge_end, reply, audio, worded, asked)
+        began, reply.elicits = self._runner.now(), self._asked(reply.onset)
+        reply.tasks.start_soon(self._listen, reply, audio)
         if reply.question is None:
             said = await self._recognition.transcribe(audio)
-            kind = self._recognition.kind(said, asked, (reply.onset, audio.end))
+            kind = self._recognition.kind(said, reply.elicits, (reply.onset, audio.end))
             self._weigh(reply, said, kind)
             now = self._runner.now()
             self._emit(ev.Transcribed(now, reply.number, said.text, now - began))
         elif reply.transcript is not None:
             self._weigh(reply, reply.transcript, "words")
-        worded.set()
+        self._decide(reply)
 
     def _weigh(self, reply: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
@@ -267,12 +285,19 @@ class Generation:
             reply.discarded = Cause(NO_TURN[kind], said.text)
         reply.question = "" if reply.discarded or reply.notice else said.text
 
-    async def _judge_end(self, reply: Reply, audio: Frame, worded: anyio.Event, asked: Elicitation) -> None:
-        complete = await self._recognition.complete(audio)
-        await worded.wait()
-        if reply.answerable:
-            text = reply.transcript.text if reply.transcript is not None else reply.question or ""
-            self._judge(reply, self._recognition.decision(text, complete, asked))
+    async def _listen(self, reply: Reply, audio: Frame) -> None:
+        reply.voice = await self._recognition.complete(audio)
+        reply.listened = True
+        self._decide(reply)
+
+    def _decide(self, reply: Reply) -> None:
+        """Tell how long to wait, once words and voice are known, and anew when the model has told."""
+        if reply.listened and reply.question is not None and reply.answerable:
+            self._judge(reply, self._decision(reply))
+
+    def _decision(self, reply: Reply) -> EndpointingDecision:
+        text = reply.transcript.text if reply.transcript is not None else reply.question or ""
+        return self._recognition.decision(text, reply.voice, reply.elicits, reply.expected)
 
     def _keep(self, reply: Reply) -> None:
         """Only what was heard enters the history, and all of it."""

@@ -150,14 +150,16 @@ class Recognition:
         min_confidence = said.confidence < self.turns.min_confidence and len(said.text.split()) <= FEW
         return "nothing" if min_confidence else self.language.kind(said.text, doubtful=True)
 
-    def decision(self, text: str, complete: float | None, asked: Elicitation) -> EndpointingDecision:
-        """How long to wait in silence before an answer to `text`."""
+    def decision(
+        self, text: str, complete: float | None, asked: Elicitation, expected: float | None = None
+    ) -> EndpointingDecision:
+        """How long to wait in silence before an answer to `text`; see `agent.turns.endpointing.decision`."""
         turns = self.turns
         if turns.meaning == "off":
             return fixed(turns.end)
         words = text if turns.meaning != "audio" else ""
         waits = Delays(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
-        return decision(words, complete, waits, self.language, asked)
+        return decision(words, complete, waits, self.language, asked, expected)
 
 
 def _no_voice(said: Transcript) -> bool:

@@ -19,6 +19,7 @@ from agent.messages import Message
 from agent.text.chunker import HURRY, TextChunk
 from agent.text.sentences import sentences
 from agent.tools.tool import Tool
+from agent.turns.elicitation import NOTHING_ASKED
 from audio.frame import Frame
 from audio.playback import Playback, Track
 from audio.stt import Transcript
@@ -75,6 +76,14 @@ class Reply:
     _told = 0
     rest = ""
     """What that reply had left to say, where the utterance asks for nothing."""
+    elicits = NOTHING_ASKED
+    """What the agent had asked for when the user began to speak."""
+    listened = False
+    """Whether the end-of-turn model has been asked, if there is one."""
+    voice: float | None = None
+    """Its probability that the voice has finished; None until then, or without it."""
+    expected: float | None = None
+    """The language model's probability that the user has said all; None until it has told, if it does."""
 
     def __init__(
         self,

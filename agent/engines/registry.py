@@ -176,12 +176,7 @@ def load_endpointing(
     config: Config, progress: Progress | None = None, tell: Tell = _nobody
 ) -> EndOfTurn | None:
     """What tells by its sound whether a turn is over, loaded and warm; None where the settings want none."""
-    return load_one("endpointing", config, progress, tell) if by_sound(config) else None
-
-
-def by_sound(config: Config) -> bool:
-    """Whether the sound of a turn is asked whether it is over."""
-    return config.turns.policy != "vad" and config.turns.meaning in ("audio", "both")
+    return load_one("endpointing", config, progress, tell) if config.turns.by_sound else None
 
 
 def vad(settings: VADConfig) -> VAD:
@@ -212,7 +207,7 @@ def alike(one: Config, other: Config) -> bool:
     """Whether what `load` gives for one is what it gives for the other."""
 
     def loaded(config: Config) -> tuple[object, ...]:
-        turns = (config.turns.endpointing, config.turns.model) if by_sound(config) else None
+        turns = (config.turns.endpointing, config.turns.model) if config.turns.by_sound else None
         return config.llm, config.stt, config.tts, config.vision, turns
 
     return loaded(one) == loaded(other)
@@ -296,7 +291,7 @@ def weights_of(kind: Kind, config: Config) -> str:
     """
     chosen, given = _chosen(kind, config)
     factory = find(kind, chosen)
-    unused = kind == "endpointing" and not by_sound(config)
+    unused = kind == "endpointing" and not config.turns.by_sound
     if unused or "weights" not in inspect.signature(factory).parameters:
         return ""
     if isinstance(factory, HasVoices):

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from agent.errors import ContextExceeded
 from agent.messages import Message, joined
-from agent.protocols import CountsTokens, Delta, LanguageModel, ReadsInParts
+from agent.protocols import CountsTokens, Delta, LanguageModel, PredictsEndOfTurn, ReadsInParts
 from agent.text.tokens import least_tokens
 
 TOO_LONG = "That is more than I can take in at once. Please say it in fewer words."
@@ -73,14 +73,16 @@ class ContextWindow:
             cure = f", or raise it with --set llm.context={2 * self._context}"
             raise ContextExceeded(f"{what}{cure}", tokens, self._context, what)
 
-    def stream(self, prompt: Prompt) -> Iterator[str | Delta]:
+    def stream(self, prompt: Prompt, *, end_of_turn: bool = False) -> Iterator[str | Delta]:
         """The answer; see `Prompt.stream`."""
-        before, tried = self._scale, None
+        before, tried, llm = self._scale, None, self._llm
+        if end_of_turn and isinstance(llm, PredictsEndOfTurn):
+            llm = llm.with_end_of_turn()
         while True:
             prompt.fitted = self._fit(prompt)
             try:
                 self._check(prompt)
-                yield from self._llm.stream(joined([prompt.system], prompt.fitted))
+                yield from llm.stream(joined([prompt.system], prompt.fitted))
                 return
             except ContextExceeded as error:
                 self._context = min(self._context, error.context or self._context)
@@ -183,9 +185,12 @@ class Prompt:
         self.refused: ContextExceeded | None = None
         """Why it was not answered: its last message alone is too long."""
 
-    def stream(self) -> Iterator[str | Delta]:
-        """The answer, as `LanguageModel.stream` gives it; or words that say that the message is too long."""
-        return self._window.stream(self)
+    def stream(self, *, end_of_turn: bool = False) -> Iterator[str | Delta]:
+        """The answer, as `LanguageModel.stream` gives it; or words that say that the message is too long.
+
+        end_of_turn: whether the model says first if the user has said all, where it can.
+        """
+        return self._window.stream(self, end_of_turn=end_of_turn)
 
     def prefill(self) -> Iterator[None]:
         """Have the model read it ahead, in parts where it can. What is too long is left to `stream`, which

@@ -11,9 +11,10 @@ from __future__ import annotations
 import copy
 import http.client
 import json
+import math
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +39,12 @@ PER_THREAD = 200_000_000
 ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "30"}
 """What has threads of OpenMP sleep when they have waited for some tens of turns. It reads them once, as it is
 loaded."""
+
+LIKELIEST = 200
+"""Tokens whose probabilities are looked at for the end of the user's turn."""
+
+CLOSING = " \t\n.?!…。？！؟।"
+"""What a transcriber may put behind the user's last word, or leave away."""
 
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
@@ -93,8 +100,12 @@ class LlamaCpp:
         self.prompt_tokens = 0
         """Length of the last prompt that was answered."""
         self._address: str = self._server.listening_address.removeprefix("http://")
-        self.context: int = self._request("GET", "/props")["default_generation_settings"]["n_ctx"]
+        known = self._request("GET", "/props")
+        self.context: int = known["default_generation_settings"]["n_ctx"]
         """Tokens that prompt and answer may fill together: at most what the model was made for."""
+        self._end: str = known["eos_token"]
+        self._predicts = False
+        """Whether `stream` says first if the user has said all."""
         self._template = marks.template(thinking)
         self._tools: tuple[ToolSchema, ...] = ()
         self._must_call = self._own_form = False
@@ -122,6 +133,8 @@ class LlamaCpp:
         parts = self._prompt(messages)
         prompt = self._prompt_ids(parts)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
+        if self._predicts:
+            yield from self._end_of_turn(messages, parts)
         for _ in self._parts(prompt):
             yield ""
         if opened := marks.left_open(str(parts[-1])):
@@ -265,6 +278,31 @@ class LlamaCpp:
         """A request of this slot: its cache holds the prompt from now on."""
         self._held[self._slot] = list(body["prompt"])
         return {**body, "id_slot": self._slot, "cache_prompt": True}
+
+    def with_end_of_turn(self) -> LlamaCpp:
+        """This slot, whose `stream` says first if the user has said all; see `PredictsEndOfTurn`."""
+        return self._changed(_predicts=True)
+
+    def _end_of_turn(self, messages: Sequence[Message], parts: Sequence[str | int]) -> Iterator[str | Delta]:
+        """Read the prompt up to the user's last word, and tell how likely it is that nothing follows.
+
+        What is read here is not read again; only that it is read in two goes costs a few milliseconds.
+        """
+        behind, last = self._behind_the_user(), messages[-1]
+        words = up_to_words(str(parts[-1]), behind, last.content) if last.role == "user" else None
+        if words is None or len(prompt := self._prompt_ids([*parts[:-1], words])) >= self.context:
+            return
+        for _ in self._parts(prompt):
+            yield ""
+        asked = {"prompt": prompt, "n_predict": 1, "n_probs": LIKELIEST, "temperature": 0.0}
+        (following,) = self._completed(asked)["completion_probabilities"]
+        ends = {*self._tokens(behind, special=True)[:1], *self._tokens(self._end, special=True)}
+        yield Delta(tokens=0, end_of_turn=_ended(following["top_logprobs"], ends))
+
+    def _behind_the_user(self) -> str:
+        """What the template puts behind the user's last words, up to the answer."""
+        word = secrets.token_hex(16)
+        return str(self._prompt([Message("user", word)])[-1]).rpartition(word)[2]
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
@@ -443,6 +481,27 @@ class LlamaCpp:
         if "error" in answer:
             raise as_error(answer["error"])
         return answer
+
+
+def up_to_words(rendered: str, behind: str, said: str) -> str | None:
+    """A prompt up to the user's last word, without its full stop; None where it is not there.
+
+    behind: what the template puts behind a user's message, up to the answer. It may trim what was said.
+    """
+    bare, before = said.strip().strip(CLOSING), rendered.removesuffix(behind).rstrip(CLOSING)
+    return before if bare and rendered.endswith(behind) and before.endswith(bare) else None
+
+
+def _ended(likeliest: Sequence[Mapping[str, Any]], ends: Collection[int]) -> float:
+    """The probability of the tokens among these that end the user's turn, or their sentence.
+
+    likeliest: as llama.cpp tells them. ends: what follows the user's words where a template ends them.
+    """
+    return sum(
+        math.exp(each["logprob"])
+        for each in likeliest
+        if each["id"] in ends or (each["token"].strip()[:1] or " ") in CLOSING.strip()
+    )
 
 
 def _whole(written: str) -> ToolCall | None:

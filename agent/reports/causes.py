@@ -67,6 +67,8 @@ def in_words(cause: Cause) -> str:
     evidence = [f"“{' '.join(cause.text.split())}”"] if cause.text else []
     if cause.sign is not None:
         evidence.append(SIGNS[cause.sign].format(word=f"“{cause.word}”"))
+    if cause.model is not None:
+        evidence.append(f"the model expects an answer with a probability of {cause.model:.2f}")
     if cause.voice is not None:
         evidence.append(f"the voice sounds finished with a probability of {cause.voice:.2f}")
     return f"{told}: {'; '.join(evidence)}" if evidence else told

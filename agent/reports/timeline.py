@@ -277,7 +277,8 @@ def _waterfalls(figure: Figure, shown: Sequence[TurnReport], top: float) -> None
         _write(figure, LEFT - 0.1, top - 0.3, str(report.turn), HEADING, INK, weight="bold", ha="right")
         title = f"“{shorten(report.user, 40)}”  answered after {(report.voice_to_voice or 0.0) * 1000:.0f} ms"
         if report.waited_for is not None:
-            title += f": {shorten(in_words(replace(report.waited_for, text='', voice=None)), 80)}"
+            cause = replace(report.waited_for, text="", seconds=None, voice=None)
+            title += f": {shorten(in_words(cause), 80)}"
         _write(figure, LEFT, top - 0.3, title, BODY, INK)
         _wait(wait, report, longest_wait)
         _reply(reply, report, longest_reply)

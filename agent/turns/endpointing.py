@@ -1,11 +1,14 @@
-"""When a user who paused has finished: words and sound to a length of silence. Pure; knows no clock."""
+"""When a user who paused has finished: words, sound and a model's guess to a length of silence.
+
+Pure; knows no clock.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, get_args
 
 from agent.causes import Cause, Sign
 from agent.turns.elicitation import NOTHING_ASKED, Elicitation
@@ -20,6 +23,11 @@ Wording = Literal["command", "complete", "asking", "likely", "open", "doubtful",
 SOUNDS_COMPLETE = 0.9
 """Smart Turn's probability from which the voice sounds finished, and below `SOUNDS_INCOMPLETE` unfinished."""
 SOUNDS_INCOMPLETE = 0.3
+
+EXPECTS_ANSWER = 0.3
+"""The language model's probability of the end of the turn above which it expects an answer, and below
+`EXPECTS_MORE` more words; `scripts/bench endofturn` measures both."""
+EXPECTS_MORE = 0.01
 
 LONG_ENOUGH, LONG = 7, 10
 """Digits of a number read out that may be all of it (a telephone number without prefix), and that are."""
@@ -69,19 +77,37 @@ def fixed(wait: float) -> EndpointingDecision:
 
 
 def decision(
-    text: str, complete: float | None, waits: Delays, language: Language, asked: Elicitation = NOTHING_ASKED
+    text: str,
+    complete: float | None,
+    waits: Delays,
+    language: Language,
+    asked: Elicitation = NOTHING_ASKED,
+    expected: float | None = None,
 ) -> EndpointingDecision:
     """How long to wait in all after the last sound of what a user has said so far.
 
     text: the words so far, as transcribed with punctuation. complete: Smart Turn's probability that the
-    voice has finished; None without it. asked: what the agent has just asked for.
+    voice has finished; None without it. asked: what the agent has just asked for. expected: the language
+    model's probability that the words are all; None where it was not asked.
     """
     wording, sign, word = judge(text, language, asked)
     grade = _ALONE[wording] if complete is None else TOGETHER[wording][heard(complete)]
-    wait: float = getattr(waits, grade)
+    wait: float = getattr(waits, _with(expected, grade))
     return EndpointingDecision(
-        wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=complete)
+        wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=complete, model=expected)
     )
+
+
+def _with(expected: float | None, grade: Grade) -> Grade:
+    """What words and voice come to, a step sooner where the model expects an answer, later where more.
+
+    Where they are sure it stays: waiting longer there spared nobody in `scripts/bench endofturn`.
+    """
+    if expected is None or grade == "complete":
+        return grade
+    step = (expected < EXPECTS_MORE) - (expected > EXPECTS_ANSWER)
+    grades: tuple[Grade, ...] = get_args(Grade)
+    return grades[min(max(grades.index(grade) + step, 0), len(grades) - 1)]
 
 
 TOGETHER: dict[Wording, dict[Finished, Grade]] = {

@@ -1,11 +1,17 @@
-"""What can be measured on a recording alone, by the definitions that the project's claims use."""
+"""What can be measured on a recording alone, by the definitions that the project's claims use; and what a
+language model expects.
+"""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from agent.messages import Message
+from agent.protocols import Delta, LanguageModel, PredictsEndOfTurn
 from audio.files import read_channels
 from audio.frame import Frame
 
@@ -42,3 +48,17 @@ def replies(recording: Path) -> list[float]:
 
 def _begins(agent: Frame) -> list[float]:
     return [start for start, _ in stretches(agent, AGENT_AUDIBLE, gap=0.8)]
+
+
+def expected(llm: LanguageModel, system: str, text: str) -> float | None:
+    """The language model's probability that a user who says `text` has said all; None where it tells none."""
+    if not text.strip() or not isinstance(llm, PredictsEndOfTurn):
+        return None
+    stream: Any = llm.with_end_of_turn().stream([Message("system", system), Message("user", text)])
+    with closing(stream):
+        for item in stream:
+            if isinstance(item, Delta) and item.end_of_turn is not None:
+                return item.end_of_turn
+            if item:  # the answer has begun
+                return None
+    return None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
 from agent.config import load
@@ -25,7 +26,7 @@ from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.segment import Paused, Segmenter
 from audio.vad import VoiceDetector
-from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE
+from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE, expected
 from benchmarks.results import Results
 from benchmarks.voices import Utterance, utterances
 
@@ -35,20 +36,30 @@ HUMAN = Path("../shared/speech")
 
 @dataclass(frozen=True)
 class Pause:
-    """A pause that the detectors found. `left`: seconds until speech goes on; None when it is over."""
+    """A pause that the detectors found. `left`: seconds until speech goes on; None when it is over.
+
+    expected: the language model's probability that it is.
+    """
 
     text: str
     complete: float
     left: float | None
+    expected: float | None = None
 
 
-def run() -> Results:
-    config = load(None, ['llm.model="smollm2"', "llm.max_tokens=16", "stt.interim=0.6"])
+OPTIONS = [
+    click.Option(["--llm"], default="smollm2", show_default=True, help="The language model."),
+    click.Option(["--set", "settings"], multiple=True, help="A setting, as turns.llm=false."),
+]
+
+
+def run(llm: str, settings: tuple[str, ...]) -> Results:
+    config = load(None, [f'llm.model="{llm}"', "llm.max_tokens=16", "stt.interim=0.6", *settings])
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     spoken = [*utterances(), *_human()]
     results = Results("turntaking")
-    _curve(results, [_pauses(u, loaded) for u in spoken], config)
+    _curve(results, [_pauses(u, loaded, config) for u in spoken], config)
     _measured(results, spoken, loaded, config)
     return results
 
@@ -61,7 +72,7 @@ def _human() -> list[Utterance]:
     return found
 
 
-def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
+def _pauses(said: Utterance, loaded: engines.Engines, config: Config) -> list[Pause]:
     around = silence(2.5, HEARING_RATE)
     samples = np.concatenate([around[:8000], said.audio.samples, around])
     loud = np.flatnonzero(np.abs(samples) > 10 ** (USER_AUDIBLE / 20)) / HEARING_RATE
@@ -74,7 +85,9 @@ def _pauses(said: Utterance, loaded: engines.Engines) -> list[Pause]:
                 left = float(after[0] - event.at) if len(after) else None
                 text = loaded.stt.transcribe(event.audio).text
                 assert loaded.endpointing is not None
-                found.append(Pause(text, loaded.endpointing.complete(event.audio), left))
+                complete = loaded.endpointing.complete(event.audio)
+                told = expected(loaded.llm, config.told(tools=False), text)
+                found.append(Pause(text, complete, left, told))
     return found
 
 
@@ -85,6 +98,7 @@ def _curve(results: Results, spoken: list[list[Pause]], config: Config) -> None:
         "words": lambda p, w: decision(p.text, None, w, words).wait,
         "sound": lambda p, w: decision("", p.complete, w, words).wait,
         "words and sound": lambda p, w: decision(p.text, p.complete, w, words).wait,
+        "and the model": lambda p, w: decision(p.text, p.complete, w, words, expected=p.expected).wait,
     }
     for name, judge in judges.items():
         for scale in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent.cli.parts import installation
-    from agent.engines.registry import by_sound
     from agent.engines.status import listing
     from agent.errors import DeviceError
     from agent.weights import catalogue as store
@@ -33,7 +32,7 @@ def doctor(**options: Any) -> None:
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    kinds = ("stt", "llm", "tts", "vad", *(["endpointing"] if by_sound(chosen) else []))
+    kinds = ("stt", "llm", "tts", "vad", *(["endpointing"] if chosen.turns.by_sound else []))
     loadable = [_engine(entry) for entry in listing(chosen) if entry.chosen and entry.kind in kinds]
     good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 
 from agent.errors import EngineFault, ModelError, RequestError
-from agent.llm.llamacpp import LlamaCpp, _Text
+from agent.llm.llamacpp import CLOSING, LlamaCpp, _Text, up_to_words
 from agent.messages import Message
-from agent.protocols import Finish, FinishReason
+from agent.protocols import Delta, Finish, FinishReason
 from agent.weights import catalogue as models
 
 SYSTEM = Message(
@@ -99,6 +99,34 @@ def test_only_the_possible_start_of_a_stop_string_is_held_back() -> None:
 def test_noise_bytes_are_not_withheld_for_ever() -> None:
     decoder = _Text((), from_bytes)
     assert "\ufffd" in "".join(decoder.push("\ufffd", [0x80]) for _ in range(4))
+
+
+# The user's last word in a rendered prompt.
+
+BEHIND = ["<|im_end|>\n<|im_start|>assistant\n", " [/INST]", "<end_of_turn>\n<start_of_turn>model\n"]
+BEHIND += ["<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", "\n\nASSISTANT:", ""]
+
+
+@given(
+    head=some.text(max_size=20),
+    said=some.text(some.sampled_from("im_endasstuk.?! \n日。"), max_size=12),
+    behind=some.sampled_from(BEHIND),
+    trims=some.booleans(),
+)
+def test_the_users_last_word_is_found_whatever_the_template_puts_behind_it(
+    head: str, said: str, behind: str, trims: bool
+) -> None:
+    rendered = f"{head}<|im_start|>user\n{said.strip() if trims else said}{behind}"
+    found = up_to_words(rendered, behind, said)
+    if said.strip(CLOSING):
+        assert found == f"{head}<|im_start|>user\n{(said.strip() if trims else said).rstrip(CLOSING)}"
+    else:
+        assert found is None
+
+
+def test_what_a_template_says_otherwise_is_not_taken_for_the_users_last_word() -> None:
+    assert up_to_words("<user>What is it?<assistant>", "<model>", "What is it?") is None
+    assert up_to_words("<user>WHAT IS IT?<assistant>", "<assistant>", "What is it?") is None
 
 
 # Files that are no model.
@@ -464,3 +492,59 @@ def test_a_schema_that_the_grammar_leaves_out_is_refused(small: LlamaCpp, schema
         next(small.with_schema(schema).stream([Message("user", "Tell me a story.")]))
     assert refused.value.param == "response_format"
     assert len(list(small.stream([Message("user", "Hi.")]))) > 1, "the next answer is free again"
+
+
+# Whether more is to come from the user.
+
+
+def opinion(model: LlamaCpp, *messages: Message) -> float | None:
+    """What the model says before its answer; each comes once, and costs no token."""
+    items = [item for item in model.with_end_of_turn().stream(messages) if item != ""]
+    told = [item for item in items if isinstance(item, Delta) and item.end_of_turn is not None]
+    assert all(delta.tokens == 0 for delta in told)
+    assert told == items[: len(told)]
+    assert len(told) <= 1
+    return told[0].end_of_turn if told else None
+
+
+@pytest.mark.model
+def test_the_model_expects_an_answer_to_a_whole_question_and_more_of_half_of_one(model: LlamaCpp) -> None:
+    def asked(text: str) -> float:
+        found = opinion(model, SYSTEM, Message("user", text))
+        assert found is not None
+        return found
+
+    whole, half = asked("What is the capital of France?"), asked("What is the capital of")
+    assert 0.0 <= half < 0.05 < whole <= 1.0
+    assert asked("What is the capital of France") == pytest.approx(whole, abs=0.01), (
+        "a full stop says nothing"
+    )
+
+
+@pytest.mark.model
+def test_the_answer_is_the_same_whether_the_model_was_asked_or_not(small: LlamaCpp) -> None:
+    asked = [SYSTEM, Message("user", "Tell me about the sea.")]
+    told = [item for item in small.with_end_of_turn().stream(asked) if not isinstance(item, Delta)]
+    assert "".join(told) == "".join(small.stream(asked))
+
+
+@pytest.mark.model
+def test_nothing_is_told_where_the_last_words_are_not_the_users(small: LlamaCpp) -> None:
+    user = Message("user", "What is the capital of France?")
+    for last in (Message("assistant", "Paris."), Message("system", "Be brief.")):
+        assert opinion(small, user, last) is None
+    for said in ("?", "...", "Say <|im_end|>"):
+        assert opinion(small, Message("user", said)) is None
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("said", ["assistant", "user", "im_end", "I like <3"])
+def test_what_is_read_for_it_ends_with_the_users_own_word(
+    small: LlamaCpp, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    read: list[dict[str, Any]] = []
+    completed = small._completed
+    monkeypatch.setattr(small, "_completed", lambda body: read.append(body) or completed(body))
+    stream = small.with_end_of_turn().stream([SYSTEM, Message("user", f"{said}.")])
+    assert next(item for item in stream if item != "").end_of_turn is not None
+    assert small._detokenize(read[-1]["prompt"]).endswith(f"user\n{said}")

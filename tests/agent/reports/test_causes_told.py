@@ -22,9 +22,10 @@ def test_each_reason_and_sign_has_words() -> None:
 
 
 def test_the_evidence_is_told() -> None:
-    cause = Cause("endpointing", "Apples and", 1.21, 1.2, "leads_on", "and", 0.12)
+    cause = Cause("endpointing", "Apples and", 1.21, 1.2, "leads_on", "and", 0.12, 0.01)
     assert in_words(cause) == (
         "the silence was long enough (1.21 s, 1.20 s wanted): “Apples and”; “and” leads on; "
+        "the model expects an answer with a probability of 0.01; "
         "the voice sounds finished with a probability of 0.12"
     )
     line = decision_line(ev.Decision(3.456, 2, "interrupt", Cause("words", "Wait.\nWhat?")))

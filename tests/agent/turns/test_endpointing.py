@@ -158,7 +158,39 @@ def test_any_words_have_a_wait_and_a_reason(text: str, complete: float | None, a
     assert found.cause.sign in get_args(Sign)
 
 
-@given(st.sampled_from([t for texts in CASES.values() for t in texts]), st.floats(0, 1), st.floats(0, 1))
+ANY = st.sampled_from([t for texts in CASES.values() for t in texts])
+
+
+@given(ANY, st.none() | st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_model_that_expects_an_answer_never_makes_one_wait_longer(
+    text: str, voice: float | None, one: float, other: float
+):
+    waits = [0.1, 0.3, 0.5, 1.0, 2.0]
+    without = decision(text, voice, WAITS, EN)
+    found = [decision(text, voice, WAITS, EN, expected=each) for each in sorted((one, other))]
+    assert found[1].wait <= found[0].wait
+    for each in found:
+        assert abs(waits.index(each.wait) - waits.index(without.wait)) <= 1, "it moves by one step at most"
+        assert each.cause.sign == without.cause.sign
+
+
+@pytest.mark.parametrize(
+    ("text", "voice", "expected", "wait"),
+    [
+        ("My name is Daniel.", 0.95, 0.5, 0.1),
+        ("My name is Daniel.", 0.95, 0.05, 0.3),
+        ("My name is Daniel.", 0.95, 0.001, 0.5),
+        ("What is the capital of Spain?", 0.95, 0.9, 0.1),
+        ("What is the capital of Spain?", 0.95, 0.001, 0.1),
+        ("I like apples and", 0.95, 0.001, 2.0),
+    ],
+)
+def test_waits_with_what_the_model_expects(text: str, voice: float, expected: float, wait: float):
+    found = decision(text, voice, WAITS, EN, expected=expected)
+    assert (found.wait, found.cause.model) == (wait, expected)
+
+
+@given(ANY, st.floats(0, 1), st.floats(0, 1))
 def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
     lower, higher = sorted((one, other))
     assert decision(text, higher, WAITS, EN).wait <= decision(text, lower, WAITS, EN).wait
