@@ -76,6 +76,11 @@ def of_language(name: str) -> LanguageFile:
     content = languages.data(name, FILE) if name in languages.folders() else None
     if content is None:
         raise ConfigError(f"--language {name}: no such language; known: {', '.join(languages.folders())}")
+    return read_language(name, content)
+
+
+def read_language(name: str, content: bytes) -> LanguageFile:
+    """A language's file. Raises ConfigError that names the file, the key and what is wrong."""
     where = f"languages/{name}/{FILE}"
     try:
         file = LanguageFile.model_validate(tomllib.loads(content.decode()))

@@ -33,6 +33,7 @@ COMMANDS = {
     "say": "Say a text aloud, or into a WAV file.",
     "chat": "Type and be answered, in print or aloud.",
     "voices": "List voices by language, and write samples of them.",
+    "languages": "List languages, and check one of your own.",
     "engines": "List engines, what state they are in, and what to type.",
     "tools": "List what the agent can do besides talking, and try it.",
     "mcp": "Let another program, such as a coding agent, talk to its user.",
@@ -43,7 +44,7 @@ COMMANDS = {
     "config": "Print the settings in force, as TOML.",
 }
 """The commands, in the order in which a newcomer needs them; each is in the file of its name."""
-INVENTORY = frozenset(("voices", "engines", "tools", "models", "devices", "doctor", "config"))
+INVENTORY = frozenset(("voices", "languages", "engines", "tools", "models", "devices", "doctor", "config"))
 """Those that show what there is, and lie in the room of that name."""
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from agent.languages.scripts import units
+
 
 class InterimTranscript:
-    """A word that two transcripts in a row have in the same place is stable, and stays as it is.
+    """A word that two transcripts in a row have in the same place is stable, and stays as it is; in a script
+    without blanks, a letter.
 
     The rule is LocalAgreement-2 (Liu et al. 2020, "Low-Latency Sequence-to-Sequence Speech Recognition and
     Translation by Partial Hypothesis Selection"). Case and punctuation do not matter to it: Whisper ends
@@ -24,13 +27,13 @@ class InterimTranscript:
 
     def show(self, text: str) -> tuple[str, int]:
         """What to show of a newer transcript of the utterance, and how many characters of it are stable."""
-        words = text.split()
+        words = units(text)
         if words:
             agreed = takewhile(_same, zip(words[:-1], self._last[:-1], strict=False))
             self._stable += [word for word, _ in agreed][len(self._stable) :]
             self._last = words
-        stable = " ".join(self._stable)
-        return " ".join([*self._stable, *words[len(self._stable) :]]), len(stable)
+        stable = "".join(self._stable)
+        return stable + "".join(words[len(self._stable) :]), len(stable)
 
 
 def _same(pair: tuple[str, str]) -> bool:

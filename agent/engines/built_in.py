@@ -86,7 +86,7 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
             "torch",
         ),
         "kokoro": BuiltIn(
-            "audio.tts.kokoro:Kokoro", "the Kokoro voices, in 6 languages, 24 kHz", "MIT", "kokoro"
+            "audio.tts.kokoro:Kokoro", "the Kokoro voices, in 8 languages, 24 kHz", "MIT", "kokoro"
         ),
     },
     "vad": {

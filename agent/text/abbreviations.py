@@ -43,6 +43,7 @@ STARTERS = _words(
     "she's we're they're what's let's don't"
 )
 DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")
+ORDINAL = re.compile(r"\d{1,3}|[IVX]{1,6}")
 TIME_OPENING = re.compile(
     r"(?:at|by|on|around|before|after|until|from|since|about)\s+[\d:]+\s*[ap]\.m\.", re.I
 )
@@ -62,7 +63,7 @@ class Writing:
     titles: before a name; leading: these too, before whatever goes on; references: before a number;
     trailing: may end a sentence, which the next word tells; named_days: abbreviations only when so written;
     short: words of a few letters that are no abbreviations; starters: begin a sentence. joint: what opens a
-    clause or a phrase.
+    clause or a phrase. ordinal_stops: a full stop makes a number an ordinal ("3. Oktober").
     """
 
     titles: frozenset[str]
@@ -73,6 +74,7 @@ class Writing:
     short: frozenset[str]
     starters: frozenset[str]
     joint: re.Pattern[str]
+    ordinal_stops: bool = False
 
     def ordinary(self, word: str) -> bool:
         """Whether `word` is a plain word, for sure no abbreviation, initial, number, address or file name."""
@@ -109,7 +111,10 @@ class Writing:
         if key in self.references:
             return not following[0].isdigit()
         initial = len(word) == 1 and word.isalpha()
-        if not (key in self.trailing or word in self.named_days or initial or DOTTED.fullmatch(word)):
+        ordinal = self.ordinal_stops and ORDINAL.fullmatch(word)
+        if not (
+            ordinal or key in self.trailing or word in self.named_days or initial or DOTTED.fullmatch(word)
+        ):
             return True
         if not complete:
             return None
@@ -125,7 +130,7 @@ ENGLISH = Writing(TITLES, LEADING, REFERENCES, TRAILING, NAMED_DAYS, SHORT, STAR
 @cache
 def writing(name: str) -> Writing:
     """That of a language by its code, as "es" or "pt-br"; English where it has none of its own."""
-    from agent.text.normalization.written import tables
+    from agent.text.normalization.file import tables
 
     file = tables(name) if languages.code(name) != "en" else None
     if file is None:
@@ -142,4 +147,5 @@ def writing(name: str) -> Writing:
         short=frozenset(own.short),
         starters=frozenset(own.starters),
         joint=re.compile(rf"(?:(?P<CLAUSE>{clause})|(?P<PHRASE>{phrase}))(?P<known>\s|\Z)"),
+        ordinal_stops="." in file.ordinals.marks,
     )

@@ -32,6 +32,7 @@ FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})[^`\n]*(?P<end>\n?)")
 SINGLE_QUOTE = re.compile(r"(?:^|\s)['‘]\w")
 BESIDE_NUMBER = re.compile(r"\d\S?$|(?<!\S)[A-Z]$")
 """What needs the words after it: a number, and a letter by itself, which may be a roman one."""
+INITIALS = re.compile(r"(?<![A-Za-z])(?:[A-Za-z]\.)*[A-Za-z]$")
 NO_WORD = re.compile(r"[\s–—]")
 NUMBER_ENDS = re.compile(r"\d(?:st|nd|rd|th)?$|\b(?:Mon|Tue|Tues|Wed|Thu|Thurs|Fri|Sat|Sun)\.?$")
 LETTER_ENDS = re.compile(r"(?<![\w'’])[a-z]$")
@@ -296,7 +297,8 @@ class _Scan:
         if not rest or after == len(self.text):
             return True
         if not rest["gap"]:
-            return self.text[after] > "\u2190" and marks not in ("…", "……", "...")
+            initials = marks == "." and INITIALS.search(word)
+            return self.text[after] > "\u2190" and marks not in ("…", "……", "...") and not initials
         following = rest["word"]
         if not following and not self.done:
             return True if hurried or "\n" in rest["gap"] else None
@@ -314,7 +316,7 @@ class _Scan:
             return not closers.strip("*_~") and self.writing.ordinary(word)
         if following[0] in "-–—&/+=,;:":
             return False
-        if not upper and not following[0].isdigit():
+        if not upper and not following[0].isalnum():  # letters without case may begin a sentence, too
             return True
         opening = self.text[self.body : after].strip()
         return self.writing.stop_ends(

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.languages import scripts
 from agent.text.sentences import Sentence, sentences
-from agent.turns.phrases import Kind, Language, Phrase, words
+from agent.turns.phrases import Kind, Language, Phrase
 
 Asking = Literal["nothing", "yes_no", "open"]
 """What is asked for: "yes_no" is put to the user and may be agreed to, "open" is any other question."""
@@ -27,9 +28,9 @@ REACH = 600
 BRIEF = 3
 """Words up to which a question is put to the user although it names nobody: "More?", "Is that right?"."""
 
-_QUOTED = re.compile(r"[\"“«][^\"”»]*[.!?,][\"”»]")
+_QUOTED = re.compile(r"[\"“«][^\"”»]*[.!?,。！？，][\"”»]")
 """What somebody else says: a clause in quotes, with its mark. A word alone in quotes is the agent's own."""
-_CLAUSE = re.compile(r"[,;:–—…]|\s-\s")
+_CLAUSE = re.compile(r"[,;:–—…，；：،؛]|\s-\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Elicitation:
         plain = language.kind(text, doubtful=doubtful)
         if plain == "words":  # it is no less, whatever was asked
             return plain
-        said = words(text)
+        said = language.words(text)
         if self.asking != "nothing" and plain != "nothing" and self._names(said, language):
             return "words"
         match plain:
@@ -64,7 +65,7 @@ class Elicitation:
 
     def answered(self, text: str, language: Language) -> bool:
         """Whether the words begin with an answer to what was asked."""
-        said = words(text)
+        said = language.words(text)
         if self.asking == "nothing":
             return False
         return language.is_answer(text) or self._names(said, language) or self._refused(said, language)
@@ -106,7 +107,7 @@ def elicitation(said: str, language: Language, phase: Phase, unsaid: str = "") -
     found: Asking = "nothing"
     mentioned: list[str] = []
     for age, sentence in enumerate(reversed(past[-looked_back:])):
-        mentioned = [*words(sentence.text), *mentioned]
+        mentioned = [*language.words(sentence.text), *mentioned]
         loosely = not speaking or (last_word and age == 0)
         asking, addressed = _asks(sentence.text, language, loosely=loosely)
         if found == "nothing" and asking != "nothing" and (age == 0 or addressed):
@@ -123,7 +124,7 @@ def _speaking(said: str, unsaid: str, language: Language) -> tuple[list[Sentence
     if not coming or coming[0].start >= end:
         return past, not coming
     begun = coming[0]
-    if 2 * len(words(text[begun.start : end])) < len(words(begun.text)):
+    if 2 * len(language.words(text[begun.start : end])) < len(language.words(begun.text)):
         return past, False
     return [*past, begun], len(coming) == 1
 
@@ -134,11 +135,11 @@ def _asks(sentence: str, language: Language, *, loosely: bool) -> tuple[Asking, 
     loosely: imperatives ask as well, and a brief question is put to whoever listens; within a story they are
     often a part of it ("Take a large pan.", "Isn't that amazing?").
     """
-    marked = sentence.rstrip(" \n\"'”’)").endswith("?")
+    marked = scripts.asks(sentence)
     found: Asking = "yes_no" if marked else "nothing"
-    addressed = marked and _put(words(sentence), language, loosely=loosely)
+    addressed = marked and _put(language.words(sentence), language, loosely=loosely)
     for clause in _CLAUSE.split(sentence):
-        said = words(clause)
+        said = language.words(clause)
         addressed = addressed or not language.addressing.isdisjoint(said)
         opened = next((i for i, word in enumerate(said) if word not in language.openings), 0)
         asking = _question(said[opened:], marked, language)
@@ -174,6 +175,8 @@ def _question(said: Phrase, marked: bool, language: Language) -> Asking:
     if _begins(said, language.agreeable):
         return "yes_no"
     auxiliaries = language.question_words - language.open_words
+    if language.in_place and marked and not language.open_words.isdisjoint(said):
+        return "open"
     first, second = said[0], said[1] if len(said) > 1 else ""
     if first in language.open_words:
         whole = first not in language.halves and second not in language.subjects
@@ -200,4 +203,4 @@ def _begins(said: Phrase, phrases: frozenset[Phrase]) -> bool:
 def _sentences(text: str, language: Language) -> list[Sentence]:
     """Its sentences that have words, with what is said in quotes taken out of them."""
     bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)
-    return [each for each in sentences(bare, language.code) if words(each.text)]
+    return [each for each in sentences(bare, language.code) if language.words(each.text)]

@@ -11,8 +11,9 @@ from itertools import accumulate
 from typing import Literal, get_args
 
 from agent.causes import Cause, Sign
+from agent.languages import scripts
 from agent.turns.elicitation import NOTHING_ASKED, Elicitation
-from agent.turns.phrases import Language, Phrase, words
+from agent.turns.phrases import Language, Phrase
 
 Finished = Literal["complete", "unsure", "incomplete"]
 Grade = Literal["complete", "likely", "unsure", "unlikely", "incomplete"]
@@ -36,8 +37,9 @@ YEAR = 4
 WHOLE_QUESTION = 4
 """Words from which a question is taken for whole; "How many?" may be the beginning of one."""
 
-_CUT_OFF = re.compile(r"(?:\.\.+|…|[-–—,;:])[\"'”’]*$")
-_ENDED = re.compile(r"[.!?][\"'”’)]*$")
+_CUT_OFF = re.compile(r"(?:\.\.+|…|[-–—,;:，、；：،؛])[\"'”’]*$")
+_PAUSE = re.compile("[,，،]")
+_ENDED = re.compile(r"[.!?。！？｡।॥؟][\"'”’)）」』]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,15 @@ _ALONE: dict[Wording, Grade] = {
 def judge(text: str, language: Language, asked: Elicitation = NOTHING_ASKED) -> tuple[Wording, Sign, str]:
     """What the words alone say, by which sign, and the word that shows it, if it is one."""
     text = text.strip()
-    said = words(text)
+    said = language.words(text)
     if not said:
         return "doubtful", "no_words", ""
     if asked.kind(text, language) in ("stop", "go_on", "repeat"):
         return "command", "command", ""
     if _CUT_OFF.search(text):
         return "incomplete", "breaks_off", ""
-    if asked.asking != "nothing" and all(len(word) == 1 and word.isalpha() for word in said):
+    spelled = all(len(word) == 1 and word.isalpha() and not scripts.unspaced(word) for word in said)
+    if asked.asking != "nothing" and spelled:
         whole = asked.answered(text, language)
         return ("complete", "answers", "") if whole else ("open", "spelling", "")
     if said[-1] in language.dangling:
@@ -169,16 +172,17 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, Sig
     """The opinion on words that end in a full stop or a question mark, which Whisper puts lightly."""
     opened = next((i for i, word in enumerate(said[:-1]) if word not in language.openings), len(said) - 1)
     first, last, count = said[opened], said[-1], len(said) - opened
-    asks = text.rstrip("\"'”’)").endswith("?")
+    asks = scripts.asks(text)
     if last in language.maybe_dangling:
         return "doubtful", "may_lead_on", last
-    if first in language.halves and not asks and "," not in text:
+    if first in language.halves and not asks and not _PAUSE.search(text):
         return "incomplete", "half", first
     if first in language.promising and not asks and language.promising[first].isdisjoint(said):
         return "incomplete", "promises", first
     if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
         return "open", "more_numbers", last
-    if asks and first in language.question_words:
+    asked_in_place = language.in_place and not language.question_words.isdisjoint(said)
+    if asks and (first in language.question_words or asked_in_place):
         whole = count >= WHOLE_QUESTION
         return ("complete", "question", "") if whole else ("doubtful", "short_question", "")
     asking = first in language.question_words and count > WHOLE_QUESTION

@@ -9,15 +9,16 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from pydantic import ValidationError
 
 from agent import languages
 from agent.errors import ConfigError
+from agent.languages import scripts
 from agent.settings import Section
 
 Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words"]
@@ -30,7 +31,6 @@ _ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
 """What transcribers write for sounds: [BLANK_AUDIO], (coughing), *cough*."""
 LONGEST = 1000
 """Characters that a command or a chain of back-channels has at most: 100 kB of typed words took a second."""
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,12 @@ class Language:
     digits: frozenset[str]
     numbers: frozenset[str]
     announcing: frozenset[str]
+    in_place: bool
+    known: frozenset[str]
+
+    def words(self, text: str) -> Phrase:
+        """The bare words of `text`: lower case, without punctuation, hyphens taken for blanks."""
+        return scripts.words(text, self.known)
 
     def kind(self, text: str, *, doubtful: bool = False) -> Kind:
         """What a user's words are by themselves, whatever they follow.
@@ -91,10 +97,16 @@ class Language:
         """
         if len(text.strip()) > LONGEST:
             return "words"
-        said = words(_ASIDE.sub(" ", text))
+        said = self.words(_ASIDE.sub(" ", text))
         if not said or (doubtful and said in self.hallucinations):
             return "nothing"
-        asks = text.rstrip(" \"'”’").endswith("?")
+        asks = scripts.asks(text)
+        whole = {said, (*said, "?")} if asks else {said}
+        for name, command in self.commands.items():  # "then what?" is no "what?"
+            if not whole.isdisjoint(command.phrases):
+                return name
+        if not whole.isdisjoint(self.backchannels):
+            return "backchannel"
         for name, command in self.commands.items():
             if self.orders(said, command, asks):
                 return name
@@ -116,13 +128,13 @@ class Language:
 
     def agrees(self, text: str, question: str) -> bool:
         """Whether the words say yes to the question, and no more but what the question says itself."""
-        said, asked = words(text), frozenset(words(question))
+        said, asked = self.words(text), frozenset(self.words(question))
         new = tuple(word for word in said if word not in asked)
         return any(bool(each) and self.orders(each, self.agreements) for each in (said, new))
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
-        said = words(text)
+        said = self.words(text)
         return bool(said) and (
             any(said[:n] in self.answers for n in range(1, 5))
             or said[0].isdigit()
@@ -173,11 +185,6 @@ def language(code: str) -> Language:
 def heard_language(setting: str) -> Language:
     """The words by which turns are taken where `stt.language` is `setting`. Raises as `language` does."""
     return language("en" if setting == "auto" else setting)
-
-
-def words(text: str) -> Phrase:
-    """The bare words of `text`: lower case, without punctuation, hyphens taken for spaces."""
-    return tuple(_WORD.findall(text.lower().replace("’", "'")))
 
 
 def squeeze(word: str) -> str:
@@ -238,6 +245,7 @@ class _File(Section):
     digits: tuple[str, ...]
     numbers: tuple[str, ...]
     announcing: tuple[str, ...]
+    in_place: bool = False
     promising: dict[str, tuple[str, ...]]
     asking: _Asking
     stop: _Stop
@@ -265,10 +273,16 @@ def read(code: str, data: bytes) -> Language:
 
 def _built(code: str, file: _File) -> Language:
     stop, asking = file.stop, file.asking
-    softeners = _phrases(file.softeners)
+    known = frozenset(text for text in _texts(file.model_dump()) if scripts.unspaced(text))
+
+    def phrases_of(texts: Iterable[str]) -> frozenset[Phrase]:
+        bare = ((scripts.words(text, known), scripts.asks(text)) for text in texts)
+        return frozenset((*phrase, "?") if asks else phrase for phrase, asks in bare)
+
+    softeners = phrases_of(file.softeners)
     syllables = "|".join(map(re.escape, sorted(file.laughter, key=len, reverse=True)))
-    ends, declines = _phrases(stop.ends), _phrases(stop.declines)
-    around = _phrases(stop.around) | softeners
+    ends, declines = phrases_of(stop.ends), phrases_of(stop.declines)
+    around = phrases_of(stop.around) | softeners
     return Language(
         code=code,
         name=file.name,
@@ -276,42 +290,53 @@ def _built(code: str, file: _File) -> Language:
         only=file.apology.only,
         moment=file.tools.moment,
         go_ahead=file.tools.go_ahead,
-        agreements=Command(_phrases(file.tools.agreements), softeners),
-        hallucinations=_phrases(file.hallucinations),
-        backchannels=_phrases(file.backchannels),
+        agreements=Command(phrases_of(file.tools.agreements), softeners),
+        hallucinations=phrases_of(file.hallucinations),
+        backchannels=phrases_of(file.backchannels),
         sounds=frozenset(squeeze(word) for word in file.sounds),
         laughter=re.compile(f"(?:{syllables}){{2,}}"),
-        answers=_phrases(file.answers),
+        answers=phrases_of(file.answers),
         commands={
-            "stop": Command(_phrases(stop.phrases) | ends | declines, around),
-            "repeat": Command(_phrases(file.repeat.phrases), _phrases(file.repeat.around) | softeners),
-            "go_on": Command(_phrases(file.go_on.phrases), _phrases(file.go_on.around) | softeners),
+            "stop": Command(phrases_of(stop.phrases) | ends | declines, around),
+            "repeat": Command(phrases_of(file.repeat.phrases), phrases_of(file.repeat.around) | softeners),
+            "go_on": Command(phrases_of(file.go_on.phrases), phrases_of(file.go_on.around) | softeners),
         },
         refusals=Command(ends | declines, around),
         declines=Command(declines, around),
         softeners=softeners,
-        requests=_phrases(asking.requests),
-        agreeable=_phrases(asking.agreeable),
+        requests=phrases_of(asking.requests),
+        agreeable=phrases_of(asking.agreeable),
         open_words=frozenset(asking.open_words),
         addressing=frozenset(asking.addressing),
         pointing=frozenset(asking.pointing),
         exclaiming=frozenset(asking.exclaiming),
         telling=frozenset(asking.telling),
         choosing=frozenset(asking.choosing),
-        closings=_phrases(file.closings),
+        closings=phrases_of(file.closings),
         dangling=frozenset(file.dangling),
         maybe_dangling=frozenset(file.maybe_dangling),
         halves=frozenset(file.halves),
         promising={word: frozenset(others) for word, others in file.promising.items()},
-        holding=_phrases(file.holding),
+        holding=phrases_of(file.holding),
         question_words=frozenset(file.question_words),
         subjects=frozenset(file.subjects),
         openings=frozenset(file.openings),
         digits=frozenset(file.digits),
         numbers=frozenset(file.numbers),
         announcing=frozenset(file.announcing),
+        in_place=file.in_place,
+        known=known,
     )
 
 
-def _phrases(texts: Iterable[str]) -> frozenset[Phrase]:
-    return frozenset((*words(text), "?") if text.endswith("?") else words(text) for text in texts)
+def _texts(value: object) -> Iterator[str]:
+    """Every word and phrase of a file, without the mark of a question."""
+    if isinstance(value, dict):
+        for key, each in cast("dict[str, object]", value).items():
+            yield key
+            yield from _texts(each)
+    elif isinstance(value, tuple | list):
+        for each in cast("tuple[object, ...]", value):
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value.rstrip(scripts.QUESTION_MARKS)

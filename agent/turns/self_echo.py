@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from agent.languages import scripts
+
 SLACK = 1.0
 """Seconds by which what was heard may miss the time of what was said: detectors and STT are that vague."""
 
@@ -100,8 +102,8 @@ class SelfEchoFilter:
 
 
 def _words(text: str) -> list[str]:
-    """`text` as lower-case words without punctuation: "It's 3.5!" gives its, 35."""
-    return re.findall(r"\w+", re.sub(r"(?<=\w)[.,'’](?=\w)", "", text.casefold()))
+    """`text` as lower-case words without punctuation: "It's 3.5!" gives its, 35; Chinese as its letters."""
+    return list(scripts.words(re.sub(r"(?<=\w)[.,'’](?=\w)", "", text.casefold())))
 
 
 def _explained(heard: Sequence[str], spoken: Sequence[str]) -> float:

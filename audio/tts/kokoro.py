@@ -1,4 +1,4 @@
-"""Kokoro voices: text to 24 kHz speech in six languages. Knows one text at a time; nothing of replies.
+"""Kokoro voices: text to 24 kHz speech in nine languages. Knows one text at a time; nothing of replies.
 
 Its network normalizes over the whole of what it says (instance normalization, in decoder and generator), so
 that it cannot be cut inside a sentence as VITS can: sentences and the clauses of long ones are its parts.
@@ -9,20 +9,18 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from audio import onnx
-from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
+from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import Samples
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
 from audio.tts.kokoro_graph import opened
-from audio.tts.reading import Read, Reader, Sentence, sentences, sounding
+from audio.tts.kokoro_phonemes import readable, reader
+from audio.tts.reading import Read, Reader, Sentence, sentences
 
 RATE = 24_000
 """Sample rate of every Kokoro voice, in Hz."""
@@ -39,10 +37,6 @@ LANGUAGES = {
     "z": "zh",
 }
 """What the first letter of a voice's name stands for."""
-_ESPEAK = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
-"""What espeak calls a language, where that is another name."""
-_UNREAD = ("ja", "zh")
-"""Languages whose phonemes by espeak are not those that the network was trained on."""
 _LONGEST = 510
 """Phonemes that the network takes in one go."""
 
@@ -63,11 +57,10 @@ class Kokoro:
     def __init__(
         self, *, weights: Path, voice: str = "", language: str = "", speed: float = 1.0, threads: int = 0
     ) -> None:
-        tokenizer, backend = _libraries()
         self._voice = voice = _chosen(voices(weights), voice, language)
         self._language = language or LANGUAGES.get(voice[:1], "")
         self._speed = speed
-        self._phonemes = _Phonemes(tokenizer().vocab, _espeak(backend, self._language))
+        self._phonemes = reader(self._language)
         self._reader = Reader(self._phonemes.said)
         model, _ = _files(weights)
         self._network = opened(model, threads)
@@ -79,7 +72,7 @@ class Kokoro:
         """The voices that lie there and can be read to, each with its language. Raises ModelError."""
         names = voices(weights) if weights is not None else []
         found = {name: LANGUAGES.get(name[:1], "") for name in names}
-        return {name: language for name, language in found.items() if language not in _UNREAD}
+        return {name: language for name, language in found.items() if readable(language)}
 
     @property
     def rate(self) -> int:
@@ -163,51 +156,6 @@ def _runs(phonemes: Sequence[str]) -> Iterator[Sequence[str]]:
         phonemes = phonemes[cut:]
     if phonemes:
         yield phonemes
-
-
-@dataclass(slots=True)
-class _Phonemes:
-    """Reads text by espeak, as the network was trained on. ids: those that it knows."""
-
-    ids: Mapping[str, int]
-    _backend: Any
-
-    def said(self, text: str) -> list[str]:
-        """The phonemes of a sentence that the network knows, with its punctuation."""
-        lines: list[str] = self._backend.phonemize([" ".join(sounding(text).split())], strip=True)
-        return [sound for sound in "".join(lines) if sound in self.ids]
-
-
-def _libraries() -> tuple[Any, Any]:
-    """kokoro-onnx's tokenizer, which also says where espeak's library is, and what makes an espeak."""
-    try:
-        from kokoro_onnx import tokenizer
-        from phonemizer.backend import EspeakBackend
-        from phonemizer.logger import get_logger
-    except ImportError as error:
-        raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
-    # Its log goes to the terminal: words that espeak joins are nothing that a user must know.
-    return tokenizer.Tokenizer, partial(EspeakBackend, logger=get_logger("quiet"))
-
-
-def _espeak(backend: Any, language: str) -> Any:
-    """espeak in that language. Raises ConfigError for one that it cannot read."""
-    if language.partition("-")[0] in _UNREAD:
-        raise ConfigError(
-            f"tts.language: Kokoro's {language!r} is read by no phonemizer that backchat has; choose another "
-            "voice"
-        )
-    try:
-        # Each has a copy of espeak of its own, so that its state is never shared. A word in another language
-        # is not marked with "(en)", whose letters would be spoken.
-        return backend(
-            _ESPEAK.get(language, language),
-            preserve_punctuation=True,
-            with_stress=True,
-            language_switch="remove-flags",
-        )
-    except RuntimeError as error:
-        raise ConfigError(f"tts.language: espeak cannot read {language!r} ({error}); name another") from error
 
 
 def _files(weights: Path) -> tuple[Path, list[Path]]:

@@ -71,7 +71,12 @@ def parts(said: str | Sequence[Part], length: int) -> Iterable[Part]:
 def normalized(text: str, code: str = "en") -> str:
     """`text`, plain and without marks, as the words that are said of it."""
     rules = language(code)
-    for rule in rules.text if rules else ():
+    return spoken(text, rules) if rules else text
+
+
+def spoken(text: str, rules: Language) -> str:
+    """`text`, plain and without marks, as the words that these rules say of it."""
+    for rule in rules.text:
         text = rule.pattern.sub(lambda found, rule=rule: _words(found, rule), text)
     return text
 

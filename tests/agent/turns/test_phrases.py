@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import agent.turns.elicitation
 from agent import languages
 from agent.errors import ConfigError
+from agent.languages.scripts import words
 from agent.turns.elicitation import Elicitation
-from agent.turns.phrases import language, read, squeeze, words
+from agent.turns.phrases import language, read, squeeze
 
 EN = language("en")
 
@@ -229,12 +230,11 @@ def test_what_is_too_long_for_a_command_is_not_looked_through(monkeypatch: pytes
     """Typed words may be 200,000 characters, and who else talks would wait for it."""
     assert EN.kind("Stop. " * 100) == "stop"
 
-    def counted(text: str) -> tuple[str, ...]:
+    def counted(text: str, known: frozenset[str]) -> tuple[str, ...]:
         assert len(text) <= agent.turns.phrases.LONGEST
-        return words(text)
+        return words(text, known)
 
-    for module in (agent.turns.phrases, agent.turns.elicitation):
-        monkeypatch.setattr(module, "words", counted)
+    monkeypatch.setattr(agent.turns.phrases.scripts, "words", counted)
     for said in ("Stop. ", "Mhm. ", "word ", "[", "((("):
         assert EN.kind(said * 40_000) == "words"
         for asking in ("nothing", "yes_no", "open"):

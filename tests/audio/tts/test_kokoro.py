@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audio.errors import ConfigError, ModelError
+from audio.errors import ConfigError, MissingExtra, ModelError
 from audio.tts.kokoro import Kokoro
 
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
@@ -55,7 +56,7 @@ def test_voice_speed_and_silence(weights: Path) -> None:
     assert list(Kokoro(weights=weights).stream(" … ")) == []
 
 
-def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path) -> None:
+def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"tts\.voice: no voice 'bob'; this Kokoro has af_heart, bf_emma"):
         Kokoro(weights=weights, voice="bob")
     with pytest.raises(
@@ -64,8 +65,9 @@ def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path) -> None:
         Kokoro(weights=weights, language="xx")
     with pytest.raises(ConfigError, match=r"tts\.language: espeak cannot read 'xx'"):
         Kokoro(weights=weights, language="xx", voice="af_heart")
-    for unread in ("ja", "zh"):
-        with pytest.raises(ConfigError, match=f"'{unread}' is read by no phonemizer"):
+    for module, unread in (("pyopenjtalk", "ja"), ("jieba", "zh")):
+        monkeypatch.setitem(sys.modules, f"misaki.{unread}", None)
+        with pytest.raises(MissingExtra, match=f"needs misaki and {module} to read '{unread}'.*kokoro-{unread}"):
             Kokoro(weights=weights, language=unread, voice="af_heart")
     with pytest.raises(ModelError, match="is no Kokoro: name a folder"):
         Kokoro(weights=tmp_path)

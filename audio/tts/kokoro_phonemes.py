@@ -1,0 +1,78 @@
+"""How Kokoro's text is read: by espeak, or by misaki where it was trained on that. Knows no sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from audio.errors import ConfigError, MissingExtra
+from audio.tts.reading import sounding
+
+_ESPEAK = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
+"""What espeak calls a language, where that is another name."""
+_MISAKI = {"zh": ("kokoro-zh", "jieba"), "ja": ("kokoro-ja", "pyopenjtalk")}
+"""Languages whose phonemes by espeak are not those that the network was trained on: the extra that has its
+own, and a module that shows whether that is installed."""
+
+
+@dataclass(slots=True)
+class Phonemes:
+    """Reads text in one language. ids: the phonemes that the network knows, by what it calls them."""
+
+    ids: Mapping[str, int]
+    _read: Callable[[str], str]
+
+    def said(self, text: str) -> list[str]:
+        """The phonemes of a sentence that the network knows, with its punctuation."""
+        return [sound for sound in self._read(" ".join(sounding(text).split())) if sound in self.ids]
+
+
+def reader(language: str) -> Phonemes:
+    """What reads that language. Raises ConfigError for one that nobody can read, MissingExtra."""
+    try:
+        from kokoro_onnx import tokenizer
+        from phonemizer.backend import EspeakBackend
+        from phonemizer.logger import get_logger
+    except ImportError as error:
+        raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
+    known: Any = tokenizer.Tokenizer()
+    ids: Mapping[str, int] = known.vocab  # which also says where espeak's library is
+    if language.partition("-")[0] in _MISAKI:
+        return Phonemes(ids, _misaki(language.partition("-")[0]))
+    # Its log goes to the terminal: words that espeak joins are nothing that a user must know.
+    return Phonemes(ids, _espeak(partial(EspeakBackend, logger=get_logger("quiet")), language))
+
+
+def readable(language: str) -> bool:
+    """Whether what reads that language is installed."""
+    _, module = _MISAKI.get(language.partition("-")[0], ("", ""))
+    return not module or find_spec(module) is not None
+
+
+def _misaki(language: str) -> Callable[[str], str]:
+    extra, module = _MISAKI[language]
+    try:
+        readers = import_module(f"misaki.{language}")
+    except ImportError as error:
+        raise MissingExtra(f"Kokoro needs misaki and {module} to read {language!r}", extra) from error
+    read = readers.ZHG2P() if language == "zh" else readers.JAG2P()
+    return lambda text: str(read(text)[0])
+
+
+def _espeak(backend: Any, language: str) -> Callable[[str], str]:
+    try:
+        # Each has a copy of espeak of its own, so that its state is never shared. A word in another language
+        # is not marked with "(en)", whose letters would be spoken.
+        espeak = backend(
+            _ESPEAK.get(language, language),
+            preserve_punctuation=True,
+            with_stress=True,
+            language_switch="remove-flags",
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"tts.language: espeak cannot read {language!r} ({error}); name another") from error
+    return lambda text: "".join(espeak.phonemize([text], strip=True))
