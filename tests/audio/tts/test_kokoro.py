@@ -67,7 +67,9 @@ def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path, monkeypatch: py
         Kokoro(weights=weights, language="xx", voice="af_heart")
     for module, unread in (("pyopenjtalk", "ja"), ("jieba", "zh")):
         monkeypatch.setitem(sys.modules, f"misaki.{unread}", None)
-        with pytest.raises(MissingExtra, match=f"needs misaki and {module} to read '{unread}'.*kokoro-{unread}"):
+        with pytest.raises(
+            MissingExtra, match=f"needs misaki and {module} to read '{unread}'.*kokoro-{unread}"
+        ):
             Kokoro(weights=weights, language=unread, voice="af_heart")
     with pytest.raises(ModelError, match="is no Kokoro: name a folder"):
         Kokoro(weights=tmp_path)
