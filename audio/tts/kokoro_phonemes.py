@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +18,12 @@ _ESPEAK = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
 _MISAKI = {"zh": ("kokoro-zh", "jieba"), "ja": ("kokoro-ja", "pyopenjtalk")}
 """Languages whose phonemes by espeak are not those that the network was trained on: the extra that has its
 own, and a module that shows whether that is installed."""
+
+
+_HAN = re.compile("[\u3400-\u9fff]")
+_PARTS = re.compile("[\u3400-\u9fff]+|[A-Za-z][A-Za-z' -]*|[^\u3400-\u9fffA-Za-z]+")
+_NO_PHONEME = "\u032f"
+"""Misaki's mark of a short vowel, which the network does not know."""
 
 
 @dataclass(slots=True)
@@ -41,10 +48,12 @@ def reader(language: str) -> Phonemes:
         raise MissingExtra("Kokoro needs kokoro-onnx", "kokoro") from error
     known: Any = tokenizer.Tokenizer()
     ids: Mapping[str, int] = known.vocab  # which also says where espeak's library is
-    if language.partition("-")[0] in _MISAKI:
-        return Phonemes(ids, _misaki(language.partition("-")[0]))
     # Its log goes to the terminal: words that espeak joins are nothing that a user must know.
-    return Phonemes(ids, _espeak(partial(EspeakBackend, logger=get_logger("quiet")), language))
+    espeak = partial(EspeakBackend, logger=get_logger("quiet"))
+    code = language.partition("-")[0]
+    return Phonemes(
+        ids, _misaki(code, _espeak(espeak, "en")) if code in _MISAKI else _espeak(espeak, language)
+    )
 
 
 def readable(language: str) -> bool:
@@ -53,14 +62,42 @@ def readable(language: str) -> bool:
     return not module or find_spec(module) is not None
 
 
-def _misaki(language: str) -> Callable[[str], str]:
+def _misaki(language: str, english: Callable[[str], str]) -> Callable[[str], str]:
     extra, module = _MISAKI[language]
     try:
+        import_module(module)
         readers = import_module(f"misaki.{language}")
     except ImportError as error:
         raise MissingExtra(f"Kokoro needs misaki and {module} to read {language!r}", extra) from error
-    read = readers.ZHG2P() if language == "zh" else readers.JAG2P()
+    if language == "zh":
+        return _chinese(readers.ZHG2P, english)
+    read = readers.JAG2P()
     return lambda text: str(read(text)[0])
+
+
+def _chinese(misaki: Any, english: Callable[[str], str]) -> Callable[[str], str]:
+    """Han by misaki's pinyin, word by word, and other letters as English: it would say these as phonemes."""
+    words: Any = import_module("jieba").Tokenizer()
+    # Its own way keeps the dictionary where anybody may write, in /tmp/jieba.cache, and tells the terminal.
+    words.FREQ, words.total = words.gen_pfdict(words.get_dict_file())
+    words.initialized = True
+
+    @cache
+    def word(han: str) -> str:
+        try:
+            return str(misaki.word2ipa(han)).replace(_NO_PHONEME, "")
+        except (KeyError, ValueError, IndexError):  # a letter without a reading
+            return ""
+
+    def part(text: str) -> str:
+        if _HAN.match(text):
+            return " ".join(map(word, words.lcut(text)))
+        return f"{english(text)} " if text[0].isascii() and text[0].isalpha() else text
+
+    def read(text: str) -> str:
+        return "".join(map(part, _PARTS.findall(misaki.map_punctuation(text))))
+
+    return read
 
 
 def _espeak(backend: Any, language: str) -> Callable[[str], str]:
