@@ -34,6 +34,8 @@ class Satellite:
     told: list[Event] = field(default_factory=list)
     played: list[Samples] = field(default_factory=list)
     """What the room has heard, 20 ms at 16 kHz each; silence too."""
+    drained: int = 0
+    """How many replies it has played to the last sample that came of them."""
     over: bool = False
     """Whether the server has gone."""
     _waiting: list[Samples | None] = field(default_factory=list)
@@ -66,7 +68,8 @@ class Satellite:
             self.told.append(event)
             if event.type == "audio-start":
                 resampler, rest = PromptResampler(event.data["rate"], RATE), np.zeros(0, np.float32)
-                self._due = anyio.current_time() + self.late
+                if not self._waiting:
+                    self._due = anyio.current_time() + self.late
             elif event.type == "audio-chunk" and resampler is not None:
                 sound = from_pcm16(AudioChunk.from_event(event).audio)[:: event.data["channels"]]
                 rest = np.concatenate([rest, resampler.feed(sound)])
@@ -84,6 +87,7 @@ class Satellite:
             block = np.zeros(BLOCK, np.float32)
             if self._waiting and due >= self._due:
                 if (first := self._waiting.pop(0)) is None:
+                    self.drained += 1
                     await self.client.write_event(Played().event())
                 else:
                     block = first
