@@ -20,7 +20,7 @@ def test_the_stock_client_works_unmodified() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
         try:
             assert server.stdout is not None
-            address = server.stdout.readline().strip()
+            address = server.stdout.readline().split()[0]
             judge = [sys.executable, str(SCRIPTS / "stock_clients/judges/openai_clients.py"), f"{address}/v1"]
             done = subprocess.run(judge, capture_output=True, text=True, timeout=120, check=True)
         finally:

@@ -37,6 +37,8 @@ JUDGES = {
     ),
     "pipecat": Judge("pipecat_client.py", ["pipecat-ai[openai,websocket]"]),
     "livekit": Judge("livekit_client.py", ["livekit-agents", "livekit-plugins-openai"]),
+    "homeassistant": Judge("home_assistant.py", ["homeassistant"]),
+    "satellite": Judge("satellite_client.py", ["wyoming-satellite"]),
     "node": Judge(
         "node_clients.mjs",
         [
@@ -71,20 +73,23 @@ def installed(name: str, judge: Judge) -> list[str]:
 
 
 @contextmanager
-def server(*settings: str) -> Iterator[str]:
-    """The address of a server in a process of its own."""
+def server(*settings: str) -> Iterator[tuple[str, str]]:
+    """A server in a process of its own: the address of its API, and where it speaks Wyoming."""
     command = [sys.executable, "-m", "stock_clients.server", *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().strip() + "/v1"
+            http, wyoming = process.stdout.readline().split()
+            yield f"{http}/v1", wyoming
         finally:
             process.terminate()
 
 
-def judged(command: Sequence[str], certificate: Path, *addresses: str) -> list[dict[str, str | None]]:
+def judged(
+    command: Sequence[str], certificate: Path, wyoming: str, *addresses: str
+) -> list[dict[str, str | None]]:
     """What a judge found, line by line."""
-    env = {**os.environ, "NODE_EXTRA_CA_CERTS": str(certificate)}
+    env = {**os.environ, "NODE_EXTRA_CA_CERTS": str(certificate), "WYOMING": wyoming}
     words = [*command, *addresses]
     try:
         done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=LONGEST, check=False)
@@ -100,10 +105,10 @@ def main(names: Sequence[str]) -> int:
     found: list[dict[str, str | None]] = []
     with tempfile.TemporaryDirectory() as folder:
         pair = serving.certificate(Path(folder))
-        with server() as plain, server("--tls", *map(str, pair)) as secure:
+        with server() as (plain, wyoming), server("--tls", *map(str, pair)) as (secure, _):
             for name in names or JUDGES:
                 command = installed(name, JUDGES[name])
-                found += judged(command, pair[0], plain, secure)
+                found += judged(command, pair[0], wyoming, plain, secure)
     print("| client | what | works unmodified |\n|---|---|---|")
     for one in found:
         print(f"| {one['client']} | {one['what']} | {'yes' if one['why'] is None else one['why']} |")

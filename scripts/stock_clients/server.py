@@ -19,7 +19,10 @@ from agent.protocols import Delta, Engines
 from agent.server.pool import Pool
 from agent.server.run import run_server
 
-SETTINGS = ("stt.interim=0", "turns.meaning=off", "server.port=0", "server.load=1")
+SETTINGS = (
+    *("stt.interim=0", "turns.meaning=off", "echo.cancel=false"),
+    *("server.port=0", "server.load=1", "server.wyoming=tcp://127.0.0.1:0"),
+)
 
 
 @dataclass
@@ -69,16 +72,15 @@ def _fitting(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main(words: Sequence[str]) -> None:
-    """Serve until the process is ended; the address is the first line. words: settings, and `--tls` files."""
+    """Serve until the process is ended; the addresses are the first line. words: settings, `--tls` files."""
     at = words.index("--tls") if "--tls" in words else len(words)
     certificate, key = map(Path, words[at + 1 :] or ("", ""))
     model: Any = Model()
-    engines = Engines(
-        testing.ScriptedSTT(["What is the time?"]), model, testing.ScriptedTTS(), vad=testing.LoudnessDetector
-    )
+    stt, tts = testing.ScriptedSTT(["What is the time?"]), testing.ScriptedTTS(language="en")
+    engines = Engines(stt, model, tts, vad=testing.LoudnessDetector)
     pool = Pool(load(None, [*SETTINGS, *words[:at]]), [engines])
     tls = (certificate, key) if at < len(words) else (None, None)
-    anyio.run(run_server, pool, None, *tls, lambda at: print(at[0], flush=True), backend="asyncio")
+    anyio.run(run_server, pool, None, *tls, lambda at: print(*at, flush=True), backend="asyncio")
 
 
 if __name__ == "__main__":

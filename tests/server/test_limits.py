@@ -17,9 +17,16 @@ import serving
 from test_server_doc import NOT_LIMITS
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart
+from wyoming.client import AsyncTcpClient
+from wyoming.error import Error
+from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart
 
 import pictures
 from agent.protocols import Description
+from agent.server.admission.exposure import host_and_port
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import CODES
 from agent.settings import ServerConfig
@@ -33,6 +40,7 @@ ELSEWHERE = {
 }
 TOKEN = "t" * 20
 LONG = "word " * 100
+WYOMING = "server.wyoming=tcp://127.0.0.1:0"
 PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 
 
@@ -49,6 +57,7 @@ class Refused:
 class Wires:
     address: str
     rpc: str
+    wyoming: str
     channel: grpc.aio.Channel
     http: httpx.AsyncClient
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -140,6 +149,31 @@ def call(method: str, *messages: Any, pause: float = 0.0, forever: bool = False)
     return probe
 
 
+def wyoming(*events: Any, forever: bool = False) -> Probe:
+    """A client of the stock library that sends these events. forever: and the last one again and again."""
+
+    async def probe(wires: Wires) -> Refused:
+        async with AsyncTcpClient(*host_and_port(wires.wyoming)) as client:
+            for event in events:
+                await client.write_event(event.event())
+
+            async def more() -> None:
+                while forever:
+                    await anyio.sleep(0.02)
+                    await client.write_event(events[-1].event())
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(more)
+                while (told := await client.read_event()) is not None and not Error.is_type(told.type):
+                    pass
+                tasks.cancel_scope.cancel()
+        assert told is not None, "it was taken"
+        error = Error.from_event(told)
+        return Refused(0, error.code or "", error.text)
+
+    return probe
+
+
 async def holding_seat(wires: Wires) -> None:
     socket = await wires.stack.enter_async_context(connect(wires.realtime))
     assert json.loads(await socket.recv())["type"] == "session.created"
@@ -209,11 +243,15 @@ class Limit:
     more: tuple[str, ...] = ()
 
 
+HEARD = (Transcribe(), AudioStart(16_000, 2, 1))
+PIPELINE = RunPipeline(PipelineStage.WAKE, PipelineStage.TTS)
+QUIET = AudioChunk(16_000, 2, 1, bytes(640))
 ASKED = (
     http("/generate", json={"prompt": "x"}),
     handshake,
     call("Generate", pb.GenerateRequest(prompt="x")),
     call("Converse", pb.ConverseRequest(text="x")),
+    wyoming(Transcript("x")),
 )
 TALK = {"type": "session.update", "session": PUSH_TO_TALK}
 LIMITS = {
@@ -247,6 +285,7 @@ LIMITS = {
             realtime(TALK, {"type": "input_audio_buffer.append", "audio": data(1.5)}),
             realtime(item(type="input_audio", audio=data(1.5))),
             call("Transcribe", pb.TranscribeRequest(data=SOUND)),
+            wyoming(*HEARD, AudioChunk(16_000, 2, 1, bytes(48_000))),
         ],
     ),
     "max_pictures": Limit(1, 400, "invalid_request_error", [http(CHAT, json=chat(shown=2))]),
@@ -292,6 +331,9 @@ LIMITS = {
             call("Speak", pb.SpeakRequest(text=LONG)),
             call("Converse", pb.ConverseRequest(text=LONG)),
             call("Converse", pb.ConverseRequest(settings=pb.Settings(system=LONG))),
+            wyoming(Transcript(LONG)),
+            wyoming(Synthesize(LONG)),
+            wyoming(SynthesizeStart(), *[SynthesizeChunk("word " * 9)] * 9),
         ],
     ),
     "entries": Limit(
@@ -303,6 +345,7 @@ LIMITS = {
             http(CHAT, json=chat(*["x"] * 11)),
             realtime({"type": "response.create", "response": {"output_modalities": ["text"] * 11}}),
             call("Generate", pb.GenerateRequest(prompt="x", stop=["x"] * 11)),
+            wyoming(Transcript("x", context={"known": ["x"] * 11})),
         ],
     ),
     "memory": Limit(
@@ -320,9 +363,16 @@ LIMITS = {
         0.4,
         408,
         "timeout",
-        [silent, *(call(method, forever=True) for method in ("Generate", "Speak", "Transcribe"))],
+        [
+            silent,
+            *(call(method, forever=True) for method in ("Generate", "Speak", "Transcribe")),
+            wyoming(*HEARD),
+            wyoming(SynthesizeStart()),
+        ],
     ),
-    "first_event": Limit(0.4, 408, "session_expired", [realtime(), call("Converse", forever=True)]),
+    "first_event": Limit(
+        0.4, 408, "session_expired", [realtime(), call("Converse", forever=True), wyoming(PIPELINE)]
+    ),
     "longest": Limit(
         0.5,
         408,
@@ -330,6 +380,7 @@ LIMITS = {
         [
             realtime({"type": "response.create"}),
             call("Converse", pb.ConverseRequest(text="x"), forever=True),
+            wyoming(PIPELINE, QUIET, forever=True),
         ],
     ),
     "idle": Limit(
@@ -340,6 +391,7 @@ LIMITS = {
             realtime(TALK),
             realtime(item(type="input_text", text="x")),
             call("Converse", pb.ConverseRequest(settings=pb.Settings(text_only=True)), forever=True),
+            wyoming(PIPELINE, QUIET, forever=True),
         ],
     ),
 }
@@ -356,18 +408,18 @@ def no_wait_for_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def served(main: Callable[[Wires], Awaitable[None]], *settings: str, token: str | None = None) -> None:
-    made = serving.pool(["x"], ["y " * 200], "server.grpc_port=0", *settings)
+    made = serving.pool(["x"], ["y " * 200], "server.grpc_port=0", WYOMING, *settings)
     for slot in [*made._free, *made._halves]:
         slot.engines = replace(slot.engines, vision=Eye())
 
     async def inside() -> None:
         with anyio.fail_after(60):
             async with (
-                serving.both(made, token) as (address, rpc),
+                serving.both(made, token) as (address, rpc, tcp),
                 grpc.aio.insecure_channel(rpc) as channel,
                 httpx.AsyncClient(base_url=address, timeout=30) as client,
             ):
-                wires = Wires(address, rpc, channel, client)
+                wires = Wires(address, rpc, tcp, channel, client)
                 async with wires.stack:
                     await main(wires)
 
@@ -417,5 +469,9 @@ def test_a_message_that_is_too_long_is_refused_by_the_protocols_themselves() -> 
         refused = await call("Transcribe", pb.TranscribeRequest(data=bytes(2000)))(wires)
         assert refused.text.startswith("RESOURCE_EXHAUSTED")
         assert "1000" in refused.text
+        for event in (Synthesize("x" * 2000), AudioChunk(16_000, 2, 1, bytes(2000))):
+            refused = await wyoming(event)(wires)
+            assert refused.code == "too_large"
+            assert "server.message" in refused.text
 
     served(main, "server.message=1000")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +39,7 @@ from agent.errors import ConfigError, RequestError
 from agent.messages import Message
 from agent.server.admission.exposure import check_exposure, host_and_port
 from agent.server.wyoming import requests
+from agent.server.wyoming.announcement import _reachable
 from agent.server.wyoming.conversations import Conversations
 from agent.server.wyoming.wire import Received, Wire
 from agent.settings import ServerConfig
@@ -383,6 +384,22 @@ def test_where_others_could_come_the_server_starts_only_where_it_says_who(
     with pytest.raises(ConfigError, match=r"server\.wyoming_clients") as raised:
         check_exposure(config, token)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "own", "here"),
+    [
+        ("0.0.0.0", ["127.0.0.1", "192.168.1.5"], ["192.168.1.5"]),
+        ("192.168.1.5", ["127.0.0.1"], ["192.168.1.5"]),
+        ("0.0.0.0", ["127.0.0.1"], None),
+        ("127.0.0.1", ["192.168.1.5"], None),
+    ],
+)
+def test_what_is_announced_are_the_addresses_at_which_others_come(
+    host: str, own: list[str], here: list[str] | None
+) -> None:
+    with nullcontext() if here else pytest.raises(ConfigError, match="nobody else"):
+        assert anyio.run(_reachable, host, own) == here
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,8 @@ import serving
 from wyoming.asr import Transcript
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
+from wyoming.event import async_read_event, async_write_event
+from wyoming.pipeline import PipelineStage, RunPipeline
 
 from agent.server.admission.exposure import host_and_port
 from agent.server.wyoming import satellite as module
@@ -188,6 +191,31 @@ def test_one_that_plays_late_says_so_by_played_and_typed_words_cut_at_once(
     assert (role, question) == ("assistant", ("user", "What time is it?"))
     assert STORY.startswith(kept)
     assert seconds(kept) == pytest.approx(heard[0], abs=0.35)
+
+
+def test_a_satellite_that_waits_is_called_and_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.server.wyoming.satellites.AGAIN", 0.05)
+    told = list[str]()
+
+    async def waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (event := await async_read_event(reader)) is not None and event.type != "handled":
+            told.append(event.type)
+            if event.type == "run-satellite":
+                for each in (RunPipeline(PipelineStage.ASR, PipelineStage.HANDLE), Transcript("What time?")):
+                    await async_write_event(each.event(), writer)
+        writer.close()
+
+    async def main() -> None:
+        with anyio.fail_after(20):
+            listening = await asyncio.start_server(waiting, "127.0.0.1", 0)
+            port = listening.sockets[0].getsockname()[1]
+            pool = serving.pool([], ["Noon."], f'server.satellites=["tcp://127.0.0.1:{port}"]')
+            async with serving.running(pool):
+                await until(lambda: told.count("run-satellite") == 3)
+                assert len(pool.model.asked) >= 2
+            listening.close()
+
+    anyio.run(main, backend="asyncio")
 
 
 def test_seats_are_those_of_every_wire_and_who_finds_none_is_told() -> None:

@@ -24,7 +24,9 @@ async def announced(host: str, port: int) -> AsyncGenerator[None]:
     Raises MissingExtra; ConfigError where nobody else could come, or nothing can be said in the network.
     """
     mdns = module("zeroconf.asyncio")
-    here = await _reachable(host, list(module("zeroconf").get_all_addresses()))
+    adapters = module("ifaddr").get_adapters()
+    own = [str(each.ip) for adapter in adapters for each in adapter.ips if each.is_IPv4]
+    here = await _reachable(host, own)
     name = socket.gethostname().partition(".")[0][:40] or "here"
     service = mdns.AsyncServiceInfo(
         SERVICE,
