@@ -1,6 +1,7 @@
-"""One scripted conversation over every wire: the same is said, and the same is heard.
+"""One scripted conversation over every wire: the same is said, called and heard.
 
-The engines go by what they hear and are asked, not by how often: so nothing but the wire can differ.
+The engines go by what they hear and are asked, not by how often: so nothing but the wire can differ. What is
+called is run by the client where its wire can carry that, and by the server where it cannot.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ from websockets.asyncio.client import connect
 
 import scripted
 from agent import events as ev
+from agent import testing
 from agent.config import load
+from agent.messages import Message
+from agent.protocols import Delta, Engines
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.grpc.server import running_server
 from agent.server.pool import Pool
 from agent.server.telemetry.metrics import Metrics
 from agent.simulation import virtual as simulate
+from agent.tools.tool import tool
 from agent.transports.remote import RemoteSession, Sound
 from audio.encode import Encoder
 from audio.frame import Frame
@@ -55,7 +60,13 @@ QUESTIONS = {400: "What is that?", 800: "Tell me a story.", 1200: "Wait, what ti
 BACKCHANNEL = 1600
 """The tone of an "uh-huh", which is no turn."""
 HEARD = {**QUESTIONS, BACKCHANNEL: "Uh-huh."}
-ANSWERS = dict(zip(QUESTIONS.values(), ["A bell.", STORY, "It is noon."], strict=True))
+ANSWERS = dict(zip(QUESTIONS.values(), ["A bell.", STORY, "Let me look. It is noon."], strict=True))
+CALLS = {"Wait, what time is it now?": "Let me look."}
+"""Questions for which the clock is called, and what is said before that."""
+CLOCK = "clock"
+TIME = "noon"
+"""What it says."""
+FUNCTION = {"type": "function", "name": CLOCK, "description": "The time."}
 NODDED = 1.0
 """The same after which they say "uh-huh"."""
 OVER = 3.0
@@ -76,15 +87,33 @@ class Ears:
         return Transcript(HEARD[min(HEARD, key=lambda tone: abs(tone - heard))])
 
 
+@tool(effect="reads", name=CLOCK)
+def clock() -> str:
+    """The time."""
+    return TIME
+
+
+def read(message: Message) -> tuple[str, str]:
+    """Who said what; and what was called behind that."""
+    return message.role, " ".join([message.content, *(f"[{each.name}]" for each in message.calls)])
+
+
 @dataclass
 class Mind:
-    """Answers by the question; keeps what it was asked."""
+    """Answers by the question, and by what was called; keeps what it was asked."""
 
     asked: list[list[tuple[str, str]]] = field(default_factory=list)
 
+    def with_tools(self, tools, *, required=False):
+        return self
+
     def stream(self, messages):
-        self.asked.append([(m.role, m.content) for m in messages if m.role != "system"])
-        yield from re.findall(r"\s*\S+", ANSWERS[messages[-1].content])
+        self.asked.append([read(m) for m in messages if m.role != "system"])
+        last = messages[-1]
+        answer = f"It is {last.content}." if last.role == "tool" else ANSWERS[last.content]
+        yield from re.findall(r"\s*\S+", CALLS.get(last.content, answer))
+        if last.content in CALLS:
+            yield Delta(call=testing.call(CLOCK))
 
     def prefill(self, messages) -> None:
         pass
@@ -92,9 +121,13 @@ class Mind:
 
 @dataclass
 class Said:
-    """One exchange, as the client knows it; wait: seconds from the question's end to the answer's sound."""
+    """One exchange, as the client knows it; wait: seconds from the question's end to the answer's sound.
+
+    calls: what its answer waits for, where the client runs it.
+    """
 
     question: str = ""
+    calls: int = 0
     reason: str = ""
     heard: str = ""
     text: str = ""
@@ -162,9 +195,21 @@ class User:
     def told(self, name: str, fields: dict[str, Any]) -> None:
         """One event of ours."""
         if name == "turn_committed":
-            self.replies.append(Said(fields["text"]))
+            self.answered(fields["text"])
         elif name == "turn_ended":
-            self.replies[-1].reason, self.replies[-1].heard = fields["reason"], fields["heard"]
+            self.ended(fields["reason"], fields["heard"])
+
+    def answered(self, question: str) -> None:
+        """A reply begins; or goes on, with what the client has made of a call in it."""
+        if self.replies and self.replies[-1].calls:
+            self.replies[-1].calls -= 1
+        else:
+            self.replies.append(Said(question))
+
+    def ended(self, reason: str, heard: str) -> None:
+        reply = self.replies[-1]
+        reply.heard = " ".join(filter(None, (reply.heard, heard)))
+        reply.reason = "" if reply.calls else reason
 
     def sounded(self, samples: np.ndarray) -> None:
         reply = self.replies[-1]
@@ -210,9 +255,18 @@ async def by_grpc(pool: Pool, address: str) -> list[Said]:
             response_deserializer=pb.ConverseReply.FromString,
         )
         call = method()
+        declared = pb.Tool(name=CLOCK, description="The time.")
+        await call.write(pb.ConverseRequest(settings=pb.Settings(tools=[declared])))
 
         async def send(data: bytes) -> None:
             await call.write(pb.ConverseRequest(audio=data))
+
+        async def run(called: pb.ToolCall) -> None:
+            assert called.name == CLOCK
+            user.replies[-1].calls += 1
+            output = pb.ToolOutput(call=called.call, output=TIME)
+            await call.write(pb.ConverseRequest(tool_output=output))
+            await call.write(pb.ConverseRequest(respond=pb.Respond()))
 
         async def ask() -> None:
             await user.speak(send)
@@ -221,10 +275,13 @@ async def by_grpc(pool: Pool, address: str) -> list[Said]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             async for reply in call:
-                if reply.WhichOneof("what") == "sound":
-                    user.sounded(from_pcm16(reply.sound.audio))
-                else:
-                    user.told(reply.event.name, dict(reply.event.fields))
+                match reply.WhichOneof("what"):
+                    case "sound":
+                        user.sounded(from_pcm16(reply.sound.audio))
+                    case "call":
+                        await run(reply.call)
+                    case _:
+                        user.told(reply.event.name, dict(reply.event.fields))
     return user.replies
 
 
@@ -233,6 +290,7 @@ async def by_realtime(pool: Pool, address: str) -> list[Said]:
     user = User()
     client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
     async with client.realtime.connect(model="backchat") as connection:
+        await connection.session.update(session={"type": "realtime", "tools": [FUNCTION]})
 
         async def send(data: bytes) -> None:
             await connection.input_audio_buffer.append(audio=base64.b64encode(data).decode())
@@ -241,7 +299,8 @@ async def by_realtime(pool: Pool, address: str) -> list[Said]:
             tasks.start_soon(user.speak, send)
             while not user.all_done():
                 event = await connection.recv()
-                understand(user, event.model_dump())
+                for wanted in understood(user, event.model_dump()):
+                    await connection.send(wanted)
                 if event.type == "response.output_audio.delta":
                     user.sounded(from_pcm16(base64.b64decode(event.delta)))
     return user.replies
@@ -298,6 +357,7 @@ async def by_webrtc(pool: Pool, address: str) -> list[Said]:
         offer, kind = await client.offer(), {"content-type": "application/sdp"}
         await client.accept((await http.post("/v1/realtime/calls", content=offer, headers=kind)).text)
     await client.until("session.created")
+    client.send("session.update", session={"type": "realtime", "tools": [FUNCTION]})
 
     async def send(data: bytes) -> None:
         client.microphone.say(resampler.feed(from_pcm16(data)))
@@ -307,7 +367,8 @@ async def by_webrtc(pool: Pool, address: str) -> list[Said]:
         while True:
             for event in client.told[told:]:
                 told += 1
-                understand(user, event)
+                for wanted in understood(user, event):
+                    client.send(wanted.pop("type"), **wanted)
             for block in client.heard[heard:]:
                 heard += 1
                 if user.replies and np.abs(block).max() > 0.05:
@@ -322,20 +383,24 @@ async def by_webrtc(pool: Pool, address: str) -> list[Said]:
     return user.replies
 
 
-def understand(user: User, event: dict[str, Any]) -> None:
-    """One event of the Realtime protocol but its sound."""
+def understood(user: User, event: dict[str, Any]) -> list[dict[str, Any]]:
+    """One event of the Realtime protocol but its sound, and what the client says to it."""
     assert event["type"] != "error", event
     match event["type"]:
         case "response.created":
-            user.replies.append(Said(user.question))
+            user.answered(user.question)
         case "conversation.item.input_audio_transcription.completed":
             user.question = event["transcript"]
+        case "response.function_call_arguments.done":
+            user.replies[-1].calls += 1
+            output = {"type": "function_call_output", "call_id": event["call_id"], "output": TIME}
+            return [{"type": "conversation.item.create", "item": output}, {"type": "response.create"}]
         case "response.done":
-            reply, (item, *_) = user.replies[-1], event["response"]["output"]
-            reply.heard = item["content"][0]["transcript"]
-            reply.reason = REASONS[event["response"]["status"]]
+            item, *_ = event["response"]["output"]
+            user.ended(REASONS[event["response"]["status"]], item["content"][0]["transcript"])
         case _:
             pass
+    return []
 
 
 async def parts(response: httpx.Response) -> AsyncIterator[tuple[str, bytes]]:
@@ -389,11 +454,16 @@ async def by_http(pool: Pool, address: str) -> list[Said]:
     return found
 
 
-def talked(wire: Callable[[Pool, str], Coroutine[Any, Any, list[Said]]]) -> tuple[list[Said], Mind]:
+def engines(mind: Mind, voice: scripted.ScriptedTTS, *, runs: bool) -> Engines:
+    """runs: whether the clock is the server's own tool."""
+    return scripted.with_loudness(Ears(), mind, voice, tools=(clock,) if runs else ())
+
+
+def talked(name: str) -> tuple[list[Said], Mind]:
     """Hold the conversation over a wire; a deadlock fails, and so does a slot that is not given back."""
-    mind, found = Mind(), list[Said]()
+    mind, found, wire = Mind(), list[Said](), WIRES[name]
     config = load(None, [*serving.SETTINGS, "server.port=0", "server.grpc_port=0", "server.sessions=1"])
-    pool = Pool(config, [scripted.with_loudness(Ears(), mind, scripted.Humming())])
+    pool = Pool(config, [engines(mind, scripted.Humming(), runs=name not in CLIENT_RUNS)])
 
     async def inside() -> None:
         with anyio.fail_after(60):
@@ -424,8 +494,8 @@ def rehearsed(folder: Path) -> list[Said]:
         simulate.Line(sounds[2], "over", OVER),
     ]
     config = load(None, [*serving.SETTINGS, "costs.mode=declared"])
-    engines = scripted.with_loudness(Ears(), Mind(), scripted.ScriptedTTS())
-    simulate.converse(engines, config, lines, folder / "talk.wav", watchers=[watch])
+    made = engines(Mind(), scripted.ScriptedTTS(), runs=True)
+    simulate.converse(made, config, lines, folder / "talk.wav", watchers=[watch])
     return found
 
 
@@ -437,6 +507,8 @@ WIRES = {
     "webrtc": by_webrtc,
     "http": by_http,
 }
+CLIENT_RUNS = {"grpc", "realtime", "webrtc"}
+"""Wires whose client runs the tool itself."""
 WORDS = {"http": 3}
 """Words by which what was heard of the story may differ: the client's `OVER` is counted from what it was
 sent, up to `server.lead` before it sounds. Over HTTP the user goes at once and need not be understood."""
@@ -448,21 +520,25 @@ def test_the_same_is_said_and_heard_on_every_wire(
 ) -> None:
     expected = rehearsed(tmp_path)
     assert [(said.question, said.reason) for said in expected] == EXPECTED
-    found, mind = talked(WIRES[name])
+    found, mind = talked(name)
     record_property("waits", [round(said.wait, 3) for said in found])
     print(name, [(round(said.wait, 3), said.heard) for said in found], expected[1].heard)
     assert [(said.question, said.reason) for said in found] == EXPECTED
-    assert [found[0].heard, found[2].heard] == ["A bell.", "It is noon."]
-    assert [said.heard for said in expected[::2]] == ["A bell.", "It is noon."]
+    assert [found[0].heard, found[2].heard] == ["A bell.", "Let me look. It is noon."]
+    assert [said.heard for said in expected[::2]] == ["A bell.", "Let me look. It is noon."]
     here, there = found[1].heard.strip(), expected[1].heard.strip()
     assert here
     assert STORY.startswith(here)
     assert abs(len(here.split()) - len(there.split())) <= WORDS.get(name, 2)
-    if name != "http":  # where there is one conversation, the model is told what was heard, and no more
-        (_, *before, question) = mind.asked[-1]
-        assert before == [
-            ("assistant", "A bell."),
-            ("user", "Tell me a story."),
-            ("assistant", here),
-        ]
-        assert question == ("user", "Wait, what time is it now?")
+    before = [  # where there is one conversation, the model is told what was heard, and no more
+        ("user", "What is that?"),
+        ("assistant", "A bell."),
+        ("user", "Tell me a story."),
+        ("assistant", here),
+    ]
+    assert mind.asked[-1] == [
+        *(before if name != "http" else []),
+        ("user", "Wait, what time is it now?"),
+        ("assistant", f"Let me look. [{CLOCK}]"),
+        ("tool", TIME),
+    ]
