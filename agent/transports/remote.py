@@ -33,6 +33,9 @@ from audio.frame import Frame, Samples
 
 STEP = BLOCK / RATE
 """Seconds of one block."""
+UNSENT = 10
+"""Blocks that may wait for a client that reads more slowly than speech plays: 0.2 s. The rest stays in the
+playback, since what lies on the way counts as heard and cannot be taken back."""
 ITEMS_A_SECOND = 100
 """More things than a line sends in a second, by far: that many may wait for each second of the backlog."""
 
@@ -99,6 +102,7 @@ class RemoteSession:
         self._settling: dict[int, anyio.Event] = {}
         self._spoken: dict[int, Frame] = {}
         self._cursor = 0.0
+        self._unsent = 0
         self._active = 0.0
         self.quiet: float | None = None
         """Since when nobody has said anything after a reply; None before there was one, or while they do."""
@@ -142,6 +146,7 @@ class RemoteSession:
         """Everything to tell the client, in order; ends when the session has."""
         async for item in self._items:
             yield self._as_heard(item)
+            self._unsent -= isinstance(item, Sound)
 
     async def push_audio(self, samples: Samples, rate: int) -> None:
         """Sound from the client, float32 (n,) at `rate` Hz; waits while too much of it is unheard."""
@@ -338,7 +343,10 @@ class RemoteSession:
         self._scope.cancel()
 
     async def _speak(self) -> None:
-        """Read the playback as a sound card would, a little ahead; and look at the clock."""
+        """Read the playback as a sound card would, a little ahead; and look at the clock.
+
+        It is held while the client is behind: a slow network makes gaps, and loses nothing.
+        """
         self._cursor = self._active = self.runner.now()
         while True:
             now = self.runner.now()
@@ -348,7 +356,8 @@ class RemoteSession:
                 self._end(f"a session may last {self._limits.longest:g} s (server.longest)")
             if self._cursor < now - 5 * STEP:
                 self._cursor = now - STEP
-            while self._cursor + STEP <= now + (self._limits.lead if self._outlet.waiting else 0.0):
+            lead = self._limits.lead if self._outlet.waiting else 0.0
+            while self._unsent < UNSENT and self._cursor + STEP <= now + lead:
                 self._send_one(self._turn)
             await anyio.sleep(STEP / 2)
 
@@ -357,6 +366,7 @@ class RemoteSession:
         samples = self._outlet.read(BLOCK, sounds)
         if turn in self._replies and (speaking or samples.any()):
             self._replies[turn].note(sounds)
+            self._unsent += 1
             self._put(Sound(sounds, turn, samples))
         self._cursor += STEP
 

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from agent.server.grpc import backchat_pb2 as pb
+from agent.server.http.sockets import AHEAD
 from agent.server.run import _bound
 
 pytestmark = pytest.mark.net
@@ -236,3 +237,11 @@ def test_what_is_written_in_two_parts_does_not_wait() -> None:
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="optional: this system cannot hold back")
+def test_a_network_that_is_slow_is_known_before_megabytes_lie_in_it() -> None:
+    with _bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == AHEAD

@@ -17,6 +17,9 @@ from agent.settings import ServerConfig
 
 TOO_BIG, TOO_MANY, UNANSWERED = 1009, 1008, 1011
 """Close codes of RFC 6455: for a message that is too long, or in too many parts; for an unanswered ping."""
+AHEAD = 16_384
+"""Bytes that wait in a connection for a network that is slower than what is sent: a quarter of a second of
+speech, once in the kernel and once on a WebSocket of ours."""
 PARTS = 1000
 """Frames that one message may come in."""
 
@@ -150,6 +153,7 @@ class _WebSocket(_Counted):
     def connection_made(self, transport: Any) -> None:
         above: Any = super()
         above.connection_made(transport)
+        transport.set_write_buffer_limits(AHEAD)
         self.share = Share(self.round_robin, transport, self._handle, lambda: not self.read_paused)
 
     def data_received(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What a client is told of a reply that it shortens, in whatever order the two meet."""
+"""What a client is told of a reply that it shortens, in whatever order the two meet; and one that is slow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import anyio
 import serving
 
 from agent import events as ev
+from agent.config import load
 from agent.runner import Runner, VirtualRunner
 from agent.settings import Costs
 from agent.simulation.virtual import run_virtual
-from agent.transports.remote import RATE, RemoteSession
+from agent.testing import SECONDS_PER_CHARACTER
+from agent.transports.playout import BLOCK
+from agent.transports.remote import RATE, UNSENT, RemoteSession, Sound
 from agent.transports.slot import SessionSlot
 
 STORY = "Once upon a time there was a king who had three sons and a daughter."
@@ -32,16 +35,62 @@ def test_the_end_of_a_reply_tells_what_was_heard_though_it_is_read_after_it_was_
             tasks.start_soon(line.run)
             await line.ready.wait()
             turn = line.send_text("A story, please.")
+            items = line.items()
             while line.sent(turn) < 2 * RATE:
-                await anyio.sleep(0.02)
+                await anext(items)
             line.cancel()
             while line.turn:
                 await anyio.sleep(0.02)
             kept = line.truncate(turn, RATE)
             assert kept == "Once upon a time"
             line.hang_up()
-            (end,) = [item async for item in line.items() if isinstance(item, ev.TurnEnded)]
+            (end,) = [item async for item in items if isinstance(item, ev.TurnEnded)]
             assert (end.heard, end.heard + end.unheard) == (kept, STORY)
             assert line.history.messages()[-1].content == kept
 
     run_virtual(pool.config, main)
+
+
+def slowly(pool: serving.Scripted, seconds: float, most: float) -> tuple[float, ev.TurnEnded, RemoteSession]:
+    """A client that needs so long for each block of 20 ms, and takes no more than `most` seconds of sound.
+
+    The seconds that it took, the end of the reply, and the session.
+    """
+    found: list[tuple[float, ev.TurnEnded, RemoteSession]] = []
+
+    async def main() -> None:
+        taken = 0
+        async with pool.slot() as slot, anyio.create_task_group() as tasks:
+            line = RemoteSession(VirtualSlot(slot.engines), pool.config)
+            tasks.start_soon(line.run)
+            await line.ready.wait()
+            turn = line.send_text("A story, please.")
+            async for item in line.items():
+                if isinstance(item, ev.TurnEnded):
+                    found.append((taken * BLOCK / RATE, item, line))
+                    line.hang_up()
+                if isinstance(item, Sound):
+                    await anyio.sleep(seconds)
+                    taken += 1
+                    assert line.sent(turn) // BLOCK - taken <= UNSENT + 1
+                    if taken * BLOCK / RATE >= most and line.turn:
+                        line.cancel()
+
+    run_virtual(pool.config, main)
+    return found[0]
+
+
+def test_who_reads_more_slowly_than_speech_plays_gets_all_of_it() -> None:
+    """For three times as long as may wait: it is held back, and nobody is cut."""
+    pool = serving.pool(["never"], [STORY], config=load(None, [*serving.SETTINGS, "server.max_buffer=1"]))
+    taken, end, _ = slowly(pool, 0.06, 60.0)
+    assert (end.reason, end.heard, end.unheard) == ("finished", STORY, "")
+    assert abs(taken - len(STORY) * SECONDS_PER_CHARACTER) < 0.1
+
+
+def test_what_such_a_client_has_not_got_was_not_heard() -> None:
+    pool = serving.pool(["never"], [STORY])
+    taken, end, line = slowly(pool, 0.06, 2.0)
+    assert (end.reason, end.heard + end.unheard) == ("interrupted", STORY)
+    assert taken - 0.6 <= len(end.heard) * SECONDS_PER_CHARACTER <= taken + UNSENT * BLOCK / RATE
+    assert line.history.messages()[-1].content == end.heard
