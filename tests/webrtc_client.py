@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Coroutine
 from fractions import Fraction
@@ -14,6 +15,7 @@ import anyio
 import httpx
 import numpy as np
 import serving
+from aiortc.codecs.opus import OpusEncoder
 from av import AudioFrame
 
 RATE, FRAME = 48_000, 960
@@ -81,6 +83,11 @@ class Client:
         if self._loss:
             (sender,) = self.connection.getSenders()
             sender.transport._send_rtp = self._lossy(sender.transport._send_rtp)
+        if (most := re.search(r"maxaveragebitrate=(\d+)", answer)) is not None:  # aiortc takes no notice
+            encoder = OpusEncoder()
+            encoder.codec.bit_rate = int(most[1])
+            (sender,) = self.connection.getSenders()
+            sender._RTCRtpSender__encoder = encoder
         await self.connection.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
 
     def _lossy(self, carry: Callable[..., Coroutine]) -> Callable[..., Coroutine]:
