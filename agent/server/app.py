@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from agent.errors import MissingExtra, RequestError
 from agent.server.admission.guard import Guard, address
 from agent.server.calls import twilio
-from agent.server.calls.webrtc import call
+from agent.server.calls.webrtc import call, hang_up
 from agent.server.http.converse import converse
 from agent.server.http.model_responses import respond
 from agent.server.http.openapi import description
@@ -89,6 +89,7 @@ def application(reception: Reception) -> Guard:
         route("/v1/realtime/client_secrets", secret, "POST"),
         *(route(f"/v1/realtime/{name}", beta, "POST") for name in ("sessions", "transcription_sessions")),
         route("/v1/realtime/calls", partial(call, reception=reception), "POST"),
+        route("/v1/realtime/calls/{name}/hangup", partial(hang_up, reception=reception), "POST"),
         *(WebSocketRoute(path, websocket(reception, "twilio", twilio.talk)) for path in PHONE),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]

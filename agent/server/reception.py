@@ -61,6 +61,8 @@ class Reception:
     connections: Connections
     """Those that are open."""
     refusals: journal.Refusals = field(default_factory=journal.Refusals)
+    calls: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
+    """Sessions that go on without a connection of ours, by name; each call ends one."""
     tasks: TaskGroup = field(init=False)
     """Where sessions go on whose request is answered at once; the server's own."""
 

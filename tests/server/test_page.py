@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import wave
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import httpx
 import numpy as np
 import pytest
 import serving
-from playwright.async_api import Browser, Page, TimeoutError, async_playwright, expect
+from browser import chromium, microphone
+from playwright.async_api import Page, TimeoutError, expect
 
 from agent.config import load
 from agent.reports.waits import PARTS
@@ -33,6 +32,7 @@ STORY = (
 DENIED = """() => {
     navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
 }"""
+DEAF = "RTCPeerConnection.prototype.setRemoteDescription = async () => {}"
 RESAMPLED = """async ([rate, frequency]) => {
     const context = new OfflineAudioContext(1, rate, rate);
     await context.audioWorklet.addModule("/worklet.js");
@@ -64,39 +64,6 @@ REACHED = """name => {
 }"""
 SOON = 20_000
 """Milliseconds for what should take one, on a machine with more to do."""
-
-
-def microphone(path: Path, *spans: tuple[float, float], seconds: float = 60.0) -> Path:
-    """A recording that is loud in these spans (s), for the browser to take for its microphone."""
-    times = np.arange(round(seconds * 48_000)) / 48_000
-    loud = np.any([(times >= begin) & (times < end) for begin, end in spans], axis=0)
-    samples = (16_000 * loud * np.sin(2 * np.pi * 500 * times)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(samples.tobytes())
-    return path
-
-
-@asynccontextmanager
-async def chromium(microphone: Path | None = None) -> AsyncIterator[Browser]:
-    where = shutil.which("chromium") or shutil.which("google-chrome")
-    if where is None:
-        pytest.skip("no chromium: sudo apt-get install chromium")
-    flags = [
-        "--host-resolver-rules=MAP agent.test 127.0.0.1",
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-    ]
-    if microphone is not None:
-        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=where, args=flags)
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 class Visitor:
@@ -168,7 +135,13 @@ def ours(url: str, address: str) -> bool:
 
 
 @browser_test
-def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wire", ["WebRTC", "WebSocket"])
+def test_a_spoken_conversation_with_an_interruption(
+    wire: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By WebRTC where the server has it, and by the WebSocket where it has not; the page says which."""
+    if wire == "WebSocket":
+        monkeypatch.setitem(sys.modules, "aiortc", None)
     pool = serving.pool(["Tell me a story.", "What time is it now?"], [STORY, "It is noon.", "Fine."])
     spoken = microphone(tmp_path / "user.wav", (1.5, 2.5), (7.0, 8.2))
 
@@ -177,6 +150,8 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         await visitor.picture("off")
         await page.get_by_role("button", name="Start talking").click()
         await visitor.state("listening")
+        await expect(page.locator("#wire")).to_have_text(wire)
+        await expect(page.get_by_role("status")).to_have_text(f"Connected over {wire}. Talk.")
         await visitor.state("hearing")
         await visitor.picture("hearing")
         await visitor.state("thinking")
@@ -201,8 +176,29 @@ def test_a_spoken_conversation_with_an_interruption(tmp_path: Path) -> None:
         assert told == [held, "It is noon."], "the history holds what the page shows as heard"
         await page.get_by_role("button", name="Stop talking").click()
         await visitor.state("off")
+        if wire == "WebSocket":  # the browser's own line on the refusal
+            assert [c for c in visitor.complaints if "501" not in c] == []
+            visitor.complaints.clear()
 
     visited(pool, main, tmp_path, spoken)
+
+
+@browser_test
+def test_where_no_packet_gets_through_the_page_takes_the_websocket(tmp_path: Path) -> None:
+    """The call that did not come about is hung up: the only place is free for the other way."""
+    pool = serving.pool(["never"], ["It is noon."], "server.sessions=1")
+
+    async def main(visitor: Visitor) -> None:
+        await visitor.page.evaluate(DEAF)
+        for _ in range(2):  # the second time it is known
+            await visitor.type("What time is it?")
+            await expect(visitor.page.locator("article.agent span.heard").last).to_have_text(
+                "noon.", timeout=SOON
+            )
+            await expect(visitor.page.locator("#wire")).to_have_text("WebSocket")
+            await visitor.settled("listening")
+
+    visited(pool, main, tmp_path)
 
 
 @browser_test
@@ -475,7 +471,7 @@ def test_the_pages_files_load_nothing_from_elsewhere_and_need_no_token() -> None
             assert (await client.get(f"{address}/page.py")).status_code in (401, 404)
 
     anyio.run(inside, backend="asyncio")
-    assert {"/", "/app.js", "/call.js", "/view.js", "/worklet.js", "/style.css"} <= set(FILES)
+    assert {"/", "/app.js", "/call.js", "/line.js", "/view.js", "/worklet.js", "/style.css"} <= set(FILES)
 
 
 @browser_test

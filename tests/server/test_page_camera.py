@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import anyio
@@ -11,7 +10,8 @@ import numpy as np
 import pytest
 import serving
 import soundfile
-from playwright.async_api import async_playwright, expect
+from browser import chromium
+from playwright.async_api import expect
 
 import pictures
 import scripted
@@ -39,35 +39,22 @@ class ColourVision:
         return Description("Look.", f"It is {name}, {picture.kind}.", f"I showed you {name}.")
 
 
-def browser() -> str:
-    where = shutil.which("chromium") or shutil.which("google-chrome")
-    if where is None:
-        pytest.skip("no chromium: sudo apt-get install chromium")
-    return where
-
-
-def film(folder: Path, text: str, back: str) -> str:
-    """The option that gives Chromium a camera before this sign."""
+def film(folder: Path, text: str, back: str) -> Path:
+    """What a camera before this sign sees."""
     path = folder / "film.mjpeg"
     path.write_bytes(pictures.encoded(pictures.sign(text, back=back), "JPEG", quality=95) * 20)
-    return f"--use-file-for-fake-video-capture={path}"
+    return path
 
 
 def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_words(tmp_path: Path):
-    where = browser()
     config = load(None, [*serving.SETTINGS, "server.port=0"])
     llm = serving.SharedLLM(["A sign."], config.server.sessions)
     engines = Engines(scripted.ScriptedSTT(["What?"]), llm, scripted.ScriptedTTS(), vision=ColourVision())
-    flags = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        film(tmp_path, "GO", "#20a020"),
-    ]
+    sign = film(tmp_path, "GO", "#20a020")
 
     async def main() -> None:
-        async with async_playwright() as playwright, serving.running(made) as address:
-            chromium = await playwright.chromium.launch(executable_path=where, args=flags)
-            page = await chromium.new_page()
+        async with serving.running(made) as address, chromium(None, sign) as browser:
+            page = await browser.new_page()
             wrong: list[str] = []
             page.on("pageerror", lambda error: wrong.append(str(error)))
             await page.goto(address)
@@ -85,7 +72,6 @@ def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_wo
             await expect(preview).to_be_hidden()
             assert await page.evaluate("document.getElementById('preview').srcObject") is None
             assert wrong == []
-            await chromium.close()
 
     made = serving.Scripted(config, [engines])
     made.model = llm
@@ -97,7 +83,6 @@ def test_the_camera_is_off_until_it_is_pressed_and_what_it_sees_goes_with_the_wo
 @pytest.mark.model
 def test_a_sign_held_before_the_camera_is_read_out(tmp_path: Path):
     """The real models: the question is spoken into the page's microphone, the sign is in the film."""
-    where = browser()
     config = load(None, ["server.port=0", "server.sessions=1", "llm.max_tokens=40"])
     pool = Pool(config, [load_engines(config)])
     with pool.shared_slot() as slot:
@@ -105,23 +90,16 @@ def test_a_sign_held_before_the_camera_is_read_out(tmp_path: Path):
     spoken = tmp_path / "spoken.wav"
     around = [silence(LOOKS, asked.rate), asked.samples, silence(60.0, asked.rate)]
     soundfile.write(spoken, np.concatenate(around), asked.rate)
-    flags = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        film(tmp_path, "NO PARKING", "white"),
-        f"--use-file-for-fake-audio-capture={spoken}%noloop",
-    ]
+    sign = film(tmp_path, "NO PARKING", "white")
 
     async def main() -> None:
-        async with async_playwright() as playwright, serving.running(pool) as address:
-            chromium = await playwright.chromium.launch(executable_path=where, args=flags)
-            page = await chromium.new_page()
+        async with serving.running(pool) as address, chromium(spoken, sign) as browser:
+            page = await browser.new_page()
             await page.goto(address)
             await page.locator("#camera").click()  # which begins to listen as well
             await expect(page.locator("#camera")).to_have_attribute("aria-pressed", "true", timeout=SOON)
             answer = page.locator("article.agent").first
             await expect(answer).to_contain_text(re.compile("no parking", re.IGNORECASE), timeout=60_000)
             await page.screenshot(path=tmp_path / "sign.png")
-            await chromium.close()
 
     anyio.run(main, backend="asyncio")

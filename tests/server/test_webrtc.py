@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import serving
 from av import AudioFrame
+from bad_network import Detour, Network
 from hypothesis import given
 from hypothesis import strategies as st
 from webrtc_client import Client, called, tone
@@ -275,3 +276,119 @@ def test_one_that_is_lost_delays_the_others_only_as_long_as_it_is_waited_for(los
 
 def test_what_comes_too_late_is_left_out_and_another_stream_is_begun() -> None:
     assert passed([*range(10), 3, 10, 40_000, 40_001]) == [*range(11), 40_000, 40_001]
+
+
+def test_a_call_takes_less_than_a_slow_link_carries_and_makes_up_for_what_is_lost() -> None:
+    """aiortc's own 96,000 bit/s are twice what a bad mobile network carries."""
+
+    async def main() -> None:
+        client = Client()
+        async with connected(ServerConfig()) as peer:
+            answer = await peer.answer(await client.offer())
+            (sender,) = peer._connection.getSenders()
+            track, encoder, size = peer._connection.getSenders()[0].track, sender._RTCRtpSender__encoder, 0
+            assert encoder.codec.options["fec"] == "1"
+            hum = np.sin(np.cumsum(np.linspace(0.01, 0.4, 480 * 100))).astype(np.float32)
+            for at in range(0, len(hum), 480):
+                peer.outgoing.put(hum[at : at + 480])
+                packets, _ = encoder.encode(await track.recv())
+                size += sum(map(len, packets))
+        await client.connection.close()
+        assert "maxaveragebitrate=24000" in answer
+        assert 8 * size / 2.0 < 1.3 * 24_000
+
+    anyio.run(main, backend="asyncio")
+
+
+@pytest.mark.net
+def test_a_call_goes_on_over_a_bad_network() -> None:
+    """Every tenth packet is lost both ways, of the events' too; the others come 60 to 140 ms late."""
+    pool = humming(["What is that?"], ["A bell."])
+
+    async def main() -> None:
+        client, detour = Client(), Detour(Network.like(loss=0.1, delay=0.1, jitter=0.04))
+        async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
+            kind = {"content-type": "application/sdp"}
+            offer = await detour.offer(await client.offer())
+            reply = await http.post("/v1/realtime/calls", content=offer, headers=kind)
+            await client.accept(detour.answer(reply.text))
+            await client.until("session.created")
+            client.microphone.say(tone(1.0))
+            await client.until("output_audio_buffer.stopped")
+            await client.connection.close()
+            detour.close()
+            pool.close()
+            while not pool.idle:
+                await anyio.sleep(0.01)
+        (done,) = client.of("response.done")
+        assert done["response"]["output"][0]["content"][0]["transcript"] == "A bell."
+        assert (
+            client.of("conversation.item.input_audio_transcription.completed")[0]["transcript"]
+            == "What is that?"
+        )
+
+    async def within() -> None:
+        with anyio.fail_after(40):
+            await main()
+
+    anyio.run(within, backend="asyncio")
+
+
+@pytest.mark.net
+def test_a_call_can_be_hung_up_by_its_name() -> None:
+    """While it goes on, or before it has begun; once."""
+    pool = humming([], [STORY])
+
+    async def main() -> None:
+        async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
+            for begun in (True, False):
+                client, kind = Client(), {"content-type": "application/sdp"}
+                reply = await http.post("/v1/realtime/calls", content=await client.offer(), headers=kind)
+                if begun:
+                    await client.accept(reply.text)
+                    await client.until("session.created")
+                    client.send("response.create")
+                    await client.until("output_audio_buffer.started")
+                assert not pool.idle
+                end = f"{reply.headers['location']}/hangup"
+                assert ((ended := await http.post(end)).status_code, ended.content) == (200, b"")
+                while not pool.idle:
+                    await anyio.sleep(0.01)
+                again = await http.post(end)
+                assert (again.status_code, again.json()["error"]["code"]) == (404, "call_id_not_found")
+                await client.connection.close()
+
+    async def within() -> None:
+        with anyio.fail_after(20):
+            await main()
+
+    anyio.run(within, backend="asyncio")
+
+
+@pytest.mark.net
+def test_who_only_listens_is_answered_what_was_typed() -> None:
+    pool = humming([], ["A bell."])
+
+    async def main() -> None:
+        client = Client()
+        (transceiver,) = client.connection.getTransceivers()
+        transceiver.direction = "recvonly"
+        async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
+            kind = {"content-type": "application/sdp"}
+            reply = await http.post("/v1/realtime/calls", content=await client.offer(), headers=kind)
+            assert reply.status_code == 201, reply.text
+            await client.accept(reply.text)
+            await client.until("session.created")
+            client.send("response.create")
+            await client.until("output_audio_buffer.stopped")
+            await anyio.sleep(0.3)
+            await client.connection.close()
+            while not pool.idle:
+                await anyio.sleep(0.01)
+        assert seconds(client) == pytest.approx(len("A bell.") * SECONDS_PER_CHARACTER, abs=0.08)
+
+    async def within() -> None:
+        with anyio.fail_after(20):
+            await main()
+
+    anyio.run(within, backend="asyncio")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import wave
 from pathlib import Path
 
 import anyio
-import numpy as np
 import pytest
 import serving
-from playwright.async_api import async_playwright
+from browser import chromium, microphone
 
 import scripted
 
@@ -53,39 +50,21 @@ CALL = """async () => {
 }"""
 
 
-def recording(path: Path) -> Path:
-    """Two seconds of silence, one of a tone, and silence, for the browser to take for its microphone."""
-    times = np.arange(20 * 48_000) / 48_000
-    samples = (16_000 * ((times >= 2) & (times < 3)) * np.sin(2 * np.pi * 500 * times)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(samples.tobytes())
-    return path
-
-
 @pytest.mark.browser
 def test_a_browser_talks_by_webrtc(tmp_path: Path) -> None:
-    where = shutil.which("chromium") or shutil.which("google-chrome")
-    if where is None:
-        pytest.skip("no chromium: sudo apt-get install chromium")
-    flags = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
+    spoken, unasked = (
+        microphone(tmp_path / "said.wav", (2.0, 3.0)),
         "--autoplay-policy=no-user-gesture-required",
-        f"--use-file-for-fake-audio-capture={recording(tmp_path / 'said.wav')}%noloop",
-    ]
+    )
     pool = scripted_pool(["What is that?"], ["A bell."])
 
     async def main() -> None:
         with anyio.fail_after(60):
-            async with serving.running(pool) as address, async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=where, args=flags)
+            async with serving.running(pool) as address, chromium(spoken, None, unasked) as browser:
                 page = await browser.new_page()
                 await page.goto(address)
                 found = await page.evaluate(CALL)
-                await browser.close()
+                await page.close()
                 while not pool.idle:
                     await anyio.sleep(0.01)
         assert (found["status"], found["where"][:23]) == (201, "/v1/realtime/calls/rtc_")

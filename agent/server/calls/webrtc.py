@@ -1,8 +1,9 @@
-"""`POST /v1/realtime/calls`: the OpenAI Realtime protocol over WebRTC. Knows no library of it."""
+"""`POST /v1/realtime/calls`: the OpenAI Realtime protocol over WebRTC, and its end. Knows no library."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from agent.server.admission import budget
 from agent.server.admission.guard import BOUND, address
 from agent.server.calls.peer import Gone, Peer, connected
 from agent.server.http.forms import form_of
-from agent.server.http.responses import Answer
+from agent.server.http.responses import SDP, TEXT, Answer
 from agent.server.realtime import server_events
 from agent.server.realtime.connection import Realtime
 from agent.server.reception import Reception, Visit
@@ -27,7 +28,6 @@ from audio.resampler import PromptResampler
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-SDP = "application/sdp"
 ON_THE_WAY = 0.3
 """Seconds that the last sound may need to be heard, once it was sent."""
 
@@ -41,6 +41,15 @@ async def call(request: Request, reception: Reception) -> Answer:
     run = partial(_run, reception, address(request.scope), offer, session if bound is None else bound)
     name, answer = await reception.tasks.start(run, request.query_params.get("events") == "all")
     return Answer(answer.encode(), SDP, 201, {"location": f"/v1/realtime/calls/{name}"})
+
+
+async def hang_up(request: Request, reception: Reception) -> Answer:
+    """`POST /v1/realtime/calls/{name}/hangup`: end a call. Raises RequestError where there is none."""
+    name = request.path_params["name"]
+    if (end := reception.calls.get(name)) is None:
+        raise RequestError(f"no call {name[:80]!r} goes on here", 404, "call_id_not_found", param="call_id")
+    end()
+    return Answer(b"", TEXT)
 
 
 async def _offer(request: Request, reception: Reception) -> tuple[str, dict[str, Any] | None]:
@@ -83,17 +92,28 @@ async def _run(
     try:
         with told("this call"):
             async with reception.visit("webrtc", where) as visit, connected(limits) as peer:
-                answer = await peer.answer(offer)
+                answer, name = await peer.answer(offer), visit.entry.name.replace("sess", "rtc", 1)
                 answered = True
-                task_status.started((visit.entry.name.replace("sess", "rtc", 1), answer))
-                with anyio.move_on_after(limits.first_event):
-                    await peer.opened.wait()
-                if peer.opened.is_set() and not peer.gone.is_set():
-                    await Call(peer, visit, bound, events).run()
+                with _known(reception, name, peer):
+                    task_status.started((name, answer))
+                    with anyio.move_on_after(limits.first_event):
+                        await peer.opened.wait()
+                    if peer.opened.is_set() and not peer.gone.is_set():
+                        await Call(peer, visit, bound, events).run()
     except RequestError as error:
         if not answered:
             raise
         reception.refused("webrtc", where, error)
+
+
+@contextmanager
+def _known(reception: Reception, name: str, peer: Peer) -> Generator[None]:
+    """A call that can be ended by its name, as long as the block lasts."""
+    reception.calls[name] = peer.leave
+    try:
+        yield
+    finally:
+        del reception.calls[name]
 
 
 class _Channel:

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from agent import __version__
 from agent.server.http.model_responses import Ask
-from agent.server.http.responses import EVENTS, JSON, LINES, TEXT
+from agent.server.http.responses import EVENTS, JSON, LINES, SDP, TEXT
 from agent.server.http.speech import Speak
 from agent.server.http.text import Chat, Generate
 from agent.server.realtime.client_secrets import ClientSecret
@@ -28,10 +28,21 @@ REFUSALS = {
     "503": "All session slots are taken, or the server stops; `Retry-After` says when to come again.",
 }
 NOT_FOUND = {"404": "No such model or voice."}
+CALLS = {
+    "404": "No such model.",
+    "415": "It is neither an offer nor a form with one.",
+    "501": "WebRTC's library is not installed.",
+}
 UNINTELLIGIBLE = {"422": "Nothing intelligible is said in the sound."}
 BINARY = {"type": "string", "format": "binary"}
 STRING = {"type": "string"}
 NAME = {"name": "name", "in": "path", "required": True, "schema": STRING}
+CALL = {**NAME, "description": "The last part of the call's `Location`."}
+OFFER = {
+    "type": "object",
+    "required": ["sdp"],
+    "properties": {"sdp": STRING, "session": {"type": "string", "contentMediaType": JSON}},
+}
 EVENT = {"type": "object", "required": ["data"]}
 """One server-sent event."""
 ERROR = {
@@ -54,7 +65,11 @@ FORM = {
         "language": STRING,
         "response_format": {"type": "string", "enum": ["json", "text", "verbose_json", "srt", "vtt"]},
         "stream": {"type": "boolean"},
-        "timestamp_granularities[]": {"type": "array", "items": {"type": "string", "enum": ["segment"]}},
+        "prompt": STRING,
+        "timestamp_granularities[]": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["segment", "word"]},
+        },
     },
 }
 
@@ -85,6 +100,14 @@ def description() -> Fields:
         "/v1/realtime/client_secrets": _post(
             "A secret that opens Realtime sessions", _body("ClientSecret"), secret, NOT_FOUND
         ),
+        "/v1/realtime/calls": _post(
+            "A Realtime session over WebRTC: an SDP offer in, the answer out",
+            {SDP: STRING, "multipart/form-data": OFFER},
+            {SDP: STRING},
+            CALLS,
+            status="201",
+        ),
+        "/v1/realtime/calls/{name}/hangup": _hangup(),
     }
     gets = {
         "/v1/models": _get("The models that are loaded", {JSON: {"type": "object"}}),
@@ -114,12 +137,23 @@ def _body(name: str) -> Fields:
     return {JSON: {"$ref": f"#/components/schemas/{name}"}}
 
 
-def _post(about: str, takes: Fields, gives: Fields, more: dict[str, str] | None = None) -> Fields:
+def _hangup() -> Fields:
+    said = _errors({**REFUSALS, "404": "No such call goes on."})
+    return {
+        "summary": "The end of such a call, at once",
+        "parameters": [CALL],
+        "responses": {"200": {"description": "It has ended."}, **said},
+    }
+
+
+def _post(
+    about: str, takes: Fields, gives: Fields, more: dict[str, str] | None = None, status: str = "200"
+) -> Fields:
     return {
         "summary": about,
         "requestBody": {"required": True, "content": _content(takes)},
         "responses": {
-            "200": {"description": about, "content": _content(gives)},
+            status: {"description": about, "content": _content(gives)},
             **_errors({**REFUSALS, **(more or {})}),
         },
     }

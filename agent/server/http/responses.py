@@ -20,6 +20,7 @@ Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 Produce: TypeAlias = Callable[[Write], Awaitable[None]]
 
 JSON, EVENTS, LINES, TEXT = "application/json", "text/event-stream", "application/x-ndjson", "text/plain"
+SDP = "application/sdp"
 
 
 class Answer:

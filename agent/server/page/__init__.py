@@ -1,4 +1,4 @@
-"""The page to talk to, as files. Knows no session: it uses the same WebSocket as everyone else."""
+"""The page to talk to, as files. Knows no session: it uses the same WebSocket or WebRTC as everyone else."""
 
 from __future__ import annotations
 

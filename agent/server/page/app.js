@@ -64,6 +64,7 @@ function show(state) {
   document.body.dataset.microphone = call?.listening ? "on" : "off";
   find("state").textContent = state === "listening" && !call?.listening ? "Ready" : STATES[state];
   find("action").textContent = call?.listening ? "Stop talking" : "Start talking";
+  find("wire").textContent = facts.open ? call.wire : "";
 }
 
 function tell(text) {
@@ -103,7 +104,7 @@ async function start(microphone) {
       if (!(await welcome())) throw null;
       await call.start(microphone);
     }
-    tell(microphone ? "Connected. Talk." : "Connected. Type.");
+    tell(`Connected over ${call.wire}. ${microphone ? "Talk" : "Type"}.`);
   } catch (error) {
     stop();
     if (error) trouble(reason(error));

@@ -1,20 +1,23 @@
 // One conversation over /v1/realtime, as any client may hold it: microphone up, speech down.
 // Knows no element of the page, and decides nothing about turns: it plays, stops, and reports what was heard.
 
+import { PeerLine, SocketLine } from "/line.js";
+
 const RATE = 24000;
-const KEY = "openai-insecure-api-key."; // a browser's way to show a token on a WebSocket
 
 export class Call extends EventTarget {
   #token;
-  #socket = null;
+  #line = null;
   #open = false;
-  #player = null;
+  #player = null; // plays what comes in events; over WebRTC the browser does, and the server knows what was heard
   #speaker = null;
   #capture = null;
   #stream = null;
   #active = null; // the response that is being made
   #ended = new Set(); // items of the agent that will get no more sound
   #playing = null; // the item that sounds, or waits to
+  #items = new Map(); // that of each response
+  #ms = 0; // how far the item has sounded, as the server knows it
   #held = false;
   #stopping = false; // the player has been told to stop, and has not said yet how much it played
   #pending = []; // what was typed while a reply still had to end
@@ -31,19 +34,20 @@ export class Call extends EventTarget {
     return this.#stream !== null;
   }
 
+  // By what it travels: "WebRTC" or "WebSocket".
+  get wire() {
+    return this.#line?.name ?? "";
+  }
+
   // Connect, with or without a microphone. Throws what the browser says against it.
   async start(microphone) {
-    if (!this.#speaker.audioWorklet) {
-      if (microphone) throw new Error("insecure");
-      await this.#connect(); // a page that came over plain http may not play: its answers are written
-      return;
-    }
-    await this.#speaker.audioWorklet.addModule("/worklet.js");
-    this.#player = new AudioWorkletNode(this.#speaker, "player", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.#player.port.onmessage = ({ data }) => (data.what === "flushed" ? this.#flushed(data) : this.#played(data));
-    this.#player.connect(this.#speaker.destination);
+    const plays = Boolean(this.#speaker.audioWorklet); // not for a page over plain http: its answers are written
+    if (microphone && !plays) throw new Error("insecure");
     if (microphone) await this.listen();
-    await this.#connect();
+    if (!(plays && PeerLine.possible && (await this.#dial(new PeerLine())))) {
+      if (plays) await this.#makePlayer();
+      await this.#dial(new SocketLine());
+    }
   }
 
   // Answer what was typed; a reply that is being made or said is interrupted first.
@@ -61,7 +65,8 @@ export class Call extends EventTarget {
   // End the reply that is being made or said.
   interrupt() {
     if (this.#active) this.#send({ type: "response.cancel" });
-    if (this.#playing) this.#flush();
+    if (this.#player && this.#playing) this.#flush();
+    else if (this.#playing) this.#send({ type: "output_audio_buffer.clear" });
   }
 
   stop() {
@@ -69,8 +74,8 @@ export class Call extends EventTarget {
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#capture?.close();
     this.#speaker?.close();
-    this.#socket?.close();
-    this.#stream = this.#capture = this.#speaker = this.#socket = null;
+    this.#line?.close();
+    this.#stream = this.#capture = this.#speaker = this.#line = null;
   }
 
   async listen() {
@@ -82,37 +87,54 @@ export class Call extends EventTarget {
     const node = new AudioWorkletNode(this.#capture, "capture", mono);
     node.port.onmessage = ({ data }) => this.#heard(data);
     this.#capture.createMediaStreamSource(this.#stream).connect(node);
+    if (this.#line?.carriesSound) await this.#line.speak(this.#stream);
   }
 
-  #connect() {
-    const where = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/realtime?events=all`;
-    const socket = new WebSocket(where, ["realtime", ...(this.#token ? [KEY + this.#token] : [])]);
-    this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    return new Promise((resolve, reject) => {
-      this.addEventListener("open", resolve, { once: true });
-      socket.onclose = ({ code, reason }) => {
-        const wanted = socket !== this.#socket;
-        reject(new Error(reason || "refused"));
-        if (!wanted && this.#open) this.#tell("closed", { code, reason });
-      };
-    });
+  #dial(line) {
+    this.#line = line;
+    const take = (message) => line === this.#line && this.#receive(message);
+    return line.open(this.#token, take, (reason) => this.#open && this.#tell("closed", { reason }), this.#stream);
+  }
+
+  async #makePlayer() {
+    await this.#speaker.audioWorklet.addModule("/worklet.js");
+    this.#player = new AudioWorkletNode(this.#speaker, "player", { numberOfInputs: 0, outputChannelCount: [1] });
+    this.#player.port.onmessage = ({ data }) => (data.what === "flushed" ? this.#flushed(data) : this.#played(data));
+    this.#player.connect(this.#speaker.destination);
+  }
+
+  get #written() {
+    return !this.#player && !this.#line.carriesSound;
   }
 
   #heard({ samples, level }) {
     this.#tell("level", { level });
-    if (this.#open) this.#send({ type: "input_audio_buffer.append", audio: base64(samples) });
+    if (this.#open && !this.#line.carriesSound) {
+      this.#send({ type: "input_audio_buffer.append", audio: base64(samples) });
+    }
   }
 
   #receive(message) {
     switch (message.type) {
       case "session.created":
         this.#open = true;
-        if (!this.#player) this.#send({ type: "session.update", session: { type: "realtime", output_modalities: ["text"] } });
+        if (this.#written) this.#send({ type: "session.update", session: { type: "realtime", output_modalities: ["text"] } });
         this.#tell("open", message.session);
         break;
       case "response.created":
         this.#active = message.response.id;
+        break;
+      case "response.output_item.added":
+        if (message.item.type === "message") this.#items.set(message.response_id, message.item.id);
+        break;
+      case "output_audio_buffer.started":
+        this.#sounds(this.#items.get(message.response_id));
+        break;
+      case "output_audio_buffer.stopped":
+        this.#silent("played", { over: true });
+        break;
+      case "output_audio_buffer.cleared":
+        this.#silent("cut");
         break;
       case "response.output_audio.delta":
         this.#play(message.item_id, message.delta);
@@ -125,6 +147,7 @@ export class Call extends EventTarget {
         break;
       case "backchat.event":
         if (message.event.event === "audio_resumed") this.#resume();
+        if (message.event.event === "word_heard") this.#follow(message.event.audio_end_ms);
         break;
     }
     this.#tell("message", message);
@@ -140,9 +163,28 @@ export class Call extends EventTarget {
     this.#player.port.postMessage({ what: "play", item, samples }, [samples.buffer]);
   }
 
+  // The server has begun to say this item, on its track.
+  #sounds(item) {
+    this.#playing = item;
+    this.#tell("read", { item }); // what of it was heard the server knows
+    this.#follow(0);
+  }
+
+  #follow(ms) {
+    if (this.#player || !this.#playing) return;
+    this.#ms = ms;
+    this.#tell("played", { item: this.#playing, ms, over: false });
+  }
+
+  #silent(how, more) {
+    const item = this.#playing;
+    this.#playing = null;
+    if (item) this.#tell(how, { item, ms: this.#ms, ...more });
+  }
+
   // Somebody speaks while a reply sounds: it stops at once. The server says whether it goes on.
   #bargedIn() {
-    if (!this.#playing) return;
+    if (!this.#player || !this.#playing) return;
     if (this.#ended.has(this.#playing)) {
       this.#flush();
       return;
@@ -159,14 +201,14 @@ export class Call extends EventTarget {
 
   #resume() {
     this.#held = false;
-    this.#player.port.postMessage({ what: "resume" });
+    this.#player?.port.postMessage({ what: "resume" });
   }
 
   #done(response) {
     this.#active = null;
     const item = response.output[0]?.id;
-    if (!this.#player && item) this.#tell("read", { item }); // what is written is read
-    if (item === this.#playing) {
+    if (this.#written && item) this.#tell("read", { item }); // what is written is read
+    if (this.#player && item === this.#playing) {
       if (this.#held || response.status === "cancelled") this.#flush();
       else this.#player.port.postMessage({ what: "end" });
     }
@@ -209,7 +251,7 @@ export class Call extends EventTarget {
   }
 
   #send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    this.#line?.send(message);
   }
 
   #tell(name, detail) {

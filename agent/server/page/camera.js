@@ -4,6 +4,8 @@
 const SPEAKING = 1000;
 const QUIET = 3000;
 const LONGEST = 960; // pixels of a picture's longer side
+const MOST = 250000; // characters of one: a message of WebRTC's data channel has at most 262144
+const QUALITIES = [0.85, 0.6, 0.4, 0.2]; // of JPEG, the first that is small enough
 
 export class Camera {
   #video;
@@ -50,6 +52,11 @@ export class Camera {
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    this.#send(canvas.toDataURL("image/jpeg", 0.85));
+    let url = "";
+    for (const quality of QUALITIES) {
+      url = canvas.toDataURL("image/jpeg", quality);
+      if (url.length <= MOST) break;
+    }
+    this.#send(url);
   }
 }
