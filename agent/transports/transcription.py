@@ -39,6 +39,7 @@ class Segment:
 
 
 Hear: TypeAlias = Callable[[Segment], Awaitable[None]]
+Understand: TypeAlias = Callable[[Frame], Transcript]
 
 
 async def _nobody(segment: Segment) -> None:
@@ -55,8 +56,13 @@ async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
     return together(await segments(slot, config, data))
 
 
-async def segments(slot: SessionSlot, config: Config, data: bytes, hear: Hear = _nobody) -> list[Segment]:
-    """The stretches of a sound file; `hear` gets each at once. Raises RequestError, EngineFault."""
+async def segments(
+    slot: SessionSlot, config: Config, data: bytes, hear: Hear = _nobody, understand: Understand | None = None
+) -> list[Segment]:
+    """The stretches of a sound file; `hear` gets each at once. Raises RequestError, EngineFault.
+
+    understand: what is done with each, instead of having the slot's transcriber transcribe it.
+    """
     longest = config.server.max_audio
     try:
         return await transcribed(
@@ -65,6 +71,7 @@ async def segments(slot: SessionSlot, config: Config, data: bytes, hear: Hear = 
             config,
             lambda: stream_bytes(data, "the sound", HEARING_RATE, longest),
             hear,
+            understand,
         )
     except AudioTooLong as error:
         raise RequestError(f"{error} (server.max_audio)", 413, "too_large") from error
@@ -85,16 +92,17 @@ async def transcribed(
     config: Config,
     blocks: Callable[[], Iterator[Samples]],
     hear: Hear = _nobody,
+    understand: Understand | None = None,
 ) -> list[Segment]:
     """What is said in 16 kHz blocks, which are made in a worker. Raises EngineFault, and what they raise.
 
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    stt, limit = slot.engines.stt, config.limits.stt
+    words, limit = understand or slot.engines.stt.transcribe, config.limits.stt
 
     async def transcribe(audio: Frame) -> Transcript:
-        return await runner.call("stt", lambda: stt.transcribe(audio), limit)
+        return await runner.call("stt", lambda: words(audio), limit)
 
     understanding = Understanding(transcribe, hear)
     async with runner.stream("decoder", blocks, limit, limit) as source:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from audio.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a `Transcript`.
+
+    start, end: its characters, as a half-open range in the text, without what stands around it.
+    begin, finish: when it is said, in seconds from the first sample.
+    """
+
+    start: int
+    end: int
+    begin: float
+    finish: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +31,14 @@ class Transcript:
     confidence: mean log-probability of the tokens, 0 at best; 0 where the engine does not say.
     no_speech: the engine's probability that this was no speech, 0 to 1.
     doubtful: a quick guess that a careful look might correct; never set for `final`.
+    words: when each word is said, where that was asked for (`TimesWords`).
     """
 
     text: str
     confidence: float = 0.0
     no_speech: float = 0.0
     doubtful: bool = False
+    words: tuple[Word, ...] = ()
 
 
 class Transcriber(Protocol):
@@ -32,6 +49,31 @@ class Transcriber(Protocol):
 
         final: False while the user still speaks; then a quick guess beats a careful one.
         Raises `EngineFault` when the engine fails; silence is an empty transcript, not an error.
+        """
+        ...
+
+
+@runtime_checkable
+class TimesWords(Protocol):
+    """What a `Transcriber` also offers that can tell when each word is said."""
+
+    def transcribe_words(self, audio: Frame) -> Transcript:
+        """As `transcribe`, with `words`; it takes longer."""
+        ...
+
+
+@runtime_checkable
+class TakesContext(Protocol):
+    """What a `Transcriber` also offers that can be told what to expect."""
+
+    @property
+    def languages(self) -> Collection[str]:
+        """Those that it understands, as ISO codes."""
+        ...
+
+    def expecting(self, language: str = "", context: str = "") -> Transcriber:
+        """The same for speech in one of its languages, "" for its own; and behind these words, whose names
+        and spellings it prefers.
         """
         ...
 

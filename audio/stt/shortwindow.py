@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
-from audio.stt import Transcript
+from audio.stt import Transcript, Word
 from audio.stt.mel import HOP
 
 FULL = 30.0
@@ -70,29 +70,38 @@ class ShortWindow(ABC):
         EngineFault when the engine fails.
         """
         samples = audio.at_rate(HEARING_RATE).samples
-        heard = [self._transcribe(piece, final) for piece in pieces(samples) if audible(piece)]
-        spoken = [h for h in heard if h.text]
-        if not spoken:
-            unheard = min((h.no_speech for h in heard), default=1.0)
-            return Transcript("", 0.0, unheard, any(h.doubtful for h in heard))
-        return Transcript(
-            " ".join(h.text for h in spoken),
-            sum(h.confidence for h in spoken) / len(spoken),
-            min(h.no_speech for h in spoken),
-            any(h.doubtful for h in heard),
-        )
+        found = (self._best(piece, final) for piece in pieces(samples) if audible(piece))
+        return joined([(best.transcript(doubtful), 0.0) for best, doubtful in found])
 
-    def _transcribe(self, samples: Samples, final: bool) -> Transcript:
-        """The words in at most `FULL - ROOM` seconds: the short window, and the full one in doubt."""
+    def _best(self, samples: Samples, final: bool) -> tuple[Decoded, bool]:
+        """What at most `FULL - ROOM` seconds give: the short window, and the full one in doubt.
+
+        And whether there is still doubt.
+        """
         need = self._need(samples)
         best = self._decode(samples, need)
         doubtful = best.doubtful and not best.noise and need < FULL
-        if final and doubtful:
-            best, doubtful = self._again(samples), False
-        if best.noise or best.wordless:
-            return Transcript("", best.confidence, best.no_speech, doubtful)
-        text = unloop(best.text) if best.capped else best.text
-        return Transcript(text, best.confidence, best.no_speech, doubtful)
+        return (self._again(samples), False) if final and doubtful else (best, doubtful)
+
+
+def joined(heard: Sequence[tuple[Transcript, float]]) -> Transcript:
+    """What was heard piece by piece, each with the moment (s) at which its piece begins, as one."""
+    spoken = [(said, since) for said, since in heard if said.text]
+    doubtful = any(said.doubtful for said, _ in heard)
+    if not spoken:
+        return Transcript("", 0.0, min((said.no_speech for said, _ in heard), default=1.0), doubtful)
+    words: list[Word] = []
+    ahead = 0
+    for said, since in spoken:
+        words += [Word(w.start + ahead, w.end + ahead, w.begin + since, w.finish + since) for w in said.words]
+        ahead += len(said.text) + 1
+    return Transcript(
+        " ".join(said.text for said, _ in spoken),
+        sum(said.confidence for said, _ in spoken) / len(spoken),
+        min(said.no_speech for said, _ in spoken),
+        doubtful,
+        tuple(words),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +109,21 @@ class Decoded:
     """What one decode gave, and whether to believe it.
 
     text: stripped. confidence: mean log-probability of the tokens. no_speech: 0 to 1. capped: the
-    token limit ended it.
+    token limit ended it. tokens: those of the text, where they are known.
     """
 
     text: str
     confidence: float
     no_speech: float
     capped: bool
+    tokens: tuple[str, ...] = ()
+
+    def transcript(self, doubtful: bool) -> Transcript:
+        """What of it is believed."""
+        if self.noise or self.wordless:
+            return Transcript("", self.confidence, self.no_speech, doubtful)
+        text = unloop(self.text) if self.capped else self.text
+        return Transcript(text, self.confidence, self.no_speech, doubtful)
 
     @property
     def noise(self) -> bool:

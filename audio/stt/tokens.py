@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Container, Sequence
+from itertools import accumulate
 
 from audio.errors import ConfigError
 
@@ -49,6 +51,48 @@ def is_control(token: str) -> bool:
 def is_language(token: str) -> bool:
     """Whether a token says what language is spoken, as `<|en|>` does."""
     return re.fullmatch(r"<\|[a-z]{2,3}\|>", token) is not None
+
+
+def languages(names: Sequence[str]) -> list[str]:
+    """The languages that a vocabulary has a token for, as ISO codes."""
+    return [token[2:-2] for token in names if is_language(token)]
+
+
+def tokenise(text: str, names: Container[str]) -> list[str]:
+    """Byte-level tokens of `text`, the longest that fit: the vocabulary's own merges are not at hand."""
+    known = {byte: character for character, byte in BYTE_LEVEL.items()}
+    found: list[str] = []
+    for word in re.findall(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s+|_+", text):
+        rest = "".join(known[byte] for byte in word.encode())
+        while rest:
+            size = next((n for n in range(len(rest), 1, -1) if rest[:n] in names), 1)
+            found.append(rest[:size])
+            rest = rest[size:]
+    return found
+
+
+_ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Characters of Japanese and Chinese, which are written without blanks."""
+_WORD = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}](?:[^\s{_ALONE}]*[^\W_{_ALONE}])?")
+
+
+def spans(tokens: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """The words in `detokenise(tokens)`: first character and the one after the last, and the same of tokens.
+
+    A word is what stands between blanks, without the punctuation around it.
+    """
+    pieces = [bytes(BYTE_LEVEL[c] for c in token if c in BYTE_LEVEL) for token in tokens]
+    pieces = [b"" if is_control(token) else piece for token, piece in zip(tokens, pieces, strict=True)]
+    whole = b"".join(pieces)
+    text = whole.decode("utf-8", "ignore")
+    ahead = len(text) - len(text.lstrip())
+    ends = list(accumulate(map(len, pieces)))
+    found: list[tuple[int, int, int, int]] = []
+    for match in _WORD.finditer(text):
+        begin, end = (len(text[:place].encode()) for place in match.span())
+        first, last = bisect_right(ends, begin), bisect_left(ends, end)
+        found.append((match.start() - ahead, match.end() - ahead, first, last + 1))
+    return found
 
 
 def detokenise(tokens: Sequence[str]) -> str:

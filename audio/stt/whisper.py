@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -10,10 +14,18 @@ import numpy as np
 from audio import torch_library
 from audio.cores import physical_cores
 from audio.errors import EngineFault, ModelError, first_line
-from audio.frame import HEARING_RATE, Samples
-from audio.stt.mel import log_mel
-from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
-from audio.stt.tokens import detokenise, prompt
+from audio.frame import HEARING_RATE, Frame, Samples
+from audio.stt import Transcript, Word
+from audio.stt.mel import HOP, log_mel
+from audio.stt.shortwindow import Decoded, ShortWindow, audible, even_frames, joined, pieces, token_cap
+from audio.stt.tokens import detokenise, is_control, languages, prompt, spans, tokenise
+
+CONTEXT = 200
+"""Tokens of what was said before that the model is told: with the answer they must fit into its 448."""
+TICK = 2 * HOP / HEARING_RATE
+"""Seconds of one frame of the encoder, to which a token is aligned."""
+SILENT = 0.03
+"""Share of a word's loudest sample (-30 dB) below which no sound of it is."""
 
 
 class Whisper(ShortWindow):
@@ -41,7 +53,7 @@ class Whisper(ShortWindow):
         super().__init__(window)
         import ctranslate2
 
-        names = _vocabulary(weights)
+        names = self._numbers = _vocabulary(weights)
         engine = cast(Any, ctranslate2)  # it ships no types
         try:
             # Against float32, int8 takes about half the time and gets 1 word in 100 more wrong (tiny.en,
@@ -66,22 +78,83 @@ class Whisper(ShortWindow):
         self._bins = int(self._model.n_mels)
         self._detects = language == "auto" and bool(self._model.is_multilingual)
         self._prompt = prompt(language, bool(self._model.is_multilingual), names)
+        self._before: list[str] = []
+
+    @property
+    def languages(self) -> list[str]:
+        """English alone, or all that the model was trained on."""
+        return languages(list(self._numbers)) if self._model.is_multilingual else ["en"]
+
+    def expecting(self, language: str = "", context: str = "") -> Whisper:
+        """The same for speech in that language, and behind the last `CONTEXT` tokens of these words."""
+        made = copy(self)
+        if language:
+            made._prompt = prompt(language, bool(self._model.is_multilingual), self._numbers)
+            made._detects = False
+        if tokens := tokenise(f" {context.strip()}" if context.strip() else "", self._numbers):
+            made._before = ["<|startofprev|>", *tokens[-CONTEXT:]]
+        return made
+
+    def transcribe_words(self, audio: Frame) -> Transcript:
+        """As `transcribe`, with when each word is said: by the decoder's attention to the sound, as
+        Whisper's own code does it (dynamic time warping over the heads that align).
+        """
+        samples, since, heard = audio.at_rate(HEARING_RATE).samples, 0.0, list[tuple[Transcript, float]]()
+        for piece in pieces(samples):
+            if audible(piece):
+                best, doubtful = self._best(piece, final=True)
+                said = best.transcript(doubtful)
+                words = self._aligned(piece, best.tokens)
+                kept = tuple(word for word in words if word.end <= len(said.text))
+                heard.append((replace(said, words=kept), since))
+            since += len(piece) / HEARING_RATE
+        return joined(heard)
+
+    def _aligned(self, samples: Samples, tokens: Sequence[str]) -> list[Word]:
+        """When the words of these tokens are said in at most `FULL` seconds."""
+        plain = [token for token in tokens if not is_control(token)]
+        if not plain:
+            return []
+        length = len(samples) / HEARING_RATE
+        try:
+            encoded = self._encoded(samples, self._need(samples))
+            spoken = [token for token in self._spoken(encoded) if token != "<|notimestamps|>"]
+            start, numbers = ([self._numbers[token] for token in some] for some in (spoken, plain))
+            (found,) = self._model.align(encoded, start, [numbers], round(length * HEARING_RATE / HOP))
+        except RuntimeError as error:
+            raise EngineFault(f"whisper: {_reason(error)}") from error
+        begins = dict[int, float]()
+        for token, frame in found.alignments:
+            begins.setdefault(token, min(length, frame * TICK))
+        at = [begins.get(number, length) for number in range(len(plain) + 1)]
+        found = [(span, _drawn_in(samples, at[span[2]], at[span[3]])) for span in spans(plain)]
+        return [Word(start, end, *times) for (start, end, _, _), times in found]
+
+    def _encoded(self, samples: Samples, seconds: float) -> Any:
+        """What the encoder makes of samples, padded to so many seconds."""
+        features = log_mel(samples, self._bins, even_frames(seconds))
+        return self._model.encode(self._view.from_array(features[np.newaxis]))
+
+    def _spoken(self, encoded: Any) -> list[str]:
+        """The control tokens that open a transcription of what was encoded."""
+        if not self._detects:
+            return self._prompt
+        # By the first token that the decoder would write.
+        return [self._prompt[0], self._model.detect_language(encoded)[0][0][0], *self._prompt[2:]]
 
     def _decode(self, samples: Samples, seconds: float) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
         cap = token_cap(len(samples) / HEARING_RATE)
-        features = log_mel(samples, self._bins, even_frames(seconds))
         try:
             # Encoding by a call of its own is a fifth quicker than having `generate` do it.
-            encoded = self._model.encode(self._view.from_array(features[np.newaxis]))
-            spoken = self._prompt
-            if self._detects:  # by the first token that the decoder would write
-                spoken = [spoken[0], self._model.detect_language(encoded)[0][0][0], *spoken[2:]]
+            encoded = self._encoded(samples, seconds)
+            spoken = [*self._before, *self._spoken(encoded)]
             result = self._model.generate(
                 encoded,
                 [spoken],
                 beam_size=1,
-                max_length=2 * cap,  # CTranslate2 generates at most half of max_length
+                # CTranslate2 generates at most half of max_length, and what the prompt leaves of it.
+                max_length=cap + max(cap, len(spoken)),
                 return_scores=True,
                 return_no_speech_prob=True,
             )[0]
@@ -89,12 +162,29 @@ class Whisper(ShortWindow):
             raise EngineFault(f"whisper: {_reason(error)}") from error
         tokens: list[str] = result.sequences[0]
         return Decoded(
-            detokenise(tokens), float(result.scores[0]), float(result.no_speech_prob), len(tokens) >= cap
+            detokenise(tokens),
+            float(result.scores[0]),
+            float(result.no_speech_prob),
+            len(tokens) >= cap,
+            tuple(tokens),
         )
 
 
-def _vocabulary(folder: Path) -> str:
-    """The text of the vocabulary file; raises ModelError when a needed file is missing."""
+def _drawn_in(samples: Samples, begin: float, finish: float) -> tuple[float, float]:
+    """The same stretch (s) without what is silent at either end: attention says nothing of silence."""
+    step = round(TICK * HEARING_RATE)
+    first, last = round(begin / TICK), max(round(begin / TICK) + 1, round(finish / TICK))
+    within = samples[first * step : last * step]
+    blocks = within[: len(within) // step * step].reshape(-1, step)
+    levels = np.abs(blocks).max(axis=1, initial=0.0)
+    loud = np.flatnonzero(levels > SILENT * levels.max(initial=0.0))
+    if not len(loud):
+        return begin, max(begin, finish)
+    return (first + int(loud[0])) * TICK, (first + int(loud[-1]) + 1) * TICK
+
+
+def _vocabulary(folder: Path) -> Mapping[str, int]:
+    """Each token's number; raises ModelError when a needed file is missing or none."""
     vocabulary = next(
         (p for p in (folder / "vocabulary.json", folder / "vocabulary.txt") if p.is_file()), None
     )
@@ -105,8 +195,10 @@ def _vocabulary(folder: Path) -> str:
             f"{folder}: no Whisper model here, {name} is missing; type `backchat models pull whisper-tiny.en`"
         )
     try:
-        return vocabulary.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = vocabulary.read_text(encoding="utf-8")
+        tokens = cast(list[str], json.loads(text)) if vocabulary.suffix == ".json" else text.split("\n")
+        return {token: number for number, token in enumerate(tokens)}
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"{vocabulary}: cannot be read; delete it, then type `backchat models pull whisper-tiny.en`"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from audio.frame import Samples
 
@@ -68,4 +68,13 @@ class Synthesizer(Protocol):
         The spans of the parts cover `text` in order. Text with nothing to say yields nothing.
         Closing the iterator stops the work. Raises `EngineFault` when synthesis fails.
         """
+        ...
+
+
+@runtime_checkable
+class VariesSpeed(Protocol):
+    """What a `Synthesizer` also offers that can speak faster or more slowly than its settings say."""
+
+    def faster(self, factor: float) -> Synthesizer:
+        """The same voice, 0.5 to 2 times as fast."""
         ...

@@ -11,6 +11,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -102,6 +103,12 @@ class Hibari:
         """Speak once, unheard: the dictionaries and the reader of unknown words load with the first words."""
         for _ in self.stream("Warming up the zorblaxian."):
             pass
+
+    def faster(self, factor: float) -> Hibari:
+        """The same voice, so many times as fast."""
+        made = copy(self)
+        made._speed = self._speed * factor
+        return made
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, one sentence at a time, each as soon as it is made.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,12 @@ class Kokoro:
         """Speak once, unheard: the first run is slower."""
         for _ in self.stream("Ah."):
             pass
+
+    def faster(self, factor: float) -> Kokoro:
+        """The same voice, so many times as fast."""
+        made = copy(self)
+        made._speed = self._speed * factor
+        return made
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, one sentence at a time.

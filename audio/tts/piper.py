@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ class Piper:
         """Speak once, unheard: the first run of each graph is slower."""
         for _ in self.stream("Warming up."):
             pass
+
+    def faster(self, factor: float) -> Piper:
+        """The same voice, so many times as fast."""
+        made = copy(self)
+        made._speed = self._speed * factor
+        made._scales = self._scales / np.array([1.0, factor, 1.0], np.float32)
+        return made
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, several parts a sentence, each as soon as it is decoded.

@@ -13,6 +13,7 @@ times are estimated from the letters.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ class XTTS:
     def language(self) -> str:
         """The one that was asked for, or the model's first."""
         return self._language
+
+    def faster(self, factor: float) -> XTTS:
+        """The same voice, so many times as fast."""
+        made = copy(self)
+        made._speed = self._speed * factor
+        return made
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, several parts a sentence, each as soon as its latents are written.

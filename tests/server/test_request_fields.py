@@ -296,10 +296,10 @@ def test_the_form_of_a_transcription_is_no_exception() -> None:
             ("speaker", "me"),
         ]:
             reply = await asked(**{name: value})
-            assert (reply.status_code, reply.json()["error"]["param"]) == (
-                400,
-                f"{name.removesuffix('[]')}{'.0' if name.startswith('timestamp') else ''}",
-            )
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, name.removesuffix("[]"))
+        form = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+        reply = await asked(**form)
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "timestamp_granularities")
 
     served(main)
 
@@ -354,7 +354,8 @@ def test_a_language_that_is_not_heard_is_refused_alone(wish: dict[str, Any]) -> 
     update = {"output_modalities": ["text"], **heard_with(**wish)}
     (wrong,) = choices.update(Update.model_validate(update))
     assert "'en' is what is understood" in str(wrong)
-    assert wrong.param == "language"
+    where = "audio.input.transcription"
+    assert wrong.param == f"{where}.language{'s.1' if 'languages' in wish else ''}"
     told = choices.as_dict()
     assert told["output_modalities"] == ["text"]
     assert told["audio"]["input"]["transcription"] == {"model": "whisper-tiny.en"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -25,7 +25,9 @@ from agent.settings import Config, ServerConfig
 from agent.transports.slot import SessionSlot
 from agent.transports.transcription import Segment, segments, together
 from audio.encode import MEDIA, Encoder, Format
-from audio.tts import Speech
+from audio.frame import Frame
+from audio.stt import TakesContext, TimesWords, Transcriber, Transcript
+from audio.tts import Speech, Synthesizer, VariesSpeed
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,13 +40,14 @@ class _VoiceID(Fields):
 class Speak(Fields):
     """The body of `/v1/audio/speech`."""
 
-    ELSEWHERE: ClassVar = {"instructions": ("",), "speed": (1,)}
+    ELSEWHERE: ClassVar = {"instructions": ("",)}
 
     model: str | None = None
     input: str = Field(min_length=1)
     voice: str | _VoiceID | None = None
     response_format: Format = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
 
     @property
     def voice_name(self) -> str | None:
@@ -62,15 +65,20 @@ class Transcribe(Fields):
         "known_speaker_names": (),
         "known_speaker_references": (),
         "languages": (),
-        "prompt": ("",),
         "temperature": ("0", "0.0"),
     }
 
     model: str | None = None
     language: str | None = None
+    prompt: str = ""
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
     stream: bool = False
-    timestamp_granularities: list[Literal["segment"]] | None = None
+    timestamp_granularities: list[Literal["segment", "word"]] | None = None
+
+    @property
+    def spoken(self) -> str:
+        """The language that is spoken, as an ISO code; "" where that is not said."""
+        return (self.language or "").lower().replace("_", "-").partition("-")[0]
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -82,22 +90,36 @@ class Transcribe(Fields):
         return self
 
 
+TIMED = ("verbose_json", "srt", "vtt")
+"""Forms that tell when something was said."""
 LISTS = ("include", "keywords", "languages", "timestamp_granularities")
 """Fields of that form that may come several times."""
 
 
 @asynccontextmanager
-async def say(slot: SessionSlot, config: Config, text: str) -> AsyncGenerator[AsyncIterator[Speech]]:
+async def say(
+    slot: SessionSlot, config: Config, text: str, speed: float = 1.0
+) -> AsyncGenerator[AsyncIterator[Speech]]:
     """`text` as speech, each part as soon as it is made, for who takes them as fast as they play.
 
-    Raises EngineFault; RequestError for no words, and as `as_it_plays` does.
+    speed: how much faster than the voice speaks by itself. Raises EngineFault; RequestError for no words, for
+    a voice that has one speed only, and as `as_it_plays` does.
     """
-    voice, limit = slot.engines.tts, config.limits.speech
+    voice, limit = _at(speed, slot.engines.tts), config.limits.speech
     async with (
         slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts,
         aclosing(as_it_plays(parts, config.server)) as taken,
     ):
         yield taken
+
+
+def _at(speed: float, voice: Synthesizer) -> Synthesizer:
+    """The voice at that speed. Raises RequestError."""
+    if speed == 1.0:
+        return voice
+    if not isinstance(voice, VariesSpeed):
+        raise RequestError("speed: the voice that is loaded has one speed; leave it out", param="speed")
+    return voice.faster(speed)
 
 
 async def as_it_plays(parts: AsyncIterator[Speech], limits: ServerConfig) -> AsyncGenerator[Speech]:
@@ -127,7 +149,7 @@ async def speech(request: Request, pool: Pool) -> Streamed:
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
             encoder, worker = _encoder(body.response_format, slot.engines.tts.rate), Runner()
-            async with say(slot, pool.config, body.input) as parts:
+            async with say(slot, pool.config, body.input, body.speed) as parts:
                 async for part in parts:  # encoded in a worker: it may be a minute of speech
                     await send(shown(await worker.wait_for(partial(encoder.feed, part.samples))))
         await send(shown(encoder.finish()))
@@ -176,13 +198,13 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
         body = checked(Transcribe, given, pool.config.server)
         data = await upload.read()
     pool.check("stt", body.model)
-    pool.check_language(body.language)
     client_timeout = pool.config.server.client_timeout
 
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
-            heard = await segments(slot, pool.config, data)
-        await send(_written(heard, body, pool.config.stt.language))
+            understand = _understanding(slot.engines.stt, body, pool)
+            heard = await segments(slot, pool.config, data, understand=understand)
+        await send(_written(heard, body, body.spoken or pool.config.stt.language))
 
     async def stream(send: Write) -> None:
         told = False
@@ -195,7 +217,8 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
                 await send(sse({"type": "transcript.text.delta", "delta": delta}))
 
         with pool.shared_slot() as slot:
-            heard = await segments(slot, pool.config, data, hear)
+            understand = _understanding(slot.engines.stt, body, pool)
+            heard = await segments(slot, pool.config, data, hear, understand)
         await send(sse({"type": "transcript.text.done", "text": together(heard)}))
 
     if body.stream:
@@ -204,15 +227,38 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
     return Streamed(media, produce, client_timeout)
 
 
+def _understanding(stt: Transcriber, wish: Transcribe, pool: Pool) -> Callable[[Frame], Transcript]:
+    """How the transcriber is to understand what comes. Raises RequestError for what it cannot do."""
+    if not isinstance(stt, TakesContext):
+        pool.check_language(wish.language)
+        if wish.prompt.strip():
+            raise RequestError(
+                "prompt: the transcriber that is loaded takes none; leave it out", param="prompt"
+            )
+    elif wish.spoken and wish.spoken not in stt.languages:
+        known = ", ".join(sorted(stt.languages))
+        raise RequestError(f"language: {known} are understood here"[:300], param="language")
+    elif wish.spoken or wish.prompt:
+        stt = stt.expecting(wish.spoken, wish.prompt)
+    if wish.response_format not in TIMED:
+        return stt.transcribe
+    if isinstance(stt, TimesWords):
+        return stt.transcribe_words
+    if "word" in (wish.timestamp_granularities or []):
+        where = "timestamp_granularities"
+        raise RequestError(f"{where}: the transcriber that is loaded does not time words", param=where)
+    return stt.transcribe
+
+
 def _written(heard: Sequence[Segment], body: Transcribe, language: str) -> bytes:
     """What was said, in the form that was asked for."""
     match body.response_format:
         case "text":
             return f"{together(heard)}\n".encode()
         case "srt":
-            return srt(heard).encode()
+            return srt(heard, language).encode()
         case "vtt":
-            return vtt(heard).encode()
+            return vtt(heard, language).encode()
         case "verbose_json":
             return line(verbose(heard, language, body.timestamp_granularities or []))
         case "json":

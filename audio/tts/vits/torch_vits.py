@@ -7,6 +7,7 @@ many frames around it as they look at, so that the joined chunks are what the wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +89,12 @@ class TorchVits:
         """Speak once, unheard: the first run is slower."""
         for _ in self.stream("Warming up."):
             pass
+
+    def faster(self, factor: float) -> TorchVits:
+        """The same voice, so many times as fast."""
+        made = copy(self)
+        made.speed = self.speed * factor
+        return made
 
     def stream(self, text: str) -> Iterator[Speech]:
         """Yield `text` as speech, several parts a sentence, each as soon as it is decoded.

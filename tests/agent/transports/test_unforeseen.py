@@ -121,7 +121,7 @@ def test_http_is_never_bare(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for place in ("text.write", "text.looked", "converse.words", "speech.say", "speech.segments"):
-        monkeypatch.setattr(f"agent.server.http.{place}", lambda *args: (_ for _ in ()).throw(fault))
+        monkeypatch.setattr(f"agent.server.http.{place}", lambda *args, **named: (_ for _ in ()).throw(fault))
     chat = {"model": "backchat", "messages": [{"role": "user", "content": "x"}]}
     requests = [
         ("/generate", {"json": {"prompt": "x"}}),

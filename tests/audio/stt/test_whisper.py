@@ -17,8 +17,9 @@ from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
 from audio.stt.mel import filters, log_mel
 from audio.stt.shortwindow import Cutter, Decoded, audible, loops, pieces, token_cap, unloop
-from audio.stt.tokens import detokenise, prompt
+from audio.stt.tokens import detokenise, prompt, spans, tokenise
 from audio.stt.whisper import Whisper, physical_cores
+from audio.tts.hibari import Hibari
 
 TESTS = Path(__file__).parents[2]
 QUESTIONS = TESTS / "data" / "questions"
@@ -190,6 +191,32 @@ def test_detokenise_joins_bytes_and_drops_control_tokens():
     assert detokenise(["Ġcaf", "Ã", "©"]) == "café"
     assert detokenise(["Ġcaf", "Ã"]) == "caf"
     assert detokenise([]) == ""
+
+
+@given(st.text(max_size=40), st.sets(st.sampled_from(["Ġthe", "the", "he", "Ġ", "ll", "oÃ"])))
+def test_tokens_of_a_text_say_it(text: str, names: set[str]):
+    assert detokenise(tokenise(text, names)) == text.strip()
+
+
+def test_the_longest_tokens_are_taken():
+    names = {"ĠAl", "ĠAlice", "ice", "Ġand", "ĠBo", "b"}
+    assert tokenise(" Alice and Bob!", names) == ["ĠAlice", "Ġand", "ĠBo", "b", "!"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [
+        (["ĠWell", ",", "Ġit", "'s", "Ġt", "wo", "."], [("Well", 0, 1), ("it's", 2, 4), ("two", 4, 6)]),
+        (["<|en|>", "ĠA", "-", "ha", "!", "Ġ...", "<|endoftext|>"], [("A-ha", 1, 4)]),
+        (["Ġcaf", "Ã", "©", "Ġau"], [("café", 0, 3), ("au", 3, 4)]),
+        (["ä½ł", "å¥½", "ï¼Į", "å", "Ĺ", "¨"], [("你", 0, 1), ("好", 1, 2), ("嗨", 3, 6)]),
+        (["Ġ"], []),
+        ([], []),
+    ],
+)
+def test_words_and_the_tokens_that_say_them(tokens: list[str], words: list[tuple[str, int, int]]):
+    text = detokenise(tokens)
+    assert [(text[a:b], first, after) for a, b, first, after in spans(tokens)] == words
 
 
 # --- loading ----------------------------------------------------------------------------------------
@@ -433,3 +460,40 @@ def test_truncated_weights_are_one_clear_line(weights: Path, tmp_path: Path):
     (tmp_path / "model.bin").write_bytes((weights / "model.bin").read_bytes()[:-1000])
     with pytest.raises(ModelError, match="broken"):
         Whisper(tmp_path)
+
+
+@pytest.mark.model
+def test_words_are_timed_as_the_voice_that_said_them(whisper: Whisper):
+    """Against the voice's own times, over more than one window, with silence between the sentences."""
+    voice, sound, told, at = Hibari(), list[np.ndarray](), list[tuple[str, float, float]](), 0.0
+    lines = ["The quick brown fox jumps over the lazy dog.", "How many days are there in a week?"]
+    for text in lines * 5:
+        for part in voice.stream(text):
+            told += [
+                (text[w.start : w.end].strip(".?").lower(), at + w.begin, at + w.finish) for w in part.words
+            ]
+            sound += [part.samples, np.zeros(voice.rate, np.float32)]
+            at += len(part.samples) / voice.rate + 1.0
+    heard = whisper.transcribe_words(Frame(np.concatenate(sound), voice.rate))
+    assert heard.text == whisper.transcribe(Frame(np.concatenate(sound), voice.rate)).text
+    found = [(heard.text[w.start : w.end].lower(), w.begin, w.finish) for w in heard.words]
+    assert [word for word, *_ in found] == [word for word, *_ in told]
+    assert at > 30
+    begins = [abs(mine[1] - theirs[1]) for mine, theirs in zip(found, told, strict=True)]
+    ends = [abs(mine[2] - theirs[2]) for mine, theirs in zip(found, told, strict=True)]
+    assert np.median(begins) < 0.1
+    assert np.median(ends) < 0.15
+    assert max(begins) < 0.5
+
+
+@pytest.mark.model
+def test_what_was_said_before_decides_how_a_name_is_spelled(whisper: Whisper):
+    voice = Hibari()
+    sound = [part.samples for part in voice.stream("Ask Shawn and Steven to call me.")]
+    audio = Frame(np.concatenate(sound), voice.rate)
+    for context, spelled in (("Sean, Stephen.", "Sean and Stephen"), ("Shaun, Steven", "Shaun and Steven")):
+        assert spelled in whisper.expecting(context=context).transcribe(audio).text
+    assert whisper.expecting().transcribe(audio) == whisper.transcribe(audio)
+    assert whisper.languages == ["en"]
+    with pytest.raises(ConfigError, match="English only"):
+        whisper.expecting("de")
