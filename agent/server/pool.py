@@ -182,19 +182,19 @@ class Pool:
             wrong = f"no model {name[:80]!r} here; there is {self.names[kind]!r}"
             raise RequestError(wrong, 404, "model_not_found", param="model")
 
-    def check_voice(self, name: str | None) -> None:
+    def check_voice(self, name: str | None, param: str = "voice") -> None:
         """A client's name for a voice. Raises RequestError for one that stands for none that is loaded."""
         aliases = self.config.server.voice_aliases
         if name is not None and name not in (self.voice, "default") and not _stands_for(name, aliases):
             wrong = f"no voice {name[:80]!r} here; there is {self.voice!r}"
-            raise RequestError(wrong, 404, "voice_not_found", param="voice")
+            raise RequestError(wrong, 404, "voice_not_found", param=param)
 
-    def check_language(self, name: str | None) -> None:
+    def check_language(self, name: str | None, param: str = "language") -> None:
         """A client's name for the language that it speaks. Raises RequestError for one that is not heard."""
         heard = self.config.stt.language
         if name and name.lower().replace("_", "-").partition("-")[0] != heard:
             what = "it is found out" if heard == "auto" else f"{heard!r} is what is understood"
-            raise RequestError(f"language: {what} here; leave it out", param="language")
+            raise RequestError(f"{param}: {what} here; leave it out", param=param)
 
     def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm

@@ -131,7 +131,7 @@ def test_the_stock_client_makes_one_and_connects_with_it() -> None:
         ({"expires_after": {"seconds": 7201}}, "expires_after.seconds"),
         ({"expires_after": {"anchor": "last_used"}}, "expires_after.anchor"),
         ({"session": {"nobody_knows": 1}}, "session.nobody_knows"),
-        ({"session": {"audio": {"output": {"voice": "nobody"}}}}, "session.voice"),
+        ({"session": {"audio": {"output": {"voice": "nobody"}}}}, "session.audio.output.voice"),
         ({"session": {"type": "transcription", "instructions": "x"}}, "session.instructions"),
         ({"session": {"type": "translation"}}, "session"),
         ({"voice": "alloy"}, "voice"),

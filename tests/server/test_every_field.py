@@ -42,6 +42,8 @@ from agent.server.realtime.calls import FunctionCall, FunctionOutput
 from agent.server.realtime.client_events import ClientEvents, _Item, _Wanted
 from agent.server.realtime.client_secrets import ClientSecret
 from agent.server.realtime.session_config import RealtimeConfig, update_of
+from audio.stt import Transcript, Word
+from audio.tts import Speech
 from pictures import encoded, sign
 
 pytestmark = pytest.mark.net
@@ -112,6 +114,36 @@ class Eye:
         return Description(
             "Look.", f"A picture of {picture.pixels.shape[1]} columns.", "I showed you something."
         )
+
+
+class Ears(scripted.ScriptedSTT):
+    """Understands two languages, is told what to expect, and times words: 0.1 s each."""
+
+    languages = ("en", "de")
+
+    def expecting(self, language: str = "", context: str = "") -> Ears:
+        known = language in ("", "en") and not context
+        return self if known else Ears([f"{self.texts[0]} [{language or 'en'}: {context}]"])
+
+    def transcribe_words(self, audio: Any) -> Transcript:
+        text = self.transcribe(audio).text
+        found = enumerate(re.finditer(r"\w+", text))
+        words = (Word(m.start(), m.end(), 0.1 * n, 0.1 * n + 0.1) for n, m in found)
+        return Transcript(text, words=tuple(words))
+
+
+@dataclass
+class Voice(scripted.ScriptedTTS):
+    """Speaks faster where that is wished for."""
+
+    speed: float = 1.0
+
+    def faster(self, factor: float) -> Voice:
+        return replace(self, speed=self.speed * factor)
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        for speech in super().stream(text):
+            yield replace(speech, samples=speech.samples[: round(len(speech.samples) / self.speed)])
 
 
 @dataclass
@@ -384,7 +416,7 @@ async def inputs(served: Served) -> None:
     assert error(await served.ask(input=bad))[0] == 400
 
 
-@probes(r"speech: (input|voice(\.id)?|response_format|stream_format)")
+@probes(r"speech: (input|voice(\.id)?|response_format|stream_format|speed)")
 async def speech(served: Served) -> None:
     async def said(**body: Any) -> httpx.Response:
         return await served.post("audio/speech", {"input": "Hi there.", "response_format": "pcm", **body})
@@ -396,9 +428,12 @@ async def speech(served: Served) -> None:
     for form, begins in (("wav", b"RIFF"), ("flac", b"fLaC"), ("opus", b"OggS")):
         assert (await said(response_format=form)).content.startswith(begins)
     assert "speech.audio.delta" in (await said(stream_format="sse")).text
+    assert len((await said(speed=2)).content) == pytest.approx(len(short.content) / 2, abs=2)
+    for speed in (0.4, 2.1, "fast"):
+        assert error(await said(speed=speed)) == (400, "speed")
 
 
-@probes(r"transcription: (language|response_format|timestamp_granularities|stream)")
+@probes(r"transcription: (language|prompt|response_format|timestamp_granularities|stream)")
 async def transcriptions(served: Served) -> None:
     assert (await served.heard(language="en")).json() == {"text": "What is it?"}
     assert error(await served.heard(language="fi")) == (400, "language")
@@ -408,7 +443,20 @@ async def transcriptions(served: Served) -> None:
     form = {"response_format": "verbose_json", "timestamp_granularities[]": "segment"}
     (segment,) = (await served.heard(**form)).json()["segments"]
     assert (segment["start"], segment["end"]) == (0.0, 0.3)
-    assert error(await served.heard(**{**form, "timestamp_granularities[]": "word"}))[0] == 400
+    told = (await served.heard(**{**form, "timestamp_granularities[]": "word"})).json()
+    assert [(w["word"], w["start"], w["end"]) for w in told["words"]] == [
+        ("What", 0.0, 0.1),
+        ("is", 0.1, 0.2),
+        ("it", 0.2, 0.3),
+    ]
+    assert "segments" not in told
+    both = await served.heard(**{**form, "timestamp_granularities[]": ["word", "segment"]})
+    assert {"words", "segments"} <= both.json().keys()
+    assert error(await served.heard(**{**form, "timestamp_granularities[]": "day"}))[0] == 400
+    assert (await served.heard(prompt="Ely.")).json() == {"text": "What is it? [en: Ely.]"}
+    assert (await served.heard(language="de-AT")).json() == {"text": "What is it? [de: ]"}
+    told = (await served.heard(**form, language="de")).json()
+    assert told["language"] == "german"
     assert "transcript.text.delta" in (await served.heard(stream="true")).text
 
 
@@ -463,8 +511,9 @@ WISHES: list[dict[str, Any]] = [
 
 WRONG: dict[str, dict[str, Any]] = {
     "model": {"model": "llama-9"},
-    "voice": {"audio": {"output": {"voice": "nobody"}}},
-    "language": {"audio": {"input": {"transcription": {"languages": ["fi"]}}}},
+    "audio.output.voice": {"audio": {"output": {"voice": "nobody"}}},
+    "audio.input.transcription.language": {"audio": {"input": {"transcription": {"language": "fi"}}}},
+    "audio.input.transcription.languages.0": {"audio": {"input": {"transcription": {"languages": ["fi"]}}}},
     "audio.input.transcription.model": {"audio": {"input": {"transcription": {"model": 3}}}},
     "audio.output.speed": {"audio": {"output": {"speed": 1.5}}},
     "audio.output.voice.id": {"audio": {"output": {"voice": {"id": 3}}}},
@@ -566,7 +615,7 @@ async def items(served: Served) -> None:
             "content.0.type": {"content": [{"type": "x", "text": "y"}]},
         }.items():
             await client.send("conversation.item.create", item={**item(X), **wrong})
-            assert (await client.until("error"))["error"]["param"] == where
+            assert (await client.until("error"))["error"]["param"] == f"item.{where}"
 
     await talk(served, main)
 
@@ -598,14 +647,14 @@ async def responses(served: Served) -> None:
         shown = item({"type": "input_image", "image_url": "data:,x"})
         await client.send("response.create", response={"input": [shown]})
         await client.until("error")
-        assert [error["param"] for error in client.errors] == ["input.0.content"]
+        assert [error["param"] for error in client.errors] == ["response.input.0.content"]
         for form in FORMS:
             done = await client.respond(output_modalities=["audio"], audio={"output": {"format": form}})
             assert done["audio"]["output"]["format"] == form
             assert client.of("response.output_audio.delta")
         for voice in ("nobody", {"id": "nobody"}):
             await client.respond(audio={"output": {"voice": voice}})
-            assert [error["param"] for error in client.errors] == ["voice"]
+            assert [error["param"] for error in client.errors] == ["response.audio.output.voice"]
 
     await talk(served, main)
 
@@ -641,7 +690,7 @@ async def called_over_realtime(served: Served) -> None:
         assert ([one.name for one in served.model.tools], served.model.required) == (["time"], True)
         for wish in ({"tools": [{"type": "song"}]}, {"tool_choice": {"type": "song"}}):
             await client.send("response.create", response=wish)
-            assert (await client.until("error"))["error"]["param"].startswith(next(iter(wish)))
+            assert (await client.until("error"))["error"]["param"].startswith(f"response.{next(iter(wish))}")
             await client.until("response.done")
         served.model.replies = [[testing.call("weather"), testing.call("time")]]
         for parallel, count in ((True, 2), (False, 1)):
@@ -668,7 +717,7 @@ def run(main: Probe) -> None:
     async def inside() -> None:
         config = load(None, [*serving.SETTINGS, "server.port=0"])
         llm = NotingLLM(["One two three."])
-        engines = Engines(scripted.ScriptedSTT(["What is it?"]), llm, scripted.ScriptedTTS(), vision=Eye())
+        engines = Engines(Ears(["What is it?"]), llm, Voice(), vision=Eye())
         pool = Pool(config, [engines])
         with anyio.fail_after(60):
             async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:

@@ -169,14 +169,15 @@ def test_one_wrong_wish_leaves_the_others_in_force() -> None:
             nobody_knows=1,
         )
         names = {error["param"] for error in client.errors}
-        assert names == {"voice", "audio.output.speed", "audio.input.noise_reduction", "nobody_knows"}
+        wrong = "audio.output.voice", "audio.output.speed", "audio.input.noise_reduction", "nobody_knows"
+        assert names == {f"session.{name}" for name in wrong}
         assert (told["instructions"], told["output_modalities"]) == ("Rhyme.", ["text"])
         assert told["audio"]["input"]["turn_detection"] is None
         assert told["audio"]["output"]["voice"] == "default"
         await client.put("Hello.")
         done = await client.respond(audio={"output": {"voice": "marin"}}, nobody_knows=1, metadata=None)
         assert (done["status"], done["output_modalities"]) == ("completed", ["text"])
-        assert [error["param"] for error in client.errors] == ["nobody_knows"]
+        assert [error["param"] for error in client.errors] == ["response.nobody_knows"]
 
     served = serving.pool([""], ["Ten."])
     talked(served, main, "?model=gpt-realtime-2")

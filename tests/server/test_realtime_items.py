@@ -167,8 +167,8 @@ def test_an_item_at_no_place_is_refused_by_name() -> None:
         for fields, param in [
             ({"item": item, "previous_item_id": "none"}, "previous_item_id"),
             ({"item": item, "after": "root"}, "after"),
-            ({"item": {**item, "priority": 1}}, "priority"),
-            ({"item": {**item, "type": "mcp_call"}}, "type"),
+            ({"item": {**item, "priority": 1}}, "item.priority"),
+            ({"item": {**item, "type": "mcp_call"}}, "item.type"),
         ]:
             await talk.send("conversation.item.create", **fields)
             while (event := json.loads(await talk.socket.recv()))["type"] != "error":

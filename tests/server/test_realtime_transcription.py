@@ -125,17 +125,17 @@ def test_what_belongs_to_a_conversation_is_refused_by_name_and_alone() -> None:
         await client.send("session.update", session=wishes)
         told = (await client.until("session.updated"))["session"]
         assert {error["param"] for error in client.errors} == {
-            "instructions",
-            "include",
-            "audio.output",
-            "audio.input.turn_detection.idle_timeout_ms",
-            "audio.input.turn_detection.create_response",
+            "session.instructions",
+            "session.include",
+            "session.audio.output",
+            "session.audio.input.turn_detection.idle_timeout_ms",
+            "session.audio.input.turn_detection.create_response",
         }
         assert told["audio"]["input"]["turn_detection"]["type"] == "server_vad"
         await say(client, serving.tone(0.4), pace=0.0)
         await client.send("session.update", session={"type": "realtime"})
         error = (await client.until("error"))["error"]
-        assert (error["param"], "stays so" in error["message"]) == ("type", True)
+        assert (error["param"], "stays so" in error["message"]) == ("session.type", True)
 
     talked(serving.pool(["What?"], []), main, "?intent=transcription")
 
@@ -145,7 +145,7 @@ def test_a_conversation_stays_one_once_it_has_begun() -> None:
     async def main(client: Client) -> None:
         await client.put("Hi.")
         await client.send("session.update", session={"type": "transcription"})
-        assert (await client.until("error"))["error"]["param"] == "type"
+        assert (await client.until("error"))["error"]["param"] == "session.type"
         assert (await client.respond())["status"] == "completed"
 
     talked(serving.pool([], ["Ten."]), main)

@@ -153,20 +153,20 @@ class ClientEvents:
             raise RequestError(text, code="invalid_value", param="type")
         handler, fields = self._HANDLERS[name]
         unknown = sorted(event.keys() - fields - {"type", "event_id"})[:MANY]
-        refused = [
-            RequestError(
-                f"{field[:80]}: not known here; leave it out", code="invalid_value", param=field[:80]
-            )
-            for field in unknown
-        ]
-        await self._leave_out(event, refused)
-        await handler(self, event)
+        cause = event.get("event_id") if isinstance(event.get("event_id"), str) else None
+        for field in (each[:80] for each in unknown):
+            why = RequestError(f"{field}: not known here; leave it out", code="invalid_value", param=field)
+            await self._send([server_events.refused(why, cause)])
+        try:
+            await handler(self, event)
+        except RequestError as error:
+            raise _placed(error, name) from error
 
     async def _leave_out(self, event: dict[str, Any], refused: Sequence[RequestError]) -> None:
         """Say what of an event is not done, while all else of it is."""
-        cause = event.get("event_id")
+        cause, name = event.get("event_id"), str(event.get("type", "session.update"))
         cause = cause if isinstance(cause, str) else None
-        await self._send([server_events.refused(why, cause) for why in refused])
+        await self._send([server_events.refused(_placed(why, name), cause) for why in refused])
 
     async def _settle(self) -> RemoteSession:
         """The session, running; its settings are what has been chosen by the first use of it."""
@@ -200,6 +200,11 @@ class ClientEvents:
         room(kept, more, self._limits)
         self.server_events.let_go(kept + self.server_events.kept + more - self._limits.memory)
         self._parts = {name: part for name, part in self._parts.items() if name in self.server_events.items}
+
+    @classmethod
+    def fields(cls, name: str) -> frozenset[str]:
+        """The fields that an event of that name has, besides its type and id."""
+        return frozenset(cls._HANDLERS[name][1])
 
     # What a client may ask for, one method each.
 
@@ -429,7 +434,7 @@ class ClientEvents:
     async def _respond(self, event: dict[str, Any]) -> None:
         wanted, refused = granted(_Wanted, event.get("response") or {})
         with told_of(refused):
-            self._pool.check_voice(wanted.audio.output.voice_name)
+            self._pool.check_voice(wanted.audio.output.voice_name, "audio.output.voice")
         await self._check(wanted.instructions)
         calling = self.chosen.calling(wanted.tools, wanted.tool_choice, wanted.parallel_tool_calls)
         modality = (wanted.output_modalities or [self.chosen.modality])[0]
@@ -585,6 +590,20 @@ class ClientEvents:
         "response.cancel": (_cancel, {"response_id"}),
     }
     """What does each event, and the fields that it has besides its type and id."""
+
+
+ROOTS = {"session.update": "session", "conversation.item.create": "item", "response.create": "response"}
+"""Where in an event that is which names its fields by themselves."""
+
+
+def _placed(error: RequestError, event: str) -> RequestError:
+    """The same with the whole path, from the event on, of what is at fault."""
+    root, place = ROOTS.get(event), error.param
+    if root is None or place is None or place.partition(".")[0] in ClientEvents.fields(event):
+        return error
+    text = f"{root}.{error}" if str(error).startswith(f"{place}:") else str(error)
+    after, place = error.retry_after, f"{root}.{place}"
+    return RequestError(text, error.status, error.code, retry_after=after, param=place)
 
 
 def _as_messages(item: server_events.Message) -> list[Message]:

@@ -266,7 +266,7 @@ class RealtimeConfig:
         with told_of(refused):
             self._pool.check("llm", wanted.model)
         with told_of(refused):
-            self._pool.check_voice(wanted.audio.output.voice_name)
+            self._pool.check_voice(wanted.audio.output.voice_name, "audio.output.voice")
         self.said = wanted.audio.output.format or self.said
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
@@ -299,8 +299,10 @@ class RealtimeConfig:
     def _transcribed(self, wish: Transcription, refused: list[RequestError]) -> Transcription:
         """What is granted of a wish for transcripts: always by the model that is here."""
         with told_of(refused):
-            for language in (wish.language, *wish.languages):
-                self._pool.check_language(language)
+            where = "audio.input.transcription.language"
+            self._pool.check_language(wish.language, where)
+            for number, language in enumerate(wish.languages):
+                self._pool.check_language(language, f"{where}s.{number}")
             return wish.model_copy(update={"model": self._pool.names["stt"]})
         return Transcription(model=self._pool.names["stt"])
 
