@@ -99,10 +99,10 @@ async def transcribed(
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    words, limit = understand or slot.engines.stt.transcribe, config.limits.stt
+    listen, limit = understand or slot.engines.stt.transcribe, config.limits.stt
 
     async def transcribe(audio: Frame) -> Transcript:
-        return await runner.call("stt", lambda: words(audio), limit)
+        return await runner.call("stt", lambda: listen(audio), limit)
 
     understanding = Understanding(transcribe, hear)
     async with runner.stream("decoder", blocks, limit, limit) as source:
