@@ -170,17 +170,23 @@ class Detour:
 
     def _up(self, data: bytes, source: tuple[str, int]) -> None:
         self.client = source
-        self._send(self._network.up, data, lambda: self._far.sendto(data, self.server))
+        self._send(self._network.up, data, lambda: _sent(self._far, data, self.server))
 
     def _down(self, data: bytes, source: tuple[str, int]) -> None:
         self.server = source
-        self._send(self._network.down, data, lambda: self._near.sendto(data, self.client))
+        self._send(self._network.down, data, lambda: _sent(self._near, data, self.client))
 
     def _send(self, link: Link, data: bytes, send: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         at = link.datagram(loop.time(), len(data))
         if at is not None:
             loop.call_at(at, send)
+
+
+def _sent(transport: asyncio.DatagramTransport | None, data: bytes, target: tuple[str, int] | None) -> None:
+    """What is still on its way at the end goes nowhere."""
+    if transport is not None and not transport.is_closing():
+        transport.sendto(data, target)
 
 
 class _Taken(asyncio.DatagramProtocol):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import statistics
+import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -133,12 +135,15 @@ class InOrder(Playing):
 
 
 class Packets(Playing):
-    """Packets of 20 ms by their time: each sounds when it is due, or not at all."""
+    """Packets of 20 ms by their numbers, as a browser plays them: what comes late makes it wait, what is lost
+    is a gap, and what it has waited it makes up for where nothing is said.
+    """
 
     def __init__(self, cushion: float) -> None:
         super().__init__(cushion)
         self._came: dict[int, tuple[float, bool]] = {}
         self._decoder = OpusDecoder()
+        self._holes: list[tuple[float, float]] = []
 
     def add(self, packet: Any) -> tuple[bool, None]:
         (frame,) = self._decoder.decode(JitterFrame(packet._data, packet.timestamp)) or [None]
@@ -146,17 +151,33 @@ class Packets(Playing):
         self._came.setdefault(packet.timestamp, (time.monotonic(), loud))
         return False, None
 
+    def lay_out(self) -> None:
+        """Play what came."""
+        first = min(self._came)
+        recent: deque[float] = deque(maxlen=100)
+        behind = 0.0
+        for stamp in range(first, max(self._came) + 960, 960):
+            time = (stamp - first) / 48_000
+            at, loud = self._came.get(stamp, (None, False))
+            if at is None:
+                self._holes.append((time + behind, BLOCK))
+                continue
+            recent.append(at - time)
+            late = at - (time + behind)
+            if stamp == first:
+                behind = late + self.cushion
+            elif late > 0:
+                self._holes.append((time + behind, late))
+                behind += late
+            elif not loud:
+                behind = max(min(recent) + self.cushion, behind - BLOCK)
+            self.pieces.append((time + behind, time + behind + BLOCK, loud))
+
     def settle(self, spans: Sequence[tuple[float, float]]) -> None:
-        """Lay out what came. spans: when answers sounded, in which what is missing is a gap."""
-        ahead = min(at - stamp / 48_000 for stamp, (at, _) in self._came.items()) + self.cushion
-        played = {
-            stamp: (stamp / 48_000 + ahead, loud)
-            for stamp, (at, loud) in self._came.items()
-            if at <= stamp / 48_000 + ahead
-        }
-        self.pieces = [(due, due + BLOCK, loud) for _, (due, loud) in sorted(played.items())]
-        for begin, end in spans:
-            self.gaps += max(0.0, end - begin - BLOCK * sum(begin <= due < end for due, _ in played.values()))
+        """Count the gaps. spans: when answers sounded."""
+        self.gaps = sum(
+            length for at, length in self._holes if any(begin <= at <= end for begin, end in spans)
+        )
 
 
 def from_int(frame: Any) -> Samples:
@@ -329,8 +350,7 @@ class User:
         """Judge it, once it is over."""
         talk, playing = self.talk, self._line.playing
         if isinstance(playing, Packets):
-            # Twice: answers are found in what has sounded, and what of them has not is told by that.
-            playing.settle([])
+            playing.lay_out()
             playing.settle(self._spans())
         begun = [playing.first(said) for said, _ in self._asked]
         talk.waits = [
@@ -436,6 +456,9 @@ def run(wires: str, networks: str) -> Results:
     for wire in wires.split(","):
         for how in networks.split(","):
             talk = talked(wire, how)
+            for said, heard in talk.heard:
+                if normalise(said) != normalise(heard):
+                    print(f"  {said} -> {heard}", file=sys.stderr)
             results.add(row(wire, how, talk))
             if how != "10":
                 results.target(f"{wire}, {how}: lost of the history", talk.lost, "<=", 0)
