@@ -28,6 +28,7 @@ from agent.transports.disclosure import told
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+CALLS = (("/v1/realtime/calls", call), ("/v1/realtime/calls/{name}/hangup", hang_up))
 PHONE = ("/v1/twilio", "/v1/twilio/{token}")
 """Twilio sets no header: its token is part of the path."""
 
@@ -88,8 +89,7 @@ def application(reception: Reception) -> Guard:
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
         route("/v1/realtime/client_secrets", secret, "POST"),
         *(route(f"/v1/realtime/{name}", beta, "POST") for name in ("sessions", "transcription_sessions")),
-        route("/v1/realtime/calls", partial(call, reception=reception), "POST"),
-        route("/v1/realtime/calls/{name}/hangup", partial(hang_up, reception=reception), "POST"),
+        *(route(path, partial(handler, reception=reception), "POST") for path, handler in CALLS),
         *(WebSocketRoute(path, websocket(reception, "twilio", twilio.talk)) for path in PHONE),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]
