@@ -42,6 +42,7 @@ Reason = Literal[
     "repeat",
     "false_interruption",
     "deafened",
+    "wake_word",
     "unrecorded",
 ]
 """What a decision was taken for. "unrecorded": by a version that did not write it down."""

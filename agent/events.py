@@ -357,6 +357,29 @@ class KeyPressed:
     key: str
 
 
+AttentionState: TypeAlias = Literal["awake", "asleep", "muted"]
+"""Whether what the user says is listened to: it is; only once the wake word was said; not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionChanged:
+    """It listens from now on, or does not; told at the beginning only where it does not."""
+
+    type: ClassVar[Literal["attention_changed"]] = "attention_changed"
+    time: float
+    state: AttentionState
+
+
+@dataclass(frozen=True, slots=True)
+class WakeWordDetected:
+    """The wake word was said, until `at`: what comes then is listened to, a reply gives way."""
+
+    type: ClassVar[Literal["wake_word_detected"]] = "wake_word_detected"
+    time: float
+    name: str
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class EchoHeard:
     """The microphone hears the speaker, more than the canceller can take away."""
@@ -459,6 +482,8 @@ Event: TypeAlias = (
     | Interrupted
     | TurnEnded
     | KeyPressed
+    | AttentionChanged
+    | WakeWordDetected
     | EchoHeard
     | EchoGone
     | SoundLost

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from agent.images import Picture
 from agent.messages import Message, ToolCall, ToolSchema
-from agent.settings import TurnsConfig, VADConfig
+from agent.settings import TurnsConfig, VADConfig, WakeConfig
 from agent.text.cleaning import cleaned
 from agent.tools.tool import Tool
 from agent.tools.toolbox import Toolbox
@@ -20,6 +20,7 @@ from agent.turns.policy import Policy, built_in
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 from audio.vad import VAD, VoiceDetector
+from audio.wake import MicroWakeWord, WakeWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +324,11 @@ def usual_vad(settings: VADConfig) -> VAD:
     return VoiceDetector(settings.aggressiveness)
 
 
+def usual_wake(settings: WakeConfig) -> WakeWord:
+    """microWakeWord. Raises MissingExtra, ModelError."""
+    return MicroWakeWord(settings.model, settings.threshold)
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """The engines of a session, loaded. endpointing: tells by the sound whether a turn is over, where that is
@@ -330,6 +336,7 @@ class Engines:
 
     vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
     turn-taking policy from its settings. vad: makes what hears speech in a session's stream, likewise.
+    wake: makes what hears the wake word there, where one is wanted.
     tools: what it can do, each by another name; toolboxes: where more of them come from.
     """
 
@@ -341,5 +348,6 @@ class Engines:
     names: dict[str, str] = field(default_factory=lambda: {"stt": "given", "llm": "given", "tts": "given"})
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[VADConfig], VAD] = usual_vad
+    wake: Callable[[WakeConfig], WakeWord] = usual_wake
     tools: tuple[Tool, ...] = ()
     toolboxes: tuple[Toolbox, ...] = ()

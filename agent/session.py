@@ -279,6 +279,11 @@ class Session:
         self._check("follow", "listening")
         self._conversation.follow(camera)
 
+    def mute(self, muted: bool = True) -> None:
+        """Hear nothing of the user from now on, not even a wake word; or hear them again."""
+        self._check("mute", "listening")
+        self._conversation.controller.attention.mute(muted)
+
     def interrupt(self) -> None:
         """End the reply that is being made or said, without another one; without one, nothing happens."""
         self._check("interrupt", "listening")

@@ -190,6 +190,23 @@ class VADConfig(Section):
     """Seconds kept from before the onset, so that no first syllable is lost."""
 
 
+class WakeConfig(Section):
+    """The wake word, before which nothing is listened to; without one, everything is."""
+
+    engine: str = "microwakeword"
+    """A name from `backchat engines`: what hears the word."""
+    model: str = ""
+    """Which word: `hey_jarvis`, `okay_nabu`, `alexa`, `hey_mycroft`, or the path of a microWakeWord model's
+    JSON file; "": none is needed."""
+    threshold: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """How sure the network must be, in the mean of its last decisions; 0: as its model says."""
+    follow_up: float = Field(default=8.0, ge=0.0)
+    """Seconds without a word from either side after which the wake word is needed again; "thank you" and
+    "goodbye" end the talk at once."""
+    sign: bool = True
+    """Whether two soft notes tell that it has woken."""
+
+
 class TurnsConfig(Section):
     """When to answer and when to be interrupted; lengths in seconds.
 
@@ -532,6 +549,7 @@ class Config(Section):
     stt: STTConfig = STTConfig()
     tts: TTSConfig = TTSConfig()
     vad: VADConfig = VADConfig()
+    wake: WakeConfig = WakeConfig()
     turns: TurnsConfig = TurnsConfig()
     echo: EchoConfig = EchoConfig()
     reply: ReplyConfig = ReplyConfig()

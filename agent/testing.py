@@ -27,7 +27,7 @@ from agent.messages import Message, ToolCall, ToolSchema
 from agent.protocols import Delta, Engines
 from agent.runner import VirtualRunner
 from agent.session import Session
-from agent.settings import Config, Costs, VADConfig
+from agent.settings import Config, Costs, VADConfig, WakeConfig
 from agent.simulation.virtual import Line, converse, run_virtual
 from agent.text.cleaning import json_text
 from agent.tools.tool import Tool
@@ -35,6 +35,7 @@ from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.stt import Transcript
 from audio.tts import Speech, Word
 from audio.vad import Evidence
+from audio.wake import Detection
 
 __all__ = [
     "Line",
@@ -42,6 +43,7 @@ __all__ = [
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
+    "ScriptedWake",
     "Sound",
     "call",
     "converse",
@@ -50,6 +52,7 @@ __all__ = [
     "quiet",
     "run",
     "session",
+    "wake_word",
 ]
 
 T = TypeVar("T")
@@ -86,6 +89,28 @@ def loud(seconds: float) -> Sound:
 def quiet(seconds: float) -> Sound:
     """Silence, 16 kHz."""
     return Sound(silence(seconds, HEARING_RATE), HEARING_RATE)
+
+
+def wake_word(seconds: float = 0.6) -> Sound:
+    """A stretch of sound that `ScriptedWake` takes for the wake word, and `LoudnessDetector` for speech."""
+    return Sound(2 * loud(seconds).samples, HEARING_RATE)
+
+
+class ScriptedWake:
+    """A wake word engine (`audio.wake.WakeWord`) that hears `wake_word`, 0.1 s after its end."""
+
+    def __init__(self, settings: WakeConfig | None = None) -> None:
+        """settings: `[wake]`, which change nothing."""
+        self._end: float | None = None
+
+    def feed(self, frame: Frame) -> Detection | None:
+        """The word, once it is over for that long."""
+        if len(said := np.flatnonzero(np.abs(frame.samples) > 0.5)):
+            self._end = frame.time + (int(said[-1]) + 1) / HEARING_RATE
+        if self._end is None or frame.end - self._end < 0.1 - 1e-6:
+            return None
+        found, self._end = Detection("hey you", self._end), None
+        return found
 
 
 class LoudnessDetector:
@@ -209,12 +234,12 @@ def _tokens(reply: Written) -> Iterator[str | Delta]:
 def engines(
     hears: Sequence[str] = ("",), replies: Sequence[Written] = ("Yes.",), tools: Sequence[Tool] = ()
 ) -> Engines:
-    """Scripted engines and the loudness detector: what is understood in turn, and what is answered.
+    """Scripted engines and detectors: what is understood in turn, and what is answered.
 
     tools: what can be called.
     """
     stt, llm = ScriptedSTT(list(hears)), ScriptedLLM(list(replies))
-    return Engines(stt, llm, ScriptedTTS(), vad=LoudnessDetector, tools=tuple(tools))
+    return Engines(stt, llm, ScriptedTTS(), vad=LoudnessDetector, wake=ScriptedWake, tools=tuple(tools))
 
 
 def session(

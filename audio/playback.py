@@ -170,6 +170,7 @@ class Playback:
         self._track: Track | None = None
         self._sounding = False
         self._tail = silence(0, rate)
+        self._sign = silence(0, rate)
 
     def open(self) -> Track:
         """A new, empty track that becomes what is played. The last one must be over: finished or flushed."""
@@ -215,6 +216,11 @@ class Playback:
             track.paused = False
             track.target = 1.0
 
+    def sign(self, samples: Samples) -> None:
+        """Mix a short sound into whatever is played from now on: it is nobody's speech, and no track's."""
+        with self._lock:
+            self._sign = samples
+
     def flush(self, track: Track) -> None:
         """Fall silent at once, within the fade; what was not yet played of the track is discarded."""
         with self._lock:
@@ -237,6 +243,9 @@ class Playback:
                 fresh = track.take(count - len(tail), start)
                 out[len(tail) : len(tail) + len(fresh)] = self._with_gain(track, fresh)
                 self._sounding = len(tail) + len(fresh) == count
+            sign, self._sign = self._sign[:count], self._sign[count:]
+            if len(sign):
+                out[: len(sign)] = np.clip(out[: len(sign)] + sign, -1.0, 1.0)
         if self._tap is not None:
             self._tap(Frame(out, self.rate, at))
         return out

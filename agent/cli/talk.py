@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterable
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print each turn-taking decision and call of a tool in a line.",
 )
+@click.option("--wake", metavar="WORD", help="Listen only once this was said: hey_jarvis, okay_nabu, ...")
 @click.option("--image", metavar="FILE", help="A PNG, JPEG or WebP to talk about.")
 @click.option("--camera", metavar="NUMBER", help="Show what this camera sees; the first one is 0.")
 @click.option("--screen", is_flag=True, help="Show this screen.")
@@ -43,12 +45,13 @@ def talk(
     record: Path | None,
     plain: bool,
     verbose: bool,
+    wake: str | None,
     image: str | None,
     camera: str | None,
     screen: bool,
     **options: Any,
 ) -> None:
-    """Talk and be answered. Speak at any time, also over the answer; Ctrl-C ends.
+    """Talk and be answered. Speak at any time, also over the answer; `m` mutes, Ctrl-C ends.
 
     The agent's own voice is taken out of what the microphone hears; headphones do that best. Of a camera
     or the screen, what it shows when you have finished speaking goes with your words, and nothing else.
@@ -61,6 +64,8 @@ def talk(
     from agent.runner import run_real
     from audio.devices.portaudio import check_devices, quiet
 
+    if wake is not None:
+        options["pairs"] = (*options["pairs"], f"wake.model={json.dumps(wake)}")
     config = configured(**options)
     if record is not None:
         check_new("--record", record)
@@ -91,16 +96,30 @@ async def _talk(
     shown: VisualInput,
     afterwards: contextlib.ExitStack,
 ) -> None:
+    import anyio
+
+    from agent.cli.parts.keyboard import Keys
     from agent.transports.local import LocalSession
 
     watchers = [view.watch, *([recorder.watch] if recorder else [])]
     local = LocalSession(loaded, config, watchers, recorder.played if recorder else None)
+    attention = local.session.controller.attention
     shown.show_to(local.session)
     # A line of its own: the terminal has just echoed ^C.
     afterwards.callback(lambda: click.echo(f"\n{local.sound.summary}", err=True) if local.sound else None)
 
     def through(frames: AsyncIterable[Frame]) -> AsyncIterable[Frame]:
         heard = view.listening(frames)
-        return recorder.recording(heard) if recorder else heard
+        return recorder.recording(heard, lambda: attention.since) if recorder else heard
 
-    await local.run(microphone, speaker, through)
+    async def mute() -> None:
+        with Keys() as keys:
+            while key := await keys.pressed():
+                if "m" in key.lower():
+                    attention.mute(attention.state != "muted")
+
+    async with anyio.create_task_group() as tasks:
+        if Keys.usable():
+            tasks.start_soon(mute)
+        await local.run(microphone, speaker, through)
+        tasks.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 
 from agent import events as ev
 from agent.causes import Cause, Kind, Reason
+from agent.conversation.attention import Attention
 from agent.conversation.generation import Generation
 from agent.conversation.history import History
 from agent.conversation.image_input import ImageInput
@@ -36,6 +37,7 @@ from agent.turns.policy import (
     Resume,
     TranscribeOverlap,
 )
+from audio.chime import RISING, chime
 from audio.frame import Frame
 from audio.playback import Playback
 from audio.stt import Transcript
@@ -61,18 +63,14 @@ class TurnController:
         self._emit = emit
         self.view = ImageInput(engines.vision, config, runner, emit)
         """What the user shows."""
+        self.attention = Attention(engines, config.wake, runner, emit, self)
+        """Whether what is heard is for it."""
         self._utterances = UtteranceDetector(engines, config, runner, emit, self)
         self._recognition = Recognition(engines, config, runner, emit)
         pipeline = Pipeline(engines.tts, runner, playback, config, emit)
+        tools, boxes = engines.tools, engines.toolboxes
         self._execution = Execution(
-            engines.tools,
-            config.tools,
-            runner,
-            emit,
-            self,
-            self._returned,
-            engines.toolboxes,
-            self._tools_changed,
+            tools, config.tools, runner, emit, self, self._returned, boxes, self._tools_changed
         )
         self._generation = Generation(
             engines,
@@ -136,12 +134,34 @@ class TurnController:
         tasks.start_soon(self._generation.prefill, "", self.manner)
 
     def push(self, frame: Frame) -> None:
-        """Take in one frame of the user (16 kHz)."""
+        """Take in one frame of the user (16 kHz), for as far as it is meant for the agent."""
+        for heard in self.attention.hears(frame):
+            if self._recognition.turns.interrupt or not self.sounding:
+                self._listen(heard)
+        self._speak_up()
+
+    def _listen(self, frame: Frame) -> None:
         self._do(self._utterances.feed(frame))
         if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
-        self._speak_up()
+
+    @property
+    def engaged(self) -> bool:
+        """Whether the talk goes on by itself."""
+        return self.busy
+
+    def called(self) -> None:
+        """The wake word was said: a reply gives way at once, what was being said before it is forgotten."""
+        self._stop(Cause("wake_word"))
+        self._utterances.reset()
+        self._cut_short = self._ending = False
+        if self.attention.sign:
+            self._playback.sign(chime(RISING, self._playback.rate))
+
+    def turned_away(self) -> None:
+        """What comes now is not for the agent."""
+        self.clear_audio()
 
     def speech_started(self, at: float) -> None:
         """The user speaks, since `at` (s)."""
@@ -364,6 +384,8 @@ class TurnController:
         reply.closed.set()
         if reply is self._active:  # it came to its end by itself
             self._active = None
+            if reply.transcript is not None and self._recognition.language.takes_leave(reply.transcript.text):
+                self.attention.dismiss()
             if not kept and not reply.authorized.is_set():
                 self._utterances.cut()
                 self._cut_short = False

@@ -47,7 +47,6 @@ class Session:
         context = known_context(engines.llm) or config.llm.context
         self.history = History(config.told(tools=bool(engines.tools)), context, engines.tts.language)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
-        self._interrupt = config.turns.interrupt
         self._runner, self._watchers = runner, watchers
         self.controller = TurnController(engines, config, runner, playback, self.history, self._emit)
         self._state: State = "new"
@@ -60,6 +59,7 @@ class Session:
                 self.controller.enter(tasks)
                 self._state = "listening"
                 self._emit(ev.SessionStarted(self._runner.now(), *self._names))
+                self.controller.attention.begin()
                 ended = self._runner.now()
                 async for frame in microphone:
                     ended = self._hear(frame)
@@ -78,8 +78,7 @@ class Session:
             raise SessionError(f"{what}: this session {WRONG[self._state]}")
 
     def _hear(self, frame: Frame) -> float:
-        if self._interrupt or not self.controller.sounding:
-            self.controller.push(frame)
+        self.controller.push(frame)
         return frame.end
 
     def send_text(self, text: str, say: str = "", manner: Manner | None = None) -> None:
@@ -104,7 +103,6 @@ class Session:
 
     def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
         """Find turns in another way from the next pause on."""
-        self._interrupt = turns.interrupt
         self.controller.update(turns, vad)
 
     def clear_audio(self) -> None:

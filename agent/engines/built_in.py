@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["stt", "llm", "tts", "vad", "endpointing", "turns", "vision"]
+Kind = Literal["stt", "llm", "tts", "vad", "wake", "endpointing", "turns", "vision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,14 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
             "audio.vad:VoiceDetector", "webrtcvad for the onset, Silero to be sure", "MIT"
         )
     },
+    "wake": {
+        "microwakeword": BuiltIn(
+            "audio.wake:MicroWakeWord",
+            "hears a wake word, at 0.2 % of a core",
+            "Apache-2.0",
+            "wake",
+        )
+    },
     "endpointing": {
         "smart-turn": BuiltIn(
             "audio.smart_turn:SmartTurn", "Smart Turn: hears whether a turn is over", "BSD-2-Clause"
@@ -131,5 +139,6 @@ MODULES = {
     "piper": ("piper", "onnx"),
     "kokoro": ("kokoro_onnx", "onnx"),
     "vision": ("rapidocr", "PIL"),
+    "wake": ("pymicro_wakeword",),
 }
 """For each extra the modules that show whether it is installed."""

@@ -3,7 +3,8 @@
 An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
 and `weights`, a path, when it needs any; what else the class may say of itself stands in `agent.protocols`.
 Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts`,
-`backchat.vad`, `backchat.endpointing` and `backchat.vision`; turn-taking policies by `backchat.turns`.
+`backchat.vad`, `backchat.wake`, `backchat.endpointing` and `backchat.vision`; turn-taking policies by
+`backchat.turns`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from agent.protocols import (
     VisionEngine,
     WarmsUp,
 )
-from agent.settings import Config, Section, TurnsConfig, VADConfig
+from agent.settings import Config, Section, TurnsConfig, VADConfig, WakeConfig
 from agent.text.normalization import language
 from agent.tools.registry import distinct, loaded, servers
 from agent.tools.tool import Tool
@@ -40,6 +41,7 @@ from agent.weights.catalogue import Progress, resolve
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 from audio.vad import VAD
+from audio.wake import WakeWord
 
 T = TypeVar("T")
 
@@ -48,6 +50,7 @@ SETTINGS: dict[Kind, tuple[str, str]] = {
     "llm": ("llm", "engine"),
     "tts": ("tts", "engine"),
     "vad": ("vad", "engine"),
+    "wake": ("wake", "engine"),
     "endpointing": ("turns", "endpointing"),
     "turns": ("turns", "policy"),
     "vision": ("vision", "engine"),
@@ -67,6 +70,7 @@ OFFERED: dict[Kind, tuple[str, ...]] = {
     "llm": ("stream", "prefill"),
     "tts": ("rate", "language", "stream"),
     "vad": ("feed",),
+    "wake": ("feed",),
     "endpointing": ("complete",),
     "turns": (
         "config",
@@ -155,6 +159,8 @@ def load(
     # Each session makes its own of these: what is wrong with them shows now.
     if "vad" not in given:
         vad(config.vad)
+    if config.wake.model:
+        wake(config.wake)
     if "turns" not in given:
         policy(config.turns)
     stt: Transcriber = given.stt or load_one("stt", config, progress, tell)
@@ -169,7 +175,7 @@ def load(
     endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
     tools, boxes = loaded(config.tools), servers(config.tools)
-    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, tools, boxes))
+    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, wake, tools, boxes))
 
 
 def load_endpointing(
@@ -182,6 +188,11 @@ def load_endpointing(
 def vad(settings: VADConfig) -> VAD:
     """What hears speech in one stream, as these settings name it. Raises ConfigError, EngineFault."""
     return load_one("vad", Config(vad=settings))
+
+
+def wake(settings: WakeConfig) -> WakeWord:
+    """What hears the wake word in one stream, as these settings name it. Raises as `load_one` does."""
+    return load_one("wake", Config(wake=settings))
 
 
 def policy(turns: TurnsConfig) -> Policy:

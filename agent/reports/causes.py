@@ -31,6 +31,7 @@ REASONS: dict[Reason, str] = {
     "repeat": "it was to be said again",
     "false_interruption": "no words came of it",
     "deafened": "nobody listens any more",
+    "wake_word": "the wake word was said",
     "unrecorded": "the log does not say why",
 }
 SIGNS: dict[Sign, str] = {

@@ -78,6 +78,7 @@ class Language:
     subjects: frozenset[str]
     openings: frozenset[str]
     closings: frozenset[Phrase]
+    farewells: Command
     digits: frozenset[str]
     numbers: frozenset[str]
     announcing: frozenset[str]
@@ -131,6 +132,11 @@ class Language:
         said, asked = self.words(text), frozenset(self.words(question))
         new = tuple(word for word in said if word not in asked)
         return any(bool(each) and self.orders(each, self.agreements) for each in (said, new))
+
+    def takes_leave(self, text: str) -> bool:
+        """Whether the words end the talk, and say no more: "Okay, thank you, goodbye."."""
+        said = self.words(text) if len(text) <= LONGEST else ()
+        return bool(said) and self.orders(said, self.farewells)
 
     def is_answer(self, text: str) -> bool:
         """Whether the words begin with an answer to a question: yes, no, a number, "I don't know"."""
@@ -242,6 +248,7 @@ class _File(Section):
     subjects: tuple[str, ...]
     openings: tuple[str, ...]
     closings: tuple[str, ...]
+    farewells: tuple[str, ...] = ()
     digits: tuple[str, ...]
     numbers: tuple[str, ...]
     announcing: tuple[str, ...]
@@ -313,6 +320,7 @@ def _built(code: str, file: _File) -> Language:
         telling=frozenset(asking.telling),
         choosing=frozenset(asking.choosing),
         closings=phrases_of(file.closings),
+        farewells=Command(phrases_of(file.farewells), softeners),
         dangling=frozenset(file.dangling),
         maybe_dangling=frozenset(file.maybe_dangling),
         halves=frozenset(file.halves),

@@ -163,3 +163,33 @@ class Keyboard:
 
         with contextlib.suppress(termios.error):  # it may have gone
             termios.tcsetattr(0, termios.TCSANOW, self._before)
+
+
+class Keys:
+    """Single keys of this process's terminal, within `with`; none of them is shown."""
+
+    usable = staticmethod(Keyboard.usable)
+
+    def __enter__(self) -> Self:
+        import termios
+
+        self._before: list[Any] = termios.tcgetattr(0)
+        modes: list[Any] = [*self._before[:6], list(self._before[6])]
+        modes[3] &= ~(termios.ICANON | termios.ECHO)
+        modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(0, termios.TCSANOW, modes)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import termios
+
+        with contextlib.suppress(termios.error):  # it may have gone
+            termios.tcsetattr(0, termios.TCSANOW, self._before)
+
+    async def pressed(self) -> str:
+        """The keys that are pressed next; "" once the terminal has gone."""
+        await anyio.wait_readable(0)
+        try:
+            return os.read(0, 64).decode(errors="replace")
+        except OSError:
+            return ""

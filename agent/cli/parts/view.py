@@ -24,6 +24,8 @@ STATES = {
     "thinking": ("◌", "yellow"),
     "speaking": ("▶", "cyan"),
     "interrupted": ("■", "magenta"),
+    "asleep": ("◌", "dim"),
+    "muted": ("×", "red"),
 }
 
 
@@ -56,6 +58,7 @@ class Conversation:
         self.reply = self.thought = ""
         self.error = self.unrecorded = ""
         self.leaks = False
+        self._attention: ev.AttentionState = "awake"
 
     @property
     def state(self) -> str:
@@ -68,7 +71,9 @@ class Conversation:
             return "speaking"
         if self._open:
             return "thinking"
-        return "listening" if self._hears else "starting"
+        if not self._hears:
+            return "starting"
+        return "listening" if self._attention == "awake" else self._attention
 
     def hears(self) -> None:
         """The microphone gives sound: from the first frame on, and not before, it is listening."""
@@ -109,6 +114,9 @@ class Conversation:
             case ev.TurnDiscarded(turn=turn):
                 self._open.discard(turn)
                 self.reply = ""
+            case ev.AttentionChanged(state=state):
+                self._attention = state
+                self._speaking = self._speaking and state == "awake"
             case ev.EchoHeard() | ev.EchoGone():
                 self.leaks = isinstance(event, ev.EchoHeard)
             case ev.SoundLost():
@@ -213,7 +221,7 @@ class LiveView:
             (f"{mark} {talk.state:12}", f"bold {colour}"),
             ("▇" * bars, "green" if bars < 20 else "red"),
             ("·" * (BARS - bars), "dim"),
-            ("   Ctrl-C ends", "dim"),
+            ("   m mutes, Ctrl-C ends", "dim"),
         )
         rows: list[Text] = []
         for who, heard, unheard in talk.lines[-20:]:
@@ -294,6 +302,8 @@ def print_line(event: ev.Event) -> None:
         case ev.TurnEnded():
             cut = "  [cut]" if event.reason == "interrupted" else ""
             click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")
+        case ev.AttentionChanged():
+            click.echo(f"{event.time:7.2f} s  {event.state}")
         case ev.EchoGone():
             click.echo(f"{event.time:7.2f} s  {GONE}", err=True)
         case ev.EchoHeard():

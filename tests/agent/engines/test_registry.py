@@ -15,6 +15,7 @@ from agent.turns.policy import Policy
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 from audio.vad import VAD
+from audio.wake import WakeWord
 
 PLUGIN = """
 class Parrot:
@@ -125,6 +126,7 @@ def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, nam
         ("llm", LanguageModel),
         ("tts", Synthesizer),
         ("vad", VAD),
+        ("wake", WakeWord),
         ("endpointing", EndOfTurn),
         ("turns", Policy),
         ("vision", VisionEngine),
