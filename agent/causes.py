@@ -13,8 +13,9 @@ ActionName = Literal[
 ]
 """What turn-taking can do, as files and wires spell it."""
 
-Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo"]
-"""What the user's words are, as `agent.turns.phrases` tells; "echo" are the agent's own."""
+Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo", "stranger"]
+"""What the user's words are, as `agent.turns.phrases` tells; "echo" are the agent's own, "stranger" those of
+somebody who is not listened to."""
 
 Reason = Literal[
     "pause",
@@ -43,6 +44,7 @@ Reason = Literal[
     "false_interruption",
     "deafened",
     "wake_word",
+    "stranger",
     "unrecorded",
 ]
 """What a decision was taken for. "unrecorded": by a version that did not write it down."""

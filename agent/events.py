@@ -381,6 +381,22 @@ class WakeWordDetected:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerIdentified:
+    """A voice was compared with those that are enrolled: in what this turn answers, or said over its reply.
+
+    verdict: `known`, and `name` says who; `stranger`, who is not listened to; or a `doubt`, and is. score:
+    how alike the likest is, to 1.
+    """
+
+    type: ClassVar[Literal["speaker_identified"]] = "speaker_identified"
+    time: float
+    turn: int | None
+    verdict: Literal["known", "stranger", "doubt"]
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class EchoHeard:
     """The microphone hears the speaker, more than the canceller can take away."""
 
@@ -484,6 +500,7 @@ Event: TypeAlias = (
     | KeyPressed
     | AttentionChanged
     | WakeWordDetected
+    | SpeakerIdentified
     | EchoHeard
     | EchoGone
     | SoundLost

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 from agent.images import Picture
 from agent.messages import Message, ToolCall, ToolSchema
 from agent.settings import TurnsConfig, VADConfig, WakeConfig
+from agent.speakers import SpeakerRecognition
 from agent.text.cleaning import cleaned
 from agent.tools.tool import Tool
 from agent.tools.toolbox import Toolbox
@@ -337,6 +338,7 @@ class Engines:
     vision: looks at pictures. names: what to call them in a report, by kind. policy: makes a session's
     turn-taking policy from its settings. vad: makes what hears speech in a session's stream, likewise.
     wake: makes what hears the wake word there, where one is wanted.
+    speakers: tells whose voice is heard, where that matters.
     tools: what it can do, each by another name; toolboxes: where more of them come from.
     """
 
@@ -349,5 +351,6 @@ class Engines:
     policy: Callable[[TurnsConfig], Policy] = built_in
     vad: Callable[[VADConfig], VAD] = usual_vad
     wake: Callable[[WakeConfig], WakeWord] = usual_wake
+    speakers: SpeakerRecognition | None = None
     tools: tuple[Tool, ...] = ()
     toolboxes: tuple[Toolbox, ...] = ()

@@ -34,7 +34,7 @@ from agent.order import Due, Kind, Queue
 from agent.settings import Costs
 
 T = TypeVar("T")
-Engine = Literal["stt", "llm", "tts", "endpointing", "vision", "camera", "decoder"]
+Engine = Literal["stt", "llm", "tts", "endpointing", "vision", "camera", "decoder", "speakers"]
 Waited = Callable[[Engine, Kind, float], None]
 
 MOST_TOOLS = 16

@@ -282,6 +282,22 @@ SILENCES = ("complete", "likely", "unsure", "unlikely", "incomplete", "longest",
 """The settings of `turns` that are lengths of silence after which a turn is over."""
 
 
+class SpeakersConfig(Section):
+    """Whose voice counts; off, until `only` names somebody."""
+
+    engine: str = "dvector"
+    """A name from `backchat engines`: what tells voices apart."""
+    model: str = ""
+    """Its weights: a name from `backchat models`, or the path of a file; "": the engine's own."""
+    only: tuple[str, ...] = ()
+    """Who is answered and may interrupt: names of enrolled speakers, or "*" for all of them; with none it is
+    anybody, and no voice is looked at."""
+    strictness: float = Field(default=0.0, ge=-0.5, le=0.5)
+    """Is added to how alike (cosine) a voice must be: above 0 fewer strangers are heard."""
+    folder: str = "~/.local/share/backchat/speakers"
+    """Where enrolled voices are kept, in files that only their owner may read."""
+
+
 class EchoConfig(Section):
     """What is done to the microphone's sound where the speaker is near it."""
 
@@ -551,6 +567,7 @@ class Config(Section):
     vad: VADConfig = VADConfig()
     wake: WakeConfig = WakeConfig()
     turns: TurnsConfig = TurnsConfig()
+    speakers: SpeakersConfig = SpeakersConfig()
     echo: EchoConfig = EchoConfig()
     reply: ReplyConfig = ReplyConfig()
     vision: VisionConfig = VisionConfig()

@@ -29,6 +29,7 @@ from agent.runner import VirtualRunner
 from agent.session import Session
 from agent.settings import Config, Costs, VADConfig, WakeConfig
 from agent.simulation.virtual import Line, converse, run_virtual
+from agent.speakers import Speaker
 from agent.text.cleaning import json_text
 from agent.tools.tool import Tool
 from audio.frame import HEARING_RATE, Frame, Samples, silence
@@ -42,6 +43,7 @@ __all__ = [
     "LoudnessDetector",
     "ScriptedLLM",
     "ScriptedSTT",
+    "ScriptedSpeakers",
     "ScriptedTTS",
     "ScriptedWake",
     "Sound",
@@ -79,9 +81,12 @@ class Sound(NamedTuple):
         return Frame(self.samples, self.rate)
 
 
-def loud(seconds: float) -> Sound:
-    """A stretch of sound that `LoudnessDetector` takes for speech, 16 kHz."""
-    samples = np.full(round(seconds * HEARING_RATE), 0.3, np.float32)
+def loud(seconds: float, level: float = 0.3) -> Sound:
+    """A stretch of sound that `LoudnessDetector` takes for speech, 16 kHz.
+
+    level: from 0.11 to 0.5, by which `ScriptedSpeakers` knows who speaks.
+    """
+    samples = np.full(round(seconds * HEARING_RATE), level, np.float32)
     samples[1::2] *= -1
     return Sound(samples, HEARING_RATE)
 
@@ -111,6 +116,29 @@ class ScriptedWake:
             return None
         found, self._end = Detection("hey you", self._end), None
         return found
+
+
+@dataclass
+class ScriptedSpeakers:
+    """Whose voice it is (`agent.speakers.SpeakerRecognition`), by how loud it is.
+
+    names: by the level of what they say; who speaks at another is a stranger. looks: how often it was asked.
+    least: seconds of speech below which it is in doubt.
+    """
+
+    names: dict[float, str]
+    least: float = 0.3
+    looks: int = 0
+
+    def who(self, audio: Frame) -> Speaker:
+        """The speaker of what is newest in `audio`."""
+        self.looks += 1
+        levels = np.abs(audio.samples)
+        said = levels[levels > 0.1][-round(self.least * audio.rate) :]
+        if len(said) < self.least * audio.rate:
+            return Speaker("doubt")
+        name = self.names.get(round(float(np.median(said)), 2))
+        return Speaker("stranger", "", 0.1) if name is None else Speaker("known", name, 0.9)
 
 
 class LoudnessDetector:

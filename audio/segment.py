@@ -79,6 +79,7 @@ class Segmenter:
     confirm: sure speech that confirms an onset, or ends a pause.
     pause: silence that makes a pause. pre_roll: audio kept from before the onset.
     longest: length at which an utterance is ended as it stands.
+    late: after which an onset is known at most.
     """
 
     onset_frames: int = 3
@@ -88,6 +89,7 @@ class Segmenter:
     pause: float = 0.15
     pre_roll: float = 0.5
     longest: float = 28.0
+    late: float = LATENCY
 
     _state: Literal["idle", "onset", "speaking", "paused"] = "idle"
     _doubt: bool = False
@@ -152,7 +154,7 @@ class Segmenter:
         for item in evidence:
             found += self._sure(item) if item.confirmed else self._fast(item)
         if self._state == "idle":
-            self._trim(frame.end - LATENCY)
+            self._trim(frame.end - self.late)
         elif self._state == "paused" and frame.end - self._last_speech > self.longest + 1e-6:
             found += [Unconfirmed()] if self._doubt else []
             self.cut()  # given with `Paused`, and nobody took it

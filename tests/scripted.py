@@ -41,9 +41,9 @@ __all__ = [
 ]
 
 
-def loud(seconds: float) -> Frame:
+def loud(seconds: float, level: float = 0.3) -> Frame:
     """A stretch of sound that the loudness detector takes for speech."""
-    return testing.loud(seconds).frame
+    return testing.loud(seconds, level).frame
 
 
 def silent(seconds: float) -> Frame:

@@ -20,7 +20,18 @@ FILES = sorted(
 )
 
 BASE = {"errors", "languages", "settings", "text", "signals"}
-DATA = BASE | {"causes", "events", "images", "messages", "protocols", "tools", "turns", "order", "runner"}
+DATA = BASE | {
+    "causes",
+    "speakers",
+    "events",
+    "images",
+    "messages",
+    "protocols",
+    "tools",
+    "turns",
+    "order",
+    "runner",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     "errors": set(),
@@ -28,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "languages": {"errors"},  # data, which text, turns and settings read each their own file of
     "text": {"errors", "languages"},
     "settings": {"text"},
+    "speakers": BASE,
     "config": BASE,
     "causes": set(),
     "events": BASE | {"causes"},
@@ -38,10 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turns": BASE | {"causes", "events"},
     "messages": {"text", "images"},
     "tools": BASE | {"causes", "events", "messages", "runner"},
-    "protocols": BASE | {"images", "messages", "tools", "turns"},
+    "protocols": BASE | {"speakers", "images", "messages", "tools", "turns"},
     "vision": BASE | {"images", "messages", "protocols"},
     "llm": BASE | {"images", "messages", "protocols", "weights"},
-    "engines": BASE | {"weights", "protocols", "llm", "tools", "turns"},
+    "engines": BASE | {"speakers", "weights", "protocols", "llm", "tools", "turns"},
     "conversation": DATA | {"llm"},
     "reports": BASE | {"causes", "events"},
     "transports": DATA | {"llm", "conversation"},
@@ -366,6 +378,8 @@ PROTOCOLS = (
     "audio/tts/__init__.py",
     "audio/vad.py",
     "audio/wake.py",
+    "audio/speaker.py",
+    "agent/speakers.py",
 )
 """Where what an engine must and may offer stands."""
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "chat": "Type and be answered, in print or aloud.",
     "voices": "List voices by language, and write samples of them.",
     "languages": "List languages, and check one of your own.",
+    "speakers": "List, enroll and forget whose voices are known.",
     "engines": "List engines, what state they are in, and what to type.",
     "tools": "List what the agent can do besides talking, and try it.",
     "mcp": "Let another program, such as a coding agent, talk to its user.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 from anyio.abc import TaskGroup
 
@@ -23,6 +24,7 @@ from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
 from agent.settings import Config, TurnsConfig, VADConfig
+from agent.speakers import Speaker
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
 from agent.turns.endpointing import EndpointingDecision
@@ -39,6 +41,7 @@ from agent.turns.policy import (
 )
 from audio.chime import RISING, chime
 from audio.frame import Frame
+from audio.personal_vad import PersonalVAD
 from audio.playback import Playback
 from audio.stt import Transcript
 
@@ -102,6 +105,10 @@ class TurnController:
         """What the words said over the reply are, by what has been understood of them."""
         self._overheard: Transcript | None = None
         """What came out of what was said over the reply last."""
+        self._known: tuple[float, Speaker | None] = (0.0, None)
+        """Who was last known by their voice, and until when (s)."""
+        self._speaker: Speaker | None = None
+        """Whose voice that was."""
         self._onset = 0.0
         self._last: Frame | None = None
         """What was said over the reply, up to the last pause."""
@@ -145,6 +152,21 @@ class TurnController:
         if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
+        personal = self._utterances.personal
+        if personal is not None and (newest := personal.unsure()) is not None:
+            self._tasks.start_soon(self._tell_apart, personal, newest)
+
+    async def _tell_apart(self, personal: PersonalVAD, speech: Frame) -> None:
+        """Whose voice is heard now: no stranger's speech is taken for the user's any longer."""
+        if (who := await self._recognition.speaker(speech)) is not None:
+            personal.told(speech, who.verdict)
+            if who.verdict == "known":
+                self._known = (speech.end, who)
+
+    def _known_in(self, audio: Frame) -> Speaker | None:
+        """Who was known by their voice while that was said, whoever else was heard beside them."""
+        at, who = self._known
+        return who if at > audio.time else None
 
     @property
     def engaged(self) -> bool:
@@ -301,7 +323,8 @@ class TurnController:
             self._emit(ev.Decision(self._runner.now(), about, action.name, action.cause))
             if isinstance(action, Generate):
                 reply = self._open(self._utterances.utterance(), action.speech_end, action.text)
-                reply.transcript = self._overheard if action.text is not None else None
+                if action.text is not None:
+                    reply.transcript, reply.speaker = self._overheard, self._speaker
             elif isinstance(action, TranscribeOverlap):
                 self._last = self._utterances.utterance()
                 self._tasks.start_soon(self._overhear, self._last, True)
@@ -372,6 +395,7 @@ class TurnController:
             self._recognition.guard.heard,
         )
         reply.question, reply.manner = text, self.manner
+        reply.speaker = None if audio is None else self._known_in(audio)
         reply.cut_before = self._cut_short
         reply.onset, reply.speech_seconds = self._onset, self._utterances.voiced
         self._active = self._latest = reply
@@ -403,7 +427,9 @@ class TurnController:
     async def _overhear(self, audio: Frame, final: bool) -> None:
         """What is being said: over a reply it decides what becomes of it, else the model reads along."""
         began = self._runner.now()
-        said = await self._recognition.try_transcribe(audio, final=final)
+        words = partial(self._recognition.try_transcribe, audio, final=final)
+        over = self._active is not None and self._active.authorized.is_set()
+        said, who = await self._recognition.beside(audio, words) if over else (await words(), None)
         self._reading = self._reading and final
         if not final and said is not None:
             self._utterances.interim_took = self._runner.now() - began
@@ -418,9 +444,11 @@ class TurnController:
         if reply is not None and reply.authorized.is_set():
             heard = reply.heard(now)
             asked = self._recognition.asked(heard, "speaking", reply.text[len(heard) :])
-            self._overlap = kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
+            who = self._known_in(audio) or who
+            kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
+            self._overlap = kind = self._generation.identified(who, kind, reply.number)
             self._emit(ev.OverlapTranscribed(now, reply.number, text, kind))
-            self._overheard = said
+            self._overheard, self._speaker = said, who
             self._do(self._utterances.policy.words(text, kind, final))
         elif reply is None and text:
             await self._generation.prefill(text, self.manner)

@@ -28,6 +28,7 @@ from agent.messages import Message
 from agent.protocols import Delta, Engines, told_of
 from agent.runner import Runner
 from agent.settings import Config
+from agent.speakers import Speaker
 from agent.tools.execution import Execution, Running
 from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
@@ -40,6 +41,7 @@ NO_TURN: dict[Kind, Reason] = {
     "echo": "echo",
     "stop": "silence_wanted",
     "backchannel": "backchannel",
+    "stranger": "stranger",
 }
 """What asks for no answer, and the reason to tell."""
 AHEAD = 2.0
@@ -263,14 +265,23 @@ class Generation:
         began, reply.elicits = self._runner.now(), self._asked(reply.onset)
         reply.tasks.start_soon(self._listen, reply, audio)
         if reply.question is None:
-            said = await self._recognition.transcribe(audio)
+            words = partial(self._recognition.transcribe, audio)
+            said, who = await self._recognition.beside(audio, words)
+            reply.speaker = reply.speaker or who
             kind = self._recognition.kind(said, reply.elicits, (reply.onset, audio.end))
-            self._weigh(reply, said, kind)
+            self._weigh(reply, said, self.identified(reply.speaker, kind, reply.number))
             now = self._runner.now()
             self._emit(ev.Transcribed(now, reply.number, said.text, now - began))
         elif reply.transcript is not None:
             self._weigh(reply, reply.transcript, "words")
         self._decide(reply)
+
+    def identified(self, who: Speaker | None, kind: Kind, turn: int | None) -> Kind:
+        """What words of that kind are by whose they are."""
+        if who is None:
+            return kind
+        self._emit(ev.SpeakerIdentified(self._runner.now(), turn, who.verdict, who.name, who.score))
+        return "stranger" if who.verdict == "stranger" else kind
 
     def _weigh(self, reply: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
@@ -281,7 +292,7 @@ class Generation:
             reply.rest = self._history.unheard
         elif reply.manner.respond and self._comprehension.tells(reply.misheard):
             reply.notice = self._recognition.apology
-        elif kind in NO_TURN and (reply.manner.respond or kind in ("nothing", "echo")):
+        elif kind in NO_TURN and (reply.manner.respond or kind in ("nothing", "echo", "stranger")):
             reply.discarded = Cause(NO_TURN[kind], said.text)
         reply.question = "" if reply.discarded or reply.notice else said.text
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 import anyio
 
@@ -13,6 +15,7 @@ from agent.events import Error, Watcher
 from agent.protocols import Engines
 from agent.runner import Runner
 from agent.settings import Config
+from agent.speakers import Speaker
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
 from agent.turns.endpointing import Delays, EndpointingDecision, decision, fixed
@@ -21,8 +24,13 @@ from agent.turns.self_echo import SelfEchoFilter
 from audio.frame import Frame
 from audio.stt import Transcript
 
+T = TypeVar("T")
+
 FEW = 3
 """Words that a cough, a laugh or a hum may be taken for by a transcriber."""
+
+LOOKED_AT = 3.0
+"""Seconds of an utterance by which its speaker is told: more cost time, and tell little more."""
 
 FRESH = 0.5
 """Seconds after which the words so far are old: there will be more."""
@@ -109,6 +117,36 @@ class Recognition:
         except BackchatError as error:
             self._emit(Error(self._runner.now(), "stt", str(error)))
             return Transcript("")
+
+    async def speaker(self, audio: Frame) -> Speaker | None:
+        """Whose voice is in `audio`; None where that makes no difference.
+
+        With an engine that fails an Error event says so, and nobody is a stranger.
+        """
+        if (engine := self._engines.speakers) is None:
+            return None
+        newest = Frame(audio.samples[-round(LOOKED_AT * audio.rate) :], audio.rate)
+        try:
+            work = partial(engine.who, newest)
+            return await self._runner.call("speakers", work, self._config.limits.stt, due=lambda: audio.end)
+        except BackchatError as error:
+            self._emit(Error(self._runner.now(), "speakers", str(error)))
+            return None
+
+    async def beside(self, audio: Frame, words: Callable[[], Awaitable[T]]) -> tuple[T, Speaker | None]:
+        """What `words` makes of `audio`, and at the same time whose voice is in it."""
+        if self._engines.speakers is None:
+            return await words(), None
+        who: list[Speaker | None] = []
+        made: list[T] = []
+
+        async def look() -> None:
+            who.append(await self.speaker(audio))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            made.append(await words())
+        return made[0], who[0]
 
     async def complete(self, audio: Frame) -> float | None:
         """The end-of-turn model's probability that the user has finished; None without the model.

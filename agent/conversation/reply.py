@@ -16,6 +16,7 @@ from agent.causes import Cause
 from agent.conversation.acts import Acts
 from agent.events import Misheard
 from agent.messages import Message
+from agent.speakers import Speaker
 from agent.text.chunker import HURRY, TextChunk
 from agent.text.sentences import sentences
 from agent.tools.tool import Tool
@@ -71,6 +72,8 @@ class Reply:
     """How it is to be answered."""
     cut_before = False
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
+    speaker: Speaker | None = None
+    """Whose voice asked for it; None where that makes no difference, or it was typed."""
     language = "en"
     """By whose rules its text has sentences."""
     _told = 0

@@ -11,6 +11,8 @@ from agent.settings import Config, TurnsConfig, VADConfig
 from agent.turns.policy import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
+from audio.personal_vad import WINDOW, PersonalVAD
+from audio.segment import LATENCY
 
 BRIEF_SILENCE = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
@@ -49,6 +51,8 @@ class UtteranceDetector:
         """Seconds that the last interim transcript took; written by who has it made."""
         self._silence_told = 0.0
         self._detector = engines.vad(config.vad)
+        self.personal = PersonalVAD(config.vad.start) if engines.speakers is not None else None
+        """Hears whose speech it is, where that makes a difference."""
         self._turns, self._vad = config.turns, config.vad
         self.reset()
 
@@ -67,6 +71,7 @@ class UtteranceDetector:
         segmenter.onset_frames, segmenter.confirm = vad.onset_frames, vad.confirm
         segmenter.start, segmenter.stop, segmenter.pre_roll = vad.start, vad.stop, vad.pre_roll
         segmenter.pause, segmenter.longest = turns.pause, turns.max_utterance
+        segmenter.late = LATENCY if self.personal is None else WINDOW + LATENCY
         self.policy.config = turns
 
     @property
@@ -77,7 +82,10 @@ class UtteranceDetector:
     def feed(self, frame: Frame) -> list[Action]:
         """What to do after one more frame (16 kHz, contiguous with the last)."""
         actions: list[Action] = []
-        for found in self._segmenter.feed(frame, self._detector.feed(frame)):
+        evidence = self._detector.feed(frame)
+        if self.personal is not None:
+            evidence = self.personal.hears(frame, evidence)
+        for found in self._segmenter.feed(frame, evidence):
             actions += self._understand(found)
         return actions + self.policy.tick(frame.end)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["stt", "llm", "tts", "vad", "wake", "endpointing", "turns", "vision"]
+Kind = Literal["stt", "llm", "tts", "vad", "wake", "endpointing", "speakers", "turns", "vision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,11 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
     "endpointing": {
         "smart-turn": BuiltIn(
             "audio.smart_turn:SmartTurn", "Smart Turn: hears whether a turn is over", "BSD-2-Clause"
+        )
+    },
+    "speakers": {
+        "dvector": BuiltIn(
+            "audio.speaker:DVector", "tells voices apart by a d-vector of 256 numbers", "Apache-2.0"
         )
     },
     "turns": {

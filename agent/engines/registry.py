@@ -3,8 +3,8 @@
 An engine is a class whose constructor takes, by keyword, those settings of its section that it uses,
 and `weights`, a path, when it needs any; what else the class may say of itself stands in `agent.protocols`.
 Other packages add engines by entry points in the groups `backchat.stt`, `backchat.llm`, `backchat.tts`,
-`backchat.vad`, `backchat.wake`, `backchat.endpointing` and `backchat.vision`; turn-taking policies by
-`backchat.turns`.
+`backchat.vad`, `backchat.wake`, `backchat.endpointing`, `backchat.speakers` and `backchat.vision`;
+turn-taking policies by `backchat.turns`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from agent.protocols import (
     WarmsUp,
 )
 from agent.settings import Config, Section, TurnsConfig, VADConfig, WakeConfig
+from agent.speakers import Enrolled, SpeakerRecognition
 from agent.text.normalization import language
 from agent.tools.registry import distinct, loaded, servers
 from agent.tools.tool import Tool
@@ -52,6 +53,7 @@ SETTINGS: dict[Kind, tuple[str, str]] = {
     "vad": ("vad", "engine"),
     "wake": ("wake", "engine"),
     "endpointing": ("turns", "endpointing"),
+    "speakers": ("speakers", "engine"),
     "turns": ("turns", "policy"),
     "vision": ("vision", "engine"),
 }
@@ -72,6 +74,7 @@ OFFERED: dict[Kind, tuple[str, ...]] = {
     "vad": ("feed",),
     "wake": ("feed",),
     "endpointing": ("complete",),
+    "speakers": ("model", "embed"),
     "turns": (
         "config",
         "onset",
@@ -101,6 +104,7 @@ _TITLES: dict[Kind, str] = {
     "llm": "the language model",
     "tts": "the voice",
     "endpointing": "the end-of-turn model",
+    "speakers": "what tells voices apart",
 }
 
 
@@ -174,8 +178,11 @@ def load(
     }
     endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
+    speakers = load_speakers(config, progress, tell)
     tools, boxes = loaded(config.tools), servers(config.tools)
-    return given.over(Engines(stt, llm, tts, endpointing, vision, names, policy, vad, wake, tools, boxes))
+    return given.over(
+        Engines(stt, llm, tts, endpointing, vision, names, policy, vad, wake, speakers, tools, boxes)
+    )
 
 
 def load_endpointing(
@@ -183,6 +190,15 @@ def load_endpointing(
 ) -> EndOfTurn | None:
     """What tells by its sound whether a turn is over, loaded and warm; None where the settings want none."""
     return load_one("endpointing", config, progress, tell) if config.turns.by_sound else None
+
+
+def load_speakers(
+    config: Config, progress: Progress | None = None, tell: Tell = _nobody
+) -> SpeakerRecognition | None:
+    """What tells whose voice is heard; None where that makes no difference. Raises as `Enrolled` does."""
+    if not config.speakers.only:
+        return None
+    return Enrolled(load_one("speakers", config, progress, tell), config.speakers)
 
 
 def vad(settings: VADConfig) -> VAD:
@@ -219,7 +235,7 @@ def alike(one: Config, other: Config) -> bool:
 
     def loaded(config: Config) -> tuple[object, ...]:
         turns = (config.turns.endpointing, config.turns.model) if config.turns.by_sound else None
-        return config.llm, config.stt, config.tts, config.vision, turns
+        return config.llm, config.stt, config.tts, config.vision, config.speakers, turns
 
     return loaded(one) == loaded(other)
 
@@ -302,7 +318,8 @@ def weights_of(kind: Kind, config: Config) -> str:
     """
     chosen, given = _chosen(kind, config)
     factory = find(kind, chosen)
-    unused = kind == "endpointing" and not config.turns.by_sound
+    used = {"endpointing": config.turns.by_sound, "speakers": bool(config.speakers.only)}
+    unused = not used.get(kind, True)
     if unused or "weights" not in inspect.signature(factory).parameters:
         return ""
     if isinstance(factory, HasVoices):

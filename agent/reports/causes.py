@@ -32,6 +32,7 @@ REASONS: dict[Reason, str] = {
     "false_interruption": "no words came of it",
     "deafened": "nobody listens any more",
     "wake_word": "the wake word was said",
+    "stranger": "it was another voice",
     "unrecorded": "the log does not say why",
 }
 SIGNS: dict[Sign, str] = {

@@ -234,6 +234,9 @@ class SemanticPolicy:
         """Real words end the reply, at once when there are several; all else lets it go on."""
         if not self._overlapping or not self._yields or (final and self._speaking):
             return []
+        if kind == "stranger" and self._held:
+            self._held = False  # nobody waits for what they have to say
+            return [Resume(Cause("stranger"))]
         if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
             return self._interrupt(text, final)
         if not final:

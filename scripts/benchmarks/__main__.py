@@ -18,7 +18,8 @@ from benchmarks.results import Results
 NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name not in ("__main__", "results", "measure", "voices", "random_models", "peer_pipecat")
+    if module.name
+    not in ("__main__", "results", "measure", "voices", "speech", "random_models", "peer_pipecat")
 )
 
 

@@ -32,7 +32,12 @@ def doctor(**options: Any) -> None:
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    kinds = ("stt", "llm", "tts", "vad", *(["endpointing"] if chosen.turns.by_sound else []))
+    wanted = {
+        "endpointing": chosen.turns.by_sound,
+        "wake": bool(chosen.wake.model),
+        "speakers": bool(chosen.speakers.only),
+    }
+    kinds = ("stt", "llm", "tts", "vad", *(kind for kind, used in wanted.items() if used))
     loadable = [_engine(entry) for entry in listing(chosen) if entry.chosen and entry.kind in kinds]
     good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))

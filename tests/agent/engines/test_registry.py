@@ -12,6 +12,7 @@ from agent.engines import registry as engines
 from agent.errors import ConfigError, EngineFault, ModelError
 from agent.protocols import LanguageModel, VisionEngine
 from agent.turns.policy import Policy
+from audio.speaker import SpeakerEmbedding
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
 from audio.vad import VAD
@@ -128,6 +129,7 @@ def test_every_built_in_engine_is_where_it_is_said_to_be(kind: engines.Kind, nam
         ("vad", VAD),
         ("wake", WakeWord),
         ("endpointing", EndOfTurn),
+        ("speakers", SpeakerEmbedding),
         ("turns", Policy),
         ("vision", VisionEngine),
     ],

@@ -151,9 +151,10 @@ def test_catalogue_is_complete_and_pinned():
         "hibari-kore",
         "kokoro",
         "smart-turn-v3.2",
+        "dvector",
     ]
     for model in known.values():
-        assert model.kind in ("llm", "stt", "tts", "endpointing")
+        assert model.kind in ("llm", "stt", "tts", "endpointing", "speakers")
         assert model.about
         assert model.licence
         assert len({file.name for file in model.files}) == len(model.files)
