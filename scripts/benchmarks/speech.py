@@ -28,7 +28,8 @@ def prompts(folder: Path, seconds: float = float("inf")) -> Iterator[tuple[str, 
             continue
         said = _g722(file) if file.suffix == ".g722" else read_audio(file).at_rate(HEARING_RATE)
         seconds -= said.duration
-        yield file.relative_to(folder).parts[0], said
+        if len(said.samples):
+            yield file.relative_to(folder).parts[0], said
 
 
 def _g722(file: Path) -> Frame:
@@ -36,7 +37,8 @@ def _g722(file: Path) -> Frame:
     import av
 
     with av.open(str(file), format="g722") as container:
-        samples = np.concatenate([each.to_ndarray().ravel() for each in container.decode(audio=0)])
+        parts = [each.to_ndarray().ravel() for each in container.decode(audio=0)]
+    samples = np.concatenate([np.zeros(0, np.int16), *parts])  # some files are empty
     return Frame((samples / 32768).astype(np.float32), HEARING_RATE)
 
 

@@ -1,0 +1,75 @@
+"""The d-vector: alike for one voice whatever it says and however loud, unlike for another; its features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.engines.registry import load_one
+from agent.settings import Config, SpeakersConfig
+from agent.speakers import Enrolled, SpeakerStore, enrolment
+from audio.errors import ModelError
+from audio.frame import HEARING_RATE, Frame, silence
+from audio.speaker import LEVEL, DVector, features, spoken
+
+ENROLLED = (
+    "The owl flew over the quiet valley until the first light came. Nobody had seen it for years. "
+    "It settled on the roof of the old mill and waited there for the baker to open his door."
+)
+ASKED = "Could you please tell me what the weather will be like tomorrow?"
+
+
+def voice(text: str, higher: float = 1.0) -> Frame:
+    """Hibari's, or one that is so much higher."""
+    parts = list(load_one("tts", Config()).stream(text))
+    samples = np.concatenate([part.samples for part in parts])
+    return Frame(samples, round(parts[0].rate * higher)).at_rate(HEARING_RATE)
+
+
+@pytest.mark.model
+def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(tmp_path: Path):
+    embedding = load_one("speakers", Config(speakers=SpeakersConfig(only=("*",))))
+    store = SpeakerStore(tmp_path)
+    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
+    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    asked = voice(ASKED)
+    for gain in (0.1, 1.0, 3.0):
+        quiet = silence(1.0, HEARING_RATE)
+        who = enrolled.who(Frame(np.concatenate([quiet, gain * asked.samples, quiet]), HEARING_RATE))
+        assert (who.verdict, who.name) == ("known", "heart")
+    for higher in (0.75, 1.35):
+        assert enrolled.who(voice(ASKED, higher)).verdict == "stranger"
+    assert enrolled.who(Frame(asked.samples[: HEARING_RATE // 4], HEARING_RATE)).verdict == "doubt"
+    assert enrolled.who(Frame(silence(2.0, HEARING_RATE), HEARING_RATE)).verdict == "doubt"
+
+
+@pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
+def test_a_tone_lies_in_the_bins_of_its_pitch(hertz: float):
+    time = np.arange(HEARING_RATE) / HEARING_RATE
+    rows = features(np.sin(2 * np.pi * hertz * time).astype(np.float32))
+    assert rows.shape == (97, 40)  # windows of 512 samples that lie within a second
+    mel = hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
+    top = 15 + 27 * np.log(8) / np.log(6.4)
+    assert set(rows.argmax(axis=1)) <= {
+        round(mel / top * 41) - 2,
+        round(mel / top * 41) - 1,
+        round(mel / top * 41),
+    }
+
+
+@pytest.mark.parametrize("gain", [0.001, 1.0, 30.0])
+def test_what_is_spoken_has_one_level_and_no_silence(gain: float):
+    noise = np.random.default_rng(0).normal(0, 0.02, HEARING_RATE).astype(np.float32)
+    said = spoken(Frame(np.concatenate([silence(1.0, HEARING_RATE), gain * noise]), HEARING_RATE))
+    assert said.duration == pytest.approx(1.0, abs=0.03)
+    assert 20 * np.log10(np.sqrt(np.square(said.samples).mean())) == pytest.approx(LEVEL, abs=1.0)
+
+
+def test_another_file_is_no_network(tmp_path: Path):
+    file = tmp_path / "voice.onnx"
+    file.write_bytes(b"no network")
+    with pytest.raises(ModelError, match="this is no d-vector network") as told:
+        DVector(file)
+    assert "\n" not in str(told.value)
