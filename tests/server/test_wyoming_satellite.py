@@ -116,7 +116,7 @@ def test_one_with_a_wake_word_of_its_own_is_told_what_was_said_when_the_conversa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It stops streaming at that: told at once, it could not be spoken over."""
-    monkeypatch.setattr("agent.server.wyoming.satellite.FOLLOW_UP", 1.0)
+    monkeypatch.setattr("agent.server.wyoming.satellite.FOLLOW_UP", 0.3)
     pool = serving.pool(["What is that?"], ["A bell.", "By the sea."], ADDRESS, NO_ECHO)
 
     async def main(satellite: Satellite) -> None:
