@@ -29,6 +29,9 @@ FOLLOW_UP = 8.0
 """Seconds of silence after which a satellite that has its own wake word waits for that again."""
 LOOK = 0.1
 """Seconds between two looks at how long nobody has said anything."""
+SOONER = 0.15
+"""Seconds by which it is taken to play sooner than `played` says, which has come some way: no echo that comes
+before its cause is cancelled, but one that comes so much later is."""
 LATEST = 2.0
 """Most seconds by which a satellite is taken to play late: one that says more has stopped meanwhile."""
 
@@ -111,7 +114,7 @@ class _Satellite:
                     if text := requests.read(requests.Transcript, event).text.strip():
                         self._session.send_text(text)
                 case "played" if self._stopped:
-                    late = self._session.runner.now() - self._stopped.popleft()
+                    late = self._session.runner.now() - self._stopped.popleft() - SOONER
                     self._session.delay = min(max(0.0, late), LATEST)
                 case _:
                     pass
