@@ -166,6 +166,9 @@ class Packets(Playing):
             late = at - (time + behind)
             if stamp == first:
                 behind = late + self.cushion
+            elif late > 0 and at > min(self._came.get(stamp + 960 * n, (at, False))[0] for n in range(1, 4)):
+                self._holes.append((time + behind, BLOCK))  # sent again, and not waited for
+                continue
             elif late > 0:
                 self._holes.append((time + behind, late))
                 behind += late
@@ -203,7 +206,7 @@ class Line:
 
 @asynccontextmanager
 async def by_websocket(address: str, network: Network) -> AsyncIterator[Line]:
-    """As our page does it: it plays what comes, stops when the user speaks, and says how much has sounded."""
+    """As a browser does it, which sends no pings: it plays what comes, and stops when the user speaks."""
     port = int(address.rpartition(":")[2])
     put, waiting = anyio.create_memory_object_stream[str](float("inf"))
     playing = InOrder(CUSHION["websocket"])
@@ -238,7 +241,7 @@ async def by_websocket(address: str, network: Network) -> AsyncIterator[Line]:
 
     async with tcp(network, port) as through, anyio.create_task_group() as tasks:
         where = f"ws://127.0.0.1:{through}/v1/realtime?events=all"
-        async with connect(where, max_size=None, open_timeout=30) as socket:
+        async with connect(where, max_size=None, open_timeout=30, ping_interval=None) as socket:
             tasks.start_soon(listen, socket)
             tasks.start_soon(write, socket)
             yield line
