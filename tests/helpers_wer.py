@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from agent.text.normalization import normalized
+
 ONES = [
     "zero",
     "one",
@@ -128,3 +130,9 @@ def edits(said: list[str], heard: list[str]) -> int:
         for j, other in enumerate(heard, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
     return row[-1]
+
+
+def cer(ref: str, hyp: str, language: str) -> float:
+    """Character error rate: edits per letter of `ref`, with numbers in words and without blanks."""
+    said, heard = ([c for c in normalized(text.lower(), language) if c.isalnum()] for text in (ref, hyp))
+    return edits(said, heard) / max(1, len(said))

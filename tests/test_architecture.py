@@ -101,7 +101,11 @@ HEAVY: dict[str, set[str]] = {
     "httpx": {"agent/weights/download.py", "agent/llm/wire.py"},
     "kokoro_onnx": {"audio/tts/kokoro_phonemes.py"},
     "livekit": {"audio/echo/canceller.py"},
-    "matplotlib": {"agent/simulation/comparison.py", "agent/reports/timeline.py"},
+    "matplotlib": {
+        "agent/simulation/comparison.py",
+        "agent/reports/fonts.py",
+        "agent/reports/timeline.py",
+    },
     "onnx": {"audio/tts/kokoro_graph.py", "audio/tts/vits/piper_graph.py", "audio/tts/vits/from_piper.py"},
     "onnxruntime": {"audio/onnx.py"},
     "opentelemetry": {"agent/server/telemetry/traces.py"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy as np
 from agent import events as ev
 from agent.errors import BackchatError, MissingExtra
 from agent.events import Event
+from agent.languages.scripts import unspaced
 from agent.reports.causes import in_words
+from agent.reports.fonts import families
 from agent.reports.waits import PARTS, THOUGHT, VISION, TurnReport, clock, shorten, turns
 from audio.files import duration, read_channels
 from audio.frame import Frame, Samples
@@ -57,10 +60,29 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
     time axis in seconds. Raises MissingExtra without matplotlib, AudioFileError for a bad recording,
     BackchatError when `out` cannot be written.
     """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtra("drawing the timeline needs matplotlib", "plot") from error
+    reports = turns(events)
+    fonts, missing = families("".join(f"{report.user}{report.heard}{report.unheard}" for report in reports))
+    plotting: Any = matplotlib
+    with plotting.rc_context({"font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # which the picture says itself
+        _draw(events, reports, recording, out, shortest, missing)
+
+
+def _draw(
+    events: Sequence[Event],
+    reports: Sequence[TurnReport],
+    recording: Path | None,
+    out: Path,
+    shortest: float,
+    missing: str,
+) -> None:
     channels: tuple[Frame, ...] = ()
     if recording is not None and duration(recording) <= LONGEST_WAVEFORM:
         channels = read_channels(recording)[:2]
-    reports = turns(events)
     sounded = [report for report in reports if report.voice_to_voice is not None]
     shown = sounded[:MOST_TURNS]
     total = max([shortest, *(event.time for event in events), *(frame.duration for frame in channels)])
@@ -80,6 +102,9 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
     if len(sounded) > len(shown):
         note = f"Waits of the first {MOST_TURNS} of {len(sounded)} replies; the latency table has them all."
         _write(figure, LEFT, 0.12, note, SMALL, GREY)
+    if missing:
+        note = "No font here has all letters of what was said; install one, such as Noto Sans CJK."
+        _write(figure, LEFT + 6.0, height - 0.4, note, SMALL, RED)
     try:
         with replacing(out) as file:
             figure.savefig(file, format="png")
@@ -89,10 +114,8 @@ def draw(events: Sequence[Event], recording: Path | None, out: Path, shortest: f
 
 def _canvas(height: float) -> Figure:
     """An empty picture; not through pyplot, so nothing is shown."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("drawing the timeline needs matplotlib", "plot") from error
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
 
 
@@ -249,17 +272,26 @@ def _words(
     ends = [*(begin for begin, *_ in inside[1:]), span[1]][: len(inside)]
     lines = 2 if lane == USER else 3
     for (begin, heard, unheard), end in zip(inside, ends, strict=True):
-        width = int((end - begin) / _seconds(span, GLYPH)) - 2
+        wide = GLYPH * (1.6 if unspaced(heard) else 1.0)
+        width = int((end - begin) / _seconds(span, wide)) - 2
         if width < 10:
             continue
         unheard = " ".join(unheard.split())
-        kept = textwrap.wrap(heard, width, max_lines=lines - bool(unheard), placeholder=" …")
-        lost = textwrap.wrap(f"not heard: {unheard}" if unheard else "", width, max_lines=1, placeholder=" …")
+        kept = _wrapped(heard, width, lines - bool(unheard))
+        lost = _wrapped(f"not heard: {unheard}" if unheard else "", width, 1)
         x = begin + _seconds(span, 0.05)
         for number, line in enumerate(kept + lost):
             colour = INK if number < len(kept) else GREY
             y = lane - 0.06 - number * LINE
             axes.text(x, y, line, color=colour, fontsize=BODY, va="top", parse_math=False)
+
+
+def _wrapped(text: str, width: int, lines: int) -> list[str]:
+    """The first lines of a text, with "…" where there are more; a script without blanks is cut anywhere."""
+    if not unspaced(text):
+        return textwrap.wrap(text, width, max_lines=lines, placeholder=" …")
+    cut = [text[at : at + width] for at in range(0, len(text), width)]
+    return cut if len(cut) <= lines else [*cut[: lines - 1], f"{cut[lines - 1][:-1]}…"]
 
 
 def _waterfalls(figure: Figure, shown: Sequence[TurnReport], top: float) -> None:

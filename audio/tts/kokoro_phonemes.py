@@ -71,8 +71,13 @@ def _misaki(language: str, english: Callable[[str], str]) -> Callable[[str], str
         raise MissingExtra(f"Kokoro needs misaki and {module} to read {language!r}", extra) from error
     if language == "zh":
         return _chinese(readers.ZHG2P, english)
-    read = readers.JAG2P()
-    return lambda text: str(read(text)[0])
+    read = readers.JAG2P(version="pyopenjtalk")
+    return lambda text: _unpitched(str(read(text)[0]))
+
+
+def _unpitched(read: str) -> str:
+    """misaki puts behind the phonemes of Japanese as many marks of their pitch, which are not for Kokoro."""
+    return read[: len(read) // 2]
 
 
 def _chinese(misaki: Any, english: Callable[[str], str]) -> Callable[[str], str]:
@@ -88,6 +93,8 @@ def _chinese(misaki: Any, english: Callable[[str], str]) -> Callable[[str], str]
             return str(misaki.word2ipa(han)).replace(_NO_PHONEME, "")
         except (KeyError, ValueError, IndexError):  # a letter without a reading
             return ""
+
+    word("好")  # the first reading loads pinyin's tables
 
     def part(text: str) -> str:
         if _HAN.match(text):

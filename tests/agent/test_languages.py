@@ -8,10 +8,12 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config, languages
+from agent.cli import backchat
 from agent.errors import ConfigError
 from agent.text import normalization
 from agent.text.chunker import Chunker
@@ -21,6 +23,7 @@ from agent.text.sentences import sentences
 from agent.text.spoken_form import Speakable
 from agent.turns import phrases
 from agent.turns.endpointing import judge
+from helpers_wer import cer
 
 DATA = Path(__file__).parents[1] / "data" / "spoken"
 FOLDERS = sorted(languages.folders())
@@ -432,3 +435,46 @@ def test_another_package_adds_a_language(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.undo()
         for known in (languages.folders, phrases.language, normalization.language, text_file.tables):
             known.cache_clear()
+
+
+def test_letters_are_counted_where_there_are_no_words() -> None:
+    assert cer("现在是14:30。", "现在是十四点三十分", "zh") == 0.0
+    assert cer("法国的首都", "发国的首都", "zh") == 0.2
+
+
+@pytest.mark.parametrize("code", FOLDERS)
+def test_every_language_of_ours_passes_the_check_that_others_are_told_of(code: str) -> None:
+    done = CliRunner().invoke(backchat, ["languages", "check", code])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_folder_is_checked_before_anything_is_installed(tmp_path: Path) -> None:
+    for file in (phrases.FILE, config.FILE, text_file.FILE):
+        (tmp_path / file).write_bytes(languages.data("es", file) or b"")
+    spoken = tmp_path / "spoken.tsv"
+    spoken.write_text("21 casas\tveintiuna casas\n", encoding="utf-8")
+    arguments = ["languages", "check", str(tmp_path), "--spoken", str(spoken)]
+    done = CliRunner().invoke(backchat, arguments)
+    assert done.exit_code == 0
+    assert "14:30  catorce treinta" in done.output
+    for file, old, new, told in (
+        (
+            phrases.FILE,
+            '"sigue", "siga"',
+            '"para", "siga"',
+            "'para' is in the list of 'go_on', and is",
+        ),
+        (text_file.FILE, '"dos", "tres"', '"dos", "dos"', "2 and 3 are both 'dos'"),
+        (text_file.FILE, '"cero"', "0", "numbers.below_hundred.0"),
+        (config.FILE, "[settings.stt]", "[settings.ears]", "ears"),
+        ("spoken.tsv", "veintiuna", "veintiún", "is said as 'veintiuna casas', not as 'veintiún casas'"),
+    ):
+        whole = (tmp_path / file).read_text(encoding="utf-8")
+        assert old in whole
+        (tmp_path / file).write_text(whole.replace(old, new), encoding="utf-8")
+        done = CliRunner().invoke(backchat, arguments)
+        assert done.exit_code == 1
+        assert told in done.output
+        (tmp_path / file).write_text(whole, encoding="utf-8")
+    (tmp_path / config.FILE).unlink()
+    assert "agent.toml: there is no such file" in CliRunner().invoke(backchat, arguments).output

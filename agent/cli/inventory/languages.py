@@ -31,7 +31,7 @@ SAMPLES = (
     "3 km",
 )
 """What a check prints the reading of, for the author to look at."""
-DIFFERENT = 3000
+DIFFERENT = 1100
 """Numbers, from 0 on, no two of which may sound the same."""
 
 

@@ -37,3 +37,11 @@ def test_two_transcripts_make_a_word_stable_and_the_last_one_never_is() -> None:
     assert interim.show("Watch is") == ("What is the", len("What is the"))
     interim.begin()
     assert interim.show("Yes.") == ("Yes.", 0)
+
+
+def test_in_a_script_without_blanks_a_letter_becomes_stable() -> None:
+    interim = InterimTranscript()
+    assert interim.show("现在几。") == ("现在几。", 0)
+    assert interim.show("现在几点了") == ("现在几点了", 2)
+    assert interim.show("现在几点了？iPhone 很") == ("现在几点了？iPhone 很", 4)
+    assert interim.show("现再几点了") == ("现在几点了", 4)

@@ -139,3 +139,18 @@ def test_a_foreign_word_is_read_without_the_mark_that_espeak_gives_it(weights: P
     """espeak marks English in Hindi with "(en)" and "(hi)", whose letters the network would say."""
     said = Kokoro(weights=weights, voice="af_heart", language="hi")._phonemes.said("hello")
     assert "".join(said) == "həlˈəʊ"
+
+
+def test_chinese_is_read_word_by_word_and_english_in_it_as_english(weights: Path) -> None:
+    pytest.importorskip("misaki.zh")
+    kokoro = Kokoro(weights=weights, voice="af_heart", language="zh")
+    assert "".join(kokoro._phonemes.said("你好，iPhone。")) == "ni↓xau↓, ˈaɪ fˈoʊn ."
+    text = "价格是三点五元。"
+    (part,) = kokoro.stream(text)
+    assert [text[word.start : word.end] for word in part.words] == [*"价格是三点五", "元。"]
+
+
+def test_japanese_is_read_without_the_marks_of_its_pitch(weights: Path) -> None:
+    pytest.importorskip("pyopenjtalk")
+    said = Kokoro(weights=weights, voice="af_heart", language="ja")._phonemes.said("三本のペン。")
+    assert "".join(said) == "saɴboɴno peɴ."
