@@ -176,7 +176,12 @@ class Language:
 @cache
 def language(code: str) -> Language:
     """The language with that ISO code. Raises ConfigError, with the nearest codes, where there is none."""
-    content = languages.data(code, FILE) if code in languages.folders() else None
+    known_code = code in languages.folders()
+    content = languages.data(code, FILE) if known_code else None
+    if known_code and content is None:
+        raise ConfigError(
+            f"the language {code!r} has no {FILE}; `backchat languages check {code}` says what else is wrong"
+        )
     if content is None:
         known = list(languages.folders())
         near = difflib.get_close_matches(code.lower(), known, 3, 0.6)

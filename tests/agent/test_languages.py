@@ -437,6 +437,24 @@ def test_another_package_adds_a_language(tmp_path: Path, monkeypatch: pytest.Mon
             known.cache_clear()
 
 
+def test_a_package_without_one_of_its_files_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "backchat_empty").mkdir()
+    (tmp_path / "backchat_empty" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("la", "backchat_empty", "backchat.languages")
+    monkeypatch.setattr(languages, "entry_points", lambda group: [point] if group == point.group else [])
+    languages.folders.cache_clear()
+    try:
+        with pytest.raises(ConfigError, match=r"the language 'la' has no turns\.toml"):
+            phrases.language("la")
+    finally:
+        sys.modules.pop("backchat_empty", None)
+        monkeypatch.undo()
+        languages.folders.cache_clear()
+
+
 def test_letters_are_counted_where_there_are_no_words() -> None:
     assert cer("现在是14:30。", "现在是十四点三十分", "zh") == 0.0
     assert cer("法国的首都", "发国的首都", "zh") == 0.2
