@@ -66,7 +66,7 @@ class MicroWakeWord:
         _check_network(network)
         self.name: str = about["wake_word"]
         self._threshold = threshold or float(about["micro"]["probability_cutoff"])
-        # Not by its own `from_config`, which prints the model's file.
+        # Not by its own `from_config`: it gives the library whatever file there is, and has no threshold.
         self._network: Any = library.MicroWakeWord(
             network.stem,
             wake_word=self.name,
