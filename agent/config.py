@@ -44,8 +44,9 @@ class LanguageFile(Section):
 def load(file: Path | None = None, settings: Sequence[str] = (), language: str | None = None) -> Config:
     """The configuration from a TOML file (or the defaults), then `section.key=value` settings over it.
 
-    language: whose own settings stand below all of these. A value is read as TOML, and as a plain string
-    where it is none. Raises ConfigError, naming the key, where it was set and the nearest valid name.
+    language: whose own settings stand below all of these; of several, as "en,es", any may be spoken, the
+    first until another is heard. A value is read as TOML, and as a plain string where it is none. Raises
+    ConfigError, naming the key, where it was set and the nearest valid name.
     """
     data: dict[str, Any] = {}
     if file is not None:
@@ -58,7 +59,7 @@ def load(file: Path | None = None, settings: Sequence[str] = (), language: str |
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}") from error
     _validate(data, str(file))
-    data = _over(of_language(language).settings, data) if language is not None else data
+    data = _over(of_languages(language), data) if language is not None else data
     for setting in settings:
         path, equals, value = setting.partition("=")
         section, dot, key = path.strip().partition(".")
@@ -69,6 +70,21 @@ def load(file: Path | None = None, settings: Sequence[str] = (), language: str |
         _validate({section: {key: _value(value)}}, f"--set {setting}")
         data.setdefault(section, {})[key] = _value(value)
     return _validate(data, "the settings together")
+
+
+def of_languages(names: str) -> dict[str, dict[str, Any]]:
+    """The settings for the agent to hear and speak that language, or several: "en,es". Raises ConfigError."""
+    codes = [name.strip() for name in names.split(",")]
+    files = [of_language(code).settings for code in codes]
+    if len(codes) == 1:
+        return files[0]
+    # What one of them brings along to hear, or to speak with, fits together: it is taken whole.
+    whole = dict(files[0])
+    for part in ("stt", "tts"):
+        whole[part] = next((file[part] for file in files if part in file), dict[str, Any]())
+    whole["stt"] = {**whole["stt"], "language": "auto", "languages": codes}
+    whole["tts"] = {**whole["tts"], "language": codes[0]} if whole["tts"] else {}
+    return whole
 
 
 def of_language(name: str) -> LanguageFile:

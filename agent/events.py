@@ -115,13 +115,16 @@ class TurnOpened:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The user's words, final for this turn; `took`: seconds of STT."""
+    """The user's words, final for this turn; `took`: seconds of STT. `language`: ISO code of what they are
+    in, "" where that is not known.
+    """
 
     type: ClassVar[Literal["transcribed"]] = "transcribed"
     time: float
     turn: int
     text: str
     took: float
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class TurnCommitted:
-    """The user's turn is judged over: its answer may sound, and `text` is in the history.
+    """The user's turn is judged over: its answer may sound, and `text`, in `language`, is in the history.
 
     cause: why now and not before. answered: whether its reply follows; else it waits until one is asked for.
     That is in no file and on no wire.
@@ -163,6 +166,7 @@ class TurnCommitted:
     text: str
     cause: Cause
     answered: bool = field(default=True, compare=False, metadata=INSIDE)
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +338,8 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The reply is over. `heard` + `unheard` is all that was generated; only `heard` enters the history.
+    """The reply, in `language`, is over. `heard` + `unheard` is all that was generated; only `heard` enters
+    the history.
 
     limited: whether it was cut at the most tokens that its client had allowed; in no file and on no wire.
     """
@@ -346,6 +351,7 @@ class TurnEnded:
     heard: str
     unheard: str
     limited: bool = field(default=False, compare=False, metadata=INSIDE)
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

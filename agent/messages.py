@@ -73,6 +73,7 @@ class Message:
     content: is cleaned of what no tokenizer or template should meet, whoever it comes from. images: pictures
     that stand before its words, for a model that takes pictures; others get none. calls: what an assistant
     had done, after those words. call: of a tool's message, the `id` of the call that it is the result of.
+    language: ISO code of what it was said in, "" where that is not known; no model is told it by this.
     """
 
     role: Role
@@ -80,6 +81,7 @@ class Message:
     images: tuple[Picture, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     call: str = ""
+    language: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "content", cleaned(self.content))
@@ -108,7 +110,9 @@ def joined(messages: Sequence[Message], more: Sequence[Message]) -> list[Message
         if whole and whole[-1].role == message.role != "tool" and not whole[-1].calls:
             last = whole.pop()
             content = f"{last.content} {message.content}".strip()
-            message = replace(message, content=content, images=last.images + message.images)
+            language = message.language if message.language == last.language else ""
+            images = last.images + message.images
+            message = replace(message, content=content, images=images, language=language)
         whole.append(message)
     return whole
 

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
@@ -265,6 +266,30 @@ class Session:
         """Speak this as the agent's own words; a reply that is being said is interrupted."""
         self._check("say", "listening")
         self._conversation.send_text("", _worded("say", text))
+
+    def use_voice(self, name: str) -> None:
+        """From the next reply on that voice speaks; another language than its own the one most like it.
+
+        name: as `backchat voices` lists it for the engine that is loaded; "": the one of the settings.
+        Raises SessionError where it is none of them.
+        """
+        self._check("use_voice", "listening")
+        controller = self._conversation.controller
+        if name and name not in controller.voices:
+            known = ", ".join(controller.voices) or "only the one that it was loaded with"
+            raise SessionError(f"use_voice: no voice {name!r}; this engine has {known}")
+        controller.manner = replace(controller.manner, voice=name)
+
+    def switch_language(self, code: str) -> None:
+        """From the next turn on this language is spoken, by both sides, until the user speaks another.
+
+        code: as "fr". Raises SessionError for one that may not be spoken (`stt.language`, `stt.languages`).
+        """
+        self._check("switch_language", "listening")
+        spoken = self._conversation.controller.spoken
+        if not spoken.allows(code):
+            raise SessionError(f"switch_language: {code!r} is none of {', '.join(spoken.among)}")
+        spoken.switch(code)
 
     def show(self, image: Source | None, *, once: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.

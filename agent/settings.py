@@ -131,7 +131,11 @@ class STTConfig(Section):
     `moonshine` for `moonshine`. `whisper` takes CTranslate2's format, `whisper-torch` that of
     transformers, or a name on the hub."""
     language: str = "en"
-    """ISO code of what is spoken; "auto": whatever the model takes it for, each time anew."""
+    """ISO code of what is spoken; "auto": it is heard, and turns, answer and voice follow it (`whisper`,
+    `whisper-torch`)."""
+    languages: tuple[str, ...] = ()
+    """ISO codes of what may be spoken where `language` is "auto", the first until another one is heard; none:
+    any."""
     threads: int = Field(default=0, ge=0)
     """0: half of the cores, for `moonshine` one; `whisper-torch`: as many as torch takes for everything."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
@@ -501,7 +505,7 @@ class ServerConfig(Section):
         *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
         *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
     )
-    """The same of voices."""
+    """The same of voices; those that are written out are spread over what the engine has in memory."""
     stun: str = Field(default="", pattern=r"^(stuns?:[^\s?/]+)?$")
     """A STUN server, as "stun:stun.example.org:3478", which tells a server behind NAT its own address, for
     WebRTC; "": no other machine is asked."""

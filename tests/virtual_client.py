@@ -82,7 +82,7 @@ class Client:
         asked = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}, **more}
         assert self.choices.update(Update.model_validate(asked)) == []
         config = self.choices.config()
-        self.session.update(config.turns, config.vad)
+        self.session.update(config)
         self.session.controller.manner = self.choices.manner
         self.narrator.interrupts, self.narrator.limit = self.choices.interrupts, self.choices.limit
         if self.choices.detection is None:

@@ -93,8 +93,8 @@ def settings(command: F) -> F:
         click.option("--voice", metavar="VOICE", help="The agent's voice."),
         click.option(
             "--language",
-            metavar="CODE",
-            help="Hear and speak this language: en, es, ...; settings go over it.",
+            metavar="CODES",
+            help="Hear and speak this language: es; or any of several: en,es,fr. Settings go over it.",
         ),
     ]
     for option in reversed(options):

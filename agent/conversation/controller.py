@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from agent.conversation.utterances import UtteranceDetector
 from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
-from agent.settings import Config, TurnsConfig, VADConfig
+from agent.settings import Config, STTConfig, TurnsConfig, VADConfig
 from agent.speakers import Speaker
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
@@ -39,6 +39,7 @@ from agent.turns.policy import (
     Resume,
     TranscribeOverlap,
 )
+from agent.turns.spoken_language import SpokenLanguage
 from audio.chime import RISING, chime
 from audio.frame import Frame
 from audio.personal_vad import PersonalVAD
@@ -255,10 +256,13 @@ class TurnController:
         reply.commit(Cause("asked"))
         self._do(self._utterances.policy.replying())
 
-    def send_text(self, text: str, notice: str = "", manner: Manner | None = None) -> None:
+    def send_text(
+        self, text: str, notice: str = "", manner: Manner | None = None, language: str = ""
+    ) -> None:
         """The user typed this: it interrupts, and is answered. What they say meanwhile is listened to.
 
         notice: what is said instead of an answer. manner: how it is answered; None: as what is said.
+        language: ISO code of the text, where it is known.
         """
         unread = self._active is not None and self._active.unread
         cause = Cause("typed", text) if text else Cause("asked")
@@ -266,6 +270,7 @@ class TurnController:
         reply = self._open(None, self._runner.now(), text)
         self._cut_short = False
         reply.notice = notice
+        reply.transcript = Transcript(text, language=language) if language else None
         reply.manner = replace(manner or self.manner, respond=True)
         self._ending = False
         reply.commit(cause)
@@ -283,10 +288,20 @@ class TurnController:
         self._do(self._utterances.policy.replying())
         return True
 
-    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
-        """Find turns in another way from the next pause on."""
+    def update(self, turns: TurnsConfig, vad: VADConfig, stt: STTConfig) -> None:
+        """Find turns in another way from the next pause on, and expect the languages of `stt`."""
         self._utterances.update(turns, vad)
-        self._recognition.turns = turns
+        self._recognition.update(turns, stt)
+
+    @property
+    def spoken(self) -> SpokenLanguage:
+        """The languages of the conversation."""
+        return self._recognition.spoken
+
+    @property
+    def voices(self) -> Mapping[str, str]:
+        """The voices that replies may be said with, each with its language; none: that of the settings."""
+        return self._generation.voices.loaded
 
     def clear_audio(self) -> None:
         """Forget what the user has begun to say; an answer to it is not said, a reply goes on."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeAlias
 
 from agent import events as ev
+from agent import languages
 from agent.causes import Cause, Kind, Reason
 from agent.conversation.acts import Asks
 from agent.conversation.history import History
@@ -73,9 +74,9 @@ class Generation:
         self._llm, self._llm_config = engines.llm, config.llm
         self._limits = config.limits
         self._execution = execution
-        self._tool_use = ToolUse(config, runner, execution, recognition.language)
+        self._tool_use = ToolUse(config, runner, execution, recognition)
         self._recognition = recognition
-        self._pipeline = pipeline
+        self._pipeline, self.voices = pipeline, pipeline.voices
         self._runner = runner
         self._history = history
         self._emit = emit
@@ -153,11 +154,20 @@ class Generation:
         if running.kept and running.background and not running.untold and not running.by_client:
             self.news.append(running)
 
-    def _prompt(self, question: Sequence[Message], manner: Manner) -> Prompt:
-        """The conversation, the question, and what else it is told, for the language model."""
+    def _prompt(self, question: Sequence[Message], manner: Manner, behind: str = "") -> Prompt:
+        """The conversation, the question, and what else it is told behind that, for the language model."""
         said = self._history.said(question) if manner.context is None else manner.context
-        told = [Message("system", manner.instructions)] if manner.instructions else []
+        told = [Message("system", behind)] if behind else []
         return self._window(manner).prompt(self._history.system, [*said, *told])
+
+    def _behind(self, reply: Reply) -> str:
+        """What the language model is told last, for one reply: what its client says, and which language."""
+        asked, name = "", self._recognition.name_of(reply.answers_in)
+        heard = reply.transcript.language if reply.transcript is not None else ""
+        spoken = {reply.answers_in, heard or reply.answers_in, self._recognition.spoken.first}
+        if name and len(self._history.languages | spoken) > 1:
+            asked = f"Answer in {name}."
+        return " ".join(filter(None, (reply.manner.instructions, asked)))
 
     async def _begin(self, reply: Reply, pending: PendingImage | None) -> None:
         if reply.audio is not None:
@@ -173,24 +183,29 @@ class Generation:
             self._note(reply, pending)
             return
         asked = self._images.asked(pending, question)
-        kind = self._recognition.kind(Transcript(question), self._asked(reply.onset), None)
+        said = reply.transcript or Transcript(question)
+        reply.answers_in = self.voices.able(self._recognition.answer_in(said, reply.kind))
+        worded = Transcript(question, language=said.language)
+        kind = self._recognition.kind(worded, self._asked(reply.onset), None)
         again = {"go_on": self._history.unheard, "repeat": self._history.last_sentence}.get(kind, "")
-        if self._asks is not None and self._recognition.language.agrees(question, self._asks.question):
+        agrees = self._recognition.language_of(said).agrees
+        if self._asks is not None and agrees(question, self._asks.question):
             self._tool_use.agreed(reply, self._asks.calls)
             again = ""
         words = re.findall(r"\s*\S+", reply.notice or reply.rest or again)
-        prompt = self._prompt(asked, reply.manner)
-        at = len(prompt.said) - bool(reply.manner.instructions)
+        behind = self._behind(reply)
+        prompt = self._prompt(asked, reply.manner, behind)
+        at = len(prompt.said) - bool(behind)
 
         def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
             nonlocal prompt
             if done:
                 window = self._window(replace(reply.manner, must_call=False))
-                prompt = window.prompt(prompt.system.content, [*said[:at], *done, *said[at:]])
+                prompt = window.prompt(prompt.system.content, [*before[:at], *done, *before[at:]])
             first = partial(prompt.stream, end_of_turn=not done and self._in_doubt(reply))
             return (lambda: iter(words)) if words else first
 
-        said = prompt.said
+        before = prompt.said
         reply.tasks.start_soon(self._commit, reply, pending)
         try:
             await self._say(reply, ask)
@@ -239,12 +254,16 @@ class Generation:
         question = reply.question or ""
         if question:
             self._asks, self.news = None, []
-        self._history.user(self._images.kept(pending, question))
+        said = reply.transcript or Transcript(question)
+        self._history.user(self._images.kept(pending, question), said.language)
+        if question:
+            self._recognition.taken(said, reply.kind)
         self._comprehension.heard(reply.misheard, reply.understood)
         if reply.notice and reply.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), reply.number, reply.misheard))
         now, respond = self._runner.now(), reply.manner.respond
-        self._emit(ev.TurnCommitted(now, reply.number, question, reply.committed, respond))
+        told = (question, reply.committed, respond, said.language)
+        self._emit(ev.TurnCommitted(now, reply.number, *told))
 
     def _failed(self, reply: Reply, group: BaseExceptionGroup) -> None:
         reply.failed = True
@@ -271,7 +290,7 @@ class Generation:
             kind = self._recognition.kind(said, reply.elicits, (reply.onset, audio.end))
             self._weigh(reply, said, self.identified(reply.speaker, kind, reply.number))
             now = self._runner.now()
-            self._emit(ev.Transcribed(now, reply.number, said.text, now - began))
+            self._emit(ev.Transcribed(now, reply.number, said.text, now - began, said.language))
         elif reply.transcript is not None:
             self._weigh(reply, reply.transcript, "words")
         self._decide(reply)
@@ -285,7 +304,7 @@ class Generation:
 
     def _weigh(self, reply: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""
-        reply.transcript = said
+        reply.transcript, reply.kind = said, kind
         reply.misheard = misheard(kind, said.confidence, reply.speech_seconds)
         reply.understood = understood(kind, said.confidence)
         if reply.cut_before and kind in NO_TURN and kind != "stop":
@@ -307,8 +326,8 @@ class Generation:
             self._judge(reply, self._decision(reply))
 
     def _decision(self, reply: Reply) -> EndpointingDecision:
-        text = reply.transcript.text if reply.transcript is not None else reply.question or ""
-        return self._recognition.decision(text, reply.voice, reply.elicits, reply.expected)
+        said = reply.transcript or Transcript(reply.question or "")
+        return self._recognition.decision(said, reply.voice, reply.elicits, reply.expected)
 
     def _keep(self, reply: Reply) -> None:
         """Only what was heard enters the history, and all of it."""
@@ -318,11 +337,13 @@ class Generation:
         if cut:
             reply.acts.cut(heard)
         done, said = reply.acts.done(reply.text, heard)
-        self._history.agent(said, unheard, done)
+        language = languages.code(reply.language)
+        self._history.agent(said, unheard, done, language)
         self._asks = reply.acts.asked(heard) or self._asks
         if reply.notice and reply.misheard and heard:
             self._comprehension.told()
         self._last_said = self._runner.now()
         reason = "error" if reply.failed else "interrupted" if cut else "finished"
         now = self._runner.now()
-        self._emit(ev.TurnEnded(now, reply.number, reason, heard, unheard, reply.full and not cut))
+        limited = reply.full and not cut
+        self._emit(ev.TurnEnded(now, reply.number, reason, heard, unheard, limited, language))

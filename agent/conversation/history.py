@@ -53,30 +53,39 @@ class History:
 
     @property
     def last_sentence(self) -> str:
-        """The last sentence of the last reply that was heard."""
-        said = [m.content for m in self.said() if m.role == "assistant" and m.content]
-        return "".join(sentence.text for sentence in sentences(said[-1], self._language)[-1:]) if said else ""
+        """The last sentence of the last reply that was heard, by the rules of the language that it was in."""
+        said = [m for m in self.said() if m.role == "assistant" and m.content]
+        if not said:
+            return ""
+        last = sentences(said[-1].content, said[-1].language or self._language)
+        return "".join(sentence.text for sentence in last[-1:])
 
-    def user(self, said: str | Sequence[Message]) -> None:
+    @property
+    def languages(self) -> frozenset[str]:
+        """All that was said here in, as far as that is known, by ISO code."""
+        return frozenset(message.language for message in self.said() if message.language)
+
+    def user(self, said: str | Sequence[Message], language: str = "") -> None:
         """The user said this; nothing, where the agent is to speak unasked.
 
-        As messages it may have what they showed before their words, or pictures. The reply comes behind it,
-        whatever else is put into the conversation until it has been heard.
+        language: ISO code of what they said it in, "" where that is not known. As messages it may have what
+        they showed before their words, or pictures. The reply comes behind it, whatever else is put into the
+        conversation until it has been heard.
         """
         self._reply = reply = Part(Message("assistant", ""))
-        self.newest = [*map(Part, _worded(said)), reply]
+        self.newest = [*(Part(replace(message, language=language)) for message in _worded(said)), reply]
         self._parts += self.newest
 
-    def agent(self, heard: str, unheard: str, done: Sequence[Message] = ()) -> None:
+    def agent(self, heard: str, unheard: str, done: Sequence[Message] = (), language: str = "") -> None:
         """The agent said this, and of its reply that much was not heard.
 
-        done: what it said and did before that in the same reply, with the results.
+        done: what it said and did before that in the same reply, with the results. language: of what it said.
         """
         self.unheard = unheard.strip()
         reply = self.add(Message("assistant", "")) if self._reply is None else self._reply
         at = self._parts.index(reply) if reply in self._parts else 0
-        self._parts[at:at] = map(Part, done)
-        reply.message = Message("assistant", heard.strip())
+        self._parts[at:at] = [Part(replace(message, language=language)) for message in done]
+        reply.message = Message("assistant", heard.strip(), language=language)
         self._reply = None
 
     def returned(self, call: str, result: str) -> None:

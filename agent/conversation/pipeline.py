@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.conversation.reply import Reply
+from agent.conversation.voices import Voices
 from agent.events import AudioStarted, Chunk, GenerationEnded, Synthesized, Thought, Token, Watcher, WordHeard
 from agent.llm.deltas import Deltas, unspeakable
 from agent.runner import Runner
@@ -33,15 +34,18 @@ class Pipeline:
     def __init__(
         self, tts: Synthesizer, runner: Runner, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self._tts, self._runner, self._playback = tts, runner, playback
+        self.voices = Voices(tts)
+        self._runner, self._playback = runner, playback
         self._config, self._limit, self._emit = config, config.limits.speech, emit
 
     async def run(self, reply: Reply, stream: Deltas) -> bool:
         """Say `stream`. True: say the rest anew. Raises what fails, as a group."""
+        voice = self.voices.of(reply.answers_in, reply.manner.voice)
+        reply.language = voice.language
         to_voice, chunks = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)
         async with to_voice, chunks, to_speaker, speech, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._voice, reply, chunks, to_speaker)
+            tasks.start_soon(self._voice, reply, voice, chunks, to_speaker)
             tasks.start_soon(self._play, reply, speech, tasks)
             async with to_voice:
                 if await self._think(reply, stream, to_voice):
@@ -52,7 +56,7 @@ class Pipeline:
         """Language model to chunker: each chunk is sent the moment it is certain, and no further ahead of the
         ear than configured. Whether to begin anew.
         """
-        lengths, reply.language = self._config.reply, self._tts.language
+        lengths = self._config.reply
         chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)
         async for delta in stream:
             reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
@@ -75,14 +79,16 @@ class Pipeline:
             await chunks.send(chunk)
         return False
 
-    async def _voice(self, reply: Reply, chunks: Receive[TextChunk], speaker: Send[Speech]) -> None:
+    async def _voice(
+        self, reply: Reply, voice: Synthesizer, chunks: Receive[TextChunk], speaker: Send[Speech]
+    ) -> None:
         """Chunks to speech. NoAnswer where all gave none."""
-        speakable, limit, clock, mute = Speakable(self._tts.language), self._limit, self._runner.now, True
+        speakable, limit, clock, mute = Speakable(voice.language), self._limit, self._runner.now, True
         async with speaker:
             async for chunk in chunks:
                 spoken = speakable.say(chunk.text)
                 self._emit(Chunk(clock(), reply.number, chunk.start, chunk.end, chunk.text, spoken.text))
-                began, speak = clock(), partial(self._tts.stream, spoken.text)
+                began, speak = clock(), partial(voice.stream, spoken.text)
                 due = partial(reply.speech_due, clock)
                 async with self._runner.stream("tts", speak, limit, limit, due) as parts:
                     async for part in parts:

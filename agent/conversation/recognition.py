@@ -9,20 +9,22 @@ from typing import TypeVar
 
 import anyio
 
+from agent import languages
 from agent.causes import Kind
 from agent.errors import BackchatError
 from agent.events import Error, Watcher
 from agent.protocols import Engines
 from agent.runner import Runner
-from agent.settings import Config
+from agent.settings import Config, STTConfig, TurnsConfig
 from agent.speakers import Speaker
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
 from agent.turns.endpointing import Delays, EndpointingDecision, decision, fixed
-from agent.turns.phrases import heard_language
+from agent.turns.phrases import Language, words_of
 from agent.turns.self_echo import SelfEchoFilter
+from agent.turns.spoken_language import SpokenLanguage
 from audio.frame import Frame
-from audio.stt import Transcript
+from audio.stt import DetectsLanguage, Transcript
 
 T = TypeVar("T")
 
@@ -64,13 +66,57 @@ class Recognition:
         self.turns = config.turns
         """How turns are found; may change."""
         self._runner = runner
-        self.language = heard_language(config.stt.language)
-        """The words by which turns are taken."""
+        stt = engines.stt
+        self._detector = stt if isinstance(stt, DetectsLanguage) and stt.detects else None
+        self.spoken = _spoken(config.stt, engines.tts.language)
+        """The languages of the conversation."""
         self._draft: _Draft | None = None
-        known = None if config.stt.language == "auto" else self.language.name
-        self.apology = self.language.apology(known)
-        """What to say where nothing is understood."""
         self.guard = SelfEchoFilter(lambda text: self.language.kind(text) == "stop")
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is heard which language is spoken."""
+        return self._detector is not None
+
+    @property
+    def language(self) -> Language:
+        """The words by which the user's turns are taken, until they speak another language."""
+        return words_of(self.spoken.heard)
+
+    @property
+    def answering(self) -> Language:
+        """The words of the language that the agent speaks, until then."""
+        return words_of(self.spoken.answer)
+
+    @property
+    def apology(self) -> str:
+        """What to say where nothing is understood."""
+        known = None if self.follows else self.language.name
+        return self.answering.apology(known)
+
+    def name_of(self, code: str) -> str:
+        """What the language model is told that a language is called; "" where that is not known."""
+        return words_of(code).name if code in languages.folders() else ""
+
+    def language_of(self, said: Transcript) -> Language:
+        """The words of the language that was said; of what was typed that is the one spoken last."""
+        return words_of(said.language) if said.language else self.language
+
+    def answer_in(self, said: Transcript, kind: Kind) -> str:
+        """The language to answer these words in; "" where that is the voice's own matter."""
+        if not self.follows:
+            return ""
+        return self.spoken.answering(said.language, kind, self.language_of(said).wished(said.text))
+
+    def taken(self, said: Transcript, kind: Kind) -> None:
+        """The user's turn is over, and these were its words."""
+        if self.follows:
+            self.spoken.spoke(said.language, kind, self.language_of(said).wished(said.text))
+
+    def update(self, turns: TurnsConfig, stt: STTConfig) -> None:
+        """Find turns in another way, and expect other languages."""
+        self.turns = turns
+        self.spoken.restrict(_among(stt))
 
     async def transcribe(self, audio: Frame) -> Transcript:
         """The words in `audio`, whose speaker waits since its end. Raises EngineFault.
@@ -82,26 +128,37 @@ class Recognition:
             await draft.made.wait()
             if draft.said is not None and not draft.said.doubtful:
                 return draft.said
-        stt, limit = self._engines.stt, self._config.limits.stt
-        said = await self._runner.call("stt", lambda: stt.transcribe(audio), limit, due=lambda: audio.end)
-        return replace(said, text=cleaned(said.text))
+        limit = self._config.limits.stt
+        work = partial(self._heard, audio, final=True)
+        return await self._runner.call("stt", work, limit, due=lambda: audio.end)
 
     async def _drafted(self, audio: Frame) -> Transcript | None:
         """The words so far; None where others need the transcriber. Raises EngineFault."""
         self._draft = draft = _Draft(audio.time, audio.end)
-        stt, limit = self._engines.stt, self._config.limits.stt
+        limit = self._config.limits.stt
 
         def work() -> Transcript:
             draft.begun = True
-            return stt.transcribe(audio, final=False)
+            return self._heard(audio, final=False)
 
         try:
             until = self._runner.now() + FRESH
-            if (said := await self._runner.spare("stt", work, limit, until)) is not None:
-                draft.said = replace(said, text=cleaned(said.text))
+            draft.said = await self._runner.spare("stt", work, limit, until)
         finally:
             draft.made.set()
         return draft.said
+
+    def _heard(self, audio: Frame, *, final: bool) -> Transcript:
+        """The words in `audio`, and what they are in. For a worker's thread."""
+        if self._detector is None:
+            said = self._engines.stt.transcribe(audio, final=final)
+            language = said.language or self.spoken.heard
+        else:
+            around = self._config.vad.pre_roll + self.turns.pause
+            choose = partial(self.spoken.choose, seconds=audio.duration - around)
+            said = self._detector.transcribe_in(audio, choose, final=final)
+            language = said.language
+        return replace(said, text=cleaned(said.text), language=language)
 
     def _reaches(self, draft: _Draft, audio: Frame) -> bool:
         """Whether all that the draft lacks of `audio`, which ends in a pause, is silence."""
@@ -165,7 +222,7 @@ class Recognition:
 
     def asked(self, said: str, phase: Phase, unsaid: str = "") -> Elicitation:
         """What the agent asks for that has said `said`, and goes on with `unsaid` where it is speaking."""
-        return elicitation(said, self.language, phase, unsaid)
+        return elicitation(said, self.answering, phase, unsaid)
 
     def kind(self, said: Transcript, asked: Elicitation, heard: tuple[float, float] | None) -> Kind:
         """What these words are to an agent that has asked for that.
@@ -174,7 +231,7 @@ class Recognition:
         """
         if heard is not None and said.text and self.guard.is_echo(said.text, *heard):
             return "echo"
-        return asked.kind(said.text, self.language, doubtful=_no_voice(said))
+        return asked.kind(said.text, self.language_of(said), doubtful=_no_voice(said))
 
     def overlap(self, said: Transcript, asked: Elicitation, heard: tuple[float, float]) -> Kind:
         """What these words are that were said over a reply which asks for that.
@@ -183,23 +240,36 @@ class Recognition:
         as one of those that it makes up. Over a reply only what answers it is taken for more.
         """
         kind = self.kind(said, asked, heard)
-        if kind != "words" or asked.answered(said.text, self.language):
+        language = self.language_of(said)
+        if kind != "words" or asked.answered(said.text, language):
             return kind
         min_confidence = said.confidence < self.turns.min_confidence and len(said.text.split()) <= FEW
-        return "nothing" if min_confidence else self.language.kind(said.text, doubtful=True)
+        return "nothing" if min_confidence else language.kind(said.text, doubtful=True)
 
     def decision(
-        self, text: str, complete: float | None, asked: Elicitation, expected: float | None = None
+        self, said: Transcript, complete: float | None, asked: Elicitation, expected: float | None = None
     ) -> EndpointingDecision:
-        """How long to wait in silence before an answer to `text`; see `agent.turns.endpointing.decision`."""
+        """How long to wait in silence before an answer to these words; see `agent.turns.endpointing.decision`."""
         turns = self.turns
         if turns.meaning == "off":
             return fixed(turns.end)
-        words = text if turns.meaning != "audio" else ""
+        words = said.text if turns.meaning != "audio" else ""
         waits = Delays(turns.complete, turns.likely, turns.unsure, turns.unlikely, turns.incomplete)
-        return decision(words, complete, waits, self.language, asked, expected)
+        return decision(words, complete, waits, self.language_of(said), asked, expected)
 
 
 def _no_voice(said: Transcript) -> bool:
     """Whether these may be words that were made up for a noise."""
     return said.no_speech > NO_SPEECH or said.confidence < MADE_UP
+
+
+def _among(stt: STTConfig) -> tuple[str, ...]:
+    """The languages that may be spoken; none: any."""
+    return stt.languages if stt.language == "auto" else (stt.language,)
+
+
+def _spoken(stt: STTConfig, voice: str) -> SpokenLanguage:
+    """The languages of a conversation that begins. voice: the language that the voice reads."""
+    own = languages.code(voice)
+    among = _among(stt)
+    return SpokenLanguage(among, among[0] if among else own if own in languages.folders() else "en")

@@ -12,7 +12,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agent.causes import Cause
+from agent.causes import Cause, Kind
 from agent.conversation.acts import Acts
 from agent.events import Misheard
 from agent.messages import Message
@@ -43,7 +43,8 @@ class Manner:
     respond: whether at all, before somebody asks for it. limit: most tokens of the reply. instructions: what
     the language model is told last, for this one reply. context: what it reads instead of the conversation.
     tools: those that a client runs; own_tools: whether ours may be called as well. must_call, parallel:
-    whether the reply begins with a call, and may have more than one in one go.
+    whether the reply begins with a call, and may have more than one in one go. voice: the name of the one
+    that says it, of those that are loaded; "" is the one of the settings.
     """
 
     respond: bool = True
@@ -54,6 +55,7 @@ class Manner:
     own_tools: bool = True
     must_call: bool = False
     parallel: bool = True
+    voice: str = ""
 
 
 class Reply:
@@ -74,8 +76,12 @@ class Reply:
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
     speaker: Speaker | None = None
     """Whose voice asked for it; None where that makes no difference, or it was typed."""
+    answers_in = ""
+    """The language that it is to be in, by ISO code; "" is the one that its voice reads."""
+    kind: Kind = "words"
+    """What the user's words are."""
     language = "en"
-    """By whose rules its text has sentences."""
+    """What its voice reads, and by whose rules its text has sentences."""
     _told = 0
     rest = ""
     """What that reply had left to say, where the utterance asks for nothing."""

@@ -17,7 +17,7 @@ from agent.images import Source
 from agent.llm.context import known_context
 from agent.protocols import Engines
 from agent.runner import Runner
-from agent.settings import Config, TurnsConfig, VADConfig
+from agent.settings import Config
 from agent.text.cleaning import cleaned
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.playback import Playback
@@ -81,11 +81,14 @@ class Session:
         self.controller.push(frame)
         return frame.end
 
-    def send_text(self, text: str, say: str = "", manner: Manner | None = None) -> None:
+    def send_text(self, text: str, say: str = "", manner: Manner | None = None, language: str = "") -> None:
         """Answer words that were typed, in this manner, or as always; what is being said is interrupted.
-        Without words, speak unasked: say these (`say`), or else something on what the history holds."""
+        Without words, speak unasked: say these (`say`), or else something on what the history holds.
+
+        language: ISO code of the text, where it is known.
+        """
         self._check("send_text", "listening")
-        self.controller.send_text(cleaned(text), cleaned(say), manner)
+        self.controller.send_text(cleaned(text), cleaned(say), manner, language)
 
     def show(self, image: Source | None, *, once: bool = False, live: bool = False) -> None:
         """The user shows this from now on, or in one turn (`once`); None: nothing any more.
@@ -101,9 +104,9 @@ class Session:
         self._check("follow", "new", "listening")
         self.controller.view.follow(camera)
 
-    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
-        """Find turns in another way from the next pause on."""
-        self.controller.update(turns, vad)
+    def update(self, config: Config) -> None:
+        """Find turns, and expect languages, as `config` says from the next pause on. All else stays."""
+        self.controller.update(config.turns, config.vad, config.stt)
 
     def clear_audio(self) -> None:
         """What the user has begun to say is not listened to any more, and not answered."""

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import anyio
 
 from agent.conversation.acts import Act
+from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Reply
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message, ToolCall, call_id
@@ -22,7 +23,7 @@ from agent.runner import Runner
 from agent.settings import Config
 from agent.tools.execution import NOT_YET, Execution, Running
 from agent.tools.tool import Tool
-from agent.turns.phrases import Language
+from agent.turns.phrases import Language, words_of
 
 TICK = 0.02
 """Seconds between two looks at whether a call has come to its end."""
@@ -34,13 +35,19 @@ Ask: TypeAlias = Callable[[Sequence[Message]], Callable[[], Iterator[str | Delta
 
 
 class ToolUse:
-    """Has a model write a reply, and runs what it calls. language: of the words around that."""
+    """Has a model write a reply, and runs what it calls. recognition: knows the words around that."""
 
-    def __init__(self, config: Config, runner: Runner, execution: Execution, language: Language) -> None:
+    def __init__(
+        self, config: Config, runner: Runner, execution: Execution, recognition: Recognition
+    ) -> None:
         self._limits, self._config = config.limits, config.tools
         self._runner = runner
         self._execution = execution
-        self._language = language
+        self._recognition = recognition
+
+    def _words(self, reply: Reply) -> Language:
+        """Those of the language of a reply."""
+        return words_of(reply.answers_in) if reply.answers_in else self._recognition.answering
 
     async def written(self, reply: Reply, ask: Ask) -> AsyncGenerator[Delta]:
         """All that the model writes for `reply`, in one stream of deltas. Raises EngineFault."""
@@ -94,7 +101,7 @@ class ToolUse:
         if len(reply.acts.made) == before:
             reply.acts.made.append(Act(len(reply.text), []))
         named = replace(call, id=call_id(reply.number, len(reply.acts.calls) + 1))
-        question = self._execution.question(named, self._language.go_ahead, tools)
+        question = self._execution.question(named, self._words(reply).go_ahead, tools)
         if enough:
             begun = self._execution.not_done(named, reply.number, ENOUGH)
         elif question:
@@ -127,7 +134,7 @@ class ToolUse:
                 quiet = now
             elif now - quiet >= self._config.announce_after and not reply.acts.announced:
                 reply.acts.announced = True
-                yield Delta(tokens=0, aside=self._language.moment)
+                yield Delta(tokens=0, aside=self._words(reply).moment)
             for each in waiting:
                 each.background = each.background or each.ran(now) >= self._config.background_after
             with anyio.move_on_after(TICK):

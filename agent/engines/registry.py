@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent import languages
 from agent.engines.built_in import BUILT_IN, Kind
 from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
 from agent.llm.context import ContextWindow
@@ -31,16 +32,16 @@ from agent.protocols import (
     VisionEngine,
     WarmsUp,
 )
-from agent.settings import Config, Section, TurnsConfig, VADConfig, WakeConfig
+from agent.settings import Config, Section, STTConfig, TurnsConfig, VADConfig, WakeConfig
 from agent.speakers import Enrolled, SpeakerRecognition
 from agent.text.normalization import language
 from agent.tools.registry import distinct, loaded, servers
 from agent.tools.tool import Tool
-from agent.turns.phrases import heard_language
+from agent.turns import phrases
 from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, resolve
 from audio.stt import EndOfTurn, Transcriber
-from audio.tts import Synthesizer
+from audio.tts import ChangesVoice, Synthesizer
 from audio.vad import VAD
 from audio.wake import WakeWord
 
@@ -170,7 +171,7 @@ def load(
     stt: Transcriber = given.stt or load_one("stt", config, progress, tell)
     llm: LanguageModel = given.llm or load_llm(config, progress, tell)
     tts: Synthesizer = given.tts or load_one("tts", config, progress, tell)
-    language(tts.language)  # the rules for what it reads, not first while somebody waits for an answer
+    _ready(tts, config)
     names = {
         "stt": f"{config.stt.engine} {model_of('stt', config)}",
         "llm": f"{config.llm.engine} {model_of('llm', config)}",
@@ -183,6 +184,31 @@ def load(
     return given.over(
         Engines(stt, llm, tts, endpointing, vision, names, policy, vad, wake, speakers, tools, boxes)
     )
+
+
+def spoken_languages(stt: STTConfig) -> tuple[str, ...]:
+    """The languages that may be spoken, of those that there are words for. Raises ConfigError."""
+    if stt.language != "auto":
+        if stt.languages:
+            raise ConfigError(
+                "stt.languages: counts only with --set stt.language=auto; leave out one of them"
+            )
+        return (stt.language,)
+    return stt.languages or tuple(languages.folders())
+
+
+def _ready(tts: Synthesizer, config: Config) -> None:
+    """Have the voice, and the rules for what it reads, ready for each language that it may have to speak."""
+    language(tts.language)
+    if config.stt.language != "auto" or not isinstance(tts, ChangesVoice):
+        return
+    known = {languages.code(each) for each in tts.loaded_voices.values()}
+    for code in spoken_languages(config.stt):
+        if code in known and code != languages.code(tts.language):
+            voice = tts.with_voice(language=code)
+            language(code)
+            if isinstance(voice, WarmsUp):
+                voice.warm()
 
 
 def load_endpointing(
@@ -227,7 +253,8 @@ def check(config: Config, given: Given | None = None) -> None:
     for kind in SETTINGS:
         if given is None or kind not in given:
             weights_of(kind, config)
-    heard_language(config.stt.language)
+    for code in spoken_languages(config.stt):
+        phrases.language(code)
 
 
 def alike(one: Config, other: Config) -> bool:

@@ -16,7 +16,7 @@ For whoever adds a wire, all there is to know is this:
   (`agent.events`) and `Sound` (24 kHz, paced to the clock) in order. `await push_audio(samples, rate)` takes
   the client's sound, `send_text(text)` a typed question, `cancel()` ends a reply, `truncate(turn, samples)`
   says how much of it was really played, `hang_up()` ends the session after its last reply.
-- `visit.pool.check` and `check_voice` refuse names that stand for nothing loaded; the server's settings are
+- `visit.pool.check` and `voice_of` refuse names that stand for nothing loaded; the server's settings are
   `visit.pool.config.server`.
 - `completion.write`: text without sound, for requests that are no conversation; `http.speech.say`: the
   reverse.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import anyio
 
-from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of
+from agent import languages
+from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of, spoken_languages
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
 from agent.order import Kind, Queue
@@ -21,6 +22,8 @@ from agent.settings import Config
 from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
 from audio.cores import usable_cores
+from audio.stt import DetectsLanguage
+from audio.tts import ChangesVoice
 
 CORES_PER_COPY = 2
 """Cores for each copy of the transcriber and the voice, unless the settings say how many copies."""
@@ -53,9 +56,15 @@ class Pool:
             "tts": config.tts.engine,
         }
         """What clients call the models."""
-        self.voice = _short(config.tts.voice) or "default"
-        self.spoken = copies[0].tts.language
-        """The language that the voice speaks."""
+        tts = copies[0].tts
+        self.voices = dict(tts.loaded_voices) if isinstance(tts, ChangesVoice) else dict[str, str]()
+        """Those that clients may choose among, each with its language."""
+        own = tts.voice if isinstance(tts, ChangesVoice) and self.voices else _short(config.tts.voice)
+        self.voice = own or "default"
+        """The one that speaks where none is chosen."""
+        self.voices = self.voices or {self.voice: tts.language}
+        self.spoken = tts.language
+        """The language that the usual voice speaks."""
         self.closing = False
         self.load = Load(usable_cores())
         """What is left of the machine."""
@@ -182,19 +191,44 @@ class Pool:
             wrong = f"no model {name[:80]!r} here; there is {self.names[kind]!r}"
             raise RequestError(wrong, 404, "model_not_found", param="model")
 
-    def check_voice(self, name: str | None, param: str = "voice") -> None:
-        """A client's name for a voice. Raises RequestError for one that stands for none that is loaded."""
+    def voice_of(self, name: str | None, param: str = "voice") -> str:
+        """The voice that a client's name for one means. Raises RequestError where there is none."""
+        if name is None or name == "default":
+            return self.voice
+        if name in self.voices:
+            return name
         aliases = self.config.server.voice_aliases
-        if name is not None and name not in (self.voice, "default") and not _stands_for(name, aliases):
-            wrong = f"no voice {name[:80]!r} here; there is {self.voice!r}"
+        if not _stands_for(name, aliases):
+            wrong = f"no voice {name[:80]!r} here; GET /v1/audio/voices lists them"
             raise RequestError(wrong, 404, "voice_not_found", param=param)
+        return _spread(name, aliases, self.voice, self.voices) if name else self.voice
 
-    def check_language(self, name: str | None, param: str = "language") -> None:
-        """A client's name for the language that it speaks. Raises RequestError for one that is not heard."""
-        heard = self.config.stt.language
-        if name and name.lower().replace("_", "-").partition("-")[0] != heard:
-            what = "it is found out" if heard == "auto" else f"{heard!r} is what is understood"
-            raise RequestError(f"{param}: {what} here; leave it out", param=param)
+    @property
+    def _heard(self) -> tuple[str, ...]:
+        """The languages that clients may say that they speak."""
+        stt = self._halves[0].engines.stt
+        told = self.config.stt.language != "auto" or (isinstance(stt, DetectsLanguage) and stt.detects)
+        return spoken_languages(self.config.stt) if told else ()
+
+    def hearing(self, *names: str | None, param: str = "language") -> Config:
+        """The settings for who speaks these languages, by a client's names; for none of them all settings.
+
+        Raises RequestError for one that is not understood.
+        """
+        codes = list[str]()
+        for name in filter(None, names):
+            code = name.lower().replace("_", "-").partition("-")[0]
+            if code not in self._heard:
+                what = f"is not understood here; {', '.join(self._heard)} is"
+                raise RequestError(
+                    f"{param}: {name[:20]!r} {what if self._heard else _FOUND_OUT}", param=param
+                )
+            codes.append(code)
+        if not codes or self.config.stt.language != "auto":
+            return self.config
+        wish = {"languages": tuple(codes)} if len(codes) > 1 else {"language": codes[0], "languages": ()}
+        stt = self.config.stt.model_copy(update=wish)
+        return self.config.model_copy(update={"stt": stt})
 
     def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm
@@ -232,6 +266,27 @@ def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lam
         for _ in range(count - 1)
     ]
     return Pool(config, [first, *others])
+
+
+def _spread(name: str, aliases: Sequence[str], usual: str, voices: Mapping[str, str]) -> str:
+    """The voice that stands for an alias, of the language of the usual one: so what it reads stays its own.
+
+    It is the one that is called so but for a prefix, as "af_nova"; else one by its place in the list.
+    """
+    own = languages.code(voices[usual])
+    called = {
+        each: each.rpartition("_")[2] for each, spoken in voices.items() if languages.code(spoken) == own
+    }
+    if name not in aliases:  # it fits a pattern
+        return usual
+    if named := [each for each, short in called.items() if short == name]:
+        return named[0]
+    free = [each for each, short in called.items() if short not in aliases] or [*called]
+    others = [alias for alias in aliases if alias and alias not in called.values()]
+    return free[others.index(name) % len(free)]
+
+
+_FOUND_OUT = "is no choice here: what is spoken is found out; leave it out"
 
 
 def _stands_for(name: str, aliases: Sequence[str]) -> bool:

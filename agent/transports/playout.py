@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from audio.frame import Frame, silence
 from audio.playback import Playback, Track
-from audio.tts import Speech, Synthesizer, Word
+from audio.tts import ChangesVoice, Speech, Synthesizer, Word
 
 RATE = 24_000
 """Hz of what clients are sent."""
@@ -60,9 +60,18 @@ class Voice:
     So a reply in text alone goes the same way as a spoken one.
     """
 
-    def __init__(self, voice: Synthesizer) -> None:
-        self._voice = voice
-        self.muted = False
+    def __init__(self, voice: Synthesizer, like: Voice | None = None) -> None:
+        self._voice, self._like = voice, like
+        self._muted = False
+
+    @property
+    def muted(self) -> bool:
+        """Whether it makes no sound; with one voice of the slot all are muted."""
+        return self._muted if self._like is None else self._like.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
 
     @property
     def rate(self) -> int:
@@ -73,6 +82,22 @@ class Voice:
     def language(self) -> str:
         """That of the voice."""
         return self._voice.language
+
+    @property
+    def loaded_voices(self) -> Mapping[str, str]:
+        """As `ChangesVoice.loaded_voices`."""
+        return self._voice.loaded_voices if isinstance(self._voice, ChangesVoice) else {}
+
+    @property
+    def voice(self) -> str:
+        """As `ChangesVoice.voice`."""
+        return self._voice.voice if isinstance(self._voice, ChangesVoice) else ""
+
+    def with_voice(self, voice: str = "", language: str = "") -> Voice:
+        """As `ChangesVoice.with_voice`, muted with this one."""
+        if not isinstance(self._voice, ChangesVoice):
+            return self
+        return Voice(self._voice.with_voice(voice, language), self if self._like is None else self._like)
 
     def stream(self, text: str) -> Iterator[Speech]:
         """As `Synthesizer.stream`."""

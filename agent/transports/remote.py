@@ -30,6 +30,7 @@ from agent.transports.slot import SessionSlot
 from agent.transports.transcription import spoken
 from audio.echo.front_end import FrontEnd
 from audio.frame import Frame, Samples
+from audio.stt import Transcript
 
 STEP = BLOCK / RATE
 """Seconds of one block."""
@@ -157,22 +158,24 @@ class RemoteSession:
         self._intake.clear()
 
     def update(self, config: Config, *, listening: bool, manner: Manner | None = None) -> None:
-        """Find turns as `config` says from the next pause on, and answer them in that manner.
+        """Find turns and expect languages as `config` says, from the next pause on; answer in that manner.
 
         listening: whether what comes in is heard at all. Where not, what was being said is forgotten.
         """
-        self._session.update(config.turns, config.vad)
+        self._config = config
+        self._session.update(config)
         self._session.controller.manner = manner or self._session.controller.manner
         if not listening:
             self._intake.clear()
             self._session.clear_audio()
 
-    def send_text(self, text: str, manner: Manner | None = None) -> int:
+    def send_text(self, text: str, manner: Manner | None = None, language: str = "") -> int:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 
-        manner: how, this once; None: as always. Returns the number of the reply.
+        manner: how, this once; None: as always. language: ISO code of the text, where it is known.
+        Returns the number of the reply.
         """
-        self._session.send_text(text, manner=manner)
+        self._session.send_text(text, manner=manner, language=language)
         return self._opened
 
     async def commit(self) -> int:
@@ -228,7 +231,7 @@ class RemoteSession:
         """Hear no more; the session ends when its last reply has been said."""
         self._intake.close()
 
-    async def transcribe(self, audio: Frame) -> str:
+    async def transcribe(self, audio: Frame) -> Transcript:
         """The words in a whole utterance. Raises EngineFault."""
         return await spoken(self._slot, self.runner, self._config, audio)
 

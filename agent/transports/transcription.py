@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.resampler import Resampler
-from audio.stt import Transcript
+from audio.stt import DetectsLanguage, Transcriber, Transcript, likeliest
 from audio.stt.shortwindow import Cutter
 
 STEP = 1 << 20
@@ -51,9 +51,15 @@ def together(heard: Sequence[Segment]) -> str:
     return cleaned(" ".join(filter(None, (segment.said.text for segment in heard))))
 
 
-async def words(slot: SessionSlot, config: Config, data: bytes) -> str:
+def as_one(heard: Sequence[Segment]) -> Transcript:
+    """The same, in the language that most of them are in."""
+    known = [segment.said.language for segment in heard if segment.said.language]
+    return Transcript(together(heard), language=max(known, key=known.count, default=""))
+
+
+async def words(slot: SessionSlot, config: Config, data: bytes) -> Transcript:
     """The words in a sound file. Raises RequestError, EngineFault."""
-    return together(await segments(slot, config, data))
+    return as_one(await segments(slot, config, data))
 
 
 async def segments(
@@ -81,9 +87,9 @@ async def segments(
         raise RequestError("this kind of sound cannot be read here; send a WAV or FLAC file") from error
 
 
-async def spoken(slot: SessionSlot, runner: Runner, config: Config, audio: Frame) -> str:
+async def spoken(slot: SessionSlot, runner: Runner, config: Config, audio: Frame) -> Transcript:
     """The words in a whole utterance. Raises EngineFault."""
-    return together(await transcribed(slot, runner, config, lambda: _blocks(audio)))
+    return as_one(await transcribed(slot, runner, config, lambda: _blocks(audio)))
 
 
 async def transcribed(
@@ -99,7 +105,7 @@ async def transcribed(
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    listen, limit = understand or slot.engines.stt.transcribe, config.limits.stt
+    listen, limit = understand or _transcribe(slot.engines.stt, config.stt.language), config.limits.stt
 
     async def transcribe(audio: Frame) -> Transcript:
         return await runner.call("stt", lambda: listen(audio), limit)
@@ -148,6 +154,17 @@ class Understanding:
         start = self._heard[-1].end if self._heard else 0.0
         self._heard.append(Segment(start, start + audio.duration, transcript))
         await self._hear(self._heard[-1])
+
+
+def _transcribe(stt: Transcriber, language: str) -> Callable[[Frame], Transcript]:
+    """What transcribes sound in that language, if the engine was not loaded for one alone."""
+    if language == "auto" or not isinstance(stt, DetectsLanguage) or not stt.detects:
+        return stt.transcribe
+
+    def choose(likely: Mapping[str, float]) -> str:
+        return language if language in likely else likeliest(likely)
+
+    return lambda audio: stt.transcribe_in(audio, choose)
 
 
 def _blocks(audio: Frame) -> Iterator[Samples]:

@@ -9,12 +9,12 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias, cast
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from agent import languages
 from agent.errors import ConfigError
@@ -52,6 +52,7 @@ class Language:
     moment: str
     go_ahead: str
     agreements: Command
+    switches: dict[str, Command]
     hallucinations: frozenset[Phrase]
     backchannels: frozenset[Phrase]
     sounds: frozenset[str]
@@ -127,6 +128,12 @@ class Language:
             else f"{self.sorry} {self.only.replace('{language}', understood)}"
         )
 
+    def wished(self, text: str) -> str:
+        """The language that the words ask to be spoken, by ISO code; "" where they ask for none."""
+        said = self.words(text[:LONGEST])
+        asked = (code for code, command in self.switches.items() if self.orders(said, command))
+        return next(asked, "") if said else ""
+
     def agrees(self, text: str, question: str) -> bool:
         """Whether the words say yes to the question, and no more but what the question says itself."""
         said, asked = self.words(text), frozenset(self.words(question))
@@ -188,14 +195,14 @@ def language(code: str) -> Language:
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
         raise ConfigError(
             f"stt.language: no turn-taking words for the language {code!r}; {hint} "
-            '("auto" goes by the English ones, whatever is spoken)'
+            '("auto" goes by those of each language that is spoken)'
         )
     return read(code, content)
 
 
-def heard_language(setting: str) -> Language:
-    """The words by which turns are taken where `stt.language` is `setting`. Raises as `language` does."""
-    return language("en" if setting == "auto" else setting)
+def words_of(code: str) -> Language:
+    """The words by which turns are taken in a language that was heard; English ones where it has none."""
+    return language(code if code in languages.folders() else "en")
 
 
 def squeeze(word: str) -> str:
@@ -235,6 +242,12 @@ class _Tools(Section):
     agreements: tuple[str, ...]
 
 
+class _Switch(Section):
+    phrases: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
+    languages: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+
+
 class _File(Section):
     """What a language's file has; what each list is for is said in `languages/en/turns.toml`."""
 
@@ -265,6 +278,7 @@ class _File(Section):
     repeat: _Command
     apology: _Apology
     tools: _Tools
+    switch: _Switch = _Switch()
 
 
 def read(code: str, data: bytes) -> Language:
@@ -303,6 +317,7 @@ def _built(code: str, file: _File) -> Language:
         moment=file.tools.moment,
         go_ahead=file.tools.go_ahead,
         agreements=Command(phrases_of(file.tools.agreements), softeners),
+        switches=_switches(file.switch, softeners, phrases_of),
         hallucinations=phrases_of(file.hallucinations),
         backchannels=phrases_of(file.backchannels),
         sounds=frozenset(squeeze(word) for word in file.sounds),
@@ -340,6 +355,19 @@ def _built(code: str, file: _File) -> Language:
         in_place=file.in_place,
         known=known,
     )
+
+
+def _switches(
+    file: _Switch, softeners: frozenset[Phrase], phrases_of: Callable[[Iterable[str]], frozenset[Phrase]]
+) -> dict[str, Command]:
+    """What asks for each language: every phrase with each of its names."""
+    around = phrases_of(file.around) | softeners
+    return {
+        code: Command(
+            phrases_of(each.replace("{language}", name) for each in file.phrases for name in names), around
+        )
+        for code, names in file.languages.items()
+    }
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from audio.frame import Frame
 
@@ -32,6 +32,7 @@ class Transcript:
     no_speech: the engine's probability that this was no speech, 0 to 1.
     doubtful: a quick guess that a careful look might correct; never set for `final`.
     words: when each word is said, where that was asked for (`TimesWords`).
+    language: ISO code of what it is in; "" where the engine does not say.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Transcript:
     no_speech: float = 0.0
     doubtful: bool = False
     words: tuple[Word, ...] = ()
+    language: str = ""
 
 
 class Transcriber(Protocol):
@@ -76,6 +78,32 @@ class TakesContext(Protocol):
         and spellings it prefers.
         """
         ...
+
+
+Choose: TypeAlias = Callable[[Mapping[str, float]], str]
+"""From how likely each language is (its ISO code and a probability) to the one that words are written in."""
+
+
+@runtime_checkable
+class DetectsLanguage(Protocol):
+    """What a `Transcriber` also offers that can hear which language is spoken."""
+
+    @property
+    def detects(self) -> bool:
+        """Whether it does, as it was loaded."""
+        ...
+
+    def transcribe_in(self, audio: Frame, choose: Choose, *, final: bool = True) -> Transcript:
+        """As `transcribe`, in the language that `choose` makes of what the engine hears.
+
+        `choose` is asked for each window of sound, in the thread that transcribes.
+        """
+        ...
+
+
+def likeliest(likely: Mapping[str, float], among: Sequence[str] = ()) -> str:
+    """The likeliest language, one of `among` where that names any."""
+    return max(among or likely, key=lambda code: likely.get(code, 0.0))
 
 
 class EndOfTurn(Protocol):

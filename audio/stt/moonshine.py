@@ -16,6 +16,7 @@ import numpy.typing as npt
 from audio import onnx
 from audio.errors import ConfigError, EngineFault, ModelError
 from audio.frame import HEARING_RATE, Samples, silence
+from audio.stt import Choose
 from audio.stt.shortwindow import ROOM, Decoded, ShortWindow, token_cap
 
 BEGIN, END = 1, 2
@@ -72,7 +73,7 @@ class Moonshine(ShortWindow):
                 f"{weights}: the Moonshine model is broken ({_reason(error)}); {_CURE}"
             ) from error
 
-    def _decode(self, samples: Samples, seconds: float) -> Decoded:
+    def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) with zeros behind them, up to `seconds`."""
         padded = np.zeros((1, round(seconds * HEARING_RATE)), np.float32)
         padded[0, : len(samples)] = samples
@@ -83,9 +84,9 @@ class Moonshine(ShortWindow):
         said = text(self._words, written)
         if said == NOBODY and ended:
             return Decoded("", 0.0, 1.0, capped=False)
-        return Decoded(said, total / max(1, len(written)), 0.0, not ended)
+        return Decoded(said, total / max(1, len(written)), 0.0, not ended, "en")
 
-    def _again(self, samples: Samples) -> Decoded:
+    def _again(self, samples: Samples, choose: Choose | None = None) -> Decoded:
         """The same with silence before it: more behind it changes little."""
         later = np.concatenate([silence(LEAD, HEARING_RATE), samples])
         return self._decode(later, len(later) / HEARING_RATE + ROOM)

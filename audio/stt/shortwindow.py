@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
-from audio.stt import Transcript, Word
+from audio.stt import Choose, Transcript, Word
 from audio.stt.mel import HOP
 
 FULL = 30.0
@@ -42,16 +42,22 @@ class ShortWindow(ABC):
     window: the shortest stretch, in seconds, that speech is padded to; 30 is Whisper's own padding.
     """
 
+    detects: bool = False
+    """Whether it can hear which language is spoken."""
+
     def __init__(self, window: float) -> None:
         self._window = min(window, FULL)
 
     @abstractmethod
-    def _decode(self, samples: Samples, seconds: float) -> Decoded:
-        """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`. Raises EngineFault."""
+    def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
+        """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`. Raises EngineFault.
 
-    def _again(self, samples: Samples) -> Decoded:
+        choose: as in `transcribe_in`; None: as the settings say.
+        """
+
+    def _again(self, samples: Samples, choose: Choose | None = None) -> Decoded:
         """A second look at samples whose decode is doubtful. Raises EngineFault."""
-        return self._decode(samples, FULL)
+        return self._decode(samples, FULL, choose)
 
     def warm(self) -> None:
         """Run once on silence, so that the first real call finds its memory and threads ready."""
@@ -69,19 +75,29 @@ class ShortWindow(ABC):
         Audio too long for one window is cut at quiet places and the words are joined. Raises
         EngineFault when the engine fails.
         """
+        return self._transcript(audio, None, final)
+
+    def transcribe_in(self, audio: Frame, choose: Choose, *, final: bool = True) -> Transcript:
+        """The same in the language that `choose` names; see `audio.stt.DetectsLanguage`."""
+        return self._transcript(audio, choose, final)
+
+    def _transcript(self, audio: Frame, choose: Choose | None, final: bool) -> Transcript:
         samples = audio.at_rate(HEARING_RATE).samples
-        found = (self._best(piece, final) for piece in pieces(samples) if audible(piece))
+        found = (self._best(piece, choose, final) for piece in pieces(samples) if audible(piece))
         return joined([(best.transcript(doubtful), 0.0) for best, doubtful in found])
 
-    def _best(self, samples: Samples, final: bool) -> tuple[Decoded, bool]:
+    def _best(self, samples: Samples, choose: Choose | None, final: bool) -> tuple[Decoded, bool]:
         """What at most `FULL - ROOM` seconds give: the short window, and the full one in doubt.
 
         And whether there is still doubt.
         """
         need = self._need(samples)
-        best = self._decode(samples, need)
+        best = self._decode(samples, need, choose)
         doubtful = best.doubtful and not best.noise and need < FULL
-        return (self._again(samples), False) if final and doubtful else (best, doubtful)
+        if not (final and doubtful):
+            return best, doubtful
+        same = best.language
+        return self._again(samples, choose and (lambda _: same)), False
 
 
 def joined(heard: Sequence[tuple[Transcript, float]]) -> Transcript:
@@ -101,6 +117,7 @@ def joined(heard: Sequence[tuple[Transcript, float]]) -> Transcript:
         min(said.no_speech for said, _ in spoken),
         doubtful,
         tuple(words),
+        max((said for said, _ in spoken), key=lambda said: len(said.text)).language,
     )
 
 
@@ -110,6 +127,7 @@ class Decoded:
 
     text: stripped. confidence: mean log-probability of the tokens. no_speech: 0 to 1. capped: the
     token limit ended it. tokens: those of the text, where they are known.
+    language: ISO code of what the text is in, "" where that is not known.
     """
 
     text: str
@@ -117,13 +135,14 @@ class Decoded:
     no_speech: float
     capped: bool
     tokens: tuple[str, ...] = ()
+    language: str = ""
 
     def transcript(self, doubtful: bool) -> Transcript:
         """What of it is believed."""
         if self.noise or self.wordless:
             return Transcript("", self.confidence, self.no_speech, doubtful)
         text = unloop(self.text) if self.capped else self.text
-        return Transcript(text, self.confidence, self.no_speech, doubtful)
+        return Transcript(text, self.confidence, self.no_speech, doubtful, language=self.language)
 
     @property
     def noise(self) -> bool:

@@ -22,12 +22,14 @@ MULTILINGUAL = 51_865
 """Tokens of the smallest vocabulary that knows languages; the English-only one has one less."""
 
 
-def prompt(language: str, multilingual: bool, names: Container[str]) -> list[str]:
+def prompt(language: str, multilingual: bool, names: Container[str], among: Sequence[str] = ()) -> list[str]:
     """The control tokens that open a transcription; raises ConfigError for an unknown language.
 
-    language: ISO code, or "auto"; where the model is to find out, its second token stands for any.
-    names: the vocabulary, as a mapping or as text.
+    language: ISO code, or "auto"; where the model is to find out, its second token stands for any, or for
+    one of `among`. names: the vocabulary, as a mapping or as text.
     """
+    for code in among:
+        prompt(code, multilingual, names)
     if language == "auto":
         language = "en"
     if not multilingual:
@@ -37,10 +39,15 @@ def prompt(language: str, multilingual: bool, names: Container[str]) -> list[str
                 "choose a multilingual one with stt.model"
             )
         return ["<|startoftranscript|>", "<|notimestamps|>"]
-    spoken = f"<|{language}|>"
+    spoken = spoken_token(language)
     if not is_language(spoken) or spoken not in names:
         raise ConfigError(f"stt.language: Whisper does not know {language!r}; give a code like 'en' or 'de'")
     return ["<|startoftranscript|>", spoken, "<|transcribe|>", "<|notimestamps|>"]
+
+
+def spoken_token(language: str) -> str:
+    """The token that says that this language, an ISO code, is spoken."""
+    return f"<|{language}|>"
 
 
 def is_control(token: str) -> bool:

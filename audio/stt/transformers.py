@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,6 +15,7 @@ from audio import torch_library
 from audio.errors import EngineFault, MissingExtra, ModelError, first_line
 from audio.frame import HEARING_RATE, Samples
 from audio.offline import demand_network, offline
+from audio.stt import Choose, likeliest
 from audio.stt.mel import log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
 from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt
@@ -35,6 +38,7 @@ class WhisperTorch(ShortWindow):
         weights: Path,
         *,
         language: str = "en",
+        languages: Sequence[str] = (),
         threads: int = 0,
         window: float = 10.0,
         device: Literal["cpu", "cuda"] = "cpu",
@@ -42,11 +46,11 @@ class WhisperTorch(ShortWindow):
     ) -> None:
         """Load the model `weights`: a folder (config.json, weights, tokenizer), or a model's name on the hub.
 
-        language, window: as in `audio.stt.whisper.Whisper`. threads: of torch, for the whole process; 0
-        leaves them as they are, one for each core. dtype: "auto" is float32 on the CPU, float16 on a card.
-        Raises MissingExtra without torch or transformers, ModelError when the weights are missing, broken or
-        of another kind, ConfigError for a language that the model does not know or a device that is not
-        there.
+        language, languages, window: as in `audio.stt.whisper.Whisper`. threads: of torch, for the whole
+        process; 0 leaves them as they are, one for each core. dtype: "auto" is float32 on the CPU, float16 on
+        a card. Raises MissingExtra without torch or transformers, ModelError when the weights are missing,
+        broken or of another kind, ConfigError for a language that the model does not know or a device that
+        is not there.
         """
         super().__init__(window)
         self._torch = torch = torch_library.library("torch")
@@ -64,14 +68,16 @@ class WhisperTorch(ShortWindow):
             self._end = ids["<|endoftext|>"]
             # The vocabularies of the older models call it so.
             self._silence = ids["<|nocaptions|>" if "<|nocaptions|>" in ids else "<|nospeech|>"]
-            self._prompt = [ids[token] for token in prompt(language, multilingual, ids)]
+            self._prompt = [ids[token] for token in prompt(language, multilingual, ids, languages)]
         except KeyError as error:
             raise ModelError(
                 f"{weights}: its tokenizer is not Whisper's, it has no {error}; {_CURE}"
             ) from error
         self._names = {number: token for token, number in ids.items()}
-        self._languages = [number for token, number in ids.items() if is_language(token)]
-        self._detects = language == "auto" and multilingual
+        self._spoken = {token[2:-2]: number for token, number in ids.items() if is_language(token)}
+        self.detects = language == "auto" and multilingual
+        self._likeliest = partial(likeliest, among=languages)
+        self._language = "en" if language == "auto" else language
         self._banned, self._banned_first = self._bans()
 
     @staticmethod
@@ -98,14 +104,14 @@ class WhisperTorch(ShortWindow):
         first[list(own.begin_suppress_tokens or ())] = -self._torch.inf
         return banned, first
 
-    def _decode(self, samples: Samples, seconds: float) -> Decoded:
+    def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
         torch = self._torch
         features = torch.from_numpy(log_mel(samples, self._bins, even_frames(seconds))[np.newaxis])
         try:
             with torch.inference_mode():
                 sound = self._encode(features.to(self._device, self._number))
-                return self._write(sound, token_cap(len(samples) / HEARING_RATE))
+                return self._write(sound, token_cap(len(samples) / HEARING_RATE), choose)
         except RuntimeError as error:
             raise EngineFault(f"whisper: {first_line(error)}") from error
 
@@ -118,9 +124,10 @@ class WhisperTorch(ShortWindow):
             hidden = layer(hidden, None)
         return encoder.layer_norm(hidden)
 
-    def _write(self, sound: Any, cap: int) -> Decoded:
+    def _write(self, sound: Any, cap: int, choose: Choose | None) -> Decoded:
         """The likeliest token after each, up to `cap` of them, for the encoded `sound`."""
         memory: Any = None
+        language = self._language
 
         def scores(tokens: list[int]) -> Any:
             """What comes after each of `tokens`, after all before: scores, shape (tokens, vocabulary)."""
@@ -133,10 +140,11 @@ class WhisperTorch(ShortWindow):
             return self._model.proj_out(made.last_hidden_state[0]).float()
 
         # After the first control token the model says whether it hears speech at all, and in which language.
-        if self._detects:
+        if self.detects:
             first = scores(self._prompt[:1])[0]
-            spoken = self._languages[int(first[self._languages].argmax())]
-            following = scores([spoken, *self._prompt[2:]])
+            shares = first[list(self._spoken.values())].softmax(-1).tolist()
+            language = (choose or self._likeliest)(dict(zip(self._spoken, shares, strict=True)))
+            following = scores([self._spoken[language], *self._prompt[2:]])
         else:
             following = scores(self._prompt)
             first = following[0]
@@ -153,7 +161,7 @@ class WhisperTorch(ShortWindow):
             if len(written) < cap:
                 following, banned = scores([token]), self._banned
         text = detokenise([self._names.get(number, "") for number in written])
-        return Decoded(text, total / max(1, len(written)), no_speech, token != self._end)
+        return Decoded(text, total / max(1, len(written)), no_speech, token != self._end, language)
 
 
 def _kind(weights: Path) -> str:

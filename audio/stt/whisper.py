@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -15,10 +16,10 @@ from audio import torch_library
 from audio.cores import physical_cores
 from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Frame, Samples
-from audio.stt import Transcript, Word
+from audio.stt import Choose, Transcript, Word, likeliest
 from audio.stt.mel import HOP, log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, audible, even_frames, joined, pieces, token_cap
-from audio.stt.tokens import detokenise, is_control, languages, prompt, spans, tokenise
+from audio.stt.tokens import detokenise, is_control, languages, prompt, spans, spoken_token, tokenise
 
 CONTEXT = 200
 """Tokens of what was said before that the model is told: with the answer they must fit into its 448."""
@@ -38,14 +39,16 @@ class Whisper(ShortWindow):
         weights: Path,
         *,
         language: str = "en",
+        languages: Sequence[str] = (),
         threads: int = 0,
         window: float = 10.0,
         device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
         """Load the model in the folder `weights` (model.bin, config.json and the vocabulary).
 
-        language: ISO code of what is spoken, or "auto": the model says for each utterance. threads: 0 means
-        half of the cores; the decoder gains nothing from more, and the language model needs the rest.
+        language: ISO code of what is spoken, or "auto": the model says for each utterance, among
+        `languages` where that names any. threads: 0 means half of the cores; the decoder gains nothing from
+        more, and the language model needs the rest.
         window: the shortest stretch, in seconds, that speech is padded to; 30 is Whisper's own padding.
         Raises ModelError when the weights are missing or broken, ConfigError for a language that the
         model does not know.
@@ -76,8 +79,11 @@ class Whisper(ShortWindow):
             ) from error
         self._view: Any = engine.StorageView
         self._bins = int(self._model.n_mels)
-        self._detects = language == "auto" and bool(self._model.is_multilingual)
-        self._prompt = prompt(language, bool(self._model.is_multilingual), names)
+        multilingual = bool(self._model.is_multilingual)
+        self.detects = language == "auto" and multilingual
+        self._likeliest = partial(likeliest, among=languages)
+        self._language = "en" if language == "auto" else language
+        self._prompt = prompt(language, multilingual, names, languages)
         self._before: list[str] = []
 
     @property
@@ -90,7 +96,7 @@ class Whisper(ShortWindow):
         made = copy(self)
         if language:
             made._prompt = prompt(language, bool(self._model.is_multilingual), self._numbers)
-            made._detects = False
+            made.detects, made._language = False, language
         if tokens := tokenise(f" {context.strip()}" if context.strip() else "", self._numbers):
             made._before = ["<|startofprev|>", *tokens[-CONTEXT:]]
         return made
@@ -102,7 +108,7 @@ class Whisper(ShortWindow):
         samples, since, heard = audio.at_rate(HEARING_RATE).samples, 0.0, list[tuple[Transcript, float]]()
         for piece in pieces(samples):
             if audible(piece):
-                best, doubtful = self._best(piece, final=True)
+                best, doubtful = self._best(piece, None, final=True)
                 said = best.transcript(doubtful)
                 words = self._aligned(piece, best.tokens)
                 kept = tuple(word for word in words if word.end <= len(said.text))
@@ -135,20 +141,24 @@ class Whisper(ShortWindow):
         features = log_mel(samples, self._bins, even_frames(seconds))
         return self._model.encode(self._view.from_array(features[np.newaxis]))
 
-    def _spoken(self, encoded: Any) -> list[str]:
+    def _spoken(self, encoded: Any, choose: Choose | None = None) -> list[str]:
         """The control tokens that open a transcription of what was encoded."""
-        if not self._detects:
+        if not self.detects:
             return self._prompt
         # By the first token that the decoder would write.
-        return [self._prompt[0], self._model.detect_language(encoded)[0][0][0], *self._prompt[2:]]
+        found = self._model.detect_language(encoded)[0]
+        language = (choose or self._likeliest)({token[2:-2]: share for token, share in found})
+        return [self._prompt[0], spoken_token(language), *self._prompt[2:]]
 
-    def _decode(self, samples: Samples, seconds: float) -> Decoded:
+    def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
         cap = token_cap(len(samples) / HEARING_RATE)
         try:
             # Encoding by a call of its own is a fifth quicker than having `generate` do it.
             encoded = self._encoded(samples, seconds)
-            spoken = [*self._before, *self._spoken(encoded)]
+            opening = self._spoken(encoded, choose)
+            language = opening[1][2:-2] if self.detects else self._language
+            spoken = [*self._before, *opening]
             result = self._model.generate(
                 encoded,
                 [spoken],
@@ -167,6 +177,7 @@ class Whisper(ShortWindow):
             float(result.no_speech_prob),
             len(tokens) >= cap,
             tuple(tokens),
+            language,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -77,4 +77,28 @@ class VariesSpeed(Protocol):
 
     def faster(self, factor: float) -> Synthesizer:
         """The same voice, 0.5 to 2 times as fast."""
+        ...
+
+
+@runtime_checkable
+class ChangesVoice(Protocol):
+    """What a `Synthesizer` also offers that can speak with several voices, without loading any anew."""
+
+    @property
+    def voice(self) -> str:
+        """Which of `loaded_voices` it speaks with."""
+        ...
+
+    @property
+    def loaded_voices(self) -> Mapping[str, str]:
+        """Each voice that it can speak with now, and its language, as "es" or "en-gb"; none: only its own."""
+        ...
+
+    def with_voice(self, voice: str = "", language: str = "") -> Synthesizer:
+        """The same engine with that voice, one of `loaded_voices`; "" is the one it has.
+
+        language: what the text is in, an ISO code; "" is the voice's own. For another one than that it is the
+        voice of that language that is most like it. Makes no sound, and reads no file. Both serve one text
+        at a time together. Raises ConfigError where no voice is loaded for it.
+        """
         ...

@@ -10,7 +10,9 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from audio.frame import Samples
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
 from audio.tts.kokoro_graph import opened
-from audio.tts.kokoro_phonemes import readable, reader
+from audio.tts.kokoro_phonemes import Phonemes, readable, reader
 from audio.tts.reading import Read, Reader, Sentence, sentences
 
 RATE = 24_000
@@ -58,22 +60,58 @@ class Kokoro:
     def __init__(
         self, *, weights: Path, voice: str = "", language: str = "", speed: float = 1.0, threads: int = 0
     ) -> None:
-        self._voice = voice = _chosen(voices(weights), voice, language)
-        self._language = language or LANGUAGES.get(voice[:1], "")
-        self._speed = speed
-        self._phonemes = reader(self._language)
-        self._reader = Reader(self._phonemes.said)
+        self._weights, self._speed = weights, speed
         model, _ = _files(weights)
+        self._voices = voices(weights)
+        self._readers = dict[str, _Reading]()
+        self._made = dict[str, np.ndarray]()
+        self._choose(voice, language)
+        self._reading()
         self._network = opened(model, threads)
-        self._styles = _styles(weights, voice, self._network.style)
+        self._style()
         self._faults = onnx.faults()
+
+    def _choose(self, voice: str, language: str) -> None:
+        self._voice = _chosen(self._voices, voice, language)
+        self._language = language or LANGUAGES.get(self._voice[:1], "")
+
+    @property
+    def voice(self) -> str:
+        """The name of the voice that speaks."""
+        return self._voice
+
+    @property
+    def loaded_voices(self) -> Mapping[str, str]:
+        """Those that lie with its weights and can be read to."""
+        return _readable(self._voices)
+
+    def with_voice(self, voice: str = "", language: str = "") -> Self:
+        """The same network with another voice; of its sex, where the language has one."""
+        if not voice and not language:
+            return self
+        made, name = copy(self), voice or self._voice
+        if language and code(LANGUAGES.get(name[:1], "")) != code(language):
+            name = _like(name, self._voices, language)
+        made._choose(name, "")
+        return made
+
+    def _reading(self) -> _Reading:
+        """How its language is read; by its own copy of espeak, which is made once."""
+        if self._language not in self._readers:
+            phonemes = reader(self._language)
+            self._readers[self._language] = _Reading(phonemes, Reader(phonemes.said))
+        return self._readers[self._language]
+
+    def _style(self) -> np.ndarray:
+        """What makes its voice, read once."""
+        if self._voice not in self._made:
+            self._made[self._voice] = _styles(self._weights, self._voice, self._network.style)
+        return self._made[self._voice]
 
     @classmethod
     def voices_in(cls, weights: Path | None) -> Mapping[str, str]:
         """The voices that lie there and can be read to, each with its language. Raises ModelError."""
-        names = voices(weights) if weights is not None else []
-        found = {name: LANGUAGES.get(name[:1], "") for name in names}
-        return {name: language for name, language in found.items() if readable(language)}
+        return _readable(voices(weights) if weights is not None else [])
 
     @property
     def rate(self) -> int:
@@ -105,7 +143,7 @@ class Kokoro:
         """
         for sentence in sentences(text):
             try:
-                read = self._reader.read(text, sentence)
+                read = self._reading().reader.read(text, sentence)
                 if read.phonemes:
                     yield from self._spoken(text, sentence, read)
             except self._faults as error:
@@ -116,8 +154,8 @@ class Kokoro:
         sounds: list[tuple[str, float, float]] | None = []
         at = 0.0
         for phonemes in _runs(read.phonemes):
-            ids = [self._phonemes.ids[each] for each in phonemes]
-            samples, edges = self._network.run(ids, self._styles[len(ids) - 1], self._speed)
+            ids = [self._reading().phonemes.ids[each] for each in phonemes]
+            samples, edges = self._network.run(ids, self._style()[len(ids) - 1], self._speed)
             made.append(samples)
             if edges is None:
                 sounds = None
@@ -142,8 +180,8 @@ def _chosen(known: list[str], voice: str, language: str) -> str:
         return voice
     if not language:
         return "af_heart" if "af_heart" in known else known[0]
-    code = language.partition("-")[0]
-    fitting = [name for name in known if LANGUAGES.get(name[:1], "").partition("-")[0] == code]
+    wanted = code(language)
+    fitting = [name for name in known if code(LANGUAGES.get(name[:1], "")) == wanted]
     exact = [name for name in fitting if LANGUAGES[name[0]] == language]
     if not fitting:
         spoken = ", ".join(sorted({LANGUAGES[name[0]] for name in known if name[0] in LANGUAGES}))
@@ -152,6 +190,22 @@ def _chosen(known: list[str], voice: str, language: str) -> str:
             "Name a voice with tts.voice to have it read by that one"
         )
     return (exact or fitting)[0]
+
+
+def _readable(names: Sequence[str]) -> dict[str, str]:
+    """Those of these voices that can be read to, each with its language."""
+    found = {name: LANGUAGES.get(name[:1], "") for name in names}
+    return {name: language for name, language in found.items() if readable(language)}
+
+
+def _like(voice: str, known: list[str], language: str) -> str:
+    """The voice for that language of the sex that the second letter of a name says, else its first.
+
+    Raises ConfigError where there is none.
+    """
+    first = _chosen(known, "", language)
+    alike = [name for name in known if name[:1] == first[:1] and name[1:2] == voice[1:2]]
+    return first if first in alike or not alike else alike[0]
 
 
 def _runs(phonemes: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -165,6 +219,14 @@ def _runs(phonemes: Sequence[str]) -> Iterator[Sequence[str]]:
         yield phonemes
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How one language is read."""
+
+    phonemes: Phonemes
+    reader: Reader
+
+
 def _files(weights: Path) -> tuple[Path, list[Path]]:
     """The network's file and those of its voices. Raises ModelError where it is not one with some."""
     models = sorted(weights.glob("*.onnx")) if weights.is_dir() else [weights]
@@ -175,6 +237,11 @@ def _files(weights: Path) -> tuple[Path, list[Path]]:
             "a .bin for each"
         )
     return models[0], found
+
+
+def code(language: str) -> str:
+    """The ISO code of a language by that or espeak's name: "pt" for "pt-br"."""
+    return language.partition("-")[0]
 
 
 def voices(weights: Path) -> list[str]:

@@ -55,9 +55,9 @@ def pool() -> Pool:
 @pytest.mark.parametrize("name", sorted({*VOICES, "", "default", "heart"}))
 def test_every_voice_that_openai_publishes_stands_for_one_that_is_here(name: str, pool: Pool) -> None:
     if name != "heart":
-        pool.check_voice(name)
+        pool.voice_of(name)
     with pytest.raises(RequestError, match="no voice 'voice_1'"):
-        pool.check_voice("voice_1")
+        pool.voice_of("voice_1")
 
 
 @pytest.mark.parametrize("kind", ["llm", "stt", "tts"])
@@ -73,8 +73,8 @@ def test_every_model_that_openai_publishes_stands_for_the_one_that_is_here(kind:
 def test_which_names_stand_for_it_is_a_setting() -> None:
     pool = serving.pool([], [], 'server.model_aliases=["llama-*"]', 'server.voice_aliases=["Ada"]')
     pool.check("llm", "llama-9")
-    pool.check_voice("Ada")
-    for check in (lambda: pool.check("llm", "gpt-4o"), lambda: pool.check_voice("alloy")):
+    pool.voice_of("Ada")
+    for check in (lambda: pool.check("llm", "gpt-4o"), lambda: pool.voice_of("alloy")):
         with pytest.raises(RequestError):
             check()
 

@@ -353,7 +353,7 @@ def test_a_language_that_is_not_heard_is_refused_alone(wish: dict[str, Any]) -> 
     choices = RealtimeConfig(serving.pool([], []), "sess_1")
     update = {"output_modalities": ["text"], **heard_with(**wish)}
     (wrong,) = choices.update(Update.model_validate(update))
-    assert "'en' is what is understood" in str(wrong)
+    assert "is not understood here; en is" in str(wrong)
     where = "audio.input.transcription"
     assert wrong.param == f"{where}.language{'s.1' if 'languages' in wish else ''}"
     told = choices.as_dict()

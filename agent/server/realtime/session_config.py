@@ -229,6 +229,8 @@ class RealtimeConfig:
         """How the user's sound comes."""
         self.said: Format = PCM()
         """How the agent's is sent."""
+        self.voice = pool.voice
+        """The one that speaks."""
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
         self.detection: ServerVad | SemanticVad | None = SemanticVad(
@@ -266,7 +268,8 @@ class RealtimeConfig:
         with told_of(refused):
             self._pool.check("llm", wanted.model)
         with told_of(refused):
-            self._pool.check_voice(wanted.audio.output.voice_name, "audio.output.voice")
+            if (voice := wanted.audio.output.voice_name) is not None:
+                self.voice = self._pool.voice_of(voice, "audio.output.voice")
         self.said = wanted.audio.output.format or self.said
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
@@ -300,15 +303,21 @@ class RealtimeConfig:
         """What is granted of a wish for transcripts: always by the model that is here."""
         with told_of(refused):
             where = "audio.input.transcription.language"
-            self._pool.check_language(wish.language, where)
+            self._pool.hearing(wish.language, param=where)
             for number, language in enumerate(wish.languages):
-                self._pool.check_language(language, f"{where}s.{number}")
+                self._pool.hearing(language, param=f"{where}s.{number}")
             return wish.model_copy(update={"model": self._pool.names["stt"]})
         return Transcription(model=self._pool.names["stt"])
 
+    @property
+    def _hearing(self) -> Config:
+        """The server's settings, for who speaks the languages that the client has named."""
+        wish = self.transcription
+        return self._pool.config if wish is None else self._pool.hearing(wish.language, *wish.languages)
+
     def config(self) -> Config:
         """The settings of this session."""
-        config, changes = self._pool.config, dict[str, Any]()
+        config, changes = self._hearing, dict[str, Any]()
         changes["session"] = config.session.model_copy(update={"system": self.instructions})
         turns, vad = config.turns, config.vad
         match self.detection:
@@ -335,7 +344,7 @@ class RealtimeConfig:
     def manner(self) -> Manner:
         """How what the user says is answered."""
         answered = self.detection is None or self.detection.create_response
-        manner = Manner(answered and self.kind == "realtime", self.limit)
+        manner = Manner(answered and self.kind == "realtime", self.limit, voice=self.voice)
         return self.with_tools(manner, self.calling(None, None))
 
     @property
@@ -368,7 +377,7 @@ class RealtimeConfig:
         told = {"type": self.kind, "id": self._name, "include": None}
         if self.kind == "transcription":
             return {**told, "object": "realtime.transcription_session", "audio": {"input": heard}}
-        said = {"format": shown(self.said), "voice": self._pool.voice, "speed": 1.0}
+        said = {"format": shown(self.said), "voice": self.voice, "speed": 1.0}
         return {
             **told,
             "object": "realtime.session",

@@ -12,7 +12,7 @@ from agent import events as ev
 from agent.config import load
 from agent.conversation.session import Session
 from agent.errors import SessionError
-from agent.settings import TurnsConfig, VADConfig
+from agent.settings import Config
 from agent.simulation.virtual import VirtualRunner, run_virtual
 from audio.frame import HEARING_RATE, Frame
 from audio.playback import Playback
@@ -30,7 +30,7 @@ USES: dict[str, Callable[[Session], None]] = {
     "asked": lambda session: session.send_text(""),
     "show": lambda session: session.show(b"no picture"),
     "follow": lambda session: session.follow(NoCamera()),
-    "update": lambda session: session.update(TurnsConfig(), VADConfig()),
+    "update": lambda session: session.update(Config()),
     "clear_audio": lambda session: session.clear_audio(),
     "cancel": lambda session: session.cancel(),
 }

@@ -137,7 +137,7 @@ def test_a_sentence_of_more_phonemes_than_the_network_takes_is_said_whole(weight
 
 def test_a_foreign_word_is_read_without_the_mark_that_espeak_gives_it(weights: Path) -> None:
     """espeak marks English in Hindi with "(en)" and "(hi)", whose letters the network would say."""
-    said = Kokoro(weights=weights, voice="af_heart", language="hi")._phonemes.said("hello")
+    said = Kokoro(weights=weights, voice="af_heart", language="hi")._reading().phonemes.said("hello")
     assert "".join(said) == "həlˈəʊ"
 
 
