@@ -249,7 +249,7 @@ class Recognition:
     def decision(
         self, said: Transcript, complete: float | None, asked: Elicitation, expected: float | None = None
     ) -> EndpointingDecision:
-        """How long to wait in silence before an answer to these words; see `agent.turns.endpointing.decision`."""
+        """How long to wait in silence before an answer to these words; see `turns.endpointing.decision`."""
         turns = self.turns
         if turns.meaning == "off":
             return fixed(turns.end)

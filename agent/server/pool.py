@@ -57,14 +57,13 @@ class Pool:
         }
         """What clients call the models."""
         tts = copies[0].tts
-        self.voices = dict(tts.loaded_voices) if isinstance(tts, ChangesVoice) else dict[str, str]()
-        """Those that clients may choose among, each with its language."""
-        own = tts.voice if isinstance(tts, ChangesVoice) and self.voices else _short(config.tts.voice)
-        self.voice = own or "default"
+        several = tts if isinstance(tts, ChangesVoice) and tts.loaded_voices else None
+        self.voice = several.voice if several is not None else _short(config.tts.voice) or "default"
         """The one that speaks where none is chosen."""
-        self.voices = self.voices or {self.voice: tts.language}
-        self.spoken = tts.language
-        """The language that the usual voice speaks."""
+        self.voices = {self.voice: tts.language}
+        """Those that clients may choose among, each with its language; first the usual one."""
+        others = several.loaded_voices if several is not None else dict[str, str]()
+        self.voices |= {name: spoken for name, spoken in others.items() if name != self.voice}
         self.closing = False
         self.load = Load(usable_cores())
         """What is left of the machine."""

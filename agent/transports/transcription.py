@@ -105,7 +105,7 @@ async def transcribed(
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    listen, limit = understand or _transcribe(slot.engines.stt, config.stt.language), config.limits.stt
+    listen, limit = understand or heard_in(slot.engines.stt, config.stt.language), config.limits.stt
 
     async def transcribe(audio: Frame) -> Transcript:
         return await runner.call("stt", lambda: listen(audio), limit)
@@ -156,7 +156,7 @@ class Understanding:
         await self._hear(self._heard[-1])
 
 
-def _transcribe(stt: Transcriber, language: str) -> Callable[[Frame], Transcript]:
+def heard_in(stt: Transcriber, language: str) -> Callable[[Frame], Transcript]:
     """What transcribes sound in that language, if the engine was not loaded for one alone."""
     if language == "auto" or not isinstance(stt, DetectsLanguage) or not stt.detects:
         return stt.transcribe

@@ -84,7 +84,7 @@ class Moonshine(ShortWindow):
         said = text(self._words, written)
         if said == NOBODY and ended:
             return Decoded("", 0.0, 1.0, capped=False)
-        return Decoded(said, total / max(1, len(written)), 0.0, not ended, "en")
+        return Decoded(said, total / max(1, len(written)), 0.0, not ended, language="en")
 
     def _again(self, samples: Samples, choose: Choose | None = None) -> Decoded:
         """The same with silence before it: more behind it changes little."""

@@ -161,7 +161,7 @@ class WhisperTorch(ShortWindow):
             if len(written) < cap:
                 following, banned = scores([token]), self._banned
         text = detokenise([self._names.get(number, "") for number in written])
-        return Decoded(text, total / max(1, len(written)), no_speech, token != self._end, language)
+        return Decoded(text, total / max(1, len(written)), no_speech, token != self._end, language=language)
 
 
 def _kind(weights: Path) -> str:

@@ -25,53 +25,53 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n agent/server/grpc/backchat.proto\x12\x0b\x62\x61\x63kchat.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xc8\x02\n\x0f\x43onverseRequest\x12)\n\x08settings\x18\x01 \x01(\x0b\x32\x15.backchat.v1.SettingsH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12%\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x13.backchat.v1.CancelH\x00\x12)\n\x08truncate\x18\x05 \x01(\x0b\x32\x15.backchat.v1.TruncateH\x00\x12%\n\x06\x66orget\x18\x06 \x01(\x0b\x32\x13.backchat.v1.ForgetH\x00\x12\x0f\n\x05image\x18\x07 \x01(\x0cH\x00\x12.\n\x0btool_output\x18\x08 \x01(\x0b\x32\x17.backchat.v1.ToolOutputH\x00\x12\'\n\x07respond\x18\t \x01(\x0b\x32\x14.backchat.v1.RespondH\x00\x42\x06\n\x04what\"\xac\x01\n\x08Settings\x12\x0c\n\x04rate\x18\x01 \x01(\r\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x11\n\ttext_only\x18\x03 \x01(\x08\x12\x16\n\tinterrupt\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\x12 \n\x05tools\x18\x06 \x03(\x0b\x32\x11.backchat.v1.Tool\x12\x13\n\x0btool_choice\x18\x07 \x01(\tB\x0c\n\n_interrupt\"=\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\"*\n\nToolOutput\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\"\t\n\x07Respond\"\x08\n\x06\x43\x61ncel\")\n\x08Truncate\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x08\n\x06\x46orget\"\x88\x01\n\rConverseReply\x12#\n\x05sound\x18\x01 \x01(\x0b\x32\x12.backchat.v1.SoundH\x00\x12#\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.backchat.v1.EventH\x00\x12%\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x15.backchat.v1.ToolCallH\x00\x42\x06\n\x04what\"G\n\x08ToolCall\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"2\n\x05Sound\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04time\x18\x02 \x01(\x01\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\"Z\n\x05\x45vent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04time\x18\x02 \x01(\x01\x12\x0c\n\x04turn\x18\x03 \x01(\r\x12\'\n\x06\x66ields\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xda\x01\n\x0fGenerateRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12!\n\x05grain\x18\x03 \x01(\x0e\x32\x12.backchat.v1.Grain\x12\x12\n\nmax_tokens\x18\x04 \x01(\r\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04stop\x18\x07 \x03(\t\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x02\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seed\"H\n\rGenerateReply\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x1f\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x10.backchat.v1.EndH\x00\x42\x06\n\x04what\"G\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\"+\n\x0cSpeakRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05voice\x18\x02 \x01(\t\"%\n\x06Speech\x12\x0c\n\x04rate\x18\x01 \x01(\r\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"!\n\x11TranscribeRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x1f\n\x0fTranscribeReply\x12\x0c\n\x04text\x18\x01 \x01(\t*+\n\x05Grain\x12\t\n\x05TOKEN\x10\x00\x12\t\n\x05\x43HUNK\x10\x01\x12\x0c\n\x08SENTENCE\x10\x02\x32\xa5\x02\n\x08\x42\x61\x63kchat\x12H\n\x08\x43onverse\x12\x1c.backchat.v1.ConverseRequest\x1a\x1a.backchat.v1.ConverseReply(\x01\x30\x01\x12\x46\n\x08Generate\x12\x1c.backchat.v1.GenerateRequest\x1a\x1a.backchat.v1.GenerateReply0\x01\x12\x39\n\x05Speak\x12\x19.backchat.v1.SpeakRequest\x1a\x13.backchat.v1.Speech0\x01\x12L\n\nTranscribe\x12\x1e.backchat.v1.TranscribeRequest\x1a\x1c.backchat.v1.TranscribeReply(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n agent/server/grpc/backchat.proto\x12\x0b\x62\x61\x63kchat.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xc8\x02\n\x0f\x43onverseRequest\x12)\n\x08settings\x18\x01 \x01(\x0b\x32\x15.backchat.v1.SettingsH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12%\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x13.backchat.v1.CancelH\x00\x12)\n\x08truncate\x18\x05 \x01(\x0b\x32\x15.backchat.v1.TruncateH\x00\x12%\n\x06\x66orget\x18\x06 \x01(\x0b\x32\x13.backchat.v1.ForgetH\x00\x12\x0f\n\x05image\x18\x07 \x01(\x0cH\x00\x12.\n\x0btool_output\x18\x08 \x01(\x0b\x32\x17.backchat.v1.ToolOutputH\x00\x12\'\n\x07respond\x18\t \x01(\x0b\x32\x14.backchat.v1.RespondH\x00\x42\x06\n\x04what\"\xcd\x01\n\x08Settings\x12\x0c\n\x04rate\x18\x01 \x01(\r\x12\x0e\n\x06system\x18\x02 \x01(\t\x12\x11\n\ttext_only\x18\x03 \x01(\x08\x12\x16\n\tinterrupt\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\x12 \n\x05tools\x18\x06 \x03(\x0b\x32\x11.backchat.v1.Tool\x12\x13\n\x0btool_choice\x18\x07 \x01(\t\x12\r\n\x05voice\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\tB\x0c\n\n_interrupt\"=\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\"*\n\nToolOutput\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\"\t\n\x07Respond\"\x08\n\x06\x43\x61ncel\")\n\x08Truncate\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\x08\n\x06\x46orget\"\x88\x01\n\rConverseReply\x12#\n\x05sound\x18\x01 \x01(\x0b\x32\x12.backchat.v1.SoundH\x00\x12#\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.backchat.v1.EventH\x00\x12%\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32\x15.backchat.v1.ToolCallH\x00\x42\x06\n\x04what\"G\n\x08ToolCall\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"2\n\x05Sound\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0c\n\x04time\x18\x02 \x01(\x01\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\"Z\n\x05\x45vent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04time\x18\x02 \x01(\x01\x12\x0c\n\x04turn\x18\x03 \x01(\r\x12\'\n\x06\x66ields\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xda\x01\n\x0fGenerateRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0e\n\x06system\x18\x02 \x01(\t\x12!\n\x05grain\x18\x03 \x01(\x0e\x32\x12.backchat.v1.Grain\x12\x12\n\nmax_tokens\x18\x04 \x01(\r\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04stop\x18\x07 \x03(\t\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x02\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seed\"H\n\rGenerateReply\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x1f\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x10.backchat.v1.EndH\x00\x42\x06\n\x04what\"G\n\x03\x45nd\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\"+\n\x0cSpeakRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05voice\x18\x02 \x01(\t\"%\n\x06Speech\x12\x0c\n\x04rate\x18\x01 \x01(\r\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\"!\n\x11TranscribeRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x1f\n\x0fTranscribeReply\x12\x0c\n\x04text\x18\x01 \x01(\t*+\n\x05Grain\x12\t\n\x05TOKEN\x10\x00\x12\t\n\x05\x43HUNK\x10\x01\x12\x0c\n\x08SENTENCE\x10\x02\x32\xa5\x02\n\x08\x42\x61\x63kchat\x12H\n\x08\x43onverse\x12\x1c.backchat.v1.ConverseRequest\x1a\x1a.backchat.v1.ConverseReply(\x01\x30\x01\x12\x46\n\x08Generate\x12\x1c.backchat.v1.GenerateRequest\x1a\x1a.backchat.v1.GenerateReply0\x01\x12\x39\n\x05Speak\x12\x19.backchat.v1.SpeakRequest\x1a\x13.backchat.v1.Speech0\x01\x12L\n\nTranscribe\x12\x1e.backchat.v1.TranscribeRequest\x1a\x1c.backchat.v1.TranscribeReply(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'agent.server.grpc.backchat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GRAIN']._serialized_start=1642
-  _globals['_GRAIN']._serialized_end=1685
+  _globals['_GRAIN']._serialized_start=1675
+  _globals['_GRAIN']._serialized_end=1718
   _globals['_CONVERSEREQUEST']._serialized_start=80
   _globals['_CONVERSEREQUEST']._serialized_end=408
   _globals['_SETTINGS']._serialized_start=411
-  _globals['_SETTINGS']._serialized_end=583
-  _globals['_TOOL']._serialized_start=585
-  _globals['_TOOL']._serialized_end=646
-  _globals['_TOOLOUTPUT']._serialized_start=648
-  _globals['_TOOLOUTPUT']._serialized_end=690
-  _globals['_RESPOND']._serialized_start=692
-  _globals['_RESPOND']._serialized_end=701
-  _globals['_CANCEL']._serialized_start=703
-  _globals['_CANCEL']._serialized_end=711
-  _globals['_TRUNCATE']._serialized_start=713
-  _globals['_TRUNCATE']._serialized_end=754
-  _globals['_FORGET']._serialized_start=756
-  _globals['_FORGET']._serialized_end=764
-  _globals['_CONVERSEREPLY']._serialized_start=767
-  _globals['_CONVERSEREPLY']._serialized_end=903
-  _globals['_TOOLCALL']._serialized_start=905
-  _globals['_TOOLCALL']._serialized_end=976
-  _globals['_SOUND']._serialized_start=978
-  _globals['_SOUND']._serialized_end=1028
-  _globals['_EVENT']._serialized_start=1030
-  _globals['_EVENT']._serialized_end=1120
-  _globals['_GENERATEREQUEST']._serialized_start=1123
-  _globals['_GENERATEREQUEST']._serialized_end=1341
-  _globals['_GENERATEREPLY']._serialized_start=1343
-  _globals['_GENERATEREPLY']._serialized_end=1415
-  _globals['_END']._serialized_start=1417
-  _globals['_END']._serialized_end=1488
-  _globals['_SPEAKREQUEST']._serialized_start=1490
-  _globals['_SPEAKREQUEST']._serialized_end=1533
-  _globals['_SPEECH']._serialized_start=1535
-  _globals['_SPEECH']._serialized_end=1572
-  _globals['_TRANSCRIBEREQUEST']._serialized_start=1574
-  _globals['_TRANSCRIBEREQUEST']._serialized_end=1607
-  _globals['_TRANSCRIBEREPLY']._serialized_start=1609
-  _globals['_TRANSCRIBEREPLY']._serialized_end=1640
-  _globals['_BACKCHAT']._serialized_start=1688
-  _globals['_BACKCHAT']._serialized_end=1981
+  _globals['_SETTINGS']._serialized_end=616
+  _globals['_TOOL']._serialized_start=618
+  _globals['_TOOL']._serialized_end=679
+  _globals['_TOOLOUTPUT']._serialized_start=681
+  _globals['_TOOLOUTPUT']._serialized_end=723
+  _globals['_RESPOND']._serialized_start=725
+  _globals['_RESPOND']._serialized_end=734
+  _globals['_CANCEL']._serialized_start=736
+  _globals['_CANCEL']._serialized_end=744
+  _globals['_TRUNCATE']._serialized_start=746
+  _globals['_TRUNCATE']._serialized_end=787
+  _globals['_FORGET']._serialized_start=789
+  _globals['_FORGET']._serialized_end=797
+  _globals['_CONVERSEREPLY']._serialized_start=800
+  _globals['_CONVERSEREPLY']._serialized_end=936
+  _globals['_TOOLCALL']._serialized_start=938
+  _globals['_TOOLCALL']._serialized_end=1009
+  _globals['_SOUND']._serialized_start=1011
+  _globals['_SOUND']._serialized_end=1061
+  _globals['_EVENT']._serialized_start=1063
+  _globals['_EVENT']._serialized_end=1153
+  _globals['_GENERATEREQUEST']._serialized_start=1156
+  _globals['_GENERATEREQUEST']._serialized_end=1374
+  _globals['_GENERATEREPLY']._serialized_start=1376
+  _globals['_GENERATEREPLY']._serialized_end=1448
+  _globals['_END']._serialized_start=1450
+  _globals['_END']._serialized_end=1521
+  _globals['_SPEAKREQUEST']._serialized_start=1523
+  _globals['_SPEAKREQUEST']._serialized_end=1566
+  _globals['_SPEECH']._serialized_start=1568
+  _globals['_SPEECH']._serialized_end=1605
+  _globals['_TRANSCRIBEREQUEST']._serialized_start=1607
+  _globals['_TRANSCRIBEREQUEST']._serialized_end=1640
+  _globals['_TRANSCRIBEREPLY']._serialized_start=1642
+  _globals['_TRANSCRIBEREPLY']._serialized_end=1673
+  _globals['_BACKCHAT']._serialized_start=1721
+  _globals['_BACKCHAT']._serialized_end=2014
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ class ConverseRequest(_message.Message):
     def __init__(self, settings: _Optional[_Union[Settings, _Mapping]] = ..., audio: _Optional[bytes] = ..., text: _Optional[str] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., truncate: _Optional[_Union[Truncate, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ..., image: _Optional[bytes] = ..., tool_output: _Optional[_Union[ToolOutput, _Mapping]] = ..., respond: _Optional[_Union[Respond, _Mapping]] = ...) -> None: ...
 
 class Settings(_message.Message):
-    __slots__ = ("rate", "system", "text_only", "interrupt", "max_tokens", "tools", "tool_choice")
+    __slots__ = ("rate", "system", "text_only", "interrupt", "max_tokens", "tools", "tool_choice", "voice", "language")
     RATE_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     TEXT_ONLY_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,8 @@ class Settings(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
     TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     rate: int
     system: str
     text_only: bool
@@ -55,7 +57,9 @@ class Settings(_message.Message):
     max_tokens: int
     tools: _containers.RepeatedCompositeFieldContainer[Tool]
     tool_choice: str
-    def __init__(self, rate: _Optional[int] = ..., system: _Optional[str] = ..., text_only: _Optional[bool] = ..., interrupt: _Optional[bool] = ..., max_tokens: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ...) -> None: ...
+    voice: str
+    language: str
+    def __init__(self, rate: _Optional[int] = ..., system: _Optional[str] = ..., text_only: _Optional[bool] = ..., interrupt: _Optional[bool] = ..., max_tokens: _Optional[int] = ..., tools: _Optional[_Iterable[_Union[Tool, _Mapping]]] = ..., tool_choice: _Optional[str] = ..., voice: _Optional[str] = ..., language: _Optional[str] = ...) -> None: ...
 
 class Tool(_message.Message):
     __slots__ = ("name", "description", "parameters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 import anyio
@@ -11,6 +12,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from agent import events as ev
 from agent.conversation.reply import Manner
+from agent.conversation.voices import Voices
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
@@ -62,12 +64,13 @@ async def converse(caller: Caller, reception: Reception) -> None:
     rate = settings.rate or RATE
     if not SLOWEST <= rate <= FASTEST:
         raise RequestError(f"settings.rate: {SLOWEST} to {FASTEST} Hz")
-    config = reception.pool.config
+    config, voice = reception.pool.hearing(settings.language), reception.pool.voice_of(settings.voice or None)
     async with reception.visit("grpc", caller.address) as visit:
         if settings.system:
             await visit.slot.check(config, settings.system)
         tools = _Tools(_calling(settings))
-        session = visit.session(_chosen(config, settings), tools.manner(settings.max_tokens or None))
+        manner = replace(tools.manner(settings.max_tokens or None), voice=voice)
+        session = visit.session(_chosen(config, settings), manner)
         session.voice.muted = settings.text_only
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run)
@@ -106,11 +109,12 @@ async def speak(caller: Caller, reception: Reception) -> None:
     """`Speak`: a text as speech while it is made. Raises RequestError, Busy, EngineFault."""
     pool = reception.pool
     asked: pb.SpeakRequest = await _only(caller, pool)
-    pool.check_voice(asked.voice or None)
+    name = pool.voice_of(asked.voice or None)
     if not asked.text.strip():
         raise RequestError("text: what is to be said")
     with pool.shared_slot() as slot:
-        async with say(slot, pool.config, asked.text) as parts:
+        voice = Voices(slot.engines.tts).of(name=name)
+        async with say(slot, pool.config, asked.text, voice) as parts:
             async for part in parts:
                 await caller.write(pb.Speech(rate=part.rate, audio=pcm16(part.samples)))
 
@@ -130,8 +134,8 @@ async def transcribe(caller: Caller, reception: Reception) -> None:
         limit = f"{settings.body_time:g} s (server.body_time)"
         raise RequestError(f"the request did not come within {limit}", 408, "timeout")
     with pool.shared_slot() as slot:
-        text = await words(slot, pool.config, bytes(data))
-    await caller.write(pb.TranscribeReply(text=text))
+        said = await words(slot, pool.config, bytes(data))
+    await caller.write(pb.TranscribeReply(text=said.text))
 
 
 METHODS: dict[str, Method] = {

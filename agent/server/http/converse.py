@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from agent import events as ev
+from agent.conversation.reply import Manner
 from agent.errors import RequestError
 from agent.server.admission.guard import address
 from agent.server.http.responses import Streamed, Write
@@ -27,8 +28,12 @@ TOLD = (ev.Transcribed, ev.TurnCommitted, ev.Token, ev.AudioStarted, ev.WordHear
 
 
 async def converse(request: Request, reception: Reception) -> Streamed:
-    """`POST /converse`: audio in; events and audio out, or with `Accept: audio/wav` audio alone."""
-    config, data = reception.pool.config, await request.body()
+    """`POST /converse?voice=NAME&language=CODE`: audio in; events and audio out, or with `Accept: audio/wav`
+    audio alone.
+    """
+    asked = request.query_params
+    config, voice = reception.pool.hearing(asked.get("language")), reception.pool.voice_of(asked.get("voice"))
+    data = await request.body()
     if not data:
         raise RequestError("send a sound file as the body: curl --data-binary @question.wav")
     bare = "audio/" in request.headers.get("accept", "")
@@ -48,16 +53,16 @@ async def converse(request: Request, reception: Reception) -> Streamed:
 
     async def talk(send: Write, visit: Visit) -> None:
         question = await words(visit.slot, config, data)
-        if not question:
+        if not question.text:
             raise RequestError("nothing intelligible is said in it", 422, "nothing_said")
         if not bare:
-            await send(_event({"event": "question", "text": question}))
-        session = visit.session()
+            await send(_event({"event": "question", "text": question.text}))
+        session = visit.session(config, Manner(voice=voice))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run)
             async for item in session.items():
                 if isinstance(item, ev.SessionStarted):
-                    session.send_text(question)
+                    session.send_text(question.text, language=question.language)
                 if piece := told(item):
                     await send(piece)
                 if isinstance(item, ev.TurnEnded):

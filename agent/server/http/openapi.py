@@ -90,7 +90,13 @@ def description() -> Fields:
     anything = {"application/octet-stream": BINARY}
     posts = {
         "/generate": _post("Text while it is written", _body("Generate"), media),
-        "/converse": _post("A question as sound, its answer", anything, answer, UNINTELLIGIBLE),
+        "/converse": _post(
+            "A question as sound, its answer",
+            anything,
+            answer,
+            {**UNINTELLIGIBLE, **NOT_FOUND},
+            [_query("voice"), _query("language")],
+        ),
         "/v1/chat/completions": _post("A chat, as OpenAI has it", _body("Chat"), chat, NOT_FOUND),
         "/v1/responses": _post("An answer, as OpenAI's newer API has it", _body("Ask"), response, NOT_FOUND),
         "/v1/audio/speech": _post("A text as speech", _body("Speak"), audio, NOT_FOUND),
@@ -114,7 +120,7 @@ def description() -> Fields:
         "/v1/models/{name}": _get(
             "One of them", {JSON: {"type": "object"}}, parameters=[NAME], more=NOT_FOUND
         ),
-        "/v1/audio/voices": _get("The voice, by each of its names", {JSON: {"type": "object"}}),
+        "/v1/audio/voices": _get("The voices, by each of their names", {JSON: {"type": "object"}}),
         "/metrics": _get("Figures for Prometheus", {TEXT: STRING}),
         "/healthz": _get("Whether the process lives", {JSON: {"type": "object"}}, open_to_all=True),
         "/readyz": _get("Whether it admits sessions", {JSON: {"type": "object"}}, open_to_all=True),
@@ -146,11 +152,21 @@ def _hangup() -> Fields:
     }
 
 
+def _query(name: str) -> Fields:
+    return {"name": name, "in": "query", "required": False, "schema": STRING}
+
+
 def _post(
-    about: str, takes: Fields, gives: Fields, more: dict[str, str] | None = None, status: str = "200"
+    about: str,
+    takes: Fields,
+    gives: Fields,
+    more: dict[str, str] | None = None,
+    parameters: Sequence[Fields] = (),
+    status: str = "200",
 ) -> Fields:
     return {
         "summary": about,
+        "parameters": [*parameters],
         "requestBody": {"required": True, "content": _content(takes)},
         "responses": {
             status: {"description": about, "content": _content(gives)},

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.conversation.speak import speak
+from agent.conversation.voices import Voices
 from agent.errors import MissingExtra, RequestError
 from agent.runner import Runner
 from agent.server.fields import Fields
@@ -23,7 +24,7 @@ from agent.server.http.text import checked, read_body
 from agent.server.pool import Pool
 from agent.settings import Config, ServerConfig
 from agent.transports.slot import SessionSlot
-from agent.transports.transcription import Segment, segments, together
+from agent.transports.transcription import Segment, as_one, heard_in, segments, together
 from audio.encode import MEDIA, Encoder, Format
 from audio.frame import Frame
 from audio.stt import TakesContext, TimesWords, Transcriber, Transcript
@@ -98,14 +99,14 @@ LISTS = ("include", "keywords", "languages", "timestamp_granularities")
 
 @asynccontextmanager
 async def say(
-    slot: SessionSlot, config: Config, text: str, speed: float = 1.0
+    slot: SessionSlot, config: Config, text: str, voice: Synthesizer, speed: float = 1.0
 ) -> AsyncGenerator[AsyncIterator[Speech]]:
     """`text` as speech, each part as soon as it is made, for who takes them as fast as they play.
 
-    speed: how much faster than the voice speaks by itself. Raises EngineFault; RequestError for no words, for
-    a voice that has one speed only, and as `as_it_plays` does.
+    voice: one of the slot's. speed: how much faster than it speaks by itself. Raises EngineFault;
+    RequestError for no words, for a voice that has one speed only, and as `as_it_plays` does.
     """
-    voice, limit = _at(speed, slot.engines.tts), config.limits.speech
+    voice, limit = _at(speed, voice), config.limits.speech
     async with (
         slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts,
         aclosing(as_it_plays(parts, config.server)) as taken,
@@ -144,12 +145,13 @@ async def speech(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/speech`: text in, audio out while it is made."""
     body = await read_body(request, Speak, pool)
     pool.check("tts", body.model)
-    pool.check_voice(body.voice_name)
+    name = pool.voice_of(body.voice_name)
 
     async def produce(send: Write) -> None:
         with pool.shared_slot() as slot:
-            encoder, worker = _encoder(body.response_format, slot.engines.tts.rate), Runner()
-            async with say(slot, pool.config, body.input, body.speed) as parts:
+            voice = Voices(slot.engines.tts).of(name=name)
+            encoder, worker = _encoder(body.response_format, voice.rate), Runner()
+            async with say(slot, pool.config, body.input, voice, body.speed) as parts:
                 async for part in parts:  # encoded in a worker: it may be a minute of speech
                     await send(shown(await worker.wait_for(partial(encoder.feed, part.samples))))
         await send(shown(encoder.finish()))
@@ -204,7 +206,7 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
         with pool.shared_slot() as slot:
             understand = _understanding(slot.engines.stt, body, pool)
             heard = await segments(slot, pool.config, data, understand=understand)
-        await send(_written(heard, body, body.spoken or pool.config.stt.language))
+        await send(_written(heard, body, body.spoken or as_one(heard).language or pool.config.stt.language))
 
     async def stream(send: Write) -> None:
         told = False
@@ -230,11 +232,13 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
 def _understanding(stt: Transcriber, wish: Transcribe, pool: Pool) -> Callable[[Frame], Transcript]:
     """How the transcriber is to understand what comes. Raises RequestError for what it cannot do."""
     if not isinstance(stt, TakesContext):
-        pool.check_language(wish.language)
+        listen = heard_in(stt, pool.hearing(wish.language).stt.language)
         if wish.prompt.strip():
             raise RequestError(
                 "prompt: the transcriber that is loaded takes none; leave it out", param="prompt"
             )
+        if wish.response_format not in TIMED:
+            return listen
     elif wish.spoken and wish.spoken not in stt.languages:
         known = ", ".join(sorted(stt.languages))
         raise RequestError(f"language: {known} are understood here"[:300], param="language")

@@ -441,8 +441,10 @@ def _model(name: str, kind: str | None) -> dict[str, Any]:
 
 
 async def voices(request: Request, pool: Pool) -> Answer:
-    """`GET /v1/audio/voices`: the voice, by each name that stands for it."""
+    """`GET /v1/audio/voices`: the voices, by each name that stands for one; first the one that is usual."""
     aliases = [name for name in pool.config.server.voice_aliases if name and not set(name) & set("*?[")]
-    names = dict.fromkeys([pool.voice, "default", *aliases])
-    told = [{"id": name, "object": "voice", "name": pool.voice} for name in names]
+    told = list[dict[str, str]]()
+    for name in dict.fromkeys([pool.voice, "default", *pool.voices, *aliases]):
+        voice = pool.voice_of(name)
+        told.append({"id": name, "object": "voice", "name": voice, "language": pool.voices[voice]})
     return answer({"object": "list", "data": told})

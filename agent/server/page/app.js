@@ -59,6 +59,20 @@ if (given) {
 }
 const token = () => sessionStorage.getItem("token") ?? "";
 
+// The voice that was chosen in this tab, where there are several.
+const voice = () => sessionStorage.getItem("voice") ?? "";
+
+async function offerVoices(headers) {
+  const answer = await fetch("/v1/audio/voices", { headers }).catch(() => null);
+  if (!answer?.ok) return;
+  const { data } = await answer.json();
+  const own = data.filter((each) => each.id === each.name);
+  find("voices").hidden = own.length < 2;
+  find("voice").replaceChildren(...own.map(({ id, language }) => new Option(`${id} (${language})`, id)));
+  if (own.some(({ id }) => id === voice())) find("voice").value = voice();
+  else sessionStorage.removeItem("voice");
+}
+
 function show(state) {
   document.body.dataset.state = state;
   document.body.dataset.microphone = call?.listening ? "on" : "off";
@@ -83,6 +97,7 @@ async function welcome() {
   if (answer?.ok) {
     const { data } = await answer.json();
     find("model").textContent = data.map((model) => model.id).join(" · ");
+    await offerVoices(headers);
     return true;
   }
   if (answer?.status === 401) find("token").focus();
@@ -99,7 +114,7 @@ async function start(microphone) {
       await call.listen();
       now();
     } else {
-      call = watched(new Call(token()));
+      call = watched(new Call(token(), voice()));
       now();
       if (!(await welcome())) throw null;
       await call.start(microphone);
@@ -221,6 +236,11 @@ function think({ event, turn }) {
 
 find("talk").addEventListener("click", () => (call?.listening ? stop() : start(true)));
 
+find("voice").addEventListener("change", () => {
+  sessionStorage.setItem("voice", find("voice").value);
+  call?.speak(voice());
+});
+
 find("camera").addEventListener("click", async () => {
   if (camera.on) return see(false);
   if (!call) await start(true);
@@ -247,7 +267,7 @@ find("access").addEventListener("submit", async (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") call?.interrupt();
-  const elsewhere = event.target.closest("input, button, summary, a");
+  const elsewhere = event.target.closest("input, select, button, summary, a");
   if (elsewhere || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key !== " " && event.key !== "Enter") return;
   event.preventDefault();

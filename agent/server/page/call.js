@@ -8,6 +8,7 @@ const RATE = 24000;
 export class Call extends EventTarget {
   #token;
   #line = null;
+  #voice; // the one that is asked for; none: the usual one
   #open = false;
   #player = null; // plays what comes in events; over WebRTC the browser does, and the server knows what was heard
   #speaker = null;
@@ -23,9 +24,10 @@ export class Call extends EventTarget {
   #pending = []; // what was typed while a reply still had to end
 
   // To be made while a press is being handled: only then may a page make sound.
-  constructor(token) {
+  constructor(token, voice = "") {
     super();
     this.#token = token;
+    this.#voice = voice;
     this.#speaker = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
     this.#speaker.resume();
   }
@@ -60,6 +62,12 @@ export class Call extends EventTarget {
   // What is seen from now on, as a data URL; nothing with null.
   show(url) {
     if (this.#open) this.#send({ type: "backchat.view", image_url: url });
+  }
+
+  // Have this voice speak from the next reply on.
+  speak(voice) {
+    this.#voice = voice;
+    if (this.#open) this.#update({ audio: { output: { voice } } });
   }
 
   // End the reply that is being made or said.
@@ -118,7 +126,8 @@ export class Call extends EventTarget {
     switch (message.type) {
       case "session.created":
         this.#open = true;
-        if (this.#written) this.#send({ type: "session.update", session: { type: "realtime", output_modalities: ["text"] } });
+        if (this.#written) this.#update({ output_modalities: ["text"] });
+        if (this.#voice) this.speak(this.#voice);
         this.#tell("open", message.session);
         break;
       case "response.created":
@@ -248,6 +257,10 @@ export class Call extends EventTarget {
   #audible(samples) {
     const onTheWay = (this.#speaker?.outputLatency || 0) + (this.#speaker?.baseLatency || 0);
     return Math.max(0, Math.floor((samples / RATE - onTheWay) * 1000));
+  }
+
+  #update(session) {
+    this.#send({ type: "session.update", session: { type: "realtime", ...session } });
   }
 
   #send(message) {

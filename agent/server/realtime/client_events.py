@@ -132,8 +132,8 @@ class ClientEvents:
         self.settled = anyio.Event()
         """Set when there is a session."""
         self._buffer = bytearray()
-        self._pending: tuple[str, str] | None = None
-        """The last item's id and text, where the user said it: the question of the next response."""
+        self._pending: tuple[str, Message] | None = None
+        """The last item's id and words, where the user said it: the question of the next response."""
         self._parts: dict[str, Part] = {}
         """Where in the history what the client has put into the conversation is, by the item's id."""
         self._given_back = False
@@ -238,7 +238,7 @@ class ClientEvents:
         if (now := self.chosen.heard.RATE) != rate:
             self._buffer[:] = pcm16(resample(from_pcm16(bytes(self._buffer)), rate, now))
         told = self.server_events
-        told.modality, told.format = self.chosen.modality, self.chosen.said
+        told.modality, told.format, told.voice = self.chosen.modality, self.chosen.said, self.chosen.voice
         told.transcribing = self.chosen.transcription is not None
         told.interrupts, told.limit = self.chosen.interrupts, self.chosen.limit
         told.tools.update(tool.name for tool in self.chosen.tools)
@@ -304,13 +304,14 @@ class ClientEvents:
         self.server_events.record(name, audio)
         session = await self._settle()
         try:
-            text = content["transcript"] = await session.transcribe(audio)
+            said = await session.transcribe(audio)
         except EngineFault as error:
             if self.server_events.transcribing:
                 await self._send([self.server_events.failed(name, error.public)])
             raise
-        self._put(session, name, Message("user", text))
-        await self._send(self.server_events.transcribed(name, text, audio.duration))
+        content["transcript"] = said.text
+        self._put(session, name, Message("user", said.text, language=said.language))
+        await self._send(self.server_events.transcribed(name, said.text, audio.duration))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
         item: Any = event.get("item")
@@ -381,7 +382,7 @@ class ClientEvents:
         if name == self.server_events.last:
             self._settle_pending(session)
             if message.role == "user":
-                self._pending = (name, message.content)
+                self._pending = (name, message)
             else:
                 self._parts[name] = session.history.add(message)
             return
@@ -392,8 +393,8 @@ class ClientEvents:
     def _settle_pending(self, session: RemoteSession) -> None:
         """What the user wrote last was not the question: something comes behind it."""
         if self._pending is not None:
-            name, text = self._pending
-            self._parts[name], self._pending = session.history.add(Message("user", text)), None
+            name, said = self._pending
+            self._parts[name], self._pending = session.history.add(said), None
 
     def _found(self, session: RemoteSession, name: str) -> list[Part]:
         """Where in the history an item is; nowhere, if it has no words or waits for a response."""
@@ -433,15 +434,16 @@ class ClientEvents:
 
     async def _respond(self, event: dict[str, Any]) -> None:
         wanted, refused = granted(_Wanted, event.get("response") or {})
+        voice, named = self.chosen.voice, wanted.audio.output.voice_name
         with told_of(refused):
-            self._pool.check_voice(wanted.audio.output.voice_name, "audio.output.voice")
+            voice = voice if named is None else self._pool.voice_of(named, "audio.output.voice")
         await self._check(wanted.instructions)
         calling = self.chosen.calling(wanted.tools, wanted.tool_choice, wanted.parallel_tool_calls)
         modality = (wanted.output_modalities or [self.chosen.modality])[0]
         limit = wanted.max_output_tokens or self.chosen.max_output_tokens
         response = server_events.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
         response.format = wanted.audio.output.format or self.chosen.said
-        response.voice = self._pool.voice
+        response.voice = voice
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
             if wanted.tools:
@@ -468,12 +470,12 @@ class ClientEvents:
         session.voice.muted = response.modality == "text"
         if context is not None:
             self._settle_pending(session)
-        name, text = self._pending or ("", "")
+        name, said = self._pending or ("", Message("user", ""))
         self._pending = None
-        manner = Manner(True, response.limit, wanted.instructions or "", context)
+        manner = Manner(True, response.limit, wanted.instructions or "", context, voice=voice)
         manner = self.chosen.with_tools(manner, calling)
         self.server_events.tools.update(tool.name for tool in calling.tools)
-        turn = session.send_text(text, manner)
+        turn = session.send_text(said.content, manner, said.language)
         if name:
             self.server_events.questions[name] = turn
         self.server_events.asked(turn, response)
@@ -494,7 +496,7 @@ class ClientEvents:
                 raise RequestError(f"{where}: pictures are for items of the conversation", param=where)
             text, sounds = one.text, [part.audio for part in one.content if part.type == "input_audio"]
             if sounds and (audio := self._uttered(sounds)).duration:
-                text += await spoken(self._slot, self._slot.runner(), self._pool.config, audio)
+                text += (await spoken(self._slot, self._slot.runner(), self.chosen.config(), audio)).text
             messages += [Message(one.role, text)] if text else []
         return tuple(messages)
 
@@ -514,7 +516,7 @@ class ClientEvents:
         self._aside.admit()
         if context is None:
             context = () if self.session is None else tuple(self.session.history.said())
-            context += (Message("user", self._pending[1]),) if self._pending is not None else ()
+            context += (self._pending[1],) if self._pending is not None else ()
         told = [Message("system", instructions)] if instructions else []
         messages = joined([Message("system", self.chosen.instructions)], [*context, *told])
         if self.tasks is not None:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import anyio
 
+from agent.conversation.voices import Voices
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.server.completion import Sampling, Written, write
@@ -91,12 +92,13 @@ class OutOfBand:
         """What it says, as sound; nothing for a response in text."""
         if response.modality == "text" or not response.text.strip():
             return
-        resampler = Resampler(slot.engines.tts.rate, RATE)
+        voice = Voices(slot.engines.tts).of(name=response.voice)
+        resampler = Resampler(voice.rate, RATE)
 
         async def send(samples: Samples) -> None:
             await self._send(server_events.sounding(response, samples))
 
-        async with say(slot, self._pool.config, response.text) as parts:
+        async with say(slot, self._pool.config, response.text, voice) as parts:
             async for part in parts:
                 await send(resampler.feed(part.samples))
         await send(resampler.finish())

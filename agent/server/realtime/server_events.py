@@ -81,7 +81,7 @@ class ServerEvents:
     """Turns what a session gives into protocol messages, and keeps the conversation's items."""
 
     def __init__(self, memory: int = 0, voice: str = "default") -> None:
-        self._memory, self._voice = memory, voice
+        self._memory, self.voice = memory, voice
         self.conversation = new_id("conv")
         self.items: dict[str, Message] = {}
         self.turns: dict[str, int] = {}
@@ -130,7 +130,7 @@ class ServerEvents:
         """That reply's response; a new one where the user's voice asked for it."""
         if turn not in self._responses:
             own = Response(self.modality, limit=self.limit)
-            own.conversation, own.voice, own.format = self.conversation, self._voice, self.format
+            own.conversation, own.voice, own.format = self.conversation, self.voice, self.format
             self._responses[turn] = own
         return self._responses[turn]
 

@@ -96,4 +96,4 @@ def check_language(pool: Pool, name: str | None) -> None:
     Home Assistant always names one: that of the pipeline.
     """
     if pool.config.stt.language != "auto":
-        pool.check_language(name)
+        pool.hearing(name)

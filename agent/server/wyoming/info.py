@@ -37,7 +37,10 @@ def info(pool: Pool) -> Any:
                 types.TtsProgram,
                 NAME,
                 "backchat's voice",
-                voices=[artifact(types.TtsVoice, pool.voice, config.tts.engine, languages=[pool.spoken])],
+                voices=[
+                    artifact(types.TtsVoice, name, config.tts.engine, languages=[spoken])
+                    for name, spoken in pool.voices.items()
+                ],
                 supports_synthesize_streaming=True,
             )
         ],

@@ -11,6 +11,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from agent.conversation.speak import PART, unspeakable
+from agent.conversation.voices import Voices
 from agent.errors import RequestError
 from agent.languages import code
 from agent.server.http.speech import as_it_plays, say
@@ -35,10 +36,11 @@ async def synthesize(caller: Caller, first: Received) -> None:
     """`synthesize`: one text that is there as a whole. Raises RequestError, Busy, EngineFault."""
     pool = caller.reception.pool
     asked = requests.read(requests.Synthesize, first)
-    _check(pool, asked)
+    name = _chosen(pool, asked)
     caller.whole()
     with pool.shared_slot() as slot:
-        async with say(slot, pool.config, asked.text) as parts:
+        voice = Voices(slot.engines.tts).of(name=name)
+        async with say(slot, pool.config, asked.text, voice) as parts:
             await _send(caller, parts)
 
 
@@ -48,14 +50,14 @@ async def synthesize_stream(caller: Caller, first: Received) -> None:
     Raises RequestError, Busy, EngineFault.
     """
     pool = caller.reception.pool
-    _check(pool, requests.read(requests.SynthesizeStart, first))
+    name = _chosen(pool, requests.read(requests.SynthesizeStart, first))
     pool.expect_shared_slot()
     # As many as like: together they have no more characters than a request may.
     send, texts = anyio.create_memory_object_stream[str](math.inf)
     async with anyio.create_task_group() as tasks, texts:
         tasks.start_soon(_collect, caller, send)
         async with (
-            aclosing(_Reading(pool).speech(texts)) as spoken,
+            aclosing(_Reading(pool, name).speech(texts)) as spoken,
             aclosing(as_it_plays(spoken, pool.config.server)) as parts,
         ):
             await _send(caller, parts)
@@ -83,10 +85,10 @@ async def _collect(caller: Caller, send: Send[str]) -> None:
 
 
 class _Reading:
-    """One text that is read aloud while it is written."""
+    """One text that is read aloud while it is written. voice: the name of the one that reads."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, voice: str) -> None:
+        self._pool, self._voice = pool, voice
         self._text = ""
         self._began: float | None = None
         self._seconds = 0.0
@@ -96,12 +98,12 @@ class _Reading:
 
         A place at the voice is taken for each chunk of the text: who writes slowly keeps none.
         """
-        speakable, limit = Speakable(self._pool.spoken), self._pool.config.limits.speech
+        speakable, limit = Speakable(self._pool.voices[self._voice]), self._pool.config.limits.speech
         async with aclosing(self._chunks(texts)) as chunks:
             async for chunk in chunks:
                 spoken = speakable.say(chunk.text).text
                 with self._pool.shared_slot() as slot:
-                    begin = partial(slot.engines.tts.stream, spoken)
+                    begin = partial(Voices(slot.engines.tts).of(name=self._voice).stream, spoken)
                     runner = slot.runner(background=True)
                     async with runner.stream("tts", begin, limit, limit) as parts:
                         async for part in parts:
@@ -112,7 +114,8 @@ class _Reading:
             raise unspeakable(self._text)
 
     async def _chunks(self, texts: AsyncIterator[str]) -> AsyncGenerator[TextChunk]:
-        cleaner, chunker, written = Cleaner(), Chunker(language=self._pool.spoken), Writing()
+        language = self._pool.voices[self._voice]
+        cleaner, chunker, written = Cleaner(), Chunker(language=language), Writing()
         async for text in texts:
             written.add(text)
             self._text += text
@@ -152,12 +155,16 @@ def _ms(samples: int, rate: int) -> int:
     return round(samples * 1000 / rate)
 
 
-def _check(pool: Pool, asked: requests.SynthesizeStart) -> None:
-    """Raise RequestError for a voice that is not here."""
+def _chosen(pool: Pool, asked: requests.SynthesizeStart) -> str:
+    """The name of the voice that is asked for, by its name or by a language. Raises RequestError."""
     voice = asked.voice
-    pool.check_voice(voice.name)
+    name = pool.voice_of(voice.name)
     if voice.speaker is not None:
         raise RequestError("voice.speaker: this voice has one speaker; leave it out", param="voice.speaker")
-    if voice.language is not None and code(voice.language) != code(pool.spoken):
-        text = f"voice.language: this voice speaks {pool.spoken!r}; leave it out"
+    if voice.language is None or code(voice.language) == code(pool.voices[name]):
+        return name
+    others = [each for each, spoken in pool.voices.items() if code(spoken) == code(voice.language)]
+    if voice.name is not None or not others:
+        text = f"voice.language: this voice speaks {pool.voices[name]!r}; leave it out"
         raise RequestError(text, param="voice.language")
+    return others[0]
