@@ -336,6 +336,7 @@ class RemoteSession:
     def _put(self, item: Item) -> None:
         try:
             self._send.send_nowait(item)
+            self._unsent += isinstance(item, Sound)
         except anyio.WouldBlock:
             self._end(f"the client has not read for {self._limits.max_buffer:g} s (server.max_buffer)")
         except anyio.ClosedResourceError:
@@ -369,7 +370,6 @@ class RemoteSession:
         samples = self._outlet.read(BLOCK, sounds)
         if turn in self._replies and (speaking or samples.any()):
             self._replies[turn].note(sounds)
-            self._unsent += 1
             self._put(Sound(sounds, turn, samples))
         self._cursor += STEP
 
