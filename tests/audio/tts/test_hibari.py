@@ -243,3 +243,14 @@ def test_align_shares_out_what_differs_in_order() -> None:
 def test_importing_the_module_loads_nothing_heavy() -> None:
     code = "import sys, audio.tts.hibari; print({'hibari', 'onnxruntime'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_it_loads_without_scipy_which_others_can_import_all_the_same() -> None:
+    """scipy.fft would be a tenth of a command that says one sentence."""
+    code = (
+        "import sys; from audio.tts.hibari import Hibari; voice = Hibari()\n"
+        "assert not [name for name in sys.modules if name.startswith('scipy.')]\n"
+        "assert sum(len(part.samples) for part in voice.stream('Hello there.')) > 10_000\n"
+        "import scipy.fft; assert scipy.fft.rfft([1.0, 2.0])[0] == 3.0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
