@@ -358,10 +358,10 @@ class User:
         begun = [playing.first(said) for said, _ in self._asked]
         talk.waits = [
             first - said
-            for first, (said, over) in zip(begun, self._asked, strict=True)
-            if first and first < over + 1
+            for number, (first, (said, over)) in enumerate(zip(begun, self._asked, strict=True))
+            if number != LONG + 1 and first and first < over + 1  # what talks over an answer hears its rest
         ]
-        talk.unanswered = len(ASKED) - len(talk.waits)
+        talk.unanswered = len(ASKED) - 1 - len(talk.waits)
         talk.gaps, talk.alive = playing.gaps, not self._gone
         self._remembered(mind)
         return talk
