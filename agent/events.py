@@ -238,12 +238,16 @@ class ToolReturned:
 
 @dataclass(frozen=True, slots=True)
 class GenerationEnded:
-    """The language model wrote its last token of this reply."""
+    """The language model wrote its last token of this reply; `reason`: it had ended, or may write no more.
+
+    What may be written is `llm.max_tokens`, less where the context is full or a client allows less.
+    """
 
     type: ClassVar[Literal["generation_ended"]] = "generation_ended"
     time: float
     turn: int
     tokens: int
+    reason: Literal["stop", "length"] = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +345,7 @@ class TurnEnded:
     """The reply, in `language`, is over. `heard` + `unheard` is all that was generated; only `heard` enters
     the history.
 
-    limited: whether it was cut at the most tokens that its client had allowed; in no file and on no wire.
+    limited: whether it was heard to its end, and is not whole: the model might write no more.
     """
 
     type: ClassVar[Literal["turn_ended"]] = "turn_ended"
@@ -350,7 +354,7 @@ class TurnEnded:
     reason: Literal["finished", "interrupted", "error"]
     heard: str
     unheard: str
-    limited: bool = field(default=False, compare=False, metadata=INSIDE)
+    limited: bool = False
     language: str = ""
 
 

@@ -24,6 +24,10 @@ from audio.vad import VAD, VoiceDetector
 from audio.wake import MicroWakeWord, WakeWord
 
 
+FinishReason = Literal["stop", "length"]
+"""How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What one step of a model adds to its answer.
@@ -32,7 +36,8 @@ class Delta:
     its engine tells them apart; 0 for a step of waiting. anew: what was given as text until here was a
     thought as well, as only its end has shown; the answer begins after this. call: what the model wants done,
     whole; its `id` may be empty. aside: what is said in this place and is none of the answer. end_of_turn:
-    the probability that the user has said all, see `PredictsEndOfTurn`.
+    the probability that the user has said all, see `PredictsEndOfTurn`. end: how the answer ended, with the
+    step that ends it, where its engine tells.
     """
 
     text: str = ""
@@ -42,10 +47,7 @@ class Delta:
     call: ToolCall | None = None
     aside: str = ""
     end_of_turn: float | None = None
-
-
-FinishReason = Literal["stop", "length"]
-"""How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
+    end: FinishReason | None = None
 
 
 class Finish(str):

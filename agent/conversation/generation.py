@@ -345,5 +345,5 @@ class Generation:
         self._last_said = self._runner.now()
         reason = "error" if reply.failed else "interrupted" if cut else "finished"
         now = self._runner.now()
-        limited = reply.full and not cut
+        limited = reply.end == "length" and not cut
         self._emit(ev.TurnEnded(now, reply.number, reason, heard, unheard, limited, language))

@@ -60,6 +60,7 @@ class Pipeline:
         chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)
         async for delta in stream:
             reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
+            reply.end = delta.end or reply.end
             if delta.thought:
                 self._emit(Thought(now, reply.number, delta.thought))
             if delta.anew:
@@ -74,7 +75,7 @@ class Pipeline:
                 await chunks.send(chunk)
             while reply.lead(self._runner.now()) > self._config.reply.ahead:
                 await anyio.sleep(TICK)
-        self._emit(GenerationEnded(self._runner.now(), reply.number, reply.tokens))
+        self._emit(GenerationEnded(self._runner.now(), reply.number, reply.tokens, reply.end))
         for chunk in chunker.flush():
             await chunks.send(chunk)
         return False

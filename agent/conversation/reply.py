@@ -16,6 +16,7 @@ from agent.causes import Cause, Kind
 from agent.conversation.acts import Acts
 from agent.events import Misheard
 from agent.messages import Message
+from agent.protocols import FinishReason
 from agent.speakers import Speaker
 from agent.text.chunker import HURRY, TextChunk
 from agent.text.sentences import sentences
@@ -122,6 +123,8 @@ class Reply:
         self.acts = Acts()
         """What was done for it."""
         self.tokens = 0
+        self.end: FinishReason = "stop"
+        """How the model's last answer for it ended."""
         self.authorized = anyio.Event()
         """Set when the user's turn is judged over: only then may the reply sound."""
         self.closed = anyio.Event()
@@ -201,11 +204,6 @@ class Reply:
         if self._waits:
             self._playback.pause(self.track)
         return self.track
-
-    @property
-    def full(self) -> bool:
-        """Whether it has as many tokens as its client allows."""
-        return self.manner.limit is not None and self.tokens >= self.manner.limit
 
     @property
     def answerable(self) -> bool:

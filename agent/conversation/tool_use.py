@@ -40,7 +40,7 @@ class ToolUse:
     def __init__(
         self, config: Config, runner: Runner, execution: Execution, recognition: Recognition
     ) -> None:
-        self._limits, self._config = config.limits, config.tools
+        self._limits, self._config, self._most = config.limits, config.tools, config.llm.max_tokens
         self._runner = runner
         self._execution = execution
         self._recognition = recognition
@@ -83,8 +83,8 @@ class ToolUse:
         self, write: Callable[[], Iterator[str | Delta]], reply: Reply, *, calls: bool
     ) -> Iterator[Delta]:
         limit = reply.manner.limit
-        written = deltas(write(), calls=calls)
-        return written if limit is None else _most(limit - reply.tokens, written)
+        left = None if limit is None else limit - reply.tokens
+        return _ended(deltas(write(), calls=calls), left, self._most)
 
     def _following(self, reply: Reply, delta: Delta) -> Delta:
         """A step as it follows what was said before: with a blank between two answers, and never anew."""
@@ -141,12 +141,17 @@ class ToolUse:
                 await waiting[0].done.wait()
 
 
-def _most(limit: int, written: Iterator[Delta]) -> Iterator[Delta]:
-    """No more of an answer than so many tokens."""
-    count = 0
+def _ended(written: Iterator[Delta], limit: int | None, usual: int) -> Iterator[Delta]:
+    """An answer of no more than `limit` tokens, whose last step says how it ended.
+
+    usual: the most tokens of an answer, by which that is guessed where its engine does not say.
+    """
+    count, end = 0, None
     with closed(written):
         for delta in written:
             yield delta
-            count += delta.tokens
-            if count >= limit:
-                return
+            count, end = count + delta.tokens, delta.end or end
+            if end is None and limit is not None and count >= limit:
+                break
+    least = usual if limit is None else min(limit, usual)
+    yield Delta(tokens=0, end=end or ("length" if count >= least else "stop"))

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from agent.errors import NoAnswer
 from agent.messages import ToolCall
-from agent.protocols import Delta
+from agent.protocols import Delta, Finish
 from agent.text import calls as calls_in_text
 from agent.text.cleaning import Cleaner
 from agent.text.machine_text import MachineText, Part
@@ -53,7 +53,8 @@ def deltas(written: Iterable[str | Delta], *, spoken: bool = True, calls: bool =
 
     with closed(written):
         for item in written:
-            delta = Delta(item, tokens=bool(item)) if isinstance(item, str) else item
+            end = item.end if isinstance(item, Finish) else None
+            delta = Delta(item, tokens=bool(item), end=end) if isinstance(item, str) else item
             count += delta.tokens
             if delta.anew:
                 words, apart, seen["text"] = Cleaner(), MachineText(spoken=spoken, calls=calls), ""

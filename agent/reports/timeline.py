@@ -350,6 +350,7 @@ def _reply(axes: Axes, report: TurnReport, longest: float) -> None:
     both = max(0.0, min(last, over) - sound)
     axes.axvspan(sound - origin, sound - origin + both, color=ORANGE, alpha=0.15, linewidth=0)
     wrote = f"writes {report.tokens} tokens in {last - first:.1f} s ({both:.1f} s while speaking)"
+    wrote += "" if report.whole else ", and may write no more"
     axes.text(0, 2.4, wrote, fontsize=SMALL, color=INK)
     cut = "" if report.onset is None else ", then is cut"
     axes.text(0, 0.8, f"speaks {over - sound:.1f} s{cut}", fontsize=SMALL, color=INK)

@@ -67,6 +67,7 @@ class TurnReport:
     waited_for: why the user's turn was judged over then, and not before.
     cause: why it was cut or dropped; None for one that was not. `pauses`: where it was silent for somebody.
     reply: everything generated; `heard` + `unheard` is the same, split at the last word that sounded.
+    whole: whether the model ended it by itself, and not for want of tokens.
     """
 
     turn: int
@@ -93,6 +94,7 @@ class TurnReport:
     heard: str = ""
     unheard: str = ""
     tokens: int = 0
+    whole: bool = True
     seen: float | None = None
     thought: float | None = None
     waits: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
@@ -194,6 +196,7 @@ def _note_end(report: TurnReport, event: Event) -> None:
     match event:
         case ev.GenerationEnded():
             report.generation_ended, report.tokens = event.time, event.tokens
+            report.whole = event.reason == "stop"
         case ev.AudioPaused(time=time):
             report.cut = time
             report.pauses.append(Silence(time, event.cause))

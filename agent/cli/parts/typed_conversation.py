@@ -139,8 +139,9 @@ class _Screen:
             case ev.TurnEnded(turn=turn):
                 self._think("\n" if self._thought else "")
                 self._open.discard(turn)
-                cut = " [cut]" if event.reason == "interrupted" else ""
-                self._print(f"{event.heard.strip()}{cut}")
+                from agent.cli.parts.view import broken_off
+
+                self._print(f"{event.heard.strip()}{broken_off(event)}")
                 if not self._open and not self.over:
                     self.ask()
             case ev.Error():

@@ -33,6 +33,8 @@ THOUGHT_LINES = 4
 """Lines of a thought that are shown while it goes on: its end."""
 CALL = 100
 """Most characters of a call's arguments, or of its result, in a line."""
+NO_MORE = "out of tokens: llm.max_tokens"
+"""What is told of an answer that was not allowed to go on."""
 LEAK = "the microphone hears the speaker: use headphones, or lower the volume"
 GONE = "the microphone does not hear the speaker any more"
 
@@ -108,7 +110,7 @@ class Conversation:
                 self._cut = turn
             case ev.TurnEnded(turn=turn, heard=heard, unheard=unheard):
                 self._open.discard(turn)
-                self.lines.append(("agent", heard, unheard))
+                self.lines.append(("agent", f"{heard}{broken_off(event)}", unheard))
                 self.reply = ""
                 self.error = "" if event.reason == "finished" else self.error
             case ev.TurnDiscarded(turn=turn):
@@ -290,8 +292,15 @@ def verbose_line(event: ev.Event) -> str:
         case ev.ToolReturned():
             told = f"{event.name} {event.outcome.replace('_', ' ')} after {event.took:.2f} s"
             return f"{event.time:7.2f} s  tool    {told}: {shorten(event.result, CALL)}"
+        case ev.GenerationEnded(reason="length"):
+            return f"{event.time:7.2f} s  model   {NO_MORE} after {event.tokens}"
         case _:
             return ""
+
+
+def broken_off(event: ev.TurnEnded) -> str:
+    """What stands behind what was heard of a reply that is not all of it; "" for a whole one."""
+    return " [cut]" if event.reason == "interrupted" else f" [{NO_MORE}]" if event.limited else ""
 
 
 def print_line(event: ev.Event) -> None:
@@ -300,8 +309,8 @@ def print_line(event: ev.Event) -> None:
         case ev.TurnCommitted():
             click.echo(f"{event.time:7.2f} s  user  {event.text}")
         case ev.TurnEnded():
-            cut = "  [cut]" if event.reason == "interrupted" else ""
-            click.echo(f"{event.time:7.2f} s  agent   {event.heard.strip() or '(nothing heard)'}{cut}")
+            heard = event.heard.strip() or "(nothing heard)"
+            click.echo(f"{event.time:7.2f} s  agent   {heard}{broken_off(event)}")
         case ev.AttentionChanged():
             click.echo(f"{event.time:7.2f} s  {event.state}")
         case ev.EchoGone():
