@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from agent.errors import ContextExceeded, RequestError
+from agent.errors import ContextExceeded, EngineFault, RequestError
 from agent.llm.deltas import closed, deltas
-from agent.messages import Message, ToolCall
+from agent.messages import Message, ToolCall, call_id
 from agent.protocols import CallsTools, Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
 from agent.server.functions import NOTHING, Calling
 from agent.settings import Config
@@ -51,12 +51,19 @@ class Written:
     """What its client is to run."""
     end: FinishReason | None = None
     """How it ended, where its engine says so."""
+    _before: int = 0
+    """Tokens of what was written before this, in vain."""
+
+    def again(self) -> None:
+        """The model is asked once more."""
+        self._before, self.end = self.tokens, None
 
     def note(self, item: str | Delta) -> None:
         """One more item of the model's stream."""
         if isinstance(item, Finish):
             self.end = item.end
-            self.prompt_tokens, self.tokens = item.prompt_tokens, item.tokens or self.tokens
+            self.prompt_tokens = item.prompt_tokens
+            self.tokens = self._before + item.tokens if item.tokens else self.tokens
         else:
             self.tokens += item.tokens if isinstance(item, Delta) else bool(item)
 
@@ -111,8 +118,8 @@ async def write(
 
     words = Writing()
 
-    def counted() -> Iterator[str | Delta]:
-        written_by: Iterator[str | Delta] = llm.stream(messages)
+    def counted(asked: Sequence[Message]) -> Iterator[str | Delta]:
+        written_by: Iterator[str | Delta] = llm.stream(asked)
         with closed(written_by):
             for item in written_by:
                 written.note(item)
@@ -121,6 +128,23 @@ async def write(
                     yield item
                 if written.tokens >= written.limit and not keeps_limit:
                     return
+
+    def answered() -> Iterator[Delta]:
+        asked = list(messages)
+        for _ in range(config.tools.rounds):
+            wrong = list[tuple[ToolCall, str]]()
+            with closed(stream := deltas(counted(asked), spoken=False, calls=bool(calling.tools))):
+                for delta in stream:
+                    if delta.call is not None and (why := calling.refusal(delta.call)):
+                        wrong.append((replace(delta.call, id=call_id(0, len(wrong) + 1)), why))
+                    else:
+                        yield delta
+            if written.calls or not wrong:
+                return
+            written.again()
+            asked += refused(wrong)
+        name, why = wrong[-1][0].name, wrong[-1][1]
+        raise EngineFault(f"the language model calls {name!r} wrongly, again and again: {why}")
 
     async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
         async for delta in stream:
@@ -138,13 +162,19 @@ async def write(
     try:
         async with slot.runner(background=True).stream(
             "llm",
-            lambda: deltas(counted(), spoken=False, calls=bool(calling.tools)),
+            answered,
             limits.first_token,
             limits.token,
         ) as stream:
             yield kept(stream)
     except ContextExceeded as error:
         raise RequestError(error.public, 400, error.code, param="messages") from error
+
+
+def refused(wrong: Sequence[tuple[ToolCall, str]]) -> list[Message]:
+    """What a model is told that has called what its client cannot run, each with the reason."""
+    made = Message("assistant", "", calls=tuple(call for call, _ in wrong))
+    return [made, *(Message("tool", why, call=call.id) for call, why in wrong)]
 
 
 async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:

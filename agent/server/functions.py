@@ -10,9 +10,10 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from agent.errors import RequestError, ToolError
-from agent.messages import ToolSchema
+from agent.messages import ToolCall, ToolSchema
 from agent.server.fields import Fields
-from agent.tools.tool import plain_schema
+from agent.tools.execution import AGAIN, NO_OBJECT, NO_TOOL
+from agent.tools.schemas import checked, misfit
 
 MOST = 128
 """Tools that one request may declare, as OpenAI has it."""
@@ -35,7 +36,7 @@ class Function(Fields):
         if given.get("type", "object") != "object":
             raise PydanticCustomError("parameters", "the schema of an object")
         try:
-            return plain_schema(given)
+            return checked(given)
         except ToolError as error:
             raise PydanticCustomError("parameters", "{why}", {"why": str(error)}) from error
 
@@ -85,6 +86,16 @@ class Calling:
     required: bool = False
     parallel: bool = True
     own: bool = True
+
+    def refusal(self, call: ToolCall) -> str:
+        """What a model is told of a call that its client cannot run; "" for one that it can."""
+        schema = next((tool.parameters for tool in self.tools if tool.name == call.name), None)
+        if schema is None:
+            return NO_TOOL.format(call.name, ", ".join(tool.name for tool in self.tools))
+        if call.data is None:
+            return NO_OBJECT
+        wrong = misfit(schema, call.data)
+        return AGAIN.format(wrong) if wrong else ""
 
 
 NOTHING = Calling()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 
 from agent.errors import ToolError
 from agent.messages import ToolCall, ToolSchema
-from agent.tools.tool import Tool
+from agent.tools.schemas import misfit
+from agent.tools.tool import Tool, ToolContext, Work
 
 
 class ClientTools:
@@ -21,7 +23,13 @@ class ClientTools:
     def tool(self, schema: ToolSchema) -> Tool:
         """A tool that the client has declared. What its calls do is not known: each is made once its turn is
         over, and never for one that was withdrawn."""
-        return Tool(schema, "changes", _not_here, source="client", by_client=self._given_back)
+
+        def begin(arguments: Mapping[str, Any], context: ToolContext) -> Work:
+            if wrong := misfit(schema.parameters, arguments):
+                raise ToolError(wrong)
+            return _not_here
+
+        return Tool(schema, "changes", begin, source="client", by_client=self._given_back)
 
     def returned(self, call: str, output: str) -> bool:
         """The client gives back what came of a call, by its id; False where none waits for that."""
@@ -40,5 +48,5 @@ class ClientTools:
         return self._outputs.pop(call.id)
 
 
-def _not_here(arguments: Any, context: Any) -> Any:
+def _not_here() -> Any:
     raise ToolError("the client runs it")

@@ -31,6 +31,10 @@ NOT_YET = "Not done yet: the user has been asked aloud, and must say yes first."
 """What a model is told of a call that must be agreed to."""
 NO_OBJECT = "The arguments are no JSON object. Call it again with one."
 """What it is told of a call that cannot be read."""
+NO_TOOL = "There is no tool {!r}. There are: {}."
+"""What it is told of one that nobody has declared."""
+AGAIN = "Wrong arguments: {}. Call it again with right ones."
+"""What it is told of one that does not fit its schema."""
 RUNNING = "This is still being done. Its result is not known yet."
 """What a model is told of a call that has no result yet."""
 UNTOLD = "(The user spoke before they were told of this: they do not know it yet.)"
@@ -186,8 +190,8 @@ class Execution:
         """
         tools = self.tools if tools is None else tools
         running = Running(call, tools.get(call.name), turn)
-        if running.by_client and call.data is None:
-            return self.not_done(call, turn, NO_OBJECT)
+        if running.tool is not None and running.by_client and (wrong := self._wrong(running.tool, call)):
+            return self.not_done(call, turn, wrong)
         if running.by_client:
             running.background = True
             self._by_client.add(running)
@@ -215,21 +219,24 @@ class Execution:
         go_ahead: asks it of a tool that has no question of its own, with `{what}` for what is to be done.
         """
         tool, arguments = tools.get(call.name), call.data
-        if tool is None or arguments is None or not tool.confirm or not self._fits(tool, arguments):
+        if tool is None or arguments is None or not tool.confirm or self._wrong(tool, call):
             return ""
         if isinstance(tool.confirm, str):
             return re.sub(r"\{(\w+)\}", lambda name: str(arguments.get(name[1], "")), tool.confirm)
         what = ", ".join([tool.name.replace("_", " "), *(str(value) for value in arguments.values())])
         return go_ahead.replace("{what}", cleaned(what))
 
-    def _fits(self, tool: Tool, arguments: dict[str, Any]) -> bool:
+    def _wrong(self, tool: Tool, call: ToolCall) -> str:
+        """What a model is told of arguments that do not fit; "" where they do."""
+        if call.data is None:
+            return NO_OBJECT
         try:
-            work = tool.begin(arguments, self._context)
-        except ToolError:
-            return False
+            work = tool.begin(call.data, self._context)
+        except ToolError as error:
+            return AGAIN.format(error)
         if inspect.iscoroutine(work):
             work.close()
-        return True
+        return ""
 
     def turn_over(self, calls: Iterable[Running], *, kept: bool, cut: bool) -> None:
         """The turn of these calls is over: the history has it (`kept`) or it was withdrawn; `cut` short.
@@ -279,8 +286,7 @@ class Execution:
         """What the tool gives, or what is wrong, in words."""
         tool, arguments = running.tool, running.call.data
         if tool is None:
-            known = ", ".join(tools)
-            return Result("refused", f"There is no tool {running.call.name!r}. There are: {known}.")
+            return Result("refused", NO_TOOL.format(running.call.name, ", ".join(tools)))
         if arguments is None:
             return Result("refused", NO_OBJECT)
         if tool.by_client is not None:
@@ -300,7 +306,7 @@ class Execution:
         try:
             work = tool.begin(arguments, self._context)
         except ToolError as error:
-            raise _WrongArguments(f"Wrong arguments: {error}. Call it again with right ones.") from error
+            raise _WrongArguments(AGAIN.format(error)) from error
         if inspect.isawaitable(work):
             return await _told(work)
         return await self._runner.tool(lambda: _worded(work))

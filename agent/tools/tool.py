@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 
 from agent.errors import ToolError
 from agent.messages import ToolCall, ToolSchema
+from agent.tools.schemas import plain_schema
 
 Effect: TypeAlias = Literal["reads", "changes"]
 """What a call does: `reads` only looks, and may be begun for a turn that is then withdrawn; `changes` does
@@ -265,43 +266,6 @@ def _described(hint: Any) -> bool:
     return any(
         isinstance(extra, FieldInfo) and extra.description for extra in getattr(hint, "__metadata__", ())
     )
-
-
-def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON schema of parameters without titles, and with what it refers to in its place.
-
-    Raises ToolError where that is impossible.
-    """
-    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
-    own = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema")}
-    plain = cast(dict[str, Any], _plain(own, definitions, ()))
-    return {"type": "object", "properties": {}, **plain, "required": list(plain.get("required") or ())}
-
-
-def _plain(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
-    """A JSON schema without titles, in which no reference is left. Raises ToolError for one into itself."""
-    if isinstance(schema, list):
-        return [_plain(each, definitions, inside) for each in cast(list[Any], schema)]
-    if not isinstance(schema, dict):
-        return schema
-    given = cast(dict[str, Any], schema)
-    if isinstance(reference := given.get("$ref"), str):
-        name = reference.rpartition("/")[2]
-        if name in inside or name not in definitions:
-            why = "contains itself" if name in inside else "is defined nowhere in its schema"
-            raise ToolError(f"{name}: a parameter that {why} cannot be told to a model")
-        rest = {key: value for key, value in given.items() if key != "$ref"}
-        return {
-            **_plain(definitions[name], definitions, (*inside, name)),
-            **_plain(rest, definitions, inside),
-        }
-    plain: dict[str, Any] = {}
-    for key, value in given.items():
-        if key == "properties":  # names of parameters, of which one may be "title"
-            plain[key] = {name: _plain(each, definitions, inside) for name, each in value.items()}
-        elif key != "title":
-            plain[key] = _plain(value, definitions, inside)
-    return plain
 
 
 def _wrong(error: ValidationError) -> str:

@@ -177,6 +177,37 @@ def test_a_response_calls_and_is_answered() -> None:
     ]
 
 
+def test_a_call_that_does_not_fit_goes_back_to_the_model() -> None:
+    """What no grammar has held it to is validated: the client gets calls that it can run, or is told."""
+
+    async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        whole = await client.chat.completions.create(**ASKED, tools=[WEATHER])
+        (made,) = whole.choices[0].message.tool_calls
+        assert (whole.choices[0].message.content, json.loads(made.function.arguments)) == (
+            "Let me look.",
+            {"city": "Ely"},
+        )
+        assert whole.usage.completion_tokens == 6, "those that were written in vain count as well"
+        async with client.responses.stream(
+            model="qwen2.5-0.5b",
+            input="Rain in Ely?",
+            tools=[{"type": "function", **WEATHER["function"]}],
+        ) as stream:
+            second = await stream.get_final_response()
+        assert [item.type for item in second.output] == ["message"]
+        reply = await http.post("chat/completions", json={**ASKED, "tools": [WEATHER]})
+        assert (reply.status_code, "wrongly" in reply.json()["error"]["message"]) == (500, True)
+
+    wrong = [call("weather", city=3), call("snow"), call("weather")]
+    first = [["Let me look.", wrong[0]], [wrong[1]], [call("weather", city="Ely")]]
+    model = talked(main, [*first, [wrong[2]], "It rains.", *([each] for each in wrong), [wrong[0]]]).model
+    asked = model.each[0].asked
+    told = [message.content for message in asked[2] if message.role == "tool"]
+    assert told[0].startswith("Wrong arguments: city: 3 is not of type")
+    assert told[1] == "There is no tool 'snow'. There are: weather."
+    assert len(asked) == 3 + 2 + 4
+
+
 REFERS = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}}
 LOOPS = {**REFERS, "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/A"}}}}
 CALLED = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
@@ -194,6 +225,19 @@ CALLED = {"id": "a", "type": "function", "function": {"name": "weather", "argume
         (
             {"tools": [{"type": "function", "function": {"name": "x", "parameters": LOOPS}}]},
             "tools.0.function",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"required": "a"}}}]},
+            "tools.0.function.parameters",
+        ),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "x", "schema": {"type": "many"}},
+                }
+            },
+            "response_format.json_schema.schema",
         ),
         (
             {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"type": "array"}}}]},

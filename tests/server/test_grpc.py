@@ -597,6 +597,7 @@ def test_a_call_its_output_and_the_answer(stub) -> None:
         ({"tools": [pb.Tool(name="no blanks")]}, "no tool"),
         ({"tools": [pb.Tool(name="x", parameters="{")]}, "no tool"),
         ({"tools": [pb.Tool(name="x", parameters='{"type": "array"}')]}, "no tool"),
+        ({"tools": [pb.Tool(name="x", parameters='{"required": "a"}')]}, "parameters: no JSON schema"),
         ({"tools": [TIME, TIME]}, "two are called"),
         ({"tools": [TIME], "tool_choice": "x"}, "no tool 'x'"),
         ({"tool_choice": "required"}, "asks for tools"),

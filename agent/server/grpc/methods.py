@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import anyio
 from google.protobuf.struct_pb2 import Struct
+from pydantic import ValidationError
 
 from agent import events as ev
 from agent.conversation.reply import Manner
@@ -16,6 +17,7 @@ from agent.conversation.voices import Voices
 from agent.errors import RequestError
 from agent.messages import Message
 from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
+from agent.server.fields import refusal
 from agent.server.functions import MOST, Calling, Function, chosen
 from agent.server.grpc import backchat_pb2 as pb
 from agent.server.http.speech import say
@@ -191,8 +193,8 @@ class _Tools:
 
     def called(self, item: Sound | ev.Event) -> pb.ConverseReply | None:
         """What the client is to run, if that is what the session gives."""
-        if not isinstance(item, ev.ToolCalled) or item.name not in self._names:
-            return None
+        if not isinstance(item, ev.ToolCalled) or item.effect is None or item.name not in self._names:
+            return None  # what is refused is told to the model
         call = pb.ToolCall(turn=item.turn, call=item.call, name=item.name, arguments=item.arguments)
         return pb.ConverseReply(call=call)
 
@@ -219,14 +221,14 @@ def _calling(wish: pb.Settings) -> Calling:
     """What may be called. Raises RequestError."""
     declared = list[Function]()
     for tool in wish.tools:
+        which = f"settings.tools: {tool.name[:64]!r} is no tool"
         try:
             given = {"description": tool.description, "parameters": json.loads(tool.parameters or "{}")}
             declared.append(Function.model_validate({"name": tool.name, **given}))
-        except ValueError as error:
-            text = (
-                f"settings.tools: {tool.name[:64]!r} is no tool: its name has letters, digits, _ and -, its "
-            )
-            raise RequestError(f"{text}parameters are the JSON schema of an object") from error
+        except ValidationError as error:
+            raise RequestError(f"{which}: {refusal(error, Function)}"[:300]) from error
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"{which}: parameters: no JSON") from error
     if len(declared) > MOST:
         raise RequestError(f"settings.tools: at most {MOST}")
     match wish.tool_choice:

@@ -9,10 +9,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from agent.errors import RequestError
+from agent.errors import RequestError, ToolError
 from agent.messages import Message, ToolCall
 from agent.protocols import Delta
 from agent.runner import Runner
@@ -38,6 +38,7 @@ from agent.server.http.responses import (
 from agent.server.pool import Pool
 from agent.settings import ServerConfig
 from agent.text.cleaning import json_text
+from agent.tools.schemas import check as check_schema
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -160,6 +161,15 @@ class Schema(Fields):
     ABOUT: ClassVar = frozenset({"name", "description", "strict"})
 
     definition: dict[str, Any] = Field(default_factory=dict[str, Any], alias="schema")
+
+    @field_validator("definition")
+    @classmethod
+    def _one(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_schema(given)
+        except ToolError as error:
+            raise PydanticCustomError("schema", "{why}", {"why": str(error)}) from error
+        return given
 
 
 class Free(Fields):

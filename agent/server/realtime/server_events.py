@@ -189,7 +189,7 @@ class ServerEvents:
                 return []
             case ev.Token(turn=turn, text=text):
                 return self._token(turn, text)
-            case ev.ToolCalled(turn=turn, name=name) if name in self.tools:
+            case ev.ToolCalled(turn=turn, name=name, effect=str()) if name in self.tools:  # not refused
                 return self._called(turn, ToolCall(item.call, name, item.arguments))
             case ev.TurnCommitted(turn=turn, text=text):
                 return [*self._heard(turn, text), *(self._begin(turn) if item.answered else [])]

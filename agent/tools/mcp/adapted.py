@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import ToolError, first_line
+from agent.errors import ToolError
 from agent.messages import ToolSchema
 from agent.settings import MCPConfig
-from agent.text.cleaning import cleaned, cleaned_data, json_text
-from agent.tools.tool import MOST_SAID, Effect, Tool, ToolContext, plain_schema
+from agent.text.cleaning import cleaned, json_text
+from agent.tools.schemas import checked, misfit
+from agent.tools.tool import MOST_SAID, Effect, Tool, ToolContext
 
 if TYPE_CHECKING:
     import mcp_types
@@ -37,7 +38,6 @@ def adapted(listed: mcp_types.Tool, config: MCPConfig, call: Call) -> Tool:
     tried again; so may what only reads.
     """
     schema = _schema(listed)
-    check = _checker(listed.name, schema)
     hints = listed.annotations
     effect: Effect = "reads" if hints is not None and hints.read_only_hint else "changes"
     if _among(listed.name, config.reads):
@@ -48,7 +48,8 @@ def adapted(listed: mcp_types.Tool, config: MCPConfig, call: Call) -> Tool:
     again = effect == "reads" or (hints is not None and hints.idempotent_hint is True)
 
     def begin(arguments: Mapping[str, Any], context: ToolContext) -> Awaitable[str]:
-        check(arguments)
+        if wrong := misfit(schema, arguments):
+            raise ToolError(wrong)
         return call(listed.name, arguments, again)
 
     about = cleaned(listed.description or listed.title or listed.name.replace("_", " ")).strip()
@@ -102,35 +103,9 @@ def _schema(listed: mcp_types.Tool) -> dict[str, Any]:
     if listed.input_schema.get("type") != "object":
         raise ToolError(f"{listed.name}: its arguments are no JSON object")
     try:
-        schema = cleaned_data(plain_schema(listed.input_schema))
-    except RecursionError as error:
-        raise ToolError(f"{listed.name}: its schema is nested too deep") from error
+        schema = checked(listed.input_schema)
+    except ToolError as error:
+        raise ToolError(f"{listed.name}: {error}") from error
     if len(json.dumps(schema)) > LONGEST_SCHEMA:
         raise ToolError(f"{listed.name}: its schema is longer than {LONGEST_SCHEMA} characters")
     return schema
-
-
-def _checker(name: str, schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
-    """What raises ToolError for arguments that do not fit, in words for a model."""
-    import jsonschema
-    from referencing import Registry
-
-    kind = jsonschema.Draft202012Validator
-    try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ToolError(f"{name}: its schema is none: {first_line(error)}") from error
-    checker: Any = kind(schema, registry=Registry())  # which fetches nothing from anywhere
-
-    def check(arguments: Mapping[str, Any]) -> None:
-        wrong = [_words(error) for error in checker.iter_errors(dict(arguments))]
-        if wrong:
-            raise ToolError("; ".join(wrong[:5]))
-
-    return check
-
-
-def _words(error: Any) -> str:
-    where = ".".join(map(str, error.absolute_path))
-    said = first_line(error)[:200]
-    return f"{where}: {said}" if where else said

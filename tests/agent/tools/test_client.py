@@ -14,7 +14,9 @@ from agent.settings import ToolsConfig
 from agent.tools.client import ClientTools
 from agent.tools.execution import NO_OBJECT, Execution, Running
 
-LIGHT = ToolSchema("light", "Switch the light.", {"type": "object", "properties": {}})
+LIGHT = ToolSchema(
+    "light", "Switch the light.", {"type": "object", "properties": {"on": {"type": "boolean"}}}
+)
 
 
 class Nobody:
@@ -107,3 +109,18 @@ def test_what_is_no_object_goes_back_to_the_model_and_not_to_the_client(argument
     running, _ = called(steps, arguments)
     assert (running.told == NO_OBJECT) == bool(arguments)
     assert running.by_client == (not arguments)
+
+
+@pytest.mark.parametrize(("arguments", "fits"), [('{"on": true}', True), ('{"on": "yes"}', False)])
+def test_what_does_not_fit_the_schema_goes_back_to_the_model_and_not_to_the_client(
+    arguments: str, fits: bool
+) -> None:
+    async def steps(execution: Execution, client: ClientTools, running: Running, over: anyio.Event) -> None:
+        over.set()
+        await anyio.sleep(0.01)
+
+    running, events = called(steps, arguments)
+    assert running.by_client == fits
+    assert ("on" in running.told and "Call it again" in running.told) == (not fits)
+    (told,) = [event for event in events if isinstance(event, ev.ToolCalled)]
+    assert told.effect == ("changes" if fits else None), "who sees the calls knows that this one was refused"
