@@ -91,7 +91,7 @@ HEAVY: dict[str, set[str]] = {
     "hibari": {"audio/tts/hibari.py"},
     "h11": {"agent/llm/wire.py"},
     "httpx2": {"agent/tools/mcp/http.py"},
-    "jsonschema": {"agent/tools/mcp/adapted.py"},
+    "jsonschema_rs": {"agent/tools/schemas.py"},
     "mcp": {
         "agent/cli/mcp.py",
         "agent/tools/mcp/connection.py",
@@ -123,7 +123,7 @@ HEAVY: dict[str, set[str]] = {
     "torch": {
         "agent/llm/batch.py",
         "agent/llm/checkpoint.py",
-        "agent/llm/sampling.py",
+        "agent/llm/decoding/sampling.py",
         "agent/llm/vlm.py",
         "audio/torch_library.py",
     },

@@ -19,7 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import first_line
-from agent.llm.kvcache import Pace, shared
+from agent.llm.decoding.kvcache import Pace, shared
 
 if TYPE_CHECKING:
     import torch

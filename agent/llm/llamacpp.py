@@ -21,8 +21,8 @@ from typing import Any, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
 from agent.llm.deltas import closed
-from agent.llm.kvcache import Pace, shared
-from agent.llm.textstream import StopStrings
+from agent.llm.decoding.kvcache import Pace, shared
+from agent.llm.decoding.textstream import StopStrings
 from agent.messages import Message, ToolCall, ToolSchema, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.batch import Batch
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
-from agent.llm.kvcache import shared
-from agent.llm.sampling import Sampler
-from agent.llm.textstream import TextStream, TokenBytes
+from agent.llm.decoding.kvcache import shared
+from agent.llm.decoding.sampling import Sampler
+from agent.llm.decoding.textstream import TextStream, TokenBytes
 from agent.messages import Message, ToolCall, ToolSchema, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text.calls import TAG

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.checkpoint import choose_device, decoder_of, faults, from_hub, on_hub, require
-from agent.llm.sampling import Sampler
-from agent.llm.textstream import TextStream, TokenBytes
+from agent.llm.decoding.sampling import Sampler
+from agent.llm.decoding.textstream import TextStream, TokenBytes
 from agent.messages import Message
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text.marks import LAST, left_open, structures, template

@@ -114,7 +114,7 @@ def passed(llm: Any) -> Row:
     import torch
 
     from agent.llm.batch import _Wanted
-    from agent.llm.sampling import Sampler
+    from agent.llm.decoding.sampling import Sampler
 
     batch = llm._batch
     wanted = [_Wanted(row, [5]) for row in batch.rows]

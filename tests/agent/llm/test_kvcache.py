@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.llm import kvcache
-from agent.llm.kvcache import PART, Pace
+from agent.llm.decoding.kvcache import PART, Pace
 
 
 @given(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.llm.sampling import PENALTY_WINDOW, Sampler, penalised
+from agent.llm.decoding.sampling import PENALTY_WINDOW, Sampler, penalised
 
 torch = pytest.importorskip("torch")
 processors: Any = pytest.importorskip("transformers.generation.logits_process")

@@ -9,7 +9,7 @@ import hypothesis.strategies as some
 import pytest
 from hypothesis import given, settings
 
-from agent.llm.textstream import StopStrings, TextStream, TokenBytes
+from agent.llm.decoding.textstream import StopStrings, TextStream, TokenBytes
 from audio.stt.tokens import BYTE_LEVEL
 
 CORPUS = [
