@@ -23,7 +23,6 @@ from audio.tts import Synthesizer
 from audio.vad import VAD, VoiceDetector
 from audio.wake import MicroWakeWord, WakeWord
 
-
 FinishReason = Literal["stop", "length"]
 """How an answer ended: by the model itself or at a stop string, or because no more tokens may come."""
 

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
-from agent.llm.deltas import closed
+from agent.llm.decoding import calls
 from agent.llm.decoding.kvcache import Pace, shared
 from agent.llm.decoding.textstream import StopStrings
-from agent.messages import Message, ToolCall, ToolSchema, in_words
+from agent.llm.deltas import closed
+from agent.messages import Message, ToolSchema, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks
 from agent.text.calls import TAG, Opening, opening
-from agent.text.cleaning import json_text
 from audio.cores import physical_cores
 
 _HALF = "\ufffd"
@@ -182,7 +182,7 @@ class LlamaCpp:
             for part in self._constrained(prompt, left):
                 written, tokens, left = written + part, tokens + 1, left - 1
                 yield Delta()
-            if (call := _whole(written)) is None:  # no room was left for all of it
+            if (call := calls.whole(written)) is None:  # no room was left for all of it
                 yield Finish("", "length", self.prompt_tokens, tokens)
                 return
             called = True
@@ -200,18 +200,18 @@ class LlamaCpp:
         if self._tools not in self._loose:
             self._loose[self._tools] = self._unkept(body)
         loose = self._loose[self._tools]
-        form = {"anyOf": [_called(tool, loose=tool.name in loose) for tool in self._tools]}
-        for event in self._events("/completion", self._asked({**body, "stream": True, "json_schema": form})):
+        asked = {**body, "stream": True, "json_schema": calls.form(self._tools, loose)}
+        for event in self._events("/completion", self._asked(asked)):
             yield event["content"]
 
     def _unkept(self, body: dict[str, Any]) -> frozenset[str]:
         """The tools whose arguments no grammar can be made of: any object is, and is judged when they run."""
-        called = {tool.name: _called(tool) for tool in self._tools}
-        if self._holds({**body, "json_schema": {"anyOf": list(called.values())}}):
+        if self._holds({**body, "json_schema": calls.form(self._tools)}):
             return frozenset()
-        return frozenset(
-            name for name, form in called.items() if not self._holds({**body, "json_schema": form})
+        unkept = (
+            each for each in self._tools if not self._holds({**body, "json_schema": calls.form([each])})
         )
+        return frozenset(tool.name for tool in unkept)
 
     def _written(self, prompt: list[int], seed: int, most: int) -> Iterator[str]:
         """The answer to a prompt as it comes; see `stream`."""
@@ -504,15 +504,6 @@ def _ended(likeliest: Sequence[Mapping[str, Any]], ends: Collection[int]) -> flo
     )
 
 
-def _whole(written: str) -> ToolCall | None:
-    """The call that was written under a grammar; None where it breaks off."""
-    try:
-        call: Any = json.loads(written)
-        return ToolCall("", call["name"], json_text(call["arguments"]))
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
 def _harmless(value: Any) -> Any:
     """JSON data without text that llama.cpp would read as a control token."""
     if isinstance(value, str):
@@ -520,50 +511,6 @@ def _harmless(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _harmless(each) for key, each in cast(Mapping[str, Any], value).items()}
     return [_harmless(each) for each in cast(list[Any], value)] if isinstance(value, list) else value
-
-
-_KNOWN = frozenset(
-    (
-        "type",
-        "enum",
-        "const",
-        "anyOf",
-        "oneOf",
-        "items",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "required",
-    )
-)
-"""What of a JSON schema is kept for a grammar: llama.cpp refuses some patterns and formats."""
-
-
-def _called(tool: ToolSchema, *, loose: bool = False) -> dict[str, Any]:
-    """The schema of a call of this tool. loose: with any arguments."""
-    given: dict[str, Any] = {"properties": {}, **_plain(tool.parameters)}
-    arguments: dict[str, Any] = {**given, "type": "object", "additionalProperties": False}
-    arguments = {"type": "object"} if loose else arguments
-    properties: dict[str, Any] = {"name": {"const": tool.name}, "arguments": arguments}
-    return {"type": "object", "properties": properties, "required": ["name", "arguments"]}
-
-
-def _plain(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_plain(each) for each in cast(list[Any], schema)]
-    if not isinstance(schema, Mapping):
-        return schema
-    given = cast(Mapping[str, Any], schema)
-    plain = {
-        key: each if key in ("enum", "const") else _plain(each)
-        for key, each in given.items()
-        if key in _KNOWN
-    }
-    if isinstance(properties := given.get("properties"), Mapping):
-        named = cast(Mapping[str, Any], properties)
-        plain["properties"] = {name: _plain(each) for name, each in named.items()}
-    return plain
 
 
 class _Text:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from agent.errors import ContextExceeded, EngineFault, RequestError
+from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message, ToolCall, call_id
 from agent.protocols import CallsTools, Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
@@ -129,23 +129,6 @@ async def write(
                 if written.tokens >= written.limit and not keeps_limit:
                     return
 
-    def answered() -> Iterator[Delta]:
-        asked = list(messages)
-        for _ in range(config.tools.rounds):
-            wrong = list[tuple[ToolCall, str]]()
-            with closed(stream := deltas(counted(asked), spoken=False, calls=bool(calling.tools))):
-                for delta in stream:
-                    if delta.call is not None and (why := calling.refusal(delta.call)):
-                        wrong.append((replace(delta.call, id=call_id(0, len(wrong) + 1)), why))
-                    else:
-                        yield delta
-            if written.calls or not wrong:
-                return
-            written.again()
-            asked += refused(wrong)
-        name, why = wrong[-1][0].name, wrong[-1][1]
-        raise EngineFault(f"the language model calls {name!r} wrongly, again and again: {why}")
-
     async def kept(stream: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
         async for delta in stream:
             if delta.call is not None:
@@ -162,7 +145,7 @@ async def write(
     try:
         async with slot.runner(background=True).stream(
             "llm",
-            answered,
+            lambda: _answered(counted, messages, calling, written, config.tools.rounds),
             limits.first_token,
             limits.token,
         ) as stream:
@@ -171,10 +154,33 @@ async def write(
         raise RequestError(error.public, 400, error.code, param="messages") from error
 
 
-def refused(wrong: Sequence[tuple[ToolCall, str]]) -> list[Message]:
-    """What a model is told that has called what its client cannot run, each with the reason."""
-    made = Message("assistant", "", calls=tuple(call for call, _ in wrong))
-    return [made, *(Message("tool", why, call=call.id) for call, why in wrong)]
+def _answered(
+    ask: Callable[[Sequence[Message]], Iterator[str | Delta]],
+    messages: Sequence[Message],
+    calling: Calling,
+    written: Written,
+    rounds: int,
+) -> Iterator[Delta]:
+    """The answer, with calls that the client can run. One that it cannot is told to the model, which is asked
+    again, at most `rounds` times. Raises RequestError where that is of no use.
+    """
+    asked, why = list(messages), ""
+    for _ in range(rounds):
+        calls = list[ToolCall]()
+        refused = list[Message]()
+        with closed(stream := deltas(ask(asked), spoken=False, calls=bool(calling.tools))):
+            for delta in stream:
+                if delta.call is not None and (why := calling.refusal(delta.call)):
+                    calls.append(replace(delta.call, id=call_id(0, len(calls) + 1)))
+                    refused.append(Message("tool", why, call=calls[-1].id))
+                else:
+                    yield delta
+        if written.calls or not calls:
+            return
+        written.again()
+        asked += [Message("assistant", "", calls=tuple(calls)), *refused]
+    text = f"tools: the language model calls them wrongly, again and again. {why}"
+    raise RequestError(text, 500, "server_error", param="tools")
 
 
 async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[str]:

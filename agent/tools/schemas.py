@@ -35,7 +35,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
         schema = cast(dict[str, Any], cleaned_data(dict(given)))
         check(schema)
         plain = plain_schema(schema)
-        _validator(json_text(plain))
+        _judge(plain)
     except RecursionError as error:
         raise ToolError("a schema that is nested too deep") from error
     return plain
@@ -58,7 +58,10 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ToolError where that is impossible.
     """
-    definitions = {**(schema.get("definitions") or {}), **(schema.get("$defs") or {})}
+    definitions = dict[str, Any]()
+    for key in ("definitions", "$defs"):
+        if isinstance(named := schema.get(key), Mapping):
+            definitions |= cast(Mapping[str, Any], named)
     plain = cast(dict[str, Any], _Plain(definitions).of(dict(schema), ()))
     return {"type": "object", "properties": {}, **plain, "required": list(plain.get("required") or ())}
 
@@ -66,7 +69,7 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 def misfit(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     """What is wrong with arguments, in words for a model; "" where they fit. schema: as of `checked`."""
     try:
-        found = _validator(json_text(schema)).iter_errors(dict(arguments))
+        found = _judge(schema).iter_errors(dict(arguments))
         return "; ".join(_words(error) for error, _ in zip(found, range(WRONG), strict=False))
     except (ValueError, RecursionError) as error:  # what no validator can read
         return first_line(error)
@@ -103,8 +106,10 @@ class _Plain:
                 why = "contains itself" if name in inside else "is defined nowhere in its schema"
                 raise ToolError(f"{name}: a parameter that {why} cannot be told to a model")
             rest = {key: value for key, value in given.items() if key != "$ref"}
-            resolved = self.of(self._definitions[name], (*inside, name))
-            return {**resolved, **self.of(rest, inside)} if isinstance(resolved, dict) else resolved
+            resolved: Any = self.of(self._definitions[name], (*inside, name))
+            if not isinstance(resolved, dict):
+                return resolved
+            return {**cast(dict[str, Any], resolved), **self.of(rest, inside)}
         if wrong := next((key for key in _ELSEWHERE if key in given), ""):
             raise ToolError(f"{wrong}: a schema that refers so cannot be told to a model")
         plain: dict[str, Any] = {}
@@ -119,9 +124,15 @@ class _Plain:
         return plain
 
 
+def _judge(schema: Mapping[str, Any]) -> Any:
+    """What judges arguments by a plain schema. Raises ToolError for one that is none."""
+    # Draft 4 has no empty list of what is required.
+    return _validator(json_text({key: value for key, value in schema.items() if value != []}))
+
+
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> Any:
-    """What judges arguments by a plain schema, given as JSON. Raises ToolError for one that is none."""
+    """The same of a schema as JSON."""
     import jsonschema_rs
 
     wrong: list[ValueError] = []

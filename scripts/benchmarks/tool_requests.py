@@ -1,11 +1,11 @@
 """What is said in `scripts/bench tools`: three sets of 30 requests that need a tool, and 30 that need none.
 
-`first` is what decisions were tuned on. `fresh` and `house` were written before any tuning, by the rules below,
-and are only counted. Of each tool there are five requests: an order with its figures in words; a question; one
-that goes round about it; one that is corrected within the sentence; one with a please and a reason. Of the 30
-that need none, ten greet or tell of oneself, ten ask what is generally known, and ten are near misses: they
-have a word of one of the tools in them, and want nothing of it. `house` has six other tools, of which no
-decision has ever seen one.
+`first` is what decisions were tuned on. `fresh` and `house` were written before any tuning, by the rules
+below, and are only counted. Of each tool there are five requests: an order with its figures in words; a
+question; one that goes round about it; one that is corrected within the sentence; one with a please and a
+reason. Of the 30 that need none, ten greet or tell of oneself, ten ask what is generally known, and ten are
+near misses: they have a word of one of the tools in them, and want nothing of it. `house` has six other
+tools, of which no decision has ever seen one.
 """
 
 from __future__ import annotations
@@ -276,7 +276,11 @@ HOUSE = Requests(
         ("When does the next train leave from Cambridge?", "departures", gives(station="cambridge")),
         ("I have to get away from Norwich by train.", "departures", gives(station="norwich")),
         ("When is the next train from Leeds, no, from York?", "departures", gives(station="york")),
-        ("Please find me a train from Derby, because my car broke down.", "departures", gives(station="derby")),
+        (
+            "Please find me a train from Derby, because my car broke down.",
+            "departures",
+            gives(station="derby"),
+        ),
         ("Put six eggs on my shopping list.", "add_to_list", gives(item="egg", amount=6)),
         ("Can you add butter to the shopping list?", "add_to_list", gives(item="butter")),
         ("We have run out of milk, so it has to be bought.", "add_to_list", gives(item="milk")),

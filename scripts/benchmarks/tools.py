@@ -29,7 +29,11 @@ OPTIONS = [
         ["--model", "models"], multiple=True, default=("qwen2.5-0.5b", "qwen2.5-1.5b"), show_default=True
     ),
     click.Option(
-        ["--set", "sets"], type=click.Choice(list(SETS)), multiple=True, default=tuple(SETS), show_default=True
+        ["--set", "sets"],
+        type=click.Choice(list(SETS)),
+        multiple=True,
+        default=tuple(SETS),
+        show_default=True,
     ),
     click.Option(["--typed"], is_flag=True, help="As text, without a voice and a transcriber."),
 ]
@@ -53,7 +57,9 @@ class Asked:
         """What it calls for this."""
         began, words, first, made = time.perf_counter(), 0, 0.0, list[Any]()
         try:
-            with closed(stream := deltas(self._told.stream([self._system, Message("user", text)]), calls=True)):
+            with closed(
+                stream := deltas(self._told.stream([self._system, Message("user", text)]), calls=True)
+            ):
                 for delta in stream:
                     made += [delta.call] if delta.call is not None else []
                     words += bool(delta.text)
@@ -77,7 +83,9 @@ def run(models: tuple[str, ...], sets: tuple[str, ...], typed: bool) -> Results:
         heard = understood(config, [text for name in sets for text in said(name)], typed)
         for model in models:
             for name in sets:
-                count(results, model, name, Asked(model, HOUSE_TOOLS if name == "house" else six, config), heard)
+                count(
+                    results, model, name, Asked(model, HOUSE_TOOLS if name == "house" else six, config), heard
+                )
     return results
 
 

@@ -56,7 +56,11 @@ def held(out: Path, end: Finish | None, *settings: str, cut: bool = False) -> li
     ids=["broken off", "ended", "ended at the last token", "guessed", "guessed whole"],
 )
 def test_the_end_of_an_answer_has_its_reason(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], end: Finish | None, settings: tuple[str, ...], reason: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    end: Finish | None,
+    settings: tuple[str, ...],
+    reason: str,
 ) -> None:
     found = held(tmp_path, end, *settings)
     (written,) = [event for event in found if isinstance(event, ev.GenerationEnded)]

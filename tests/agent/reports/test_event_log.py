@@ -16,7 +16,14 @@ from agent.errors import ScriptError
 from agent.reports.event_log import VERSION, read_events
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
-SPELLED = {float: "number", int: "integer", str: "text", bool: "true or false", type(None): "null", Cause: "cause"}
+SPELLED = {
+    float: "number",
+    int: "integer",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    Cause: "cause",
+}
 
 
 def spelled(kind: type) -> str:
