@@ -81,6 +81,8 @@ class Reply:
     """The language that it is to be in, by ISO code; "" is the one that its voice reads."""
     kind: Kind = "words"
     """What the user's words are."""
+    end: FinishReason = "stop"
+    """How the model's last answer for it ended."""
     language = "en"
     """What its voice reads, and by whose rules its text has sentences."""
     _told = 0
@@ -123,8 +125,6 @@ class Reply:
         self.acts = Acts()
         """What was done for it."""
         self.tokens = 0
-        self.end: FinishReason = "stop"
-        """How the model's last answer for it ended."""
         self.authorized = anyio.Event()
         """Set when the user's turn is judged over: only then may the reply sound."""
         self.closed = anyio.Event()
