@@ -39,7 +39,7 @@ from agent.tools.registry import distinct, loaded, servers
 from agent.tools.tool import Tool
 from agent.turns import phrases
 from agent.turns.policy import Policy
-from agent.weights.catalogue import Progress, resolve
+from agent.weights.catalogue import Progress, catalogue, resolve
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import ChangesVoice, Synthesizer
 from audio.vad import VAD
@@ -296,6 +296,9 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
     wanted = inspect.signature(factory).parameters
     if name := weights_of(kind, config):
         given["weights"] = Path(name) if fetches(factory, name) else resolve(name, progress)
+        model = catalogue().get(name)
+        if model is not None:
+            given |= {key: value for key, value in model.settings.items() if not given.get(key)}
     # An empty setting leaves the choice to the engine.
     used = {name: value for name, value in given.items() if name in wanted and value != ""}
     if kind in _TITLES:

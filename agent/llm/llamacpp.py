@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +47,9 @@ LIKELIEST = 200
 CLOSING = " \t\n.?!…。？！؟।"
 """What a transcriber may put behind the user's last word, or leave away."""
 
+TRIES = 4
+"""How often an answer that ends before its first word is begun anew."""
+
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
 
@@ -62,7 +66,8 @@ class LlamaCpp:
     one gives the same answer to the same messages; None is random. The repeat penalty sees the answer so far
     and nothing else: it punishes neither the user's own words nor the end-of-turn marks of the prompt.
     slots: conversations that may be answered at the same time, each with a context and a prefix cache of its
-    own; see `slots`. thinking: whether the model may think first, for templates that ask.
+    own; see `slots`. thinking: whether the model may think first, for templates that ask. call_threshold: how
+    probable a call must be to be made as the first thing; 0 or less: as it is drawn.
 
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
     """
@@ -87,6 +92,7 @@ class LlamaCpp:
         seed: int | None = 0,
         slots: int = 1,
         thinking: bool = False,
+        call_threshold: float = 0.0,
     ) -> None:
         check_file(weights)
         self._key = secrets.token_hex(16)
@@ -110,6 +116,7 @@ class LlamaCpp:
         self._tools: tuple[ToolSchema, ...] = ()
         self._must_call = self._own_form = False
         self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}  # shared by all that this one gives
+        self._call_threshold = call_threshold
         self._max_tokens = max_tokens
         self._seed = seed
         self._schema: Mapping[str, Any] | None = None
@@ -150,13 +157,16 @@ class LlamaCpp:
     def _calling(self, prompt: list[int], seed: int, lead: str) -> Iterator[str | Delta]:
         """An answer that may call tools: from where a call begins its text is held to their schemas.
 
-        lead: with what a call begins that must come.
+        lead: with what a call begins that the model has not begun itself.
         """
-        left, tokens, called = self._max_tokens, 0, False
+        left, tokens, called, begun = self._max_tokens, 0, False, list(prompt)
+        first = Opening(0, lead, sure=True) if self._must_call else self._decided(prompt, seed, lead)
         while True:
             held, kept = "", ""
-            opens = Opening(0, lead, sure=True) if self._must_call and not called else None
-            answer = iter(()) if opens is not None else self._written(prompt, seed + tokens, left)
+            opens = first if isinstance(first, Opening) else None
+            known = first if isinstance(first, _First) else None
+            answer = iter(()) if opens is not None else self._written(prompt, seed + tokens, left, known)
+            first = None
             with closed(answer):
                 for item in answer:
                     if isinstance(item, Finish):
@@ -179,16 +189,49 @@ class LlamaCpp:
             yield Delta("" if called else held[: opens.at], tokens=0)
             prompt += self._tokens(kept + held[: opens.at] + opens.lead, special=True)
             written = ""
-            for part in self._constrained(prompt, left):
-                written, tokens, left = written + part, tokens + 1, left - 1
-                yield Delta()
-            if (call := calls.whole(written)) is None:  # no room was left for all of it
+            with closed(parts := self._constrained(prompt, left)):
+                for part in parts:
+                    written, tokens, left = written + part, tokens + 1, left - 1
+                    yield Delta()
+                    if calls.runs_away(written):
+                        break
+            call = calls.whole(written)
+            if call is None and not (called or self._must_call) and left > 0:  # there must be an answer
+                words = self._in_words(self._complete(begun, seed, 0, scores=True))
+                yield from self._written(begun, seed, left, words)
+                return
+            if call is None:  # no room was left for all of it
                 yield Finish("", "length", self.prompt_tokens, tokens)
                 return
             called = True
             yield Delta(tokens=0, call=call)
             closer = "\n</tool_call>" if "<" in opens.lead else "\n```" if opens.lead else ""
             prompt += self._tokens(written + closer, special=True)
+
+    def _decided(self, prompt: list[int], seed: int, lead: str) -> Opening | _First | None:
+        """Whether the answer begins with a call: where one begins, or with what it begins instead; None where
+        that is left to the draw.
+
+        A small model that is sure of a tool is seldom sure that it should call one at all: it rather makes up
+        what it could look up. So the likeliest of all calls decides, by its probability, and no draw.
+        """
+        if self._call_threshold <= 0.0:
+            return None
+        first = self._complete(prompt, seed, 0, scores=True)
+        opened = calls.opened(_scores(first))
+        if opened >= self._call_threshold:
+            name = self._tokens(f'{lead}{{"name": "', special=True)
+            asked = {"prompt": [*prompt, *name], "n_predict": 1, "n_probs": calls.SCORES, "temperature": 0.0}
+            named = calls.named(_scores(self._completed(asked)), [tool.name for tool in self._tools])
+            if opened * named >= self._call_threshold:
+                return Opening(0, lead, sure=True)
+        return self._in_words(first)
+
+    def _in_words(self, first: dict[str, Any]) -> _First:
+        """That an answer begins with words. first: its first token as it was drawn, with scores."""
+        if not calls.opens(first["content"]):
+            return _First(first, [])
+        return _First(None, [token.id for token in _scores(first) if calls.opens(token.text)])
 
     def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
         """One call, token by token, that has one of the tools' names and arguments as its schema wants."""
@@ -213,27 +256,36 @@ class LlamaCpp:
         )
         return frozenset(tool.name for tool in unkept)
 
-    def _written(self, prompt: list[int], seed: int, most: int) -> Iterator[str]:
-        """The answer to a prompt as it comes; see `stream`."""
+    def _written(self, prompt: list[int], seed: int, most: int, first: _First | None = None) -> Iterator[str]:
+        """The answer to a prompt as it comes; see `stream`. first: what is known of its first token."""
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
         end: FinishReason = "length"
-        for index in range(most):
+        given = first.token if first is not None else None
+        never = list(first.never) if first is not None else list[int]()
+        said, tries = False, 0
+        while len(ids) < most:
+            index = len(ids)
             try:
-                token = self._complete([*prompt, *ids], seed + index, index)
+                token = given or self._complete([*prompt, *ids], seed + index, index, () if said else never)
             except ContextExceeded:
                 if not ids:
                     raise
                 break
+            given = None
             self.prompt_tokens = token["tokens_evaluated"] - len(ids)
             content = token["content"]
-            if token["stop_type"] == "eos" or not (content or token["tokens"]):
+            over = token["stop_type"] == "eos" or not (content or token["tokens"])
+            if not over and not content:  # a control token has no content of its own
+                over = not marks.structures(content := self._detokenize(token["tokens"]))
+            if over and not said and tries < TRIES:  # nothing was said yet: no answer is none
+                never, tries = [*never, *token["tokens"]], tries + 1
+                continue
+            if over:
                 end = "stop"
                 break
-            if not content and not marks.structures(content := self._detokenize(token["tokens"])):
-                end = "stop"
-                break  # a control token has no content of its own
             ids += token["tokens"]
+            said = said or bool(content.strip())
             yield text.push(content, token["tokens"])
             if text.stopped:
                 end = "stop"
@@ -389,18 +441,31 @@ class LlamaCpp:
             ids += known
         return ids
 
-    def _complete(self, prompt: Sequence[str | int], seed: int, index: int) -> dict[str, Any]:
+    def _complete(
+        self,
+        prompt: Sequence[str | int],
+        seed: int,
+        index: int,
+        never: Sequence[int] = (),
+        *,
+        scores: bool = False,
+    ) -> dict[str, Any]:
+        """One token. never: what it must not be; then nor may it end the answer. scores: with those of the
+        likeliest tokens."""
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
+        fields = ["content", "tokens", "stop_type", "tokens_evaluated", "timings"]
         return self._completed(
             {
                 **self._sampling,
+                **({"logit_bias": [[id, False] for id in never], "ignore_eos": True} if never else {}),
+                **({"n_probs": calls.SCORES} if scores else {}),
                 "prompt": list(prompt),
                 "n_predict": 1,
                 "return_tokens": True,
                 "seed": seed % 2**32,
                 "repeat_last_n": min(index, _PENALTY_WINDOW),
                 # Without this, each token's answer repeats the whole prompt.
-                "response_fields": ["content", "tokens", "stop_type", "tokens_evaluated", "timings"],
+                "response_fields": [*fields, *(["completion_probabilities"] if scores else [])],
             },
         )
 
@@ -511,6 +576,21 @@ def _harmless(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _harmless(each) for key, each in cast(Mapping[str, Any], value).items()}
     return [_harmless(each) for each in cast(list[Any], value)] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What is known of an answer's first token: itself, as `_complete` gives it, or what it must not be."""
+
+    token: dict[str, Any] | None
+    never: Sequence[int]
+
+
+def _scores(token: dict[str, Any]) -> list[calls.Scored]:
+    """The likeliest tokens in the place of one that was asked for with its scores."""
+    (place,) = token["completion_probabilities"]
+    likeliest = cast(list[dict[str, Any]], place["top_logprobs"])
+    return [calls.Scored(each["id"], each["token"], math.exp(each["logprob"])) for each in likeliest]
 
 
 class _Text:

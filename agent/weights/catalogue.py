@@ -16,9 +16,9 @@ import os
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,8 @@ class Model:
     about: str
     licence: str
     files: tuple[RemoteFile, ...]
+    settings: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    """What the engine's settings are for it where nobody chose: figures that a bench has measured."""
 
     @property
     def size(self) -> int:
@@ -73,7 +75,7 @@ def _model(name: str, entry: dict[str, Any]) -> Model:
         )
         for file in entry["files"]
     )
-    return Model(name, entry["kind"], entry["about"], entry["licence"], files)
+    return Model(name, entry["kind"], entry["about"], entry["licence"], files, entry.get("settings", {}))
 
 
 def cache_dir() -> Path:

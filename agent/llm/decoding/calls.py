@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from agent.messages import ToolCall, ToolSchema
-from agent.text.calls import read
+from agent.text.calls import opening
 from agent.text.cleaning import json_text
 
 _KNOWN = frozenset(
@@ -29,8 +29,37 @@ _KNOWN = frozenset(
 """What of a JSON schema is kept for a grammar: llama.cpp refuses some patterns and formats."""
 _COMPACT = {"x-guidance": {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}}
 """As templates write JSON. Where any blank may stand, a small model writes blanks without end."""
-_RUNS = re.compile(r"(.{1,12}?)\1{15,}\Z", re.DOTALL)
-"""The same again and again: digits of a number that never ends, words of a text that does not."""
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_RUNS = re.compile(r"(?:([^\"]{4,24}?)\1{3,}|([^\"]{1,3}?)\2{11,})\Z")
+_NUMBER = re.compile(r"[\d.]{25,}\Z")
+"""A text that says the same again and again, and a number without an end."""
+SCORES = 60
+"""Of how many of the likeliest tokens the probability is asked for."""
+
+
+class Scored(NamedTuple):
+    """A token, and how probable it is (0 to 1)."""
+
+    id: int
+    text: str
+    chance: float
+
+
+def opens(text: str) -> bool:
+    """Whether an answer that begins with this token may begin a call."""
+    found = opening(text.lstrip())
+    return found is not None and found.at == 0
+
+
+def opened(scores: Sequence[Scored]) -> float:
+    """How probable it is that an answer begins a call. scores: of its first token."""
+    return sum(token.chance for token in scores if opens(token.text))
+
+
+def named(scores: Sequence[Scored], names: Sequence[str]) -> float:
+    """How probable the likeliest tool is in a call. scores: of the first token of its name."""
+    known = (token.chance for token in scores if token.text and any(n.startswith(token.text) for n in names))
+    return max(known, default=0.0)
 
 
 def form(tools: Sequence[ToolSchema], loose: Collection[str] = ()) -> dict[str, Any]:
@@ -48,15 +77,9 @@ def whole(written: str) -> ToolCall | None:
 
 
 def runs_away(written: str) -> bool:
-    """Whether a call repeats itself, as one that will never end."""
-    return _RUNS.search(written) is not None
-
-
-def mended(written: str) -> ToolCall | None:
-    """The call that broke off because it repeated itself: with what it repeats once, and closed."""
-    found = _RUNS.search(written)
-    calls = read(written[: found.start()] + found[1]) if found is not None else []
-    return ToolCall("", *calls[0]) if calls else None
+    """Whether a call, as far as it is written, repeats itself inside a text or a number, as if for ever."""
+    rest = _TEXT.sub("", written)
+    return _NUMBER.search(rest) is not None or ('"' in rest and _RUNS.search(rest) is not None)
 
 
 def _called(tool: ToolSchema, *, loose: bool) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Calls under a grammar: what opens one, how sure a model is of one, and which will never end. No model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.errors import NoAnswer
+from agent.llm.decoding.calls import Scored, form, named, opened, opens, runs_away, whole
+from agent.llm.deltas import deltas
+from agent.llm.llamacpp import TRIES, LlamaCpp
+from agent.messages import ToolSchema
+
+TIMER = ToolSchema("set_timer", "Set a timer.", {"properties": {"minutes": {"type": "number"}}})
+ALARM = ToolSchema("set_alarm", "Set an alarm.", {})
+TEXT = st.text('ab"\\ {}[],0.1é', max_size=5)
+JSON = st.recursive(
+    st.booleans() | st.integers(-999, 999) | TEXT,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("token", ['{"', "```", "<", "<tool_call>", "{{", "{\n", "[", " {"])
+def test_what_a_call_begins_with_opens_one(token: str) -> None:
+    assert opens(token)
+
+
+@pytest.mark.parametrize("token", ["The", '"', "(", "", " ", "I", "<|im_end|>", "<b>"])
+def test_words_open_none(token: str) -> None:
+    assert not opens(token)
+
+
+def test_how_probable_a_call_is() -> None:
+    first = [Scored(1, "The", 0.5), Scored(2, "{{", 0.2), Scored(3, "<", 0.1), Scored(4, "Hm", 0.1)]
+    assert opened(first) == pytest.approx(0.3)
+    names = [Scored(1, "set", 0.6), Scored(2, "get", 0.3), Scored(3, "set_a", 0.05), Scored(4, "", 0.05)]
+    assert named(names, ["set_timer", "set_alarm"]) == 0.6
+    assert named(names, ["talk"]) == 0.0
+
+
+@given(st.dictionaries(TEXT, JSON, max_size=3))
+def test_what_is_whole_does_not_run_away(arguments: dict[str, Any]) -> None:
+    written = json.dumps({"name": "x", "arguments": arguments})
+    assert all(not runs_away(written[:end]) for end in range(len(written) + 1))
+    call = whole(written)
+    assert call is not None
+    assert call.data == arguments
+    assert all(whole(written[:end]) is None for end in range(len(written)))
+
+
+@pytest.mark.parametrize(
+    ("begun", "again"),
+    [
+        ('"a": "3', " / 100000"),
+        ('"a": "', "bins "),
+        ('"a": "x', "\\n"),
+        ('"a": 3.', "0"),
+        ('"b": "c", "a": "', "ha"),
+    ],
+)
+def test_what_repeats_itself_inside_a_value_runs_away(begun: str, again: str) -> None:
+    assert runs_away('{"name": "x", "arguments": {' + begun + again * 40)
+
+
+def test_items_that_are_alike_do_not() -> None:
+    assert not runs_away('{"name": "x", "arguments": {"board": [' + "0, " * 200)
+    assert not runs_away('{"name": "x", "arguments": {"board": [' + '{"a": "x", "b": 0}, ' * 50)
+
+
+def test_a_call_has_no_free_blanks_and_only_known_arguments() -> None:
+    made = form([TIMER, ALARM], loose=["set_alarm"])
+    assert made["x-guidance"]["whitespace_flexible"] is False
+    strict, loose = (each["properties"]["arguments"] for each in made["anyOf"])
+    assert (strict["additionalProperties"], loose) == (False, {"type": "object"})
+
+
+class Drawn(LlamaCpp):
+    """llama.cpp with the draws of a script in the place of a model.
+
+    script: what is drawn, one after the other; what must not be is passed over, and at its end comes the end.
+    scores: of the first token. name: how probable the tool's name is. constrained: the parts of a call.
+    """
+
+    def __init__(
+        self, script: list[str], constrained: list[str], scores: dict[str, float], name: float
+    ) -> None:
+        self.draws, self.call, self.first, self.name = iter(script), constrained, scores, name
+        self._tools, self._must_call, self._call_threshold = (TIMER,), False, 0.25
+        self._max_tokens, self._stop, self._seed, self.prompt_tokens = 200, (), 0, 0
+
+    def _complete(self, prompt: Any, seed: int, index: int, never: Any = (), *, scores: bool = False) -> Any:
+        text = next((text for text in self.draws if sum(map(ord, text)) not in never), END)
+        over = text.startswith(END)
+        made = {"content": "" if over else text, "tokens": [sum(map(ord, text))], "tokens_evaluated": index}
+        made["stop_type"] = "eos" if over else "limit"
+        return made | ({"completion_probabilities": [place(self.first)]} if scores else {})
+
+    def _completed(self, body: Any) -> Any:
+        return {"completion_probabilities": [place({"set": self.name})]}
+
+    def _tokens(self, text: str, *, special: bool, begins: bool = False) -> list[int]:
+        return [1]
+
+    def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
+        yield from self.call
+
+    def answer(self) -> tuple[str, list[str]]:
+        found = list(deltas(self._calling([1], 0, "<tool_call>\n"), calls=True))
+        return "".join(each.text for each in found), [each.call.name for each in found if each.call]
+
+
+END = "<end>"
+
+
+def place(scores: dict[str, float]) -> dict[str, Any]:
+    """Scores as llama.cpp gives them."""
+    each = [
+        {"id": sum(map(ord, text)), "token": text, "logprob": math.log(chance)}
+        for text, chance in scores.items()
+    ]
+    return {"top_logprobs": each}
+
+
+CALL = ['{"name": "set_timer", "arguments": {"minutes": ', "10}}"]
+LOST = ['{"name": "set_timer", "arguments": {"minutes": 3.', *["0"] * 40]
+
+
+@pytest.mark.parametrize(
+    ("script", "scores", "name", "answer"),
+    [
+        (["Done."], {"Done": 0.7, "{": 0.3}, 0.9, ("", ["set_timer"])),  # drawn as words, and likely a call
+        (["Well."], {"Well": 0.7, "{": 0.3}, 0.5, ("Well.", [])),  # a call of what?
+        (["Well."], {"Well": 0.9, "{": 0.1}, 1.0, ("Well.", [])),
+        (["{", "Well."], {"Well": 0.9, "{": 0.1}, 1.0, ("Well.", [])),  # drawn as a call, and unlikely
+    ],
+)
+def test_the_likeliest_call_decides_and_no_draw(
+    script: list[str], scores: dict[str, float], name: float, answer: tuple[str, list[str]]
+) -> None:
+    assert Drawn(script, CALL, scores, name).answer() == answer
+
+
+def test_a_call_that_never_ends_becomes_words() -> None:
+    model = Drawn(["{", "{", "Six."], LOST, {"{": 0.9, "Six.": 0.1}, 1.0)
+    assert model.answer() == ("Six.", [])
+
+
+@pytest.mark.parametrize("empty", range(TRIES + 1))
+def test_an_answer_that_ends_before_its_first_word_is_begun_anew(empty: int) -> None:
+    ends = [f"{END}{number}" for number in range(empty)]
+    assert Drawn([*ends, "Yes."], CALL, {"Yes": 1.0}, 0.1).answer() == ("Yes.", [])
+
+
+def test_one_that_is_nothing_but_ends_is_told() -> None:
+    with pytest.raises(NoAnswer):
+        Drawn([], CALL, {"Yes": 1.0}, 0.1).answer()
