@@ -12,6 +12,7 @@ from agent.engines import registry as engines
 from agent.errors import ConfigError, EngineFault, ModelError
 from agent.protocols import LanguageModel, VisionEngine
 from agent.turns.policy import Policy
+from agent.weights.catalogue import catalogue
 from audio.speaker import SpeakerEmbedding
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import Synthesizer
@@ -252,3 +253,33 @@ def test_weights_are_resolved_for_an_engine_that_wants_them(tmp_path: Path):
 def test_an_engine_that_is_older_than_what_is_asked_of_it_is_refused_in_one_line():
     with pytest.raises(ConfigError, match=r"^tts\.engine: old has no language; docs/engines\.md says"):
         engines.load_one("tts", load(None, ["tts.engine=old"]))
+
+
+class Threshold:
+    """An engine that notes how it was set up."""
+
+    def __init__(self, weights: Path, call_threshold: float = 0.0) -> None:
+        self.threshold = call_threshold
+
+    def stream(self, messages: object) -> None: ...
+
+    def prefill(self, messages: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("model", "chosen", "used"),
+    [
+        ("qwen2.5-1.5b", "0", catalogue()["qwen2.5-1.5b"].settings["call_threshold"]),
+        ("qwen2.5-1.5b", "0.5", 0.5),
+        ("qwen2.5-1.5b", "-1", -1.0),
+        ("qwen2.5-0.5b", "0", 0.0),
+        (__file__, "0", 0.0),
+    ],
+)
+def test_what_is_known_of_a_model_is_set_where_nobody_chose(
+    monkeypatch: pytest.MonkeyPatch, model: str, chosen: str, used: float
+) -> None:
+    monkeypatch.setattr(engines, "find", lambda kind, name: Threshold)
+    monkeypatch.setattr(engines, "resolve", lambda name, progress: Path(name))
+    config = load(None, [f"llm.model={model}", f"llm.call_threshold={chosen}"])
+    assert engines.load_one("llm", config).threshold == used
