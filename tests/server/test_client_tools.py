@@ -68,7 +68,7 @@ def test_a_call_its_result_and_the_answer() -> None:
 def test_calls_are_streamed_with_their_index_name_and_arguments() -> None:
     async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
         chunks = [
-            c async for c in await client.chat.completions.create(**ASKED, tools=[WEATHER], stream=True)
+            c async for c in await client.chat.completions.create(**ASKED, tools=[WEATHER, TIME], stream=True)
         ]
         pieces = [piece for c in chunks for piece in c.choices[0].delta.tool_calls or []]
         assert [piece.index for piece in pieces] == [0, 0, 1, 1]
