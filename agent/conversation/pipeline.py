@@ -60,7 +60,6 @@ class Pipeline:
         chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)
         async for delta in stream:
             reply.tokens, now = reply.tokens + delta.tokens, self._runner.now()
-            reply.end = delta.end or reply.end
             if delta.thought:
                 self._emit(Thought(now, reply.number, delta.thought))
             if delta.anew:

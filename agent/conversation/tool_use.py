@@ -62,6 +62,7 @@ class ToolUse:
             stream = self._runner.stream("llm", begin, limits.first_token, limits.token, due)
             async with stream as written:
                 async for delta in written:
+                    reply.end = delta.end or reply.end
                     if delta.call is not None and number <= self._config.rounds:
                         self._call(reply, delta.call, before, tools, enough=number == self._config.rounds)
                     yield self._following(reply, delta)

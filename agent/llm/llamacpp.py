@@ -189,7 +189,8 @@ class LlamaCpp:
             yield Delta("" if called else held[: opens.at], tokens=0)
             prompt += self._tokens(kept + held[: opens.at] + opens.lead, special=True)
             written = ""
-            with closed(parts := self._constrained(prompt, left)):
+            room = left if self._must_call else left - left // 4  # the rest is for words, where it is lost
+            with closed(parts := self._constrained(prompt, room)):
                 for part in parts:
                     written, tokens, left = written + part, tokens + 1, left - 1
                     yield Delta()

@@ -107,14 +107,10 @@ async def write(
     llm = _sampled(slot.engines.llm, config, replace(sampling, schema=None))
     keeps_limit = isinstance(llm, TakesSampling)
     if sampling.schema is not None:
-        if not isinstance(llm, WritesJSON):
-            text = f"response_format: the engine {config.llm.engine!r} writes text alone"
-            raise RequestError(text, param="response_format")
-        llm = llm.with_schema(sampling.schema)
+        llm = _held(llm, config, sampling.schema)
     if calling.tools:
         llm = _told_of(llm, config, sampling, calling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
-    limits = config.limits
 
     words = Writing()
 
@@ -146,8 +142,8 @@ async def write(
         async with slot.runner(background=True).stream(
             "llm",
             lambda: _answered(counted, messages, calling, written, config.tools.rounds),
-            limits.first_token,
-            limits.token,
+            config.limits.first_token,
+            config.limits.token,
         ) as stream:
             yield kept(stream)
     except ContextExceeded as error:
@@ -205,6 +201,14 @@ async def grains(written: AsyncIterator[Delta], grain: Grain) -> AsyncIterator[s
             sentence = ""
     if sentence:
         yield sentence
+
+
+def _held(llm: LanguageModel, config: Config, schema: Mapping[str, Any]) -> LanguageModel:
+    """The model, held to a schema. Raises RequestError."""
+    if not isinstance(llm, WritesJSON):
+        text = f"response_format: the engine {config.llm.engine!r} writes text alone"
+        raise RequestError(text, param="response_format")
+    return llm.with_schema(schema)
 
 
 def _told_of(llm: LanguageModel, config: Config, sampling: Sampling, calling: Calling) -> LanguageModel:
