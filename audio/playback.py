@@ -14,6 +14,9 @@ import numpy as np
 from audio.frame import Frame, Samples, silence
 from audio.resampler import Resampler
 
+KNEE = 0.8
+"""The level from which what is made louder is rounded off, so that it stays below 1."""
+
 
 class Track:
     """The speech of one reply, in order. Made by `Playback.open`; positions are seconds of its audio."""
@@ -107,7 +110,7 @@ class Track:
         self._cursor += wanted
         self._furthest = max(self._furthest, self._cursor)
         self._read_until = at + wanted / self._rate
-        if self.complete and self._cursor == self._length:
+        if self.complete and self.queued == 0:
             self.finished = self._read_until
         return out
 
@@ -130,6 +133,12 @@ class Track:
         if self.finished is None:
             self.finished = self._read_until
 
+    def shorten(self, position: float) -> None:
+        """Give up what comes behind `position` (s) and was not yet taken; nothing can be added any more."""
+        self._settle()
+        self._discarded = max(0, self._length - max(self._furthest, round(position * self._rate)))
+        self.end()
+
     def rewind(self, position: float) -> None:
         """Read on from an earlier `position` (s)."""
         self._cursor = max(0, min(self._cursor, round(position * self._rate)))
@@ -151,6 +160,8 @@ class Playback:
     rate: Hz of everything it gives to the device; speech of another rate is resampled.
     fade: seconds in which gain changes and cuts are smoothed, so that nothing clicks.
     duck_gain: factor of the volume while ducked.
+    volume: factor of all that it gives; may be changed at any time, and fades. What that makes too loud is
+    rounded off.
     tap: is given each block that the device reads, from the thread that reads it.
     """
 
@@ -171,6 +182,7 @@ class Playback:
         self._sounding = False
         self._tail = silence(0, rate)
         self._sign = silence(0, rate)
+        self.volume = self._volume = 1.0
 
     def open(self) -> Track:
         """A new, empty track that becomes what is played. The last one must be over: finished or flushed."""
@@ -190,6 +202,12 @@ class Playback:
         """No more speech will come for this track."""
         with self._lock:
             track.end()
+
+    def shorten(self, track: Track, position: float) -> None:
+        """Play no more of it than to `position` (s); what was read already was played."""
+        with self._lock:
+            if not track.over:
+                track.shorten(position)
 
     def duck(self, track: Track) -> None:
         """Lower the voice."""
@@ -246,9 +264,19 @@ class Playback:
             sign, self._sign = self._sign[:count], self._sign[count:]
             if len(sign):
                 out[: len(sign)] = np.clip(out[: len(sign)] + sign, -1.0, 1.0)
+        out = self._with_volume(out)
         if self._tap is not None:
             self._tap(Frame(out, self.rate, at))
         return out
+
+    def _with_volume(self, samples: Samples) -> Samples:
+        wanted = self.volume
+        if self._volume == wanted == 1.0:
+            return samples
+        steps = np.minimum(np.arange(1, len(samples) + 1) / self._fade, 1.0)
+        gain = self._volume + (wanted - self._volume) * steps.astype(np.float32)
+        self._volume = float(gain[-1])
+        return rounded_off(samples * gain)
 
     def _with_gain(self, track: Track, samples: Samples) -> Samples:
         if track.gain == track.target == 1.0:
@@ -268,3 +296,12 @@ class Playback:
         self._sounding = False
         tail = self._with_gain(track, track.take(self._fade))
         self._tail = tail * np.linspace(1.0, 0.0, len(tail)).astype(np.float32)
+
+
+def rounded_off(samples: Samples) -> Samples:
+    """`samples` below 1 in level: what is above `KNEE` approaches that as a hyperbolic tangent does."""
+    level = np.abs(samples)
+    if level.max(initial=0.0) <= KNEE:
+        return samples
+    over = KNEE + (1.0 - KNEE) * np.tanh((level - KNEE) / (1.0 - KNEE))
+    return np.where(level > KNEE, np.copysign(over, samples), samples).astype(np.float32)

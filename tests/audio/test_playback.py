@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audio.frame import Frame, Samples
-from audio.playback import Playback, Track
+from audio.playback import KNEE, Playback, Track, rounded_off
 
 RATE = 1000
 BLOCK = 10
@@ -46,6 +46,8 @@ class Bench:
             self.playback.play(self.tracks[-2], np.full(size, 1e9, np.float32), RATE)
         elif op == "finish" and track is not None:
             self.playback.finish(track)
+        elif op == "shorten" and track is not None:
+            self.playback.shorten(track, size / RATE)
         elif op == "open":
             self.open(track)
         elif op in ("flush", "duck", "pause", "resume") and track is not None:
@@ -95,7 +97,20 @@ class Bench:
         assert sum(track.queued > 0 for track in self.tracks) <= 1
 
 
-OPS = ("read", "play", "play", "read", "open", "finish", "flush", "duck", "pause", "resume", "late")
+OPS = (
+    "read",
+    "play",
+    "play",
+    "read",
+    "open",
+    "finish",
+    "flush",
+    "duck",
+    "pause",
+    "resume",
+    "late",
+    "shorten",
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -282,3 +297,48 @@ def test_a_device_thread_reads_while_replies_come_and_go() -> None:
     assert sum(round(t.given * RATE) for t in tracks) == sum(71 + 1 + i % 50 for i in range(300))
     assert sounded[0] == sum(round((t.given - t.discarded) * RATE) for t in tracks)
     assert all(t.queued == 0 and t.finished is not None for t in tracks)
+
+
+@given(st.integers(0, 120), st.integers(0, 120), st.booleans())
+def test_a_track_that_is_shortened_is_heard_to_that_place(read: int, to: int, complete: bool) -> None:
+    playback = Playback(RATE, fade=1 / RATE)
+    track = playback.open()
+    playback.play(track, np.arange(1, 101, dtype=np.float32), RATE)
+    if complete:
+        playback.finish(track)
+    first = playback.read(read, 0.0)
+    playback.shorten(track, to / RATE)
+    playback.play(track, np.ones(10, np.float32), RATE)
+    playback.finish(track)
+    rest = playback.read(200, read / RATE)
+    heard = np.concatenate([first, rest])
+    assert list(heard[heard != 0]) == list(range(1, min(100, max(read, to)) + 1))
+    assert track.over
+    assert track.heard(9.0) * RATE == pytest.approx(min(100, max(read, to)))
+    playback.open()  # it is over: the next one may begin
+
+
+@given(st.floats(0.1, 4.0), st.floats(0.0, 1.0), st.lists(st.integers(1, 40), min_size=3, max_size=9))
+def test_a_volume_fades_in_and_never_clips(volume: float, level: float, blocks: list[int]) -> None:
+    playback = Playback(RATE, fade=FADE)
+    track = playback.open()
+    playback.play(track, np.full(1000, level, np.float32), RATE)
+    assert set(playback.read(20, 0.0)) == {np.float32(level)}
+    playback.volume = volume
+    heard = np.concatenate([playback.read(count, 0.1) for count in [*blocks, 40]])
+    step = abs(volume - 1.0) * level / (FADE * RATE)
+    assert np.abs(np.diff(np.concatenate([[level], heard]))).max() <= step + 1e-5
+    wanted = level * volume
+    expected = wanted if wanted <= KNEE else rounded_off(np.float32([wanted]))[0]
+    assert heard[-1] == pytest.approx(expected, abs=0.01)
+    assert np.abs(heard).max() <= 1.0
+
+
+@given(st.lists(st.floats(-8, 8, width=32), min_size=2, max_size=20))
+def test_what_is_too_loud_is_rounded_off_in_its_order(levels: list[float]) -> None:
+    samples = np.sort(np.float32(levels))
+    rounded = rounded_off(samples)
+    assert np.abs(rounded).max() <= 1.0
+    assert (np.diff(rounded) >= 0).all()
+    quiet = np.abs(samples) <= KNEE
+    assert (rounded[quiet] == samples[quiet]).all()
