@@ -27,6 +27,7 @@ Reason = Literal[
     "longest_wait",
     "typed",
     "asked",
+    "notice",
     "onset",
     "speech",
     "words",

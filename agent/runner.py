@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -203,6 +204,7 @@ class Runner:
         self._locks, self._background = locks or {}, background
         self._slots: dict[Engine, _Slot] = {name: _Slot() for name in get_args(Engine)}
         self._tools: anyio.CapacityLimiter | None = None
+        self._thread: int | None = None
         self._waited: Waited | None = None
 
     def watch_waits(self, watch: Waited) -> None:
@@ -235,7 +237,15 @@ class Runner:
         """
         if self._tools is None:
             self._tools = anyio.CapacityLimiter(MOST_TOOLS)
+        self._thread = threading.get_ident()
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._tools)
+
+    def here(self, work: Callable[[], object]) -> None:
+        """Have this done where the session runs: a tool's blocking work, in its thread, may ask for it."""
+        if self._thread in (None, threading.get_ident()):
+            work()
+        else:
+            anyio.from_thread.run_sync(work)
 
     @contextmanager
     def outside(self) -> Generator[None]:

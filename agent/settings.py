@@ -409,6 +409,9 @@ class ToolsConfig(Section):
     """Seconds of silence over a call after which the user is told, once, that it takes a moment."""
     background_after: float = Field(default=8.0, gt=0.0)
     """Seconds after which a reply does not wait for a call any more; its result is told when it comes."""
+    recall: Literal["words", "meaning"] = "words"
+    """How notes are found: by the words that they share with what is asked, or by what they mean, with a
+    small network for English (`minilm`, 23 MB)."""
     folder: str = "~/.local/share/backchat"
     """Where timers and notes are kept, in files that only their owner may read."""
     longest_result: int = Field(default=2000, ge=100)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import run
 
@@ -16,6 +16,7 @@ from agent.config import load
 from agent.server.pool import Pool
 from agent.server.run import run_server
 from agent.settings import Config
+from agent.tools.tool import Tool
 from audio.encode import Encoder
 from audio.pcm import from_pcm16, pcm16
 
@@ -94,11 +95,12 @@ def pool(
     token: float = 0.0,
     limit: int = 0,
     config: Config | None = None,
+    tools: Sequence[Tool] = (),
 ) -> Scripted:
     config = config or load(None, [*SETTINGS, "server.port=0", *settings])
-    llm = SharedLLM(replies, config.server.sessions, token, limit)
+    stt, llm = scripted.ScriptedSTT(texts), SharedLLM(replies, config.server.sessions, token, limit)
     made = Scripted(
-        config, [scripted.with_loudness(scripted.ScriptedSTT(texts), llm, scripted.ScriptedTTS())]
+        config, [replace(scripted.with_loudness(stt, llm, scripted.ScriptedTTS()), tools=tuple(tools))]
     )
     made.model = llm
     return made

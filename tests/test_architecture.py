@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "images": BASE,
     "turns": BASE | {"causes", "events"},
     "messages": {"text", "images"},
-    "tools": BASE | {"causes", "events", "messages", "runner"},
+    "tools": BASE | {"causes", "events", "messages", "runner", "weights"},
     "protocols": BASE | {"speakers", "images", "messages", "tools", "turns"},
     "vision": BASE | {"images", "messages", "protocols"},
     "llm": BASE | {"images", "messages", "protocols", "weights"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,21 +14,10 @@ from agent.settings import ToolsConfig
 from agent.testing import call
 from agent.tools.execution import Execution, Running
 from agent.tools.mcp.connection import MCPServer
+from agent.tools.nowhere import Nowhere
 
 Done = Callable[..., Awaitable[Running]]
 """Has a tool called with these arguments, and waits for what comes of it."""
-
-
-class Nobody:
-    """The context of no conversation."""
-
-    def say(self, text: str) -> None: ...
-    def end(self) -> None: ...
-    def time(self) -> float:
-        return 0.0
-
-    def outside(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
 
 def held(
@@ -41,7 +29,7 @@ def held(
     async def main() -> None:
         over = anyio.Event()
         over.set()
-        execution = Execution([], ToolsConfig(), Runner(), seen.append, Nobody(), lambda _: None, [server])
+        execution = Execution([], ToolsConfig(), Runner(), seen.append, Nowhere(), lambda _: None, [server])
 
         async def done(name: str, **arguments: Any) -> Running:
             running = execution.begin(replace(call(name, **arguments), id="1"), 1, over)

@@ -28,6 +28,7 @@ TOOLS: dict[str, dict[str, Any]] = {
     "fails": {"readOnlyHint": True},
     "grow": {"readOnlyHint": True},
     "refuse": {"readOnlyHint": True},
+    "malformed": {"readOnlyHint": True},
 }
 STATE = Path(os.environ.get("STATE", "/nonexistent"))
 
@@ -79,6 +80,8 @@ def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         TOOLS["grown"] = {"readOnlyHint": True}
         del TOOLS["wipe"]
         say({"method": "notifications/tools/list_changed"})
+    if name == "malformed":
+        say({"method": "notifications/tools/list_changed", "params": {"_meta": str(arguments)}})
     if name == "fails":
         return text("the oven is cold", isError=True)
     words = {"megabyte": "m" * 1_000_000, "coloured": "\x1b[31mred\x1b[0m"}

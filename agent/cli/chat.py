@@ -20,7 +20,7 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
     Lines that are piped in are answered one after the other.
     """
     from agent.cli.parts.loading import load_engines, loading
-    from agent.cli.parts.typed_conversation import chat_aloud, chat_in_print
+    from agent.cli.parts.typed_conversation import chat_aloud, chat_in_print, for_print
     from agent.engines import registry as engines
     from agent.images import open_image
     from audio.devices.portaudio import check_devices, quiet
@@ -34,5 +34,5 @@ def chat(aloud: bool, speaker: str | None, image: str | None, **options: Any) ->
             chat_aloud(config, loaded, speaker, shown)
     else:
         with loading(lines=False) as (progress, tell):
-            llm = engines.load_llm(config, progress, tell)
-        chat_in_print(config, llm, shown)
+            loaded = engines.load(config, progress, tell, for_print())
+        chat_in_print(config, loaded, shown)

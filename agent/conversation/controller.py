@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
+import anyio
 from anyio.abc import TaskGroup
 
 from agent import events as ev
@@ -20,6 +22,7 @@ from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
 from agent.conversation.utterances import UtteranceDetector
+from agent.conversation.voice import SessionVoice
 from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
@@ -46,8 +49,20 @@ from audio.personal_vad import PersonalVAD
 from audio.playback import Playback
 from audio.stt import Transcript
 
+TICK = 0.02
+"""Seconds between two looks at whether a sentence has been said to its end."""
+SPOKEN_OVER = ("words", "speech", "typed")
+"""Reasons for which what was to be said by itself is said once more, where little of it was heard."""
 NOTICED = 0.01
 """Seconds from which it is told that something waited for other conversations."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Notice:
+    """What is to be said when there is room; `soon`: at the end of a sentence."""
+
+    text: str
+    soon: bool
 
 
 class TurnController:
@@ -71,7 +86,10 @@ class TurnController:
         """Whether what is heard is for it."""
         self._utterances = UtteranceDetector(engines, config, runner, emit, self)
         self._recognition = Recognition(engines, config, runner, emit)
-        pipeline = Pipeline(engines.tts, runner, playback, config, emit)
+        self._history = history
+        self.voice = SessionVoice(engines.tts, config.tts, playback)
+        """How the agent speaks."""
+        pipeline = Pipeline(self.voice, runner, playback, config, emit)
         tools, boxes = engines.tools, engines.toolboxes
         self._execution = Execution(
             tools, config.tools, runner, emit, self, self._returned, boxes, self._tools_changed
@@ -96,8 +114,10 @@ class TurnController:
         """How what the user says is answered."""
         self._cut_short = False
         """The client has cut a reply while the user spoke over it, and they are not answered yet."""
-        self._notices: list[str] = []
+        self._notices: list[Notice] = []
         """What is to be said when there is room."""
+        self._saying: tuple[int, Notice] | None = None
+        """What of that is being said, and the number of its reply."""
         self._ending = False
         self._interim = InterimTranscript()
         self._reading = False
@@ -200,10 +220,44 @@ class TurnController:
         """The user has paused."""
         self.view.speech_paused()
 
-    def say(self, text: str) -> None:
+    @property
+    def last_said(self) -> str:
+        """The last sentence that the user has heard; see `agent.tools.tool.ToolContext`."""
+        return self._history.last_sentence
+
+    def say(self, text: str, *, soon: bool = False) -> None:
         """Say this when there is room; see `agent.tools.tool.ToolContext`."""
-        self._notices.append(cleaned(text))
+        self._runner.here(partial(self._take, Notice(cleaned(text), soon)))
+
+    def _take(self, notice: Notice) -> None:
+        self._notices.append(notice)
         self._speak_up()
+        if notice.soon:
+            self._tasks.start_soon(self._make_room, notice)
+
+    async def _make_room(self, notice: Notice) -> None:
+        """Have it said at the end of the sentence that is being said, if it has not been said before."""
+        while notice in self._notices:
+            reply = self._active
+            if reply is not None and not (self.hearing or self.voice.muted) and reply.end_sentence():
+                finished = reply.track.finished if reply.track is not None else None
+                if finished is not None and finished <= self._runner.now():
+                    self._make_way(reply)
+            await anyio.sleep(TICK)
+
+    def _make_way(self, reply: Reply) -> None:
+        """It has ended with a sentence, and the rest of it is not said."""
+        now, cause = self._runner.now(), Cause("notice")
+        self._emit(ev.Decision(now, reply.number, "interrupt", cause))
+        reply.interrupted = now
+        self._give_up(reply)
+        self._emit(ev.Interrupted(now, reply.number, now, cause))
+        self._do(self._utterances.policy.reply_over())
+        self._speak_up()
+
+    def forget(self, about: Callable[[str], bool]) -> None:
+        """Have it that nothing was said of this; see `agent.tools.tool.ToolContext`."""
+        self._runner.here(partial(self._history.forget, about))
 
     def end(self) -> None:
         """End the conversation when what is being said has been heard, unless the user goes on."""
@@ -249,7 +303,9 @@ class TurnController:
         reply = self._open(None, self._runner.now(), "")
         reply.manner = replace(self.manner, respond=True)
         if self._notices:
-            reply.notice = self._notices.pop(0)
+            notice = self._notices.pop(0)
+            self._saying = (reply.number, notice)
+            reply.notice = notice.text
         else:
             reply.acts.told_late(reply.number, self._generation.news)
             self._generation.news = []
@@ -386,9 +442,11 @@ class TurnController:
         """The reply is given up, unless all of it has been played."""
         if reply.question is None and reply.audio is not None:
             self._utterances.keep(reply.audio)
-        if reply.spoken:
+        if reply.spoken and not reply.shortened:
             self._active = None
             return
+        if cause.reason not in SPOKEN_OVER:  # who wants silence has heard enough
+            self._saying = None
         reply.interrupted = onset
         self._give_up(reply)
         self._emit(ev.Interrupted(self._runner.now(), reply.number, onset, cause))
@@ -421,6 +479,10 @@ class TurnController:
     async def _reply(self, reply: Reply) -> None:
         kept = await self._generation.answer(reply)
         reply.closed.set()
+        if self._saying is not None and self._saying[0] == reply.number:
+            (_, notice), self._saying = self._saying, None
+            if not reply.failed and len(reply.heard(math.inf)) < len(notice.text) / 2:  # somebody spoke
+                self._take(notice)
         if reply is self._active:  # it came to its end by itself
             self._active = None
             if reply.transcript is not None and self._recognition.language.takes_leave(reply.transcript.text):

@@ -195,13 +195,14 @@ class Generation:
         words = re.findall(r"\s*\S+", reply.notice or reply.rest or again)
         behind = self._behind(reply)
         prompt = self._prompt(asked, reply.manner, behind)
-        at = len(prompt.said) - bool(behind)
 
         def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
             nonlocal prompt
             if done:
                 window = self._window(replace(reply.manner, must_call=False))
-                prompt = window.prompt(prompt.system.content, [*before[:at], *done, *before[at:]])
+                still = self._history.still_said(said)
+                at = len(still) - bool(behind)
+                prompt = window.prompt(prompt.system.content, [*still[:at], *done, *still[at:]])
             first = partial(prompt.stream, end_of_turn=not done and self._in_doubt(reply))
             return (lambda: iter(words)) if words else first
 
@@ -331,14 +332,15 @@ class Generation:
 
     def _keep(self, reply: Reply) -> None:
         """Only what was heard enters the history, and all of it."""
-        cut = reply.failed or reply.interrupted is not None
+        cut = reply.failed or reply.interrupted is not None or reply.shortened
         heard = reply.heard(float("inf")) if cut else reply.text
         unheard = reply.text[len(heard) :]
         if cut:
             reply.acts.cut(heard)
         done, said = reply.acts.done(reply.text, heard)
         language = languages.code(reply.language)
-        self._history.agent(said, unheard, done, language)
+        left = self._history.unheard if reply.notice and not reply.misheard else ""
+        self._history.agent(said, left or unheard, done, language)
         self._asks = reply.acts.asked(heard) or self._asks
         if reply.notice and reply.misheard and heard:
             self._comprehension.told()

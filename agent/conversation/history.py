@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -39,6 +39,7 @@ class History:
         self.newest: list[Part] = []
         """What the user said in the newest turn, and then its reply."""
         self.unheard = ""
+        self._forgotten: list[Callable[[str], bool]] = []
 
     @property
     def system(self) -> str:
@@ -87,6 +88,9 @@ class History:
         self._parts[at:at] = [Part(replace(message, language=language)) for message in done]
         reply.message = Message("assistant", heard.strip(), language=language)
         self._reply = None
+        if self._forgotten:
+            self._clear(newest=True)
+            self._forgotten.clear()
 
     def returned(self, call: str, result: str) -> None:
         """What is known of that call now; nothing, where the call has been forgotten."""
@@ -163,6 +167,36 @@ class History:
             if said.endswith(wanted) and self._parts[end - 1] in parts:
                 return parts
         return []
+
+    def forget(self, about: Callable[[str], bool]) -> None:
+        """Turns in which anything is about this were never said; the newest one, once its reply is over."""
+        self._forgotten.append(about)
+        self._clear(newest=False)
+
+    def still_said(self, messages: Sequence[Message]) -> list[Message]:
+        """Of what was read here before, up to the newest turn, what has not been forgotten since."""
+        gone = self._gone(messages, newest=False)
+        return [message for message in messages if id(message) not in gone]
+
+    def _clear(self, *, newest: bool) -> None:
+        gone = self._gone([part.message for part in self._parts], newest=newest)
+        self._parts = [part for part in self._parts if id(part.message) not in gone]
+        if any(about(self.unheard) for about in self._forgotten):
+            self.unheard = ""
+
+    def _gone(self, messages: Sequence[Message], *, newest: bool) -> set[int]:
+        """The messages, by `id`, of turns in which something is said that is forgotten."""
+        turns = list[list[Message]]()
+        for message in messages:
+            if not turns or (message.role == "user" and turns[-1][-1].role != "user"):
+                turns.append([])
+            turns[-1].append(message)
+        looked = turns if newest else turns[:-1]
+        return {id(message) for turn in looked if any(map(self._forgets, turn)) for message in turn}
+
+    def _forgets(self, message: Message) -> bool:
+        texts = (message.content, *(call.arguments for call in message.calls))
+        return any(about(text) for about in self._forgotten for text in texts)
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the user had said it."""

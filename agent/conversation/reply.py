@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +34,9 @@ SECONDS_PER_CHARACTER = 0.065
 
 PROMPT = 0.8
 """Seconds after the user's last word when an answer is due."""
+
+LAST_SOUND = 0.1
+"""Seconds in which the last sound of a sentence dies away."""
 
 ENOUGH = 0.6
 """Share of a word that must have sounded for it to count as heard: a listener fills in the rest."""
@@ -149,6 +154,8 @@ class Reply:
         """Why the user's turn was judged over, once it is."""
         self.discarded: Cause | None = None
         """Why the reply was given up before it was released."""
+        self.shortened = False
+        """Whether it ends with a sentence, since something else is to be said."""
         self.failed = False
         """Whether an engine failed at it."""
         self._playback, self._ready, self._said = playback, ready, said
@@ -191,6 +198,7 @@ class Reply:
         self._waits = self.paused
         self.silence()
         self.track, self.text, self._words, self.acts = None, "", [], Acts()
+        self.shortened = False
         self.made, self.sent, self.voiced, self._told = 0.0, 0, 0, 0
 
     def commit(self, cause: Cause) -> None:
@@ -272,6 +280,36 @@ class Reply:
     def speech_due(self, clock: Callable[[], float]) -> float:
         """When the user will notice that no more speech has come (s)."""
         return (now := clock()) + self.ahead(now) if self.made else self.speech_end + PROMPT
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether it is being said, and may be left at the end of a sentence: it asks nothing that must be
+        answered, waits for no call, and is no notice itself.
+        """
+        waits = self.acts.asks is not None or any(running.awaited for running in self.acts.calls)
+        return self.track is not None and not (self.track.over or self.paused or self.notice or waits)
+
+    def end_sentence(self) -> bool:
+        """Say no more than the sentence that is being said; False where its end is not known yet, or is that
+        of the reply.
+
+        What is cut off so was not heard, as if the user had spoken over it.
+        """
+        if self.shortened or self.track is None or not self.interruptible:
+            return self.shortened
+        said = self.track.position
+        starts = [each.start for each in sentences(self.text, self.language)]
+        for (finish, _, _, end, _), (_, begin, _, following, _) in pairwise([*self._words, self._to_come]):
+            if begin >= said and any(end <= start < following for start in starts):
+                self._playback.shorten(self.track, min(max(said, finish + LAST_SOUND), begin))
+                self.shortened = True
+                break
+        return self.shortened
+
+    @property
+    def _to_come(self) -> tuple[float, float, int, int, str]:
+        """What stands for the words that were written, and are not made into speech yet."""
+        return (math.inf, math.inf, len(self.text), len(self.text) + 1, "")
 
     def words_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that were heard by `now` (s), as half-open ranges of `text`: `ENOUGH` of each sounded."""

@@ -104,10 +104,10 @@ class ToolUse:
         named = replace(call, id=call_id(reply.number, len(reply.acts.calls) + 1))
         question = self._execution.question(named, self._words(reply).go_ahead, tools)
         if enough:
-            begun = self._execution.not_done(named, reply.number, ENOUGH)
+            begun = self._execution.not_done(named, reply.number, ENOUGH, tools.get(call.name))
         elif question:
             reply.acts.ask(named, question)
-            begun = self._execution.not_done(named, reply.number, NOT_YET)
+            begun = self._execution.not_done(named, reply.number, NOT_YET, tools.get(call.name))
         else:
             begun = self._begin(reply, named, tools)
         reply.acts.made[-1].calls.append(begun)

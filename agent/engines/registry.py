@@ -36,6 +36,7 @@ from agent.settings import Config, Section, STTConfig, TurnsConfig, VADConfig, W
 from agent.speakers import Enrolled, SpeakerRecognition
 from agent.text.normalization import language
 from agent.tools.registry import distinct, loaded, servers
+from agent.tools.registry import weights as tools_weights
 from agent.tools.tool import Tool
 from agent.turns import phrases
 from agent.turns.policy import Policy
@@ -180,6 +181,9 @@ def load(
     endpointing = given.endpointing or load_endpointing(config, progress, tell)
     vision = given.vision or load_vision(config, llm)
     speakers = load_speakers(config, progress, tell)
+    for name in tools_weights(config.tools):
+        tell(name)
+        resolve(name, progress)
     tools, boxes = loaded(config.tools), servers(config.tools)
     return given.over(
         Engines(stt, llm, tts, endpointing, vision, names, policy, vad, wake, speakers, tools, boxes)
@@ -378,9 +382,10 @@ def fetches(factory: object, model: str) -> bool:
     return isinstance(factory, FetchesModels) and factory.fetches(model)
 
 
-def needed(config: Config) -> dict[str, Kind]:
-    """The weights that these settings need, by name, and what for: all that a conversation loads."""
-    return {name: kind for kind in SETTINGS if (name := weights_of(kind, config))}
+def needed(config: Config) -> dict[str, Kind | None]:
+    """The weights that these settings need, by name, and of what engine; all that a conversation loads."""
+    wanted: dict[str, Kind | None] = {name: kind for kind in SETTINGS if (name := weights_of(kind, config))}
+    return wanted | dict.fromkeys(tools_weights(config.tools))
 
 
 def _voice(config: Config) -> str:

@@ -15,6 +15,7 @@ REASONS: dict[Reason, str] = {
     "longest_wait": "no turn waits longer",
     "typed": "something was typed",
     "asked": "an answer was asked for",
+    "notice": "something was due to be said",
     "onset": "somebody may be speaking",
     "speech": "somebody speaks",
     "words": "words were said",

@@ -58,6 +58,9 @@ its own few objects and not the 2.6 MB of a voice detector behind them.
 
 log = logging.getLogger("backchat")
 
+MOST_FRAMES = 60
+"""Lines of a trace that are logged, the last ones: of a recursion there may be a thousand."""
+
 
 def serve(
     pool: Pool,
@@ -287,7 +290,8 @@ class _Json(logging.Formatter):
         }
         if record.exc_info and (kind := record.exc_info[0]) is not None:
             entry["error"] = kind.__name__
-            entry["where"] = list(trace(error)) if (error := record.exc_info[1]) is not None else []
+            where = list(trace(error)) if (error := record.exc_info[1]) is not None else []
+            entry["where"] = where[-MOST_FRAMES:]
         return json_text({name: self._hidden(name, value) for name, value in {**entry, **data}.items()})
 
     def _hidden(self, name: str, value: Any) -> Any:

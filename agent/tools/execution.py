@@ -71,6 +71,8 @@ class Running:
     """Whether its reply does not wait for it any more."""
     untold: bool = False
     """Whether the user spoke before a word was said of its result."""
+    private: bool = False
+    """Whether no event has its arguments and its result."""
 
     def again(self, call: ToolCall) -> Running:
         """The same, over, under another name."""
@@ -204,12 +206,13 @@ class Execution:
     def _called(self, running: Running) -> None:
         call, effect = running.call, running.tool.effect if running.tool is not None else None
         now = self._runner.now()
-        self._emit(ev.ToolCalled(now, running.turn, call.id, call.name, call.arguments, effect))
+        arguments = "" if running.private else call.arguments
+        self._emit(ev.ToolCalled(now, running.turn, call.id, call.name, arguments, effect))
 
-    def not_done(self, call: ToolCall, turn: int, why: str) -> Running:
-        """What is not done, and why: its result is there at once."""
-        running = Running(call, None, turn, "over", Result("refused", why))
-        self._emit(ev.ToolCalled(self._runner.now(), turn, call.id, call.name, call.arguments, None))
+    def not_done(self, call: ToolCall, turn: int, why: str, tool: Tool | None = None) -> Running:
+        """What is not done, and why: its result is there at once. tool: which it would be."""
+        running = Running(call, None, turn, "over", Result("refused", why), private=_private(tool))
+        self._called(running)
         self._tell(running, 0.0)
         return running
 
@@ -274,7 +277,8 @@ class Execution:
         call, result = running.call, running.result
         assert result is not None
         now = self._runner.now()
-        self._emit(ev.ToolReturned(now, running.turn, call.id, call.name, result.outcome, result.text, took))
+        told = "" if running.private else result.text
+        self._emit(ev.ToolReturned(now, running.turn, call.id, call.name, result.outcome, told, took))
         running.done.set()
         self._returned(running)
 
@@ -318,6 +322,10 @@ class Execution:
             text = f"{text[:most]} ... ({whole - min(most, len(text))} more characters were left out)"
         changes = running.tool is not None and running.tool.effect == "changes"
         return Result(result.outcome, text or ("Done." if changes else "It gave nothing."))
+
+
+def _private(tool: Tool | None) -> bool:
+    return tool is not None and tool.private
 
 
 class _WrongArguments(ToolError):

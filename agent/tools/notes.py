@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from agent.errors import ToolError
 from agent.settings import ToolsConfig
 from agent.text.cleaning import cleaned
-from agent.tools.tool import Tool, tool
+from agent.tools.stems import stems
+from agent.tools.tool import Tool, ToolContext, tool
 from audio.private import replacing
 
 FILE = "notes.md"
 LONGEST, MOST = 500, 500
 """Characters of a note, and notes."""
-_COMMON = frozenset(
-    re.findall(
-        r"\S+",
-        "a about am an and any are be can can't did do does for forget has have i i'm in is it know me my "
-        "of on or remember so tell that the this to user was what when where which who you your",
-    )
+FOUND = 20
+"""Notes that are told at once."""
+_DATE = re.compile(r" \(\d{4}-\d\d-\d\d\)$")
+"""When it was noted, at its end."""
+_EVERYTHING = ("everything", "all", "all of it")
+_USUAL = stems(
+    "user like love want need prefer favorite name live work have get go make take day time year thing"
 )
-"""Words that tell nothing about which note is meant."""
+"""What so many notes and conversations say that it tells nothing of what either is about."""
+
+
+class Similar(Protocol):
+    """How near texts are in what they mean."""
+
+    def likeness(self, text: str, others: Sequence[str]) -> list[float]:
+        """Of `text` to each of the others: above 0 where they have to do with each other, 1 for the same."""
+        ...
 
 
 class Notes:
-    """The notes, in a file that only its owner reads. Raises ToolError where it cannot be read or written."""
+    """The notes, in a file that only its owner reads. Raises ToolError where it cannot be read or written.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    similar: finds notes by what they mean, instead of by the words that they share.
+    """
+
+    def __init__(self, file: Path, similar: Similar | None = None) -> None:
+        self._file, self._similar = file, similar
 
     def all(self) -> list[str]:
         """Each note, the oldest first. A line of the file that is no list item is none, and stays there."""
@@ -42,19 +57,23 @@ class Notes:
             raise ToolError(f"There are {MOST} notes already; forget one first.")
         self._write([*self._lines(), f"- {note}"])
 
-    def drop(self, notes: list[str]) -> None:
+    def drop(self, notes: Sequence[str]) -> None:
         """Take these out."""
         self._write(
             [line for line in self._lines() if not (line.startswith("- ") and line[2:].strip() in notes)]
         )
 
     def about(self, what: str) -> list[str]:
-        """The notes that share words with `what`, the best first; all of them where it says nothing."""
-        wanted = _stems(what)
-        if not wanted:
-            return self.all()
-        shared = [(len(wanted & _stems(note)), note) for note in self.all()]
-        return [note for score, note in sorted(shared, key=lambda each: -each[0]) if score]
+        """The notes that have to do with `what`, the best first; all of them where it says nothing."""
+        notes, wanted = self.all(), stems(what)
+        if not wanted or not notes:
+            return notes
+        scores = [float(len(wanted & stems(note))) for note in notes]
+        if self._similar is not None:
+            near = self._similar.likeness(what, [_DATE.sub("", note) for note in notes])
+            scores = [max(near, 0.0) + 0.1 * shared for near, shared in zip(near, scores, strict=True)]
+        found = sorted(zip(scores, notes, strict=True), key=lambda each: -each[0])
+        return [note for score, note in found if score]
 
     def _lines(self) -> list[str]:
         try:
@@ -73,17 +92,25 @@ class Notes:
 
 
 def notes(config: ToolsConfig) -> list[Tool]:
-    """The set, on the file in the folder of the settings."""
-    store = Notes(Path(config.folder).expanduser() / FILE)
+    """The set, on the file in the folder of the settings. Raises ModelError for weights that are missing."""
+    similar: Similar | None = None
+    if config.recall == "meaning":
+        from agent.tools.meaning import Meaning
+
+        similar = Meaning.fetched()
+    store = Notes(Path(config.folder).expanduser() / FILE, similar)
+    # The note that "that" is in each conversation: what was remembered or recalled last.
+    meant: WeakKeyDictionary[ToolContext, str] = WeakKeyDictionary()
+
     return [
-        tool(_remember(store), effect="changes", name="remember"),
-        tool(_recall(store), effect="reads", name="recall"),
-        tool(_forget(store), effect="changes", name="forget"),
+        tool(_remember(store, meant), effect="changes", name="remember"),
+        tool(_recall(store, meant), effect="reads", name="recall"),
+        tool(_forget(store, meant), effect="changes", name="forget"),
     ]
 
 
-def _remember(store: Notes) -> Callable[..., str]:
-    def remember(note: str) -> str:
+def _remember(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+    def remember(conversation: ToolContext, note: str) -> str:
         """Remember something for later conversations. Only when the user asks for it.
 
         note: what the user wants remembered, in one sentence about them.
@@ -91,41 +118,48 @@ def _remember(store: Notes) -> Callable[..., str]:
         line = " ".join(cleaned(note).split())
         if not line or len(line) > LONGEST:
             raise ToolError(f"A note has 1 to {LONGEST} characters.")
-        store.add(f"{line} ({date.today().isoformat()})")
+        meant[conversation] = dated = f"{line} ({date.fromtimestamp(conversation.time()).isoformat()})"
+        store.add(dated)
         return f"Remembered: {line}"
 
     return remember
 
 
-def _recall(store: Notes) -> Callable[..., str]:
-    def recall(about: str = "") -> str:
+def _recall(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+    def recall(conversation: ToolContext, about: str = "") -> str:
         """What the user has asked to be remembered: about them, what they like or must not eat, plans.
 
         about: words of what is looked for; empty for everything.
         """
         found = store.about(about) or store.all()
-        return "\n".join(found[:20]) or "Nothing has been remembered."
+        if found and stems(about):
+            meant[conversation] = found[0]
+        return "\n".join(found[:FOUND]) or "Nothing has been remembered."
 
     return recall
 
 
-def _forget(store: Notes) -> Callable[..., str]:
-    def forget(about: str) -> str:
+def _forget(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+    def forget(conversation: ToolContext, about: str = "") -> str:
         """Forget something that was remembered, for good.
 
-        about: words of it, or "everything".
+        about: words of it, or "everything"; empty for what was remembered or recalled last.
         """
-        found = store.all() if about.strip().lower() in ("everything", "all") else store.about(about)
-        if not found or not about.strip():
-            raise ToolError(f"No note has that. There are: {'; '.join(store.all()) or 'none'}.")
-        dropped = found if about.strip().lower() in ("everything", "all") else found[:1]
+        there, wanted = store.all(), about.strip().lower().rstrip(".!")
+        last = [note for note in (meant.get(conversation), *reversed(there)) if note in there]
+        found = there if wanted in _EVERYTHING else store.about(about) if stems(about) else last
+        if not found:
+            raise ToolError(f"No note has that. There are: {'; '.join(there) or 'none'}.")
+        dropped = found if wanted in _EVERYTHING else found[:1]
         store.drop(dropped)
+        conversation.forget(about_any(dropped))
         return f"Forgotten: {len(dropped)} note{'s' if len(dropped) != 1 else ''}."
 
     return forget
 
 
-def _stems(text: str) -> frozenset[str]:
-    """The words that tell what a text is about, without their common endings."""
-    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'"))
-    return frozenset(re.sub(r"(?:ies|es|s|ing|ed|y)$", "", word) for word in words if word not in _COMMON)
+def about_any(notes: Sequence[str]) -> Callable[[str], bool]:
+    """Tells of a text whether it has to do with one of these notes: it has a word that tells what it is."""
+    words = [stems(_DATE.sub("", note)) for note in notes]
+    telling = frozenset[str]().union(*(each - _USUAL or each for each in words))
+    return lambda text: not telling.isdisjoint(stems(text))

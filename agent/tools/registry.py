@@ -26,6 +26,7 @@ BUILT_IN: dict[str, str] = {
     "timers": "agent.tools.timers:timers",
     "notes": "agent.tools.notes:notes",
     "goodbye": "agent.tools.goodbye:goodbye",
+    "voice": "agent.tools.voice:voice",
 }
 """Sets of tools that come with backchat, each off until it is named."""
 
@@ -33,6 +34,11 @@ BUILT_IN: dict[str, str] = {
 def loaded(config: ToolsConfig) -> tuple[Tool, ...]:
     """The tools that `tools.use` names. Raises ConfigError for one that there is not, or does not load."""
     return distinct(tool for name in config.use for tool in named(name, config))
+
+
+def weights(config: ToolsConfig) -> list[str]:
+    """What the weights are called, in the catalogue, that these tools need."""
+    return ["minilm"] if "notes" in config.use and config.recall == "meaning" else []
 
 
 def servers(config: ToolsConfig) -> tuple[MCPServer, ...]:

@@ -19,6 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from agent.errors import ToolError
 from agent.settings import ToolsConfig
 from agent.text.cleaning import cleaned
+from agent.tools.stems import stems
 from agent.tools.tool import Tool, ToolContext, tool
 from audio.private import replacing
 
@@ -27,6 +28,7 @@ TICK = 0.2
 """Seconds between two looks at whether something is due."""
 MOST = 50
 """Timers at once."""
+_EVERY = stems("all every everything both each")
 LATE = 60.0
 """Seconds after which something that was due is said to be late."""
 
@@ -95,7 +97,7 @@ def timers(config: ToolsConfig) -> list[Tool]:
         """Say what is due, as long as the conversation lasts."""
         while True:
             for timer in store.take(conversation.time()):
-                conversation.say(_said(timer, conversation.time()))
+                conversation.say(_said(timer, conversation.time()), soon=True)
             await anyio.sleep(TICK)
 
     return [
@@ -169,15 +171,28 @@ def _cancel_timer(store: Timers) -> Callable[..., str]:
         about: which one, by its words, if there are several; "all" for all of them; empty for the only one.
         """
         timers = store.all()
-        wanted = about.strip().lower()
-        found = [t for t in timers if wanted in ("all", "") or wanted in t.called.lower()]
-        if not found or (len(found) > 1 and wanted != "all"):
+        found = fitting(timers, about)
+        if not found or (len(found) > 1 and not _all(about)):
             there = "; ".join(timer.called for timer in timers) or "none"
             raise ToolError(f"{'Several fit' if found else 'None fits'}. There are: {there}.")
         store.keep([timer for timer in timers if timer not in found])
         return f"Cancelled: {'; '.join(timer.called for timer in found)}."
 
     return cancel_timer
+
+
+def fitting(timers: list[Timer], about: str) -> list[Timer]:
+    """The timers that these words are about: those that share most of them, all where they say nothing."""
+    wanted = stems(about) - _EVERY
+    shared = [len(wanted & stems(timer.called)) for timer in timers]
+    most = max(shared, default=0)
+    return [
+        timer for timer, count in zip(timers, shared, strict=True) if count == most and (most or not wanted)
+    ]
+
+
+def _all(about: str) -> bool:
+    return not stems(about).isdisjoint(_EVERY)
 
 
 def moment(at: str, now: float) -> float:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, get_args, get_type_hints, overload
@@ -39,11 +39,63 @@ MOST_SAID = 1024
 """Characters of a description that a model is told: each is read before every answer."""
 
 
+class Voice(Protocol):
+    """How the agent speaks in a conversation."""
+
+    @property
+    def speed(self) -> float:
+        """Of what the settings say: below 1 is slower."""
+        ...
+
+    @property
+    def volume(self) -> float:
+        """Of the usual loudness, as a factor of the level."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Whose voice it is; "" where its engine has but one."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The voices that it can change to."""
+        ...
+
+    def change(
+        self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
+    ) -> None:
+        """Speak so from the next words on, as far as that goes, and be so loud from now on.
+
+        Raises ToolError, and changes nothing, where the engine cannot.
+        """
+        ...
+
+
 class ToolContext(Protocol):
     """What a tool may do to the conversation that calls it; a parameter with this hint is given it."""
 
-    def say(self, text: str) -> None:
-        """Have this said when there is room, as the agent's own words: not over anybody."""
+    @property
+    def voice(self) -> Voice:
+        """How it speaks. Raises ToolError where nobody does."""
+        ...
+
+    @property
+    def last_said(self) -> str:
+        """The last sentence of the agent's that the user has heard; "" before there was one."""
+        ...
+
+    def say(self, text: str, *, soon: bool = False) -> None:
+        """Have this said when there is room, as the agent's own words: not over anybody.
+
+        soon: at the end of the sentence that is being said, and not of the whole reply.
+        """
+        ...
+
+    def forget(self, about: Callable[[str], bool]) -> None:
+        """Forget the turns of this conversation in which anything was said or done that is `about` this; the
+        one that asks for it, when its reply is over.
+        """
         ...
 
     def end(self) -> None:
@@ -74,7 +126,9 @@ class Tool:
 
     schema: what a model is told. effect: what a call does. confirm: whether the user is asked aloud before
     it runs; as text, the question, with arguments in braces ("Delete the note {text}?"). interrupted: what
-    becomes of a call when the user talks over its reply. timeout: seconds that it may take.
+    becomes of a call when the user talks over its reply. timeout: seconds that it may take. private: whether
+    what it is called with and what it gives is for the language model alone: no event has it, so that no
+    screen, page or recording shows it.
     begin: what it does; see `Begins`. lives: what it does besides, unasked; see `Lives`. source: where it is
     from. function: what it was made of. by_client: gives what a client made of a call, which it runs itself.
     """
@@ -86,6 +140,7 @@ class Tool:
     interrupted: WhenInterrupted = "finish"
     timeout: float = TIMEOUT
     source: str = "given"
+    private: bool = False
     function: Callable[..., Any] | None = field(default=None, repr=False)
     lives: Lives | None = field(default=None, repr=False)
     by_client: Callable[[ToolCall], Awaitable[str]] | None = field(default=None, repr=False)
@@ -126,6 +181,7 @@ def tool(
     interrupted: WhenInterrupted | None = None,
     timeout: float = TIMEOUT,
     source: str = "given",
+    private: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -141,6 +197,7 @@ def tool(
     interrupted: WhenInterrupted | None = None,
     timeout: float = TIMEOUT,
     source: str = "given",
+    private: bool = False,
 ) -> Tool: ...
 
 
@@ -155,6 +212,7 @@ def tool(
     interrupted: WhenInterrupted | None = None,
     timeout: float = TIMEOUT,
     source: str = "given",
+    private: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool] | Tool:
     """Make a tool of a function with type hints and a docstring, plain (it may block) or async.
 
@@ -181,6 +239,7 @@ def tool(
             interrupted or ("cancel" if effect == "reads" else "finish"),
             timeout,
             source,
+            private,
             function,
         )
 

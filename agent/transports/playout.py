@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 
-from audio.frame import Frame, silence
+from audio.frame import Frame
 from audio.playback import Playback, Track
-from audio.tts import ChangesVoice, Speech, Synthesizer, Word
 
 RATE = 24_000
 """Hz of what clients are sent."""
@@ -52,63 +50,6 @@ class Reply:
         moment = self._blocks[block] + within / RATE
         # A word is reported up to 20 ms after it has sounded, as Turn.words_heard grants it 20 ms.
         return max((end for at, end in self.words if at <= moment + 2 * BLOCK / RATE), default=0)
-
-
-class Voice:
-    """The slot's voice, which can be muted: a muted one says every word at once and without a sound.
-
-    So a reply in text alone goes the same way as a spoken one.
-    """
-
-    def __init__(self, voice: Synthesizer, like: Voice | None = None) -> None:
-        self._voice, self._like = voice, like
-        self._muted = False
-
-    @property
-    def muted(self) -> bool:
-        """Whether it makes no sound; with one voice of the slot all are muted."""
-        return self._muted if self._like is None else self._like.muted
-
-    @muted.setter
-    def muted(self, muted: bool) -> None:
-        self._muted = muted
-
-    @property
-    def rate(self) -> int:
-        """That of the voice (Hz)."""
-        return self._voice.rate
-
-    @property
-    def language(self) -> str:
-        """That of the voice."""
-        return self._voice.language
-
-    @property
-    def loaded_voices(self) -> Mapping[str, str]:
-        """As `ChangesVoice.loaded_voices`."""
-        return self._voice.loaded_voices if isinstance(self._voice, ChangesVoice) else {}
-
-    @property
-    def voice(self) -> str:
-        """As `ChangesVoice.voice`."""
-        return self._voice.voice if isinstance(self._voice, ChangesVoice) else ""
-
-    def with_voice(self, voice: str = "", language: str = "") -> Voice:
-        """As `ChangesVoice.with_voice`, muted with this one."""
-        if not isinstance(self._voice, ChangesVoice):
-            return self
-        return Voice(self._voice.with_voice(voice, language), self if self._like is None else self._like)
-
-    def stream(self, text: str) -> Iterator[Speech]:
-        """As `Synthesizer.stream`."""
-        if self.muted:
-            return iter([_silent(text, self.rate)])
-        return self._voice.stream(text)
-
-
-def _silent(text: str, rate: int) -> Speech:
-    words = tuple(Word(m.start(), m.end(), 0.0, 0.0) for m in re.finditer(r"\S+", text))
-    return Speech(silence(0.0, rate), rate, 0, len(text), words)
 
 
 class Playout(Playback):

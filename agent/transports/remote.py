@@ -16,6 +16,7 @@ from agent import events as ev
 from agent.conversation.history import History, Part
 from agent.conversation.reply import Manner
 from agent.conversation.session import Session
+from agent.conversation.voice import SessionVoice
 from agent.errors import RequestError
 from agent.images import Picture, Upload
 from agent.protocols import Description, Engines, VisionEngine
@@ -25,7 +26,7 @@ from agent.transports.disclosure import Writing, failure, said
 from agent.transports.echo import without_echo
 from agent.transports.jitter_buffer import JitterBuffer
 from agent.transports.memory import room, weight
-from agent.transports.playout import BLOCK, RATE, Playout, Reply, Voice
+from agent.transports.playout import BLOCK, RATE, Playout, Reply
 from agent.transports.slot import SessionSlot
 from agent.transports.transcription import spoken
 from audio.echo.front_end import FrontEnd
@@ -79,15 +80,12 @@ class RemoteSession:
         self._watchers = watchers
         self._limits = config.server
         self.runner: Runner = slot.runner()
-        self.voice = Voice(slot.engines.tts)
         self._front = front
         self._outlet = Playout(None if front is None else front.played)
         self.delay = 0.0
         """Seconds by which the client plays what it is sent later than it should."""
         self._intake = JitterBuffer(self.runner, config.server.max_buffer)
-        self._session = Session(
-            _with_voice(slot, self.voice), config, self.runner, self._outlet, [self._watch]
-        )
+        self._session = Session(_noting(slot), config, self.runner, self._outlet, [self._watch])
         self._session.controller.manner = manner or Manner()
         size = round(config.server.max_buffer * ITEMS_A_SECOND)
         self._send, self._items = anyio.create_memory_object_stream[Item](size)
@@ -107,6 +105,11 @@ class RemoteSession:
         self._active = 0.0
         self.quiet: float | None = None
         """Since when nobody has said anything after a reply; None before there was one, or while they do."""
+
+    @property
+    def voice(self) -> SessionVoice:
+        """How it speaks."""
+        return self._session.controller.voice
 
     @property
     def session(self) -> Session:
@@ -282,6 +285,8 @@ class RemoteSession:
                 event = replace(event, message=self._disclosed(event))
             case ev.Transcribed(text=text) | ev.InterimTranscript(text=text) | ev.Chunk(text=text):
                 said(text)
+            case ev.ToolCalled(arguments=text) | ev.ToolReturned(result=text):
+                said(text)
             case ev.Token(text=text) | ev.Thought(text=text):
                 self._writing.add(text)
             case ev.TurnOpened(turn=turn):
@@ -386,7 +391,7 @@ class _Noted:
         return description
 
 
-def _with_voice(slot: SessionSlot, voice: Voice) -> Engines:
-    """The engines of a session: its own voice, and a vision engine that notes what it sees."""
+def _noting(slot: SessionSlot) -> Engines:
+    """The engines of a session, with a vision engine that notes what it sees."""
     vision = slot.engines.vision
-    return replace(slot.engines, tts=voice, vision=None if vision is None else _Noted(vision))
+    return replace(slot.engines, vision=None if vision is None else _Noted(vision))

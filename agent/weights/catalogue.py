@@ -30,7 +30,7 @@ from agent.errors import ModelError
 from agent.weights.download import SCRATCH_PREFIX, HubFile, Member, Packages, RemoteFile, fetch_file
 from audio.offline import demand_network
 
-Kind = Literal["llm", "stt", "tts", "endpointing", "speakers"]
+Kind = Literal["llm", "stt", "tts", "endpointing", "speakers", "meaning"]
 State = Literal["whole", "damaged", "missing"]
 Progress = Callable[[str, int, int], None]
 """Called with a label (the model's name), the bytes there are and the bytes there will be."""

@@ -322,6 +322,21 @@ def test_the_real_clock_counts_from_its_beginning(run) -> None:
     run(main)
 
 
+def test_what_a_tool_in_a_thread_asks_for_is_done_where_the_session_runs(run) -> None:
+    async def main() -> None:
+        runner, where = Runner(), list[int]()
+
+        def here() -> None:
+            runner.here(lambda: where.append(threading.get_ident()))
+
+        here()
+        await runner.tool(here)
+        here()
+        assert where == [threading.get_ident()] * 3
+
+    run(main)
+
+
 def test_sessions_that_share_a_lock_take_turns_item_by_item(run) -> None:
     """Their streams are open together; the engine is entered by one of them at a time."""
 

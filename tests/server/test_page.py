@@ -16,10 +16,13 @@ import serving
 from browser import chromium, microphone
 from playwright.async_api import Page, TimeoutError, expect
 
+from agent import tool
 from agent.config import load
+from agent.errors import ToolError
 from agent.reports.waits import PARTS
 from agent.server.page import FILES
 from agent.server.pool import Pool, load_pool
+from agent.testing import call
 from audio.files import read_audio, write_wav
 
 browser_test = pytest.mark.browser
@@ -440,6 +443,51 @@ def test_accessibility(tmp_path: Path, scheme: str, width: int) -> None:
         await visitor.picture(f"{scheme}-{width}")
         overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, "it scrolls sideways"
+
+    visited(pool, main, tmp_path)
+
+
+@browser_test
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_it_does_is_seen_while_it_does_it(scheme: str, tmp_path: Path) -> None:
+    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+    @tool(effect="reads")
+    async def look_up(city: str) -> str:
+        """Look up the weather."""
+        await anyio.sleep(2.0)
+        return "rain"
+
+    @tool(effect="changes", private=True)
+    def tell_doctor(symptom: str) -> str:
+        """Tell the doctor."""
+        raise ToolError("nobody answers")
+
+    replies = [
+        ["Let me look.", call("look_up", city="Ely")],
+        "It rains.",
+        [call("tell_doctor", symptom="hiccups")],
+        "I could not reach them.",
+    ]
+    pool = serving.pool(["never"], replies, tools=[look_up, tell_doctor])
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await visitor.type("Rain in Ely?")
+        line = page.locator("article.agent li")
+        await expect(line).to_have_text("look up city: Ely running…", timeout=SOON)
+        await findings(page, axe)
+        await page.screenshot(path=tmp_path / f"tool-running-{scheme}.png")
+        await expect(line).to_have_text(re.compile(r"look up city: Ely done after \d\.\d s"), timeout=SOON)
+        await expect(page.locator("article.agent p")).to_have_text(["Let me look. It rains."], timeout=SOON)
+        await visitor.settled("listening")
+        await visitor.type("Tell the doctor.")
+        await expect(line.last).to_have_text(re.compile(r"tell doctor … failed after \d\.\d s"), timeout=SOON)
+        await expect(line.last).to_have_attribute("data-outcome", "failed")
+        await findings(page, axe)
+        await page.screenshot(path=tmp_path / f"tool-failed-{scheme}.png")
+        assert "hiccups" not in await page.content()
 
     visited(pool, main, tmp_path)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +70,19 @@ def call(config: Config, name: str, arguments: str) -> None:
 
 def _servers(config: ToolsConfig) -> tuple[MCPServer, ...]:
     """The servers of the settings, each asked; what is wrong with one is said."""
+    from agent.tools.nowhere import Nowhere
     from agent.tools.registry import servers
 
     asked = servers(config)
     for server in asked:
-        for why in filter(None, (server.failed, *server.open(_Terminal()).left_out)):
+        for why in filter(None, (server.failed, *server.open(Nowhere()).left_out)):
             click.echo(f"tools.mcp: {server.name}: {why}", err=True)
     return asked
 
 
 def _listed(config: ToolsConfig, servers: Iterable[MCPServer]) -> Iterator[tuple[str, bool, Tool]]:
     """Each tool with the name of its set or server, and whether that is on. Raises ConfigError."""
+    from agent.tools.nowhere import Nowhere
     from agent.tools.registry import known, named
     from agent.tools.toolbox import by_name
 
@@ -93,7 +93,7 @@ def _listed(config: ToolsConfig, servers: Iterable[MCPServer]) -> Iterator[tuple
             yield name, True, tool
     for server in servers:
         names = {tool.name for tool in taken}
-        for tool in by_name(taken, [(server.name, server.open(_Terminal()))]).values():
+        for tool in by_name(taken, [(server.name, server.open(Nowhere()))]).values():
             if tool.name not in names:
                 taken.append(tool)
                 yield server.name, True, tool
@@ -134,26 +134,6 @@ def _print(found: list[tuple[str, bool, Tool]]) -> None:
     click.echo('\n* are on; switch sets on: --set \'tools.use=["NAME"]\', or use = ["NAME"] below [tools]')
 
 
-class _Terminal:
-    """What a tool may do to the one who tries it."""
-
-    def say(self, text: str) -> None:
-        """Print it."""
-        click.echo(f"says: {text}", err=True)
-
-    def end(self) -> None:
-        """Nothing is there to end."""
-        click.echo("ends the conversation", err=True)
-
-    def time(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
-
-    def outside(self) -> AbstractContextManager[None]:
-        """The clock is the real one."""
-        return nullcontext()
-
-
 def _called(name: str, arguments: str, config: Config, given: list[Tool], boxes: list[MCPServer]) -> Result:
     """What comes of one call, on the real clock."""
     import anyio
@@ -161,13 +141,17 @@ def _called(name: str, arguments: str, config: Config, given: list[Tool], boxes:
     from agent.messages import ToolCall
     from agent.runner import Runner, run_real
     from agent.tools.execution import Execution
+    from agent.tools.nowhere import Nowhere
+
+    def told(line: str) -> None:
+        click.echo(line, err=True)
 
     async def main() -> Result:
         over = anyio.Event()
         over.set()
         quiet = [replace(tool, lives=None) for tool in given]
         execution = Execution(
-            quiet, config.tools, Runner(), lambda _: None, _Terminal(), lambda _: None, boxes
+            quiet, config.tools, Runner(), lambda _: None, Nowhere(told), lambda _: None, boxes
         )
         results: list[Result] = []
         async with anyio.create_task_group() as tasks:

@@ -3,79 +3,155 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import anyio
 import click
 
 from agent import events as ev
 from agent.cli.parts.keyboard import Keyboard
-from agent.conversation.history import History
+from agent.cli.parts.tool_lines import call_line
 from agent.conversation.session import Session
-from agent.engines.registry import load_vision
-from agent.errors import BackchatError
+from agent.engines.registry import Given
 from agent.images import Picture
-from agent.llm.context import ContextWindow, Prompt
-from agent.llm.deltas import deltas
 from agent.protocols import Engines, LanguageModel
 from agent.runner import Runner, run_real, stoppable
-from agent.settings import Config, LimitsConfig
+from agent.settings import Config
 from agent.text.cleaning import cleaned
 from agent.transports.sound_watch import SoundWatch
 from audio.frame import Frame
 from audio.playback import Playback
+from audio.stt import Transcript
+from audio.tts import Speech
+from audio.vad import Evidence
 
 MARK = "you> "
 """What asks for a line."""
 
 
-def chat_in_print(config: Config, llm: LanguageModel, image: Picture | None = None) -> None:
+class Unheard:
+    """Ears and voice of a conversation in print: nothing is heard there, and what is said is read."""
+
+    rate, language = 8000, "en"
+
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
+        """Nothing."""
+        return Transcript("")
+
+    def complete(self, audio: Frame) -> float:
+        """Nobody speaks, so nobody goes on."""
+        return 1.0
+
+    def feed(self, frame: Frame) -> list[Evidence]:
+        """No speech."""
+        return []
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """No sound."""
+        return iter(())
+
+
+def for_print(llm: LanguageModel | None = None) -> Given:
+    """What need not be loaded for a conversation in print. llm: nor the language model, where it is there."""
+    nothing = Unheard()
+    return Given(stt=nothing, llm=llm, tts=nothing, vad=nothing, endpointing=nothing)
+
+
+def chat_in_print(config: Config, engines: Engines, image: Picture | None = None) -> None:
     """Answer each line of standard input on standard output, token by token. image: what the lines are about.
 
-    An engine that fails or hangs costs its answer, not the conversation.
+    What is called meanwhile is told on standard error. An engine that fails or hangs costs its answer, not
+    the conversation.
     """
-    run_real(_in_print, config, llm, image)
+    run_real(_in_print, config, engines, image)
 
 
-async def _in_print(config: Config, llm: LanguageModel, image: Picture | None) -> None:
-    history, runner = History(config.session.system), Runner()
-    window = ContextWindow(llm, config.llm.context, config.llm.max_tokens)
-    description, told = None, False
-    if image is not None:
-        vision = load_vision(config, llm)
-        description = await runner.call("vision", lambda: vision.look(image), config.limits.vision)
+async def _in_print(config: Config, engines: Engines, image: Picture | None) -> None:
+    runner = Runner()
     with _keyboard() as keyboard:
-        while line := await _asked(keyboard, runner):
-            asked = history.said(line if description is None else description.asked(line))
-            prompt = window.prompt(history.system, asked)
-            history.user(line if description is None or told else description.kept(line, config.vision.keep))
-            told = True
-            said = await _answered(prompt, runner, config.limits)
-            history.keep(prompt.said, prompt.fitted)
-            history.agent(said, "")
+        page = _Page(keyboard)
+        session = Session(engines, config, runner, Playback(), [page.watch])
+        session.controller.voice.muted = True
+        session.show(image)
+
+        async def lines() -> AsyncIterator[Frame]:
+            """No frame ever: what is typed goes to the session as words, a line at a time."""
+            while not session.controller.over and (line := await _asked(keyboard, runner)):
+                with stoppable() as pressed:  # Ctrl-C stops the answer, as talking over it does
+                    page.answers(partial(session.send_text, line))
+                    await page.answered.wait()
+                if pressed.cancelled_caught:
+                    session.cancel()
+                    await page.answered.wait()
+            for frame in tuple[Frame, ...]():
+                yield frame
+
+        await session.run(lines())
 
 
-async def _answered(prompt: Prompt, runner: Runner, limits: LimitsConfig) -> str:
-    """Print the answer while it is written, and what went wrong with it; all of it that was printed."""
-    said, thoughts = "", _Thoughts()
-    try:
-        with stoppable() as pressed:  # Ctrl-C stops the answer, as talking over it does
-            written = runner.stream("llm", lambda: deltas(prompt.stream()), limits.first_token, limits.token)
-            async with written as stream:
-                async for delta in stream:
-                    said = "" if delta.anew else said + delta.text
-                    thoughts.show(delta.thought)
-                    if delta.text:
-                        thoughts.end()
-                        click.echo(delta.text, nl=False)
-        click.echo(" [stopped]" if pressed.cancelled_caught else "")
-    except BackchatError as error:
-        click.echo(f"backchat: {cleaned(str(error))}", err=True)
-        click.echo()
-    if prompt.refused is not None:
-        click.echo(f"backchat: {prompt.refused}", err=True)
-    return said
+class _Page:
+    """What stands on the page of a conversation in print: an answer as it is written, calls a line each.
+
+    answered: set when the answer that was waited for is over. What is said unasked stands there whole.
+    """
+
+    def __init__(self, keyboard: Keyboard | None) -> None:
+        self.answered = anyio.Event()
+        self._keyboard = keyboard
+        self.answered.set()
+        self._asked, self._turn = False, 0
+        self._thoughts = _Thoughts()
+        self._begun = False
+        """Whether words stand on the last line."""
+
+    def answers(self, ask: Callable[[], None]) -> None:
+        """The reply that this opens is an answer, and is waited for."""
+        self.answered, self._asked = anyio.Event(), True
+        ask()
+
+    def watch(self, event: ev.Event) -> None:
+        """Print what a reader would want to read."""
+        match event:
+            case ev.TurnOpened(turn=turn) if self._asked:
+                self._turn, self._asked = turn, False
+            case ev.Thought(turn=turn, text=text) if turn == self._turn:
+                self._thoughts.show(text)
+            case ev.Token(turn=turn, text=text) if turn == self._turn:
+                self._thoughts.end()
+                words = text if self._begun else text.lstrip()
+                self._begun = self._begun or bool(words)
+                click.echo(words, nl=False)
+            case ev.ToolCalled() | ev.ToolReturned():
+                self._line(f"  {call_line(event)}", err=True, dim=True)
+            case ev.TurnEnded(turn=turn) if turn != self._turn:
+                if said := event.heard.strip():
+                    self._line(said)
+            case ev.TurnEnded(reason=reason):
+                self._thoughts.end()
+                self._end(" [stopped]" if reason == "interrupted" else "")
+            case ev.TurnDiscarded(turn=turn) if turn == self._turn:
+                self._end("")
+            case ev.Error():
+                self._line(f"backchat: {event.message}", err=True)
+            case _:
+                pass
+
+    def _end(self, how: str) -> None:
+        click.echo(how)
+        self._begun = False
+        self.answered.set()
+
+    def _line(self, line: str, *, err: bool = False, dim: bool = False) -> None:
+        """A line of its own, above what is being typed."""
+        self._thoughts.end()
+        if self._begun:
+            click.echo()
+        self._begun = False
+        typing = self._keyboard is not None and self.answered.is_set()
+        with self._keyboard.overlap() if self._keyboard is not None and typing else nullcontext():
+            click.secho(line, err=err, dim=dim)
 
 
 def chat_aloud(config: Config, engines: Engines, speaker: str | None, image: Picture | None = None) -> None:
@@ -136,6 +212,8 @@ class _Screen:
                 self._think(text)
             case ev.Token() | ev.TurnDiscarded():
                 self._think("\n" if self._thought else "")
+            case ev.ToolCalled() | ev.ToolReturned():
+                self._print(click.style(f"  {call_line(event)}", dim=True), err=True)
             case ev.TurnEnded(turn=turn):
                 self._think("\n" if self._thought else "")
                 self._open.discard(turn)

@@ -20,6 +20,8 @@ const MOMENTS = {
   audio_started: "audio",
 };
 
+const LONGEST = 200; // characters of what a tool is called with
+
 // The conversation as transcript. `log` is the element that holds them.
 export class Transcript {
   constructor(log) {
@@ -67,6 +69,10 @@ export class Transcript {
         break;
       case "audio_started":
         turn?.showWaits();
+        break;
+      case "tool_called":
+      case "tool_returned":
+        turn?.does(event);
         break;
       case "turn_ended":
         turn?.end(event);
@@ -141,6 +147,7 @@ class Turn {
     this.words = []; // {element, start}
     this.ahead = []; // words that the server has sent and that have not sounded here yet
     this.heard = 0; // characters
+    this.calls = new Map(); // what is done for it, by number
     this.ms = 0;
     this.closed = false;
     this.settled = false; // the server's own count is the truth now
@@ -149,6 +156,13 @@ class Turn {
   show(bubble) {
     this.bubble = bubble;
     this.#lay();
+    this.#list();
+  }
+
+  // A tool is called, or has returned, perhaps long after the reply.
+  does(event) {
+    this.calls.set(event.call, { ...this.calls.get(event.call), ...event });
+    this.#list();
   }
 
   write(text) {
@@ -213,6 +227,18 @@ class Turn {
     this.bubble?.append(details);
   }
 
+  // What is done for it: a line each, behind its words.
+  #list() {
+    if (!this.bubble || this.calls.size === 0) return;
+    let list = this.bubble.querySelector("ul");
+    if (!list) {
+      list = document.createElement("ul");
+      list.setAttribute("aria-label", "What the agent does");
+      this.bubble.querySelector("p").after(list);
+    }
+    list.replaceChildren(...[...this.calls.values()].map(line));
+  }
+
   #lay() {
     if (!this.bubble) return;
     const said = this.bubble.querySelector("p");
@@ -258,4 +284,31 @@ function bar(name, seconds, after, total) {
   picture.append(line);
   row.append(head, value, picture);
   return row;
+}
+
+// A call as it is now: its name, what it is called with, and what has become of it.
+function line({ name, arguments: given, outcome, took }) {
+  const item = document.createElement("li");
+  item.dataset.outcome = outcome ?? "running";
+  const what = document.createElement("b");
+  what.textContent = name.replaceAll("_", " ");
+  const how = document.createElement("em");
+  how.textContent = outcome ? `${outcome.replaceAll("_", " ")} after ${took.toFixed(1)} s` : "running…";
+  item.append(what, ` ${pairs(given)} `, how);
+  return item;
+}
+
+// Arguments by name; as they came, where they are no object. What is private has none.
+function pairs(given) {
+  if (!given) return "…";
+  try {
+    const told = Object.entries(JSON.parse(given)).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+    return shortened(told.join(", "));
+  } catch {
+    return shortened(given);
+  }
+}
+
+function shortened(text) {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
 }

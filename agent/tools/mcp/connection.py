@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +21,7 @@ from agent.errors import BackchatError, MissingExtra, ToolError, first_line, in_
 from agent.settings import MCPConfig
 from agent.tools.mcp import http, process
 from agent.tools.mcp.adapted import adapted, allowed, told
+from agent.tools.nowhere import Nowhere
 from agent.tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
@@ -284,24 +285,6 @@ class _Lost(Exception):
     """The connection broke; its text says why."""
 
 
-class _Nowhere:
-    """The context of no conversation."""
-
-    def say(self, text: str) -> None:
-        """Nobody hears it."""
-
-    def end(self) -> None:
-        """Nothing ends."""
-
-    def time(self) -> float:
-        """Seconds since 1970."""
-        return time.time()
-
-    def outside(self) -> AbstractContextManager[None]:
-        """The clock is the real one."""
-        return nullcontext()
-
-
 def asked(configs: Iterable[MCPConfig]) -> tuple[MCPServer, ...]:
     """These servers, each asked once what it offers; one that does not answer says why in `failed`.
 
@@ -318,7 +301,7 @@ def asked(configs: Iterable[MCPConfig]) -> tuple[MCPServer, ...]:
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             for server in servers:
-                tasks.start_soon(server.open(_Nowhere()).once)
+                tasks.start_soon(server.open(Nowhere()).once)
 
     if servers:
         anyio.run(main, backend="trio")
@@ -344,8 +327,16 @@ def _us() -> mcp_types.Implementation:
 
 
 def _quiet() -> None:
-    """What the library has to say of a server's faults is told in an event; it is for no terminal."""
-    for name in ("mcp", "client"):  # its session's is called so
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
+    """What goes wrong with a server is told in events. What the library logs of it quotes what the server has
+    sent, words of a conversation among it: that reaches no log, whatever level is asked for.
+    """
+    library = logging.getLogger("mcp")
+    library.propagate = False
+    if not library.handlers:
+        library.addHandler(logging.NullHandler())
+    logging.getLogger("client").addFilter(_not_of_the_library)
+
+
+def _not_of_the_library(record: logging.LogRecord) -> bool:
+    """Of "client", which its session logs as, and a program of anybody else may too."""
+    return "mcp" not in Path(record.pathname).parts[-3:-1]

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import scripted
 from agent import events as ev
-from agent.cli.parts.typed_conversation import chat_in_print
+from agent.cli.parts.typed_conversation import chat_in_print, for_print
 from agent.config import load
 from agent.conversation.history import History
+from agent.engines import registry
 from agent.errors import ContextExceeded
 from agent.llm.context import TOO_LONG, ContextWindow, beginning, estimate, newest
 from agent.messages import Message
@@ -234,7 +235,8 @@ def test_a_pasted_line_of_a_typed_chat_is_refused_in_print_and_the_next_one_answ
     lines = ["Hello.", "7 " * 400, *(f"This is question {turn} of many." for turn in range(50))]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
     llm = CountingLLM(["I am here."], limit=200)
-    chat_in_print(load(None, ["session.system=Be brief."]), llm)
+    config = load(None, ["session.system=Be brief."])
+    chat_in_print(config, registry.load(config, given=for_print(llm)))
     out, err = capsys.readouterr()
     assert out.splitlines() == ["I am here.", TOO_LONG, *["I am here."] * 50]
     assert err.splitlines() == [

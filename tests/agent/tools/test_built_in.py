@@ -18,10 +18,10 @@ from agent.config import load
 from agent.errors import ConfigError, ToolError
 from agent.settings import ToolsConfig
 from agent.simulation.virtual import Line, converse
-from agent.testing import call
+from agent.testing import SECONDS_PER_CHARACTER, call
 from agent.tools.calculator import converted, value_of
 from agent.tools.registry import loaded
-from agent.tools.timers import length_in_words, moment
+from agent.tools.timers import Timer, fitting, length_in_words, moment
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,78 @@ def test_a_timer_that_is_cancelled_stays_silent(tmp_path: Path) -> None:
     replies = [[call("set_timer", seconds=15)], "It runs.", [call("cancel_timer")], "Gone.", "Fine."]
     events = conversation(tmp_path, ["Set a timer.", "Cancel it.", "Well?"], replies, ("timers",), 30.0)
     assert [e.heard for e in events if isinstance(e, ev.TurnEnded)] == ["It runs.", "Gone.", "Fine."]
+
+
+STORY = "Once there was a king. He had a daughter who sang. She sang all day long."
+
+
+@pytest.mark.parametrize("seconds", [2.9, 3.5, 4.1, 5.5, 6.1, 6.7, 7.3, 7.9, 9.5])
+def test_a_timer_waits_for_the_end_of_the_sentence_and_the_rest_is_said_when_asked_for(
+    seconds: float, tmp_path: Path
+) -> None:
+    """Due at any moment before, in and after a story: no sentence is broken, and no word is lost."""
+    replies = [[call("set_timer", seconds=seconds)], "It runs.", STORY, "No more."]
+    events = conversation(tmp_path, ["Set a timer.", "A story.", "Go on."], replies, ("timers",), 25.0)
+    ring = f"Your timer for {length_in_words(seconds)} is over."
+    heard = [event.heard.strip() for event in events if isinstance(event, ev.TurnEnded)]
+    assert heard.count(ring) == 1
+    told = [text for text in heard if not ring.startswith(text)]  # who speaks over it is told it again
+    assert told[0] == "It runs."
+    assert " ".join(told[1:]).removesuffix(" No more.") == STORY
+    assert all(text.endswith(".") for text in told)
+    due = next(e.time for e in events if isinstance(e, ev.ToolReturned)) + seconds
+    due = max(due, 6.5) if due > 3.5 else due  # before, the user speaks
+    rung = next(e.time for e in events if isinstance(e, ev.TurnEnded) and e.heard == ring)
+    assert rung - due < SECONDS_PER_CHARACTER * (len(ring) + len("He had a daughter who sang.")) + 0.5
+    cuts = [event.cause.reason for event in events if isinstance(event, ev.Interrupted)]
+    assert cuts.count("notice") == (len(told) == 3 and told[2] != "No more.")
+
+
+def test_stop_silences_a_timer_that_rings(tmp_path: Path) -> None:
+    replies = [[call("set_timer", seconds=6)], "It runs.", STORY]
+    hears = ["Set a timer.", "A story.", "Stop."]
+    events = conversation(tmp_path, hears, replies, ("timers",), 8.6)
+    *_, ring = ended = [event for event in events if isinstance(event, ev.TurnEnded)]
+    assert [event.heard.strip() for event in ended[:2]] == ["It runs.", "Once there was a king."]
+    assert ring.reason == "interrupted"
+    assert "Your timer for 6 seconds is over.".startswith(ring.heard.strip())
+    assert ring.heard
+    assert [e.cause.reason for e in events if isinstance(e, ev.Interrupted)] == ["notice", "silence_wanted"]
+
+
+def test_a_timer_that_nobody_could_hear_is_told_again(tmp_path: Path) -> None:
+    """The user goes on speaking just as it begins."""
+    replies = [[call("set_timer", seconds=5)], "It runs.", "Fine.", "Well."]
+    for at in (6.4, 6.5, 6.6, 6.7):
+        events = conversation(tmp_path, ["Set a timer.", "And now this.", "So."], replies, ("timers",), at)
+        heard = "".join(event.heard for event in events if isinstance(event, ev.TurnEnded))
+        assert "Your timer" in heard, at
+
+
+@pytest.mark.parametrize(
+    ("about", "gone"),
+    [
+        ("", [0, 1, 2, 3]),
+        ("all", [0, 1, 2, 3]),
+        ("the two minute timer", [0]),
+        ("the timer", [0]),
+        ("2 minutes", [0]),
+        ("my seven thirty alarm", [1]),
+        ("alarms", [1]),
+        ("the reminder to call Ann", [2]),
+        ("Ann", [2]),
+        ("reminder", [2, 3]),
+        ("the parsnips", []),
+    ],
+)
+def test_timers_are_found_by_the_words_that_users_have_for_them(about: str, gone: list[int]) -> None:
+    there = [
+        Timer(1.0, "timer", "for 2 minutes"),
+        Timer(2.0, "alarm", "for 07:30"),
+        Timer(3.0, "reminder:", "call Ann"),
+        Timer(4.0, "reminder:", "water the plants"),
+    ]
+    assert [there.index(each) for each in fitting(there, about)] == gone
 
 
 def test_what_is_remembered_is_there_the_next_day_and_what_is_forgotten_nowhere(tmp_path: Path) -> None:

@@ -13,17 +13,11 @@ from agent.runner import Runner
 from agent.settings import ToolsConfig
 from agent.tools.client import ClientTools
 from agent.tools.execution import NO_OBJECT, Execution, Running
+from agent.tools.nowhere import Nowhere
 
 LIGHT = ToolSchema(
     "light", "Switch the light.", {"type": "object", "properties": {"on": {"type": "boolean"}}}
 )
-
-
-class Nobody:
-    def say(self, text: str) -> None: ...
-    def end(self) -> None: ...
-    def time(self) -> float:
-        return 0.0
 
 
 Steps = Callable[[Execution, ClientTools, Running, anyio.Event], Awaitable[None]]
@@ -36,7 +30,7 @@ def called(steps: Steps, arguments: str = "{}") -> tuple[Running, list[ev.Event]
 
     async def main() -> None:
         client, over = ClientTools(), anyio.Event()
-        execution = Execution([], ToolsConfig(), Runner(), seen.append, Nobody(), lambda _: None)
+        execution = Execution([], ToolsConfig(), Runner(), seen.append, Nowhere(), lambda _: None)
         tools = execution.among([client.tool(LIGHT)], own=True)
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:

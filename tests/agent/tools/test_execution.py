@@ -16,14 +16,8 @@ from agent.messages import ToolCall
 from agent.runner import Runner
 from agent.settings import ToolsConfig
 from agent.tools.execution import Execution, Running
+from agent.tools.nowhere import Nowhere
 from agent.tools.tool import Tool, tool
-
-
-class Nobody:
-    def say(self, text: str) -> None: ...
-    def end(self) -> None: ...
-    def time(self) -> float:
-        return 0.0
 
 
 def outcome(made: Tool, arguments: str = "{}", *settings: str, backend: str = "trio") -> Running:
@@ -33,7 +27,7 @@ def outcome(made: Tool, arguments: str = "{}", *settings: str, backend: str = "t
     async def main() -> Running:
         over = anyio.Event()
         over.set()
-        execution = Execution([made], config, Runner(), lambda _: None, Nobody(), lambda _: None)
+        execution = Execution([made], config, Runner(), lambda _: None, Nowhere(), lambda _: None)
         async with anyio.create_task_group() as tasks:
             execution.enter(tasks)
             running = execution.begin(ToolCall("1", made.name, arguments), 1, over)
@@ -134,7 +128,7 @@ def test_several_block_at_once_and_engines_have_threads_of_their_own() -> None:
 
     async def main() -> float:
         over, runner = anyio.Event(), Runner()
-        execution = Execution([made], ToolsConfig(), runner, lambda _: None, Nobody(), lambda _: None)
+        execution = Execution([made], ToolsConfig(), runner, lambda _: None, Nowhere(), lambda _: None)
         async with anyio.create_task_group() as tasks:
             execution.enter(tasks)
             calls = [execution.begin(ToolCall(str(n), "odd"), 1, over) for n in range(60)]
@@ -155,7 +149,12 @@ def test_events_tell_of_each_call() -> None:
     async def main() -> None:
         over = anyio.Event()
         execution = Execution(
-            [gives(lambda: "well", "changes")], ToolsConfig(), Runner(), seen.append, Nobody(), lambda _: None
+            [gives(lambda: "well", "changes")],
+            ToolsConfig(),
+            Runner(),
+            seen.append,
+            Nowhere(),
+            lambda _: None,
         )
         async with anyio.create_task_group() as tasks:
             execution.enter(tasks)

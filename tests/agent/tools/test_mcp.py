@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import replace
@@ -24,7 +25,8 @@ from agent.testing import call
 from agent.tools.execution import Execution, Running
 from agent.tools.mcp.connection import MCPServer, asked
 from agent.tools.mcp.flow import BURST, LEAST, RATE, Flow
-from tool_calls import Done, Nobody, held
+from agent.tools.nowhere import Nowhere
+from tool_calls import Done, held
 
 SERVER = Path(__file__).parents[2] / "tool_server.py"
 
@@ -50,7 +52,7 @@ def known(listed: MCPServer, state: Path, **more: Any) -> MCPServer:
 
 
 def test_what_a_server_says_of_its_tools_becomes_their_effect(listed: MCPServer) -> None:
-    tools = {tool.name: tool for tool in listed.open(Nobody()).tools}
+    tools = {tool.name: tool for tool in listed.open(Nowhere()).tools}
     said = {name: (tool.effect, tool.interrupted, tool.confirm) for name, tool in tools.items()}
     assert said["temperature"] == ("reads", "cancel", False)
     assert said["count"] == ("changes", "finish", False), "what is not known changes something"
@@ -68,11 +70,11 @@ def test_the_settings_have_the_last_word(listed: MCPServer, tmp_path: Path) -> N
     server = known(
         listed, tmp_path, allow=("*e*",), deny=("die*",), changes=("temp*",), reads=("wip?", "temp*")
     )
-    said = {tool.name: tool.effect for tool in server.open(Nobody()).tools}
+    said = {tool.name: tool.effect for tool in server.open(Nowhere()).tools}
     assert said["temperature"] == "changes"
     assert said["wipe"] == "reads"
     assert not {"die", "die_changing", "count"} & set(said)
-    asks = known(listed, tmp_path, confirm=("count",)).open(Nobody()).tools
+    asks = known(listed, tmp_path, confirm=("count",)).open(Nowhere()).tools
     assert [tool.name for tool in asks if tool.confirm] == ["count", "wipe"]
 
 
@@ -156,13 +158,30 @@ def test_a_list_that_changes_is_followed(listed: MCPServer, tmp_path: Path) -> N
     assert (after - before, before - after) == ({"grown"}, {"wipe"})
 
 
+def test_what_a_server_sends_reaches_no_log(
+    listed: MCPServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The library quotes what it cannot read; another program's logger of that name is left alone."""
+    caplog.set_level(logging.DEBUG)
+
+    async def talk(done: Done, _: Execution) -> None:
+        assert (await done("malformed", room="the secret room")).told == "malformed in the the secret room"
+
+    held(known(listed, tmp_path), talk)
+    logging.getLogger("client").warning("mine")
+    assert "secret" not in caplog.text
+    assert "mine" in caplog.text
+
+
 def test_a_call_that_changes_something_outlives_the_conversation(listed: MCPServer, tmp_path: Path) -> None:
     calls: list[Running] = []
 
     async def main() -> None:
         over = anyio.Event()
         server = known(listed, tmp_path)
-        execution = Execution([], ToolsConfig(), Runner(), lambda _: None, Nobody(), lambda _: None, [server])
+        execution = Execution(
+            [], ToolsConfig(), Runner(), lambda _: None, Nowhere(), lambda _: None, [server]
+        )
         async with anyio.create_task_group() as tasks:
             execution.enter(tasks)
             calls.append(execution.begin(ToolCall("1", "count"), 1, over))
@@ -266,7 +285,7 @@ def test_what_a_model_cannot_be_told_is_left_out(
     server = known(listed, tmp_path)
     odd = listed.listed[0].model_copy(update={"name": "odd", "input_schema": schema})
     server.listed = (odd, *listed.listed[:2])
-    opened = server.open(Nobody())
+    opened = server.open(Nowhere())
     assert [tool.name for tool in opened.tools] == [tool.name for tool in listed.listed[:2]]
     (left,) = opened.left_out
     assert why in left

@@ -17,7 +17,8 @@ from agent import events as ev
 from agent.settings import MCPConfig
 from agent.tools.execution import Execution, Running
 from agent.tools.mcp.connection import MCPServer, asked
-from tool_calls import Done, Nobody, held
+from agent.tools.nowhere import Nowhere
+from tool_calls import Done, held
 
 pytestmark = pytest.mark.net
 
@@ -153,7 +154,7 @@ def test_the_reference_servers_serve(reference: Path) -> None:
     fetch = MCPConfig(name="fetch", command=str(reference / "mcp-server-fetch"))
     servers = asked([time_server, fetch])
     assert [server.failed for server in servers] == ["", ""]
-    offered = {tool.name: tool.effect for server in servers for tool in server.open(Nobody()).tools}
+    offered = {tool.name: tool.effect for server in servers for tool in server.open(Nowhere()).tools}
     assert offered == {"get_current_time": "reads", "convert_time": "reads", "fetch": "reads"}
     told: list[str] = []
 

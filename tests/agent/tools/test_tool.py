@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent.errors import ToolError
+from agent.tools.nowhere import Nowhere
 from agent.tools.tool import Tool, ToolContext, tool
 
 
@@ -24,15 +25,8 @@ class Place(BaseModel):
     title: str = ""
 
 
-class Nobody:
-    def say(self, text: str) -> None: ...
-    def end(self) -> None: ...
-    def time(self) -> float:
-        return 0.0
-
-
 def run(made: Tool, **arguments: Any) -> Any:
-    work = made.begin(arguments, Nobody())
+    work = made.begin(arguments, Nowhere())
     assert callable(work)
     return work()
 

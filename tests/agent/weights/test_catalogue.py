@@ -152,9 +152,10 @@ def test_catalogue_is_complete_and_pinned():
         "kokoro",
         "smart-turn-v3.2",
         "dvector",
+        "minilm",
     ]
     for model in known.values():
-        assert model.kind in ("llm", "stt", "tts", "endpointing", "speakers")
+        assert model.kind in ("llm", "stt", "tts", "endpointing", "speakers", "meaning")
         assert model.about
         assert model.licence
         assert len({file.name for file in model.files}) == len(model.files)

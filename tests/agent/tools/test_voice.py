@@ -1,0 +1,132 @@
+"""The voice by voice: what is asked for is what is heard from then on, as far as the engine can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import scripted
+from agent import events as ev
+from agent import testing
+from agent.config import load
+from agent.settings import ToolsConfig
+from agent.simulation.virtual import Line, converse
+from agent.testing import call
+from agent.tools.registry import loaded
+from audio.tts import Speech
+
+OF = ev.TurnEnded, ev.ToolReturned, ev.Synthesized
+
+
+class Fixed:
+    """A voice that cannot be changed."""
+
+    rate, language = 24_000, ""
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        return testing.ScriptedTTS().stream(text)
+
+
+def talked(out: Path, replies: list[Any], tts: Any = None, *settings: str) -> dict[type, list[Any]]:
+    """A line for each reply that is not of the results of a call; what came of them, by kind of event."""
+    events: list[ev.Event] = []
+    lines = [n for n, _ in enumerate(replies) if n == 0 or isinstance(replies[n - 1], str)]
+    engines = testing.engines([f"Line {n}." for n in lines], replies, loaded(ToolsConfig(use=("voice",))))
+    engines = replace(engines, tts=tts or testing.ScriptedTTS())
+    config = load(None, ["costs.mode=declared", "stt.interim=0", "turns.meaning=off", *settings])
+    spoken = [Line(scripted.loud(1.0)) for _ in lines]
+    converse(engines, config, spoken, out / "c.wav", watchers=[events.append])
+    assert not [event for event in events if isinstance(event, ev.Error)]
+    return {kind: [event for event in events if isinstance(event, kind)] for kind in OF}
+
+
+def pace(event: ev.Synthesized) -> float:
+    """Seconds of a character."""
+    return event.seconds / (event.end - event.start)
+
+
+@pytest.mark.parametrize(("speed", "factor"), [("slower", 1.25), ("faster", 1 / 1.25)])
+def test_a_speed_lasts_until_it_is_normal_again(speed: str, factor: float, tmp_path: Path) -> None:
+    replies = [
+        "It is noon.",
+        [call("change_voice", speed=speed)],
+        "Like this.",
+        "It is noon.",
+        [call("change_voice", speed="normal")],
+        "As before.",
+    ]
+    seen = talked(tmp_path, replies)
+    usual, *others = [pace(event) for event in seen[ev.Synthesized]]
+    assert [each / usual for each in others] == pytest.approx([factor, factor, 1.0], rel=0.01)
+    assert [event.heard for event in seen[ev.TurnEnded]] == [
+        "It is noon.",
+        "Like this.",
+        "It is noon.",
+        "As before.",
+    ]
+
+
+def test_a_speed_of_the_settings_is_the_usual_one(tmp_path: Path) -> None:
+    replies = [[call("change_voice", speed="faster")], "Well.", [call("change_voice", speed="faster")], "No."]
+    seen = talked(tmp_path, replies, None, "tts.speed=1.9")
+    told = [(event.outcome, event.result[:38]) for event in seen[ev.ToolReturned]]
+    assert told == [
+        ("done", "You speak at 105% of your usual speed,"),
+        ("failed", "It cannot be faster: it is so already,"),
+    ]
+
+
+def test_what_was_said_last_is_said_again_slower_behind_the_answer(tmp_path: Path) -> None:
+    said = "The train goes at noon. It goes from Ely."
+    seen = talked(tmp_path, [said, [call("change_voice", speed="slower", again=True)], "Sure."])
+    assert [event.heard for event in seen[ev.TurnEnded]] == [said, "Sure.", "It goes from Ely."]
+    first, *_, again = [pace(event) for event in seen[ev.Synthesized]]
+    assert again / first == pytest.approx(1.25, rel=0.01)
+
+
+def test_louder_is_louder_and_never_clips(tmp_path: Path) -> None:
+    louder = [[call("change_voice", volume="louder")], "Well."]
+    seen = talked(tmp_path, ["It is noon.", *louder * 4], testing.ScriptedTTS(level=0.3))
+    assert [event.outcome for event in seen[ev.ToolReturned]] == ["done", "done", "done", "failed"]
+    sound, rate = soundfile.read(tmp_path / "c.wav")
+    times = [0.0, *(event.time for event in seen[ev.ToolReturned])]
+    begins = [round(time * rate) for time in times]
+    levels = [float(np.abs(sound[a:b, 1]).max()) for a, b in pairwise([*begins, len(sound)])]
+    assert levels == pytest.approx([0.3, 0.48, 0.768, 0.993, 0.993], abs=0.002)
+
+
+def test_another_voice_by_name_by_a_part_of_it_or_any(tmp_path: Path) -> None:
+    tts = testing.ScriptedTTS(speakers=("af_ann", "am_bob"))
+    replies = [
+        [call("change_voice", voice="Bob")],
+        "I am Bob.",
+        [call("change_voice", voice="another")],
+        "I am Ann.",
+        [call("change_voice", voice="Zoe")],
+        "There is none.",
+    ]
+    results = [(event.outcome, event.result) for event in talked(tmp_path, replies, tts)[ev.ToolReturned]]
+    assert [(outcome, text.rpartition(" ")[2]) for outcome, text in results[:2]] == [
+        ("done", "am_bob."),
+        ("done", "af_ann."),
+    ]
+    assert results[2] == ("failed", "There is no voice 'Zoe'. There are: af_ann, am_bob.")
+
+
+def test_a_voice_that_cannot_be_changed_says_so_and_can_be_louder(tmp_path: Path) -> None:
+    replies = [[call("change_voice", speed="slower")], "No.", [call("change_voice", volume="louder")], "Yes."]
+    seen = talked(tmp_path, replies, Fixed())
+    assert [event.outcome for event in seen[ev.ToolReturned]] == ["failed", "done"]
+    assert len({round(pace(event), 4) for event in seen[ev.Synthesized]}) == 1
+
+
+def test_nothing_is_no_change(tmp_path: Path) -> None:
+    (event,) = talked(tmp_path, [[call("change_voice")], "What?"])[ev.ToolReturned]
+    assert (event.outcome, event.result) == ("failed", "Say what is to be changed: speed, volume or voice.")
