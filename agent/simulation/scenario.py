@@ -60,7 +60,7 @@ class Surroundings(Section):
 
 
 class SpokenLine(Section):
-    """One thing the user says: `say` or `file`; and when: one of the four times, else 0.6 s `after`."""
+    """One thing the user says: `say` or `file`; and when: one of the five times, else 0.6 s `after`."""
 
     say: str | None = Field(default=None, min_length=1)
     file: str | None = Field(default=None, min_length=1)
@@ -72,6 +72,8 @@ class SpokenLine(Section):
     """Seconds for which that reply has been audible: the line is said over it."""
     pause: float | None = Field(default=None, ge=0.0)
     """Seconds after the user's own line before, whatever the agent does."""
+    unasked: float | None = Field(default=None, ge=0.0)
+    """Seconds for which something has been audible that the agent says by itself, as a timer that is due."""
     gain_db: float = Decibel
     voice: str | None = None
     """With `speed` and `pitch`: another voice than the user's, for this line."""
@@ -82,8 +84,9 @@ class SpokenLine(Section):
     def _one_of_each(self) -> Self:
         if (self.say is None) == (self.file is None):
             raise ValueError("give either say or file")
-        if sum(time is not None for time in (self.at, self.after, self.over, self.pause)) > 1:
-            raise ValueError("give one of at, after, over and pause")
+        times = (self.at, self.after, self.over, self.pause, self.unasked)
+        if sum(time is not None for time in times) > 1:
+            raise ValueError("give one of at, after, over, pause and unasked")
         return self
 
 

@@ -71,6 +71,8 @@ def _timed(line: SpokenLine, audio: Frame) -> Line:
         return Line(audio, "pause", line.pause)
     if line.over is not None:
         return Line(audio, "over", line.over)
+    if line.unasked is not None:
+        return Line(audio, "unasked", line.unasked)
     return Line(audio) if line.after is None else Line(audio, "after", line.after)
 
 

@@ -6,6 +6,7 @@ Knows no device and nothing of how a session works inside.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Literal, Protocol, TypeVar
 import anyio
 
 from agent import events as ev
+from agent.causes import Cause
 from agent.conversation.session import Session
 from agent.errors import ScriptError
 from agent.images import Source
@@ -47,11 +49,12 @@ class Line:
 
     at: that many seconds after the start. after: seconds after the reply to the line before ended
     (for the first line: after the start). over: when that reply has been audible for so many seconds.
-    pause: seconds after the user's own line before, whatever the agent does.
+    pause: seconds after the user's own line before, whatever the agent does. unasked: when something that the
+    agent says by itself, as a timer that is due, has been audible for so many seconds.
     """
 
     audio: Frame
-    when: Literal["at", "after", "over", "pause"] = "after"
+    when: Literal["at", "after", "over", "pause", "unasked"] = "after"
     seconds: float = 0.6
 
 
@@ -118,6 +121,7 @@ class User:
         self._audible: float | None = None
         self._over: float | None = 0.0
         self._former_audible: float | None = None
+        self._unasked, self._unasked_audible = 0, math.inf
 
     def watch(self, event: ev.Event) -> None:
         """Note when the agent is heard and when it is done."""
@@ -126,8 +130,11 @@ class User:
                 self._open.add(turn)
                 if event.speech_end > self._began:
                     self._turn, self._audible, self._over = turn, None, None
-            case ev.AudioStarted(turn=turn) if turn == self._turn:
-                self._audible = event.time
+            case ev.TurnCommitted(turn=turn, text="", cause=Cause(reason="asked")):
+                self._unasked = turn
+            case ev.AudioStarted(turn=turn):
+                self._audible = event.time if turn == self._turn else self._audible
+                self._unasked_audible = event.time if turn == self._unasked else math.inf
             case ev.TurnEnded(turn=turn) | ev.TurnDiscarded(turn=turn):
                 self._open.discard(turn)
                 self._closed = event.time
@@ -184,6 +191,8 @@ class User:
     def _begins(self, line: Line, time: float) -> bool:
         if line.when in ("at", "pause"):
             return time >= line.seconds + (self._said if line.when == "pause" else 0.0)
+        if line.when == "unasked" and not math.isinf(self._unasked_audible):
+            return time >= self._unasked_audible + line.seconds
         if line.when == "over" and self._audible is not None and self._over is None:
             return time >= self._audible + line.seconds
         wait = line.seconds if line.when == "after" else 0.0

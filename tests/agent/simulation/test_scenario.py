@@ -79,7 +79,10 @@ def held(folder: Path, text: str, heard: list[str], replies: list[str]) -> list[
         ('[[line]]\nsay = "Hi."\n[room]\nnoise = "rain"', "[room] no noise 'rain'"),
         ('[[line]]\nsay = "Hi."\n[user]\npitch = 3.0', "[user] pitch: Input should be less than"),
         ('[[line]]\nsay = "Hi."\n[[line]]\nafter = 1.0', "[[line]] 2: give either say or file"),
-        ('[[line]]\nsay = "Hi."\nat = 1.0\nover = 2.0', "[[line]] 1: give one of at, after, over and pause"),
+        (
+            '[[line]]\nsay = "Hi."\nat = 1.0\nover = 2.0',
+            "[[line]] 1: give one of at, after, over, pause and unasked",
+        ),
         ('[[line]]\nsay = "Hi."\nat = "soon"', "[[line]] 1: at: Input should be a valid number, not 'soon'"),
         ('[[line]]\nsay = "Hi."\n[[expect]]\nline = 1', "[[expect]] 1: nothing is expected here"),
         ('[[line]]\nsay = "Hi."\n[[expect]]\nresumed = true', "[[expect]] 1: say of which line or turn"),
