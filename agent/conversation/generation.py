@@ -200,7 +200,7 @@ class Generation:
             nonlocal prompt
             if done:
                 window = self._window(replace(reply.manner, must_call=False))
-                still = self._history.still_said(said)
+                still = self._history.still_said(before)
                 at = len(still) - bool(behind)
                 prompt = window.prompt(prompt.system.content, [*still[:at], *done, *still[at:]])
             first = partial(prompt.stream, end_of_turn=not done and self._in_doubt(reply))

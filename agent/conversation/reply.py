@@ -88,6 +88,8 @@ class Reply:
     """What the user's words are."""
     end: FinishReason = "stop"
     """How the model's last answer for it ended."""
+    shortened = False
+    """Whether it ends with a sentence, since something else is to be said."""
     language = "en"
     """What its voice reads, and by whose rules its text has sentences."""
     _told = 0
@@ -154,8 +156,6 @@ class Reply:
         """Why the user's turn was judged over, once it is."""
         self.discarded: Cause | None = None
         """Why the reply was given up before it was released."""
-        self.shortened = False
-        """Whether it ends with a sentence, since something else is to be said."""
         self.failed = False
         """Whether an engine failed at it."""
         self._playback, self._ready, self._said = playback, ready, said
