@@ -222,19 +222,18 @@ class ScriptedLLM:
 class ScriptedTTS:
     """A voice that gives a tone as long as the text, 60 ms a character, with exact word times.
 
-    rate: Hz. level: of the tone. open: streams that are open. speakers: the voices that it can change to.
+    rate: Hz. level: of the tone. open: streams that are open.
     """
 
     rate: int = RATE
     language: str = ""
     level: float = 0.2
     open: int = 0
-    speakers: Sequence[str] = ()
     _letter: float = SECONDS_PER_CHARACTER
 
-    def with_voice(self, *, speed: float, speaker: str = "") -> ScriptedTTS:
-        """The same, a character of which takes so much shorter."""
-        return replace(self, open=0, _letter=SECONDS_PER_CHARACTER / speed)
+    def faster(self, factor: float) -> ScriptedTTS:
+        """The same, so many times as fast."""
+        return replace(self, open=0, _letter=self._letter / factor)
 
     def stream(self, text: str) -> Iterator[Speech]:
         """All of `text` in one part; nothing for blanks."""

@@ -1,15 +1,15 @@
-"""How the agent speaks in one conversation: how fast, how loud, as whom, or mute. Knows no reply."""
+"""How the agent speaks in one conversation: how fast, how loud, or mute. Knows no reply."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from agent.errors import ToolError
 from agent.settings import TTSConfig
 from audio.frame import silence
 from audio.playback import Playback
-from audio.tts import ChangesVoice, Speech, Synthesizer, Word
+from audio.tts import Speech, Synthesizer, VariesSpeed, Word
 
 SPEEDS = (0.5, 2.0)
 """The slowest and the fastest that an engine is asked to speak, as `tts.speed` has it."""
@@ -28,8 +28,6 @@ class SessionVoice:
         self._engine = self._speaking = tts
         self._usual, self._playback = config.speed, playback
         self.muted = False
-        self.names: Sequence[str] = tts.speakers if isinstance(tts, ChangesVoice) else ()
-        self.name = config.voice or next(iter(self.names), "")
         self.speed = 1.0
 
     @property
@@ -51,21 +49,14 @@ class SessionVoice:
         """As `Synthesizer.stream`."""
         return iter([_silent(text, self.rate)]) if self.muted else self._speaking.stream(text)
 
-    def change(
-        self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
-    ) -> None:
+    def change(self, *, speed: float | None = None, volume: float | None = None) -> None:
         """See `agent.tools.tool.Voice`."""
         wanted = self.speed if speed is None else _within(speed * self._usual, SPEEDS) / self._usual
-        speaker = self.name if name is None else name
-        if (wanted, speaker) != (self.speed, self.name):
-            if not isinstance(self._engine, ChangesVoice):
-                raise ToolError("This voice can be made louder and quieter, and not changed otherwise.")
-            if speaker not in (self.name, *self.names):
-                there = f"There are: {', '.join(self.names)}." if self.names else "There is no other."
-                raise ToolError(f"There is no voice {speaker!r}. {there}")
-            known = speaker if speaker in self.names else ""
-            self._speaking = self._engine.with_voice(speed=wanted * self._usual, speaker=known)
-        self.speed, self.name = wanted, speaker
+        if wanted != self.speed:
+            if not isinstance(self._engine, VariesSpeed):
+                raise ToolError("This voice has one speed. It can be made louder and quieter.")
+            self._speaking = self._engine.faster(wanted) if wanted != 1.0 else self._engine
+        self.speed = wanted
         if volume is not None:
             self._playback.volume = _within(volume, VOLUMES)
 

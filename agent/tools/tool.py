@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, get_args, get_type_hints, overload
@@ -52,19 +52,7 @@ class Voice(Protocol):
         """Of the usual loudness, as a factor of the level."""
         ...
 
-    @property
-    def name(self) -> str:
-        """Whose voice it is; "" where its engine has but one."""
-        ...
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The voices that it can change to."""
-        ...
-
-    def change(
-        self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
-    ) -> None:
+    def change(self, *, speed: float | None = None, volume: float | None = None) -> None:
         """Speak so from the next words on, as far as that goes, and be so loud from now on.
 
         Raises ToolError, and changes nothing, where the engine cannot.
