@@ -27,7 +27,8 @@ from agent.tools.registry import loaded
 
 folder, day, hears, replies = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4])
 runner.VIRTUAL_START += 86400 * day
-written = [[call(part.pop("name"), **part) if isinstance(part, dict) else part for part in reply] for reply in replies]
+made = lambda part: call(part.pop("name"), **part) if isinstance(part, dict) else part
+written = [[made(part) for part in reply] for reply in replies]
 llm = testing.ScriptedLLM(written)
 
 async def talk():
