@@ -94,17 +94,9 @@ class TurnController:
         self._execution = Execution(
             tools, config.tools, runner, emit, self, self._returned, boxes, self._tools_changed
         )
+        heard, seen, done = self._recognition, self.view, self._execution
         self._generation = Generation(
-            engines,
-            config,
-            self._recognition,
-            pipeline,
-            runner,
-            history,
-            emit,
-            self._judge,
-            self.view,
-            self._execution,
+            engines, config, heard, pipeline, runner, history, emit, self._judge, seen, done
         )
         self._active: Reply | None = None
         """The reply that turn-taking decides about; None from its end, or from the moment it is given up."""
