@@ -78,6 +78,8 @@ class Reply:
 
     manner = Manner()
     """How it is to be answered."""
+    shortened = False
+    """Whether it ends with a sentence, since something else is to be said."""
     cut_before = False
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
     speaker: Speaker | None = None
@@ -88,8 +90,6 @@ class Reply:
     """What the user's words are."""
     end: FinishReason = "stop"
     """How the model's last answer for it ended."""
-    shortened = False
-    """Whether it ends with a sentence, since something else is to be said."""
     language = "en"
     """What its voice reads, and by whose rules its text has sentences."""
     _told = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from agent.errors import ToolError
 from agent.settings import TTSConfig
 from audio.frame import silence
 from audio.playback import Playback
-from audio.tts import Speech, Synthesizer, VariesSpeed, Word
+from audio.tts import ChangesVoice, Speech, Synthesizer, VariesSpeed, Word
 
 SPEEDS = (0.5, 2.0)
 """The slowest and the fastest that an engine is asked to speak, as `tts.speed` has it."""
@@ -17,28 +18,67 @@ VOLUMES = (0.25, 4.0)
 """The quietest and the loudest, as factors: 12 dB either way."""
 
 
+@dataclass
+class _Manner:
+    """What all voices of one conversation have in common. muted: see `SessionVoice`."""
+
+    speed: float = 1.0
+    muted: bool = False
+
+
 class SessionVoice:
     """The engine's voice as one conversation has it; see `agent.tools.tool.Voice`.
 
     muted: it says every word at once and without a sound, so that a reply in text alone goes the same way as
-    a spoken one.
+    a spoken one. manner: that of another voice of the same conversation.
     """
 
-    def __init__(self, tts: Synthesizer, config: TTSConfig, playback: Playback) -> None:
-        self._engine = self._speaking = tts
-        self._usual, self._playback = config.speed, playback
-        self.muted = False
-        self.speed = 1.0
+    def __init__(
+        self, tts: Synthesizer, config: TTSConfig, playback: Playback, manner: _Manner | None = None
+    ) -> None:
+        self._tts, self._config, self._playback = tts, config, playback
+        self._manner = manner or _Manner()
+
+    @property
+    def muted(self) -> bool:
+        """Whether it makes no sound; with one voice of a conversation all are muted."""
+        return self._manner.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._manner.muted = muted
 
     @property
     def rate(self) -> int:
         """That of the engine (Hz)."""
-        return self._engine.rate
+        return self._tts.rate
 
     @property
     def language(self) -> str:
         """That of the engine."""
-        return self._engine.language
+        return self._tts.language
+
+    @property
+    def loaded_voices(self) -> Mapping[str, str]:
+        """As `ChangesVoice.loaded_voices`."""
+        return self._tts.loaded_voices if isinstance(self._tts, ChangesVoice) else {}
+
+    @property
+    def voice(self) -> str:
+        """As `ChangesVoice.voice`."""
+        return self._tts.voice if isinstance(self._tts, ChangesVoice) else ""
+
+    def with_voice(self, voice: str = "", language: str = "") -> SessionVoice:
+        """As `ChangesVoice.with_voice`, in the manner of this one."""
+        if not isinstance(self._tts, ChangesVoice):
+            return self
+        changed = self._tts.with_voice(voice, language)
+        return SessionVoice(changed, self._config, self._playback, self._manner)
+
+    @property
+    def speed(self) -> float:
+        """See `agent.tools.tool.Voice`."""
+        return self._manner.speed
 
     @property
     def volume(self) -> float:
@@ -47,16 +87,18 @@ class SessionVoice:
 
     def stream(self, text: str) -> Iterator[Speech]:
         """As `Synthesizer.stream`."""
-        return iter([_silent(text, self.rate)]) if self.muted else self._speaking.stream(text)
+        if self.muted:
+            return iter([_silent(text, self.rate)])
+        tts, speed = self._tts, self.speed
+        return (tts.faster(speed) if speed != 1.0 and isinstance(tts, VariesSpeed) else tts).stream(text)
 
     def change(self, *, speed: float | None = None, volume: float | None = None) -> None:
         """See `agent.tools.tool.Voice`."""
-        wanted = self.speed if speed is None else _within(speed * self._usual, SPEEDS) / self._usual
-        if wanted != self.speed:
-            if not isinstance(self._engine, VariesSpeed):
-                raise ToolError("This voice has one speed. It can be made louder and quieter.")
-            self._speaking = self._engine.faster(wanted) if wanted != 1.0 else self._engine
-        self.speed = wanted
+        usual = self._config.speed
+        wanted = self.speed if speed is None else _within(speed * usual, SPEEDS) / usual
+        if wanted != self.speed and not isinstance(self._tts, VariesSpeed):
+            raise ToolError("This voice has one speed. It can be made louder and quieter.")
+        self._manner.speed = wanted
         if volume is not None:
             self._playback.volume = _within(volume, VOLUMES)
 

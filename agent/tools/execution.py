@@ -71,8 +71,8 @@ class Running:
     """Whether its reply does not wait for it any more."""
     untold: bool = False
     """Whether the user spoke before a word was said of its result."""
-    private: bool = False
-    """Whether no event has its arguments and its result."""
+    meant: Tool | None = None
+    """Which tool it would be, where it is not done."""
 
     def again(self, call: ToolCall) -> Running:
         """The same, over, under another name."""
@@ -93,6 +93,12 @@ class Running:
     def by_client(self) -> bool:
         """Whether a client runs it: then its reply ends, and what comes of it is for the next one."""
         return self.tool is not None and self.tool.by_client is not None
+
+    @property
+    def private(self) -> bool:
+        """Whether no event has its arguments and its result."""
+        tool = self.tool or self.meant
+        return tool is not None and tool.private
 
     @property
     def told(self) -> str:
@@ -211,7 +217,7 @@ class Execution:
 
     def not_done(self, call: ToolCall, turn: int, why: str, tool: Tool | None = None) -> Running:
         """What is not done, and why: its result is there at once. tool: which it would be."""
-        running = Running(call, None, turn, "over", Result("refused", why), private=_private(tool))
+        running = Running(call, None, turn, "over", Result("refused", why), meant=tool)
         self._called(running)
         self._tell(running, 0.0)
         return running
@@ -322,10 +328,6 @@ class Execution:
             text = f"{text[:most]} ... ({whole - min(most, len(text))} more characters were left out)"
         changes = running.tool is not None and running.tool.effect == "changes"
         return Result(result.outcome, text or ("Done." if changes else "It gave nothing."))
-
-
-def _private(tool: Tool | None) -> bool:
-    return tool is not None and tool.private
 
 
 class _WrongArguments(ToolError):
