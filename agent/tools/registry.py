@@ -24,7 +24,7 @@ BUILT_IN: dict[str, str] = {
     "clock": "agent.tools.clock:clock",
     "calculator": "agent.tools.calculator:calculator",
     "timers": "agent.tools.timers:timers",
-    "notes": "agent.tools.notes:notes",
+    "notes": "agent.tools.memory.notes:notes",
     "goodbye": "agent.tools.goodbye:goodbye",
     "voice": "agent.tools.voice:voice",
 }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agent.conversation.history import History
 from agent.messages import Message, ToolCall
-from agent.tools.notes import Notes, about_any
+from agent.tools.memory.notes import Notes, about_any
 
 PROGRAM = """
 import json, sys
@@ -176,7 +176,7 @@ ODD = ["Unaffable peanuts, the user's Ünäff?", "中a中", "a" * 101]
 @given(st.text(st.characters(max_codepoint=0x24F), max_size=40) | st.sampled_from(ODD))
 def test_text_is_taken_apart_as_berts_tokenizer_does(vocabulary: dict[str, int], text: str) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    from agent.tools.meaning import WordPieces
+    from agent.tools.memory.meaning import WordPieces
 
     theirs = tokenizers.BertWordPieceTokenizer(dict(vocabulary), lowercase=True)
     assert WordPieces(vocabulary).ids(text)[:126] == theirs.encode(text).ids[:126]
@@ -202,7 +202,7 @@ ASKED = [
 
 @pytest.mark.model
 def test_notes_are_found_by_what_they_mean_with_the_real_network(tmp_path: Path) -> None:
-    from agent.tools.meaning import Meaning
+    from agent.tools.memory.meaning import Meaning
 
     notes = Notes(tmp_path / "notes.md", Meaning.fetched())
     for note in NOTES:

@@ -95,7 +95,7 @@ def notes(config: ToolsConfig) -> list[Tool]:
     """The set, on the file in the folder of the settings. Raises ModelError for weights that are missing."""
     similar: Similar | None = None
     if config.recall == "meaning":
-        from agent.tools.meaning import Meaning
+        from agent.tools.memory.meaning import Meaning
 
         similar = Meaning.fetched()
     store = Notes(Path(config.folder).expanduser() / FILE, similar)
