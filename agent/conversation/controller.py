@@ -22,7 +22,7 @@ from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
 from agent.conversation.utterances import UtteranceDetector
-from agent.conversation.voice import SessionVoice
+from agent.conversation.voices import SessionVoice
 from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner

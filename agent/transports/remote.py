@@ -16,7 +16,7 @@ from agent import events as ev
 from agent.conversation.history import History, Part
 from agent.conversation.reply import Manner
 from agent.conversation.session import Session
-from agent.conversation.voice import SessionVoice
+from agent.conversation.voices import SessionVoice
 from agent.errors import RequestError
 from agent.images import Picture, Upload
 from agent.protocols import Description, Engines, VisionEngine

@@ -31,7 +31,7 @@ LONGEST_WORD = 100
 
 
 class Meaning:
-    """See `agent.tools.memory.notes.Similar`. weights: a folder with the model's .onnx and its tokenizer.json.
+    """See `agent.tools.memory.notes.Similar`. weights: a folder of the model's .onnx and its tokenizer.json.
 
     Raises ModelError for other files.
     """
