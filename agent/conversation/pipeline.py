@@ -1,7 +1,6 @@
 """THE data path of one reply: tokens -> chunks -> speech -> playback. Knows no turn-taking.
 
-Four tasks of one reply, joined by two channels that hold one item each. The language model writes no further
-ahead of the ear than the configuration allows: what is cut off was made for nobody.
+Four tasks of one reply, joined by two channels of one item: little is made that is cut off, for nobody.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream as Receive
-from anyio.streams.memory import MemoryObjectSendStream as Send
+from anyio.streams.memory import MemoryObjectReceiveStream as From
+from anyio.streams.memory import MemoryObjectSendStream as To
 
 from agent.conversation.reply import Reply
 from agent.conversation.voices import Voices
@@ -34,8 +33,7 @@ class Pipeline:
     def __init__(
         self, tts: Synthesizer, runner: Runner, playback: Playback, config: Config, emit: Watcher
     ) -> None:
-        self.voices = Voices(tts)
-        self._runner, self._playback = runner, playback
+        self.voices, self._runner, self._playback = Voices(tts), runner, playback
         self._config, self._limit, self._emit = config, config.limits.speech, emit
 
     async def run(self, reply: Reply, stream: Deltas) -> bool:
@@ -52,10 +50,8 @@ class Pipeline:
                     tasks.cancel_scope.cancel()
         return tasks.cancel_scope.cancel_called
 
-    async def _think(self, reply: Reply, stream: Deltas, chunks: Send[TextChunk]) -> bool:
-        """Language model to chunker: each chunk is sent the moment it is certain, and no further ahead of the
-        ear than configured. Whether to begin anew.
-        """
+    async def _think(self, reply: Reply, stream: Deltas, chunks: To[TextChunk]) -> bool:
+        """Language model to chunker, no further ahead of the ear than configured. Whether to begin anew."""
         lengths = self._config.reply
         chunker = Chunker(lengths.first_chunk, lengths.longest_chunk, reply.language)
         async for delta in stream:
@@ -79,12 +75,10 @@ class Pipeline:
             await chunks.send(chunk)
         return False
 
-    async def _voice(
-        self, reply: Reply, voice: Synthesizer, chunks: Receive[TextChunk], speaker: Send[Speech]
-    ) -> None:
+    async def _voice(self, reply: Reply, voice: Synthesizer, chunks: From[TextChunk], to: To[Speech]) -> None:
         """Chunks to speech. NoAnswer where all gave none."""
         speakable, limit, clock, mute = Speakable(voice.language), self._limit, self._runner.now, True
-        async with speaker:
+        async with to:
             async for chunk in chunks:
                 spoken = speakable.say(chunk.text)
                 self._emit(Chunk(clock(), reply.number, chunk.start, chunk.end, chunk.text, spoken.text))
@@ -98,14 +92,14 @@ class Pipeline:
                         reply.ready()
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
                         reply.say(part, chunk, words, now - began)
-                        await speaker.send(part)
+                        await to.send(part)
                         began = clock()
                 reply.voiced = chunk.end
             await anyio.sleep(0)  # where the writing failed, that is the news: this is cancelled
             if mute and not reply.acts.handed_over:
                 raise unspeakable(reply.text)
 
-    async def _play(self, reply: Reply, speech: Receive[Speech], tasks: TaskGroup) -> None:
+    async def _play(self, reply: Reply, speech: From[Speech], tasks: TaskGroup) -> None:
         """Speech to the speaker, once the turn is authorized."""
         await reply.authorized.wait()
         tasks.start_soon(self._follow, reply, track := reply.begin())

@@ -84,7 +84,6 @@ class Session:
     def send_text(self, text: str, say: str = "", manner: Manner | None = None, language: str = "") -> None:
         """Answer words that were typed, in this manner, or as always; what is being said is interrupted.
         Without words, speak unasked: say these (`say`), or else something on what the history holds.
-
         language: ISO code of the text, where it is known.
         """
         self._check("send_text", "listening")

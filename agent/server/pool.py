@@ -60,10 +60,10 @@ class Pool:
         several = tts if isinstance(tts, ChangesVoice) and tts.loaded_voices else None
         self.voice = several.voice if several is not None else _short(config.tts.voice) or "default"
         """The one that speaks where none is chosen."""
-        self.voices = {self.voice: tts.language}
-        """Those that clients may choose among, each with its language; first the usual one."""
         others = several.loaded_voices if several is not None else dict[str, str]()
-        self.voices |= {name: spoken for name, spoken in others.items() if name != self.voice}
+        usual = {self.voice: tts.language}
+        self.voices = usual | dict(others) | usual
+        """Those that clients may choose among, each with its language; first the usual one."""
         self.closing = False
         self.load = Load(usable_cores())
         """What is left of the machine."""

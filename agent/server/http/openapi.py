@@ -86,17 +86,9 @@ def description() -> Fields:
     words = {JSON: {"type": "object", "required": ["text"]}, TEXT: STRING, "text/vtt": STRING, EVENTS: EVENT}
     response = {JSON: {"type": "object", "required": ["output"]}, EVENTS: EVENT}
     secret = {JSON: {"type": "object", "required": ["value", "expires_at", "session"]}}
-    answer = {"multipart/mixed": BINARY, "audio/wav": BINARY}
-    anything = {"application/octet-stream": BINARY}
     posts = {
         "/generate": _post("Text while it is written", _body("Generate"), media),
-        "/converse": _post(
-            "A question as sound, its answer",
-            anything,
-            answer,
-            {**UNINTELLIGIBLE, **NOT_FOUND},
-            [_query("voice"), _query("language")],
-        ),
+        "/converse": _converse(),
         "/v1/chat/completions": _post("A chat, as OpenAI has it", _body("Chat"), chat, NOT_FOUND),
         "/v1/responses": _post("An answer, as OpenAI's newer API has it", _body("Ask"), response, NOT_FOUND),
         "/v1/audio/speech": _post("A text as speech", _body("Speak"), audio, NOT_FOUND),
@@ -141,6 +133,16 @@ def description() -> Fields:
 
 def _body(name: str) -> Fields:
     return {JSON: {"$ref": f"#/components/schemas/{name}"}}
+
+
+def _converse() -> Fields:
+    return _post(
+        "A question as sound, its answer",
+        {"application/octet-stream": BINARY},
+        {"multipart/mixed": BINARY, "audio/wav": BINARY},
+        {**UNINTELLIGIBLE, **NOT_FOUND},
+        [_query("voice"), _query("language")],
+    )
 
 
 def _hangup() -> Fields:
