@@ -259,7 +259,7 @@ async def by_webrtc(address: str, network: Network) -> AsyncIterator[Line]:
             kind = {"content-type": "application/sdp"}
             answer = await http.post("/v1/realtime/calls?events=all", content=offer, headers=kind)
         (receiver,) = client.connection.getReceivers()
-        receiver._RTCRtpReceiver__jitter_buffer = playing
+        vars(receiver)["_RTCRtpReceiver__jitter_buffer"] = playing  # private: there is no other way to it
         await client.accept(detour.answer(answer.text))
         line = Line(
             lambda samples: client.microphone.say(resampler.feed(samples)),
