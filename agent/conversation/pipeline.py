@@ -19,7 +19,7 @@ from agent.llm.deltas import Deltas, unspeakable
 from agent.runner import Runner
 from agent.settings import Config
 from agent.text.chunker import Chunker, TextChunk
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 from audio.playback import Playback, Track
 from audio.tts import Speech, Synthesizer
 
@@ -77,10 +77,10 @@ class Pipeline:
 
     async def _voice(self, reply: Reply, voice: Synthesizer, chunks: From[TextChunk], to: To[Speech]) -> None:
         """Chunks to speech. NoAnswer where all gave none."""
-        speakable, limit, clock, mute = Speakable(voice.language), self._limit, self._runner.now, True
+        normalizer, limit, clock, mute = TextNormalizer(voice.language), self._limit, self._runner.now, True
         async with to:
             async for chunk in chunks:
-                spoken = speakable.say(chunk.text)
+                spoken = normalizer.say(chunk.text)
                 self._emit(Chunk(clock(), reply.number, chunk.start, chunk.end, chunk.text, spoken.text))
                 began, speak = clock(), partial(voice.stream, spoken.text)
                 due = partial(reply.speech_due, clock)

@@ -12,7 +12,7 @@ from agent.runner import Runner, run_real
 from agent.settings import Config
 from agent.text.chunker import LETTERS_A_SECOND, Chunker, TextChunk
 from agent.text.cleaning import cleaned
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 from audio.frame import Samples
 from audio.playback import Playback
 from audio.tts import Speech, Synthesizer
@@ -26,9 +26,9 @@ def speak(text: str, voice: Synthesizer) -> Iterator[Speech]:
 
     Raises RequestError where in all of it there is nothing that the voice can say.
     """
-    speakable, spoken = Speakable(voice.language), False
+    normalizer, spoken = TextNormalizer(voice.language), False
     for chunk in chunks(cleaned(text), voice.language):
-        for speech in voice.stream(speakable.say(chunk.text).text):
+        for speech in voice.stream(normalizer.say(chunk.text).text):
             spoken = True
             yield speech
     if not spoken:

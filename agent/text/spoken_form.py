@@ -110,7 +110,7 @@ class Spoken:
         return self.sources[at] if at < len(self.text) else self.length
 
 
-class Speakable:
+class TextNormalizer:
     """Turns the chunks of one reply, in order, into what a voice should say of them.
 
     Remembers from chunk to chunk whether a code block is open, whether a line begins, how the sentence

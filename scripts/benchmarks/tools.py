@@ -17,7 +17,7 @@ from agent.errors import NoAnswer
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message
 from agent.settings import Config
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 from agent.tools.registry import loaded
 from agent.tools.tool import Tool
 from audio.frame import HEARING_RATE, Frame, resample
@@ -129,7 +129,7 @@ def understood(config: Config, texts: Sequence[str], typed: bool) -> dict[str, s
     voice, ear = load_one("tts", config), load_one("stt", config)
 
     def one(text: str) -> str:
-        parts = list(voice.stream(Speakable(voice.language).say(text).text))
+        parts = list(voice.stream(TextNormalizer(voice.language).say(text).text))
         samples = np.concatenate([part.samples for part in parts])
         return ear.transcribe(Frame(resample(samples, voice.rate, HEARING_RATE), HEARING_RATE)).text
 

@@ -20,7 +20,7 @@ from agent.text.chunker import Chunker
 from agent.text.normalization import file as text_file
 from agent.text.normalization import normalized
 from agent.text.sentences import sentences
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 from agent.turns import phrases
 from agent.turns.endpointing import judge
 from helpers_wer import cer
@@ -47,7 +47,9 @@ def test_a_language_is_whole(code: str) -> None:
 def test_numbers_dates_money_and_units_are_said_as_they_must_be(code: str) -> None:
     wanted = cases(code)
     assert len(wanted) >= 60
-    wrong = [(t, said, got) for t, said in wanted if (got := Speakable(code).say(t).text.strip()) != said]
+    wrong = [
+        (t, said, got) for t, said in wanted if (got := TextNormalizer(code).say(t).text.strip()) != said
+    ]
     assert not wrong
 
 

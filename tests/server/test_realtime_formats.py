@@ -11,7 +11,7 @@ import serving
 from realtime_client import Client, talked
 
 from agent.errors import RequestError
-from agent.server.realtime.formats import PCM, PCMA, PCMU, Format, Outlet, sound
+from agent.server.realtime.formats import PCM, PCMA, PCMU, Encoder, Format, sound
 from audio.frame import Samples
 from audio.g711 import A_LAW, MU_LAW
 
@@ -34,8 +34,8 @@ def encoded(samples: Samples, form: Format) -> str:
 def test_what_is_sent_is_what_was_said_a_moment_later(name: str) -> None:
     """Each form, in pieces of 10 ms as the session gives them, against the same tone at its own rate."""
     form, said = FORMS[name], tone(1.0, 24_000)
-    outlet = Outlet(form)
-    pieces = [outlet.feed(said[start : start + 240]) for start in range(0, len(said), 240)]
+    encoder = Encoder(form)
+    pieces = [encoder.feed(said[start : start + 240]) for start in range(0, len(said), 240)]
     got = np.concatenate([sound(piece, form) for piece in pieces])
     assert len(said) * form.RATE / 24_000 - len(got) <= 0.0015 * form.RATE, "it is 1.5 ms late at most"
     wanted = tone(1.0, form.RATE)[: len(got)]
@@ -46,8 +46,8 @@ def test_what_is_sent_is_what_was_said_a_moment_later(name: str) -> None:
 @pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
 def test_what_a_telephone_cannot_carry_is_not_heard_as_something_else(name: str) -> None:
     form = FORMS[name]
-    outlet, said = Outlet(form), tone(1.0, 24_000, 6000.0)
-    got = sound(outlet.feed(said), form)[80:]
+    encoder, said = Encoder(form), tone(1.0, 24_000, 6000.0)
+    got = sound(encoder.feed(said), form)[80:]
     assert np.abs(got).max() < 0.004
 
 

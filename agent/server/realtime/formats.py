@@ -90,13 +90,13 @@ def sound(text: Any, form: Format) -> Samples:
     return form.decode(data)
 
 
-class Outlet:
-    """A reply's sound, a piece at a time, in the form that the client wants."""
+class Encoder:
+    """A reply's sound, a chunk at a time, in the form that the client wants."""
 
     def __init__(self, form: Format) -> None:
         self._form = form
         self._resampler = PromptResampler(RATE, form.RATE)
 
     def feed(self, samples: Samples) -> str:
-        """The next piece, float32 (n,) at 24 kHz, in base64; it comes 1.3 ms late where the rate changes."""
+        """The next chunk, float32 (n,) at 24 kHz, in base64; it comes 1.3 ms late where the rate changes."""
         return base64.b64encode(self._form.encode(self._resampler.feed(samples))).decode()

@@ -14,7 +14,7 @@ from agent.errors import RequestError
 from agent.messages import ToolCall
 from agent.server.http.responses import error_type
 from agent.server.realtime.calls import call_item
-from agent.server.realtime.formats import PCM, Format, Outlet
+from agent.server.realtime.formats import PCM, Encoder, Format
 from agent.server.realtime.session_config import Modality
 from agent.transports.memory import weight
 from agent.transports.remote import Item, Sound
@@ -61,9 +61,9 @@ class Response:
     """What it calls and the client was not told yet."""
 
     @cached_property
-    def outlet(self) -> Outlet:
+    def encoder(self) -> Encoder:
         """Where its sound goes through."""
-        return Outlet(self.format)
+        return Encoder(self.format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,7 +510,7 @@ def delta(response: Response, text: str) -> Message:
 
 def sounding(response: Response, samples: Samples) -> list[Message]:
     """More of its sound, float32 (n,) at 24 kHz."""
-    data = response.outlet.feed(samples)
+    data = response.encoder.feed(samples)
     return [message("response.output_audio.delta", **place(response), delta=data)] if data else []
 
 

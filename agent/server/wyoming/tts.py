@@ -23,7 +23,7 @@ from agent.server.wyoming.library import domain
 from agent.server.wyoming.wire import Received
 from agent.text.chunker import Chunker, TextChunk
 from agent.text.cleaning import Cleaner
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 from agent.transports.disclosure import Writing
 from audio.pcm import pcm16
 from audio.tts import Speech
@@ -98,10 +98,10 @@ class _Reading:
 
         A place at the voice is taken for each chunk of the text: who writes slowly keeps none.
         """
-        speakable, limit = Speakable(self._pool.voices[self._voice]), self._pool.config.limits.speech
+        normalizer, limit = TextNormalizer(self._pool.voices[self._voice]), self._pool.config.limits.speech
         async with aclosing(self._chunks(texts)) as chunks:
             async for chunk in chunks:
-                spoken = speakable.say(chunk.text).text
+                spoken = normalizer.say(chunk.text).text
                 with self._pool.shared_slot() as slot:
                     begin = partial(Voices(slot.engines.tts).of(name=self._voice).stream, spoken)
                     runner = slot.runner(background=True)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent.text.chunker import Chunker
 from agent.text.normalization import normalized
 from agent.text.normalization.english import numbers
-from agent.text.spoken_form import Speakable
+from agent.text.spoken_form import TextNormalizer
 
 TABLE = Path(__file__).parents[2] / "data" / "spoken_values.tsv"
 ROWS = [
@@ -34,7 +34,7 @@ def words(text: str) -> str:
 
 
 def say(text: str) -> str:
-    return Speakable().say(text).text
+    return TextNormalizer().say(text).text
 
 
 @pytest.mark.parametrize(("text", "answers"), [(text, answers) for _, _, text, answers in ROWS])
@@ -50,7 +50,7 @@ def test_the_table_is_as_large_as_it_should_be() -> None:
 
 def streamed(text: str, tokens: list[str], ahead: float) -> str:
     """What is said of a text that comes token by token, with that much speech ahead (s)."""
-    chunker, speakable = Chunker(), Speakable()
+    chunker, speakable = Chunker(), TextNormalizer()
     pieces = [piece for token in tokens for piece in chunker.feed(token, ahead)] + chunker.flush()
     assert "".join(piece.text for piece in pieces) == text
     return " ".join(speakable.say(piece.text).text for piece in pieces)
@@ -189,7 +189,7 @@ def test_the_tail_of_a_long_address_is_silent() -> None:
 
 def test_a_part_of_a_number_that_was_heard_is_not_said() -> None:
     """Half a number is another number: only with the last of its words does the history keep it."""
-    spoken = Speakable().say("It costs $49.95 now.")
+    spoken = TextNormalizer().say("It costs $49.95 now.")
     ends = [spoken.source_range(m.start(), m.end())[1] for m in re.finditer(r"\S+", spoken.text)]
     said = "It costs forty nine dollars and ninety five cents now."
     assert spoken.text == said
@@ -197,7 +197,7 @@ def test_a_part_of_a_number_that_was_heard_is_not_said() -> None:
 
 
 def test_digits_are_heard_one_by_one() -> None:
-    spoken = Speakable().say("555-0199")
+    spoken = TextNormalizer().say("555-0199")
     assert [spoken.source_range(m.start(), m.end()) for m in re.finditer(r"\w+", spoken.text)] == [
         (0, 1), (1, 2), (2, 3), (3, 5), (5, 6), (6, 7), (7, 8)
     ]  # fmt: skip
@@ -206,12 +206,14 @@ def test_digits_are_heard_one_by_one() -> None:
 @pytest.mark.parametrize("code", ["nl", "sv-se", "cmn", ""])
 def test_a_language_without_rules_keeps_its_text(code: str) -> None:
     text = "Es kostet 3,50 € am 24.12. um 18:30 & mehr: 5-3, z.B. ½."
-    assert Speakable(code).say(text).text == text
+    assert TextNormalizer(code).say(text).text == text
     assert normalized(text, code) == text
 
 
 def test_english_by_any_of_its_names() -> None:
-    assert {Speakable(code).say("5").text for code in ("en", "en-us", "en-gb", "EN_US", "eng")} == {"five"}
+    assert {TextNormalizer(code).say("5").text for code in ("en", "en-us", "en-gb", "EN_US", "eng")} == {
+        "five"
+    }
 
 
 LONG = [

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.text.spoken_form import Speakable, Spoken
+from agent.text.spoken_form import Spoken, TextNormalizer
 
 
 def say(piece: str) -> str:
-    return Speakable().say(piece).text
+    return TextNormalizer().say(piece).text
 
 
 SPOKEN_VALUES = (
@@ -91,20 +91,20 @@ def test_said_as_a_person_would(piece, spoken):
 
 
 def test_a_fence_may_span_pieces():
-    speakable = Speakable()
+    speakable = TextNormalizer()
     pieces = ["Look:\n", "\n```python\n", "# a comment.\n", "print('```')\n", "```\n", "That was it."]
     assert [speakable.say(piece).text for piece in pieces] == ["Look:", "", "", "", "", "That was it."]
 
 
 def test_marks_of_a_line_count_only_where_a_line_begins():
-    speakable = Speakable()
+    speakable = TextNormalizer()
     assert speakable.say("It is five").text == "It is five"
     assert speakable.say(" - so it is").text == "- so it is"
 
 
 def test_way_back_to_the_piece():
     piece = "**Bold** [docs](http://a.b) e.g. 😊 end."
-    spoken = Speakable().say(piece)
+    spoken = TextNormalizer().say(piece)
     assert spoken.text == "Bold docs for example end."
 
     def source(words: str) -> str:
@@ -119,7 +119,7 @@ def test_way_back_to_the_piece():
 
 
 def test_silent_piece_maps_to_itself():
-    assert Speakable().say("---\n").source_range(0, 0) == (0, 0)
+    assert TextNormalizer().say("---\n").source_range(0, 0) == (0, 0)
 
 
 def ranges_are_sound(piece: str, spoken: Spoken) -> None:
@@ -156,7 +156,7 @@ MARKUP = st.sampled_from([*"*_#>|`[]()!~-+\\&<.…:@/ \n1aZ", *MARKS, *LETTERS])
 
 @given(st.lists(MARKUP, max_size=40).map("".join) | st.text(max_size=60), st.integers(0, 60))
 def test_every_spoken_character_has_its_place(text, cut):
-    speakable = Speakable()
+    speakable = TextNormalizer()
     for piece in (text[:cut], text[cut:]):
         ranges_are_sound(piece, speakable.say(piece))
 
@@ -172,7 +172,7 @@ PROSE = st.lists(
 
 @given(PROSE)
 def test_prose_is_said_as_it_is(text):
-    spoken = Speakable().say(" " + text + " ")
+    spoken = TextNormalizer().say(" " + text + " ")
     assert spoken.text == text
     assert spoken.sources == tuple(range(1, len(text) + 1))
 
