@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.llm import kvcache
+from agent.llm.decoding import kvcache
 from agent.llm.decoding.kvcache import PART, Pace
 
 
