@@ -48,8 +48,10 @@ def listing(config: Config) -> list[Entry]:
 
 
 def _chosen(kind: Kind, config: Config) -> str:
+    """The engine that the settings name; none where they have nothing for it to do."""
+    idle = {"wake": not config.wake.model, "speakers": not config.speakers.only}
     section, key = SETTINGS[kind]
-    return getattr(getattr(config, section), key)
+    return "" if idle.get(kind, False) else getattr(getattr(config, section), key)
 
 
 def _points(kind: Kind) -> Iterator[EntryPoint]:

@@ -46,6 +46,8 @@ class Transport:
 
     def resume_reading(self) -> None: ...
 
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
 
 class Pair:
     """A WebSocket of the server without a network, and its client; the session reads when it is told to."""

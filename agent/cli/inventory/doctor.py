@@ -32,12 +32,7 @@ def doctor(**options: Any) -> None:
 
     chosen = configured(**options)
     good = [_line(True, "python", f"{platform.python_version()} on {platform.machine()}")]
-    wanted = {
-        "endpointing": chosen.turns.by_sound,
-        "wake": bool(chosen.wake.model),
-        "speakers": bool(chosen.speakers.only),
-    }
-    kinds = ("stt", "llm", "tts", "vad", *(kind for kind, used in wanted.items() if used))
+    kinds = ["stt", "llm", "tts", "vad", "wake", "speakers", *["endpointing"] * chosen.turns.by_sound]
     loadable = [_engine(entry) for entry in listing(chosen) if entry.chosen and entry.kind in kinds]
     good += loadable
     free = shutil.disk_usage(next(p for p in (store.cache_dir(), *store.cache_dir().parents) if p.exists()))

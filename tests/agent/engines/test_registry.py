@@ -165,7 +165,7 @@ def test_an_engine_of_another_package_that_fails_while_it_is_loaded_is_one_line(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("stt.language=de", "stt.language: no turn-taking words for the language 'de'; known: en"),
+        ("stt.language=xx", "stt.language: no turn-taking words for the language 'xx'; known: "),
         ("turns.policy=lader", "turns.policy: no policy is called 'lader'; known: semantic, vad"),
         ("tts.engine=nobody", "tts.engine: no engine is called 'nobody'"),
         ("tts.voice=nobody", "tts.voice: no voice 'nobody'"),

@@ -54,10 +54,10 @@ def forced(monkeypatch: pytest.MonkeyPatch, model: LlamaCpp, tokens: Sequence[in
     """Make the model write these tokens, the last again and again, by a bias in the sampler."""
     complete = model._complete
 
-    def biased(prompt: list[str | int], seed: int, index: int) -> dict[str, object]:
+    def biased(prompt: list[str | int], seed: int, index: int, scores: bool = False) -> dict[str, object]:
         token = tokens[min(index, len(tokens) - 1)]
         monkeypatch.setitem(model._sampling, "logit_bias", [[token, 1000.0]])
-        return complete(prompt, seed, index)
+        return complete(prompt, seed, index, scores)
 
     monkeypatch.setattr(model, "_complete", biased)
 

@@ -94,7 +94,7 @@ def test_calls_are_answered_in_words(listed: MCPServer, tmp_path: Path, backend:
     assert told["fails"] == "the oven is cold"
     assert told["refuse"] == "It failed: no refuse here"
     assert told["count"] == "done 1 times"
-    assert told["wrong"] == "Wrong arguments: room: 3 is not of type 'string'. Call it again with right ones."
+    assert told["wrong"] == 'Wrong arguments: room: 3 is not of type "string". Call it again with right ones.'
 
 
 @pytest.mark.parametrize("what", ["die", "flood", "long_line"])
