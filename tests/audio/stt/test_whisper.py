@@ -343,8 +343,8 @@ def record_decodes(engine: Whisper, monkeypatch: pytest.MonkeyPatch) -> list[tup
     decodes: list[tuple[float, str]] = []
     decode = engine._decode
 
-    def recorded(samples: np.ndarray, seconds: float) -> Decoded:
-        result = decode(samples, seconds)
+    def recorded(samples: np.ndarray, seconds: float, *more: object) -> Decoded:
+        result = decode(samples, seconds, *more)
         decodes.append((seconds, result.text))
         return result
 
