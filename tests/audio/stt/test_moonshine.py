@@ -91,7 +91,7 @@ def test_a_doubtful_decode_is_made_again_and_an_interim_one_is_not(
 ) -> None:
     asked: list[float] = []
 
-    def decode(samples: np.ndarray, seconds: float, choose: object) -> Decoded:
+    def decode(samples: np.ndarray, seconds: float, *_: object) -> Decoded:
         asked.append(len(samples) / HEARING_RATE)
         again = len(asked) > 1
         return Decoded("No." if again else "no no no no no no", -0.2, 0.0, capped=not again)
