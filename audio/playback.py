@@ -15,7 +15,7 @@ from audio.frame import Frame, Samples, silence
 from audio.resampler import Resampler
 
 KNEE = 0.8
-"""The level from which what is made louder is rounded off, so that it stays below 1."""
+"""The level from which what is made much louder is rounded off, so that it stays below 1."""
 
 
 class Track:
@@ -160,8 +160,8 @@ class Playback:
     rate: Hz of everything it gives to the device; speech of another rate is resampled.
     fade: seconds in which gain changes and cuts are smoothed, so that nothing clicks.
     duck_gain: factor of the volume while ducked.
-    volume: factor of all that it gives; may be changed at any time, and fades. What that makes too loud is
-    rounded off.
+    volume: factor of all that it gives; may be changed at any time, and fades. What one above 1 makes too
+    loud is rounded off.
     tap: is given each block that the device reads, from the thread that reads it.
     """
 
@@ -276,7 +276,7 @@ class Playback:
         steps = np.minimum(np.arange(1, len(samples) + 1) / self._fade, 1.0)
         gain = self._volume + (wanted - self._volume) * steps.astype(np.float32)
         self._volume = float(gain[-1])
-        return rounded_off(samples * gain)
+        return rounded_off(samples, gain)
 
     def _with_gain(self, track: Track, samples: Samples) -> Samples:
         if track.gain == track.target == 1.0:
@@ -298,10 +298,18 @@ class Playback:
         self._tail = tail * np.linspace(1.0, 0.0, len(tail)).astype(np.float32)
 
 
-def rounded_off(samples: Samples) -> Samples:
-    """`samples` below 1 in level: what is above `KNEE` approaches that as a hyperbolic tangent does."""
-    level = np.abs(samples)
-    if level.max(initial=0.0) <= KNEE:
-        return samples
-    over = KNEE + (1.0 - KNEE) * np.tanh((level - KNEE) / (1.0 - KNEE))
-    return np.where(level > KNEE, np.copysign(over, samples), samples).astype(np.float32)
+def rounded_off(samples: Samples, gain: Samples) -> Samples:
+    """`samples` times `gain`, both shape (n,); what a gain above 1 makes too loud stays below 1.
+
+    Levels above a knee approach 1 as a hyperbolic tangent does. The knee comes down from 1 to `KNEE` as the
+    gain grows: so a fade has no step where it passes 1, from which downwards nothing is rounded.
+    """
+    made = samples * gain
+    knee = np.clip(1.0 / np.maximum(gain, 1.0), KNEE, 1.0)
+    level = np.abs(made)
+    loud = (gain > 1.0) & (level > knee)
+    if not loud.any():
+        return made
+    room = np.where(loud, 1.0 - knee, 1.0)
+    over = knee + room * np.tanh((level - knee) / room)
+    return np.where(loud, np.copysign(over, made), made).astype(np.float32)
