@@ -90,9 +90,9 @@ class Recognition:
 
     @property
     def apology(self) -> str:
-        """What to say where nothing is understood."""
-        known = None if self.follows else self.language.name
-        return self.answering.apology(known)
+        """What to say where nothing is understood: names the language that may be spoken, if it is one."""
+        among = self.spoken.among
+        return self.answering.apology(words_of(among[0]).name if len(among) == 1 else None)
 
     def name_of(self, code: str) -> str:
         """What the language model is told that a language is called; "" where that is not known."""

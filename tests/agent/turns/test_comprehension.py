@@ -13,6 +13,7 @@ from agent import events as ev
 from agent.config import load
 from agent.simulation.virtual import Line, converse
 from agent.turns.comprehension import IN_A_ROW, WHOLE, Comprehension, misheard, understood
+from agent.turns.phrases import language
 from audio.stt import Transcript
 
 SORRY = "Sorry, I did not understand that."
@@ -111,9 +112,16 @@ def test_who_interrupts_and_is_not_understood_is_told_too(tmp_path: Path) -> Non
     assert said(events)[1:] == [APOLOGY]
 
 
-def test_where_any_language_may_be_spoken_none_is_named(tmp_path: Path) -> None:
-    events, _ = talk(tmp_path, [FOREIGN, FOREIGN], spoken(1.2, 1.2), "stt.language=auto")
-    assert said(events) == ["Well.", SORRY]
+@pytest.mark.parametrize(
+    ("among", "answer"), [("[]", SORRY), ('["en", "es"]', SORRY), ('["en"]', APOLOGY), ('["es"]', None)]
+)
+def test_only_where_one_language_may_be_spoken_is_it_named(
+    tmp_path: Path, among: str, answer: str | None
+) -> None:
+    events, _ = talk(
+        tmp_path, [FOREIGN, FOREIGN], spoken(1.2, 1.2), "stt.language=auto", f"stt.languages={among}"
+    )
+    assert said(events) == ["Well.", answer or language("es").apology(language("es").name)]
 
 
 OUTCOMES = st.lists(st.sampled_from(["no_words", "low_confidence", "clear", "cough"]), max_size=30)
