@@ -11,13 +11,14 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from audio import onnx
-from audio.errors import ConfigError, EngineFault, ModelError
+from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
 from audio.frame import Samples
 from audio.tts import Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
@@ -60,6 +61,7 @@ class Kokoro:
     def __init__(
         self, *, weights: Path, voice: str = "", language: str = "", speed: float = 1.0, threads: int = 0
     ) -> None:
+        _installed()
         self._weights, self._speed = weights, speed
         model, _ = _files(weights)
         self._voices = voices(weights)
@@ -170,6 +172,13 @@ class Kokoro:
         rest = pause(text[sentence.start : sentence.end]) / self._speed
         spoken = Spoken(sentence.start, sentence.end, words, rest, guessed=sounds is None)
         yield from assembled([(np.concatenate(made), True)], RATE, spoken)
+
+
+def _installed() -> None:
+    """Raises MissingExtra without the libraries: who has neither these nor weights is told of these first."""
+    for library in ("kokoro_onnx", "onnx"):
+        if find_spec(library) is None:
+            raise MissingExtra(f"Kokoro needs the package {library.replace('_', '-')}", "kokoro")
 
 
 def _chosen(known: list[str], voice: str, language: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -79,11 +81,18 @@ def test_errors_say_what_is_wrong(weights: Path, tmp_path: Path, monkeypatch: py
         Kokoro(weights=tmp_path)
 
 
-def test_a_voice_a_file_and_the_language_chooses_among_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("japanese", [False, True])
+def test_a_voice_a_file_and_the_language_chooses_among_them(
+    tmp_path: Path, japanese: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """japanese: whether what reads it is installed; its voices are not offered where it is not."""
+    library = ModuleType("pyopenjtalk")
+    library.__spec__ = ModuleSpec("pyopenjtalk", None)
+    monkeypatch.setitem(sys.modules, "pyopenjtalk", library if japanese else None)
     folder = tiny_voices.kokoro(tmp_path / "one")
     (folder / "voices.bin").unlink()
     loud = np.full((510, 1, 4), 0.5, "<f4")
-    (loud / 8).tofile(folder / "jf_alpha.bin")  # in a language that nobody reads to it
+    (loud / 8).tofile(folder / "jf_alpha.bin")
     for name, level in {"ef_dora": 1.0, "pf_dora": 0.5, "af_heart": 0.25, "bf_emma": 0.75}.items():
         (loud * level).tofile(folder / f"{name}.bin")
     assert Kokoro.voices_in(folder) == {
@@ -91,6 +100,7 @@ def test_a_voice_a_file_and_the_language_chooses_among_them(tmp_path: Path) -> N
         "bf_emma": "en-gb",
         "ef_dora": "es",
         "pf_dora": "pt-br",
+        **({"jf_alpha": "ja"} if japanese else {}),
     }
 
     def level(**settings: str) -> float:
@@ -144,7 +154,7 @@ def test_a_foreign_word_is_read_without_the_mark_that_espeak_gives_it(weights: P
 def test_chinese_is_read_word_by_word_and_english_in_it_as_english(weights: Path) -> None:
     pytest.importorskip("misaki.zh")
     kokoro = Kokoro(weights=weights, voice="af_heart", language="zh")
-    assert "".join(kokoro._phonemes.said("你好，iPhone。")) == "ni↓xau↓, ˈaɪ fˈoʊn ."
+    assert "".join(kokoro._reading().phonemes.said("你好，iPhone。")) == "ni↓xau↓, ˈaɪ fˈoʊn ."
     text = "价格是三点五元。"
     (part,) = kokoro.stream(text)
     assert [text[word.start : word.end] for word in part.words] == [*"价格是三点五", "元。"]
@@ -152,5 +162,5 @@ def test_chinese_is_read_word_by_word_and_english_in_it_as_english(weights: Path
 
 def test_japanese_is_read_without_the_marks_of_its_pitch(weights: Path) -> None:
     pytest.importorskip("pyopenjtalk")
-    said = Kokoro(weights=weights, voice="af_heart", language="ja")._phonemes.said("三本のペン。")
+    said = Kokoro(weights=weights, voice="af_heart", language="ja")._reading().phonemes.said("三本のペン。")
     assert "".join(said) == "saɴboɴno peɴ."

@@ -30,6 +30,7 @@ def piper_files(tmp_path: Path) -> Path:
     [
         (Piper, "piper.voice", r"scripts/setup piper"),
         (Kokoro, "kokoro_onnx", r"scripts/setup kokoro"),
+        (Kokoro, "onnx", r"scripts/setup kokoro"),
         (MMS, "torch", r"scripts/setup torch"),
         (Coqui, "torch", r"scripts/setup coqui"),
         (XTTS, "torch", r"scripts/setup coqui"),
