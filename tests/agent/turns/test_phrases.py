@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +16,9 @@ import agent.turns.elicitation
 from agent import languages
 from agent.errors import ConfigError
 from agent.languages.scripts import words
+from agent.settings import Section
 from agent.turns.elicitation import Elicitation
-from agent.turns.phrases import language, read, squeeze
+from agent.turns.phrases import _File, language, read, squeeze
 
 EN = language("en")
 
@@ -162,29 +164,54 @@ def test_an_unknown_language_is_named_with_the_nearest():
 FILE = languages.data("en", "turns.toml") or b""
 
 
-def keys(data: dict, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in data.items():
-        yield (*before, key)
-        if isinstance(value, dict) and key != "promising":
-            yield from keys(value, (*before, key))
+def keys(section: type[Section], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Every key that the loader knows, and whether it must be there."""
+    for key, known in section.model_fields.items():
+        yield (*before, key), known.is_required()
+        if isinstance(known.annotation, type) and issubclass(known.annotation, Section):
+            yield from keys(known.annotation, (*before, key))
 
 
-@pytest.mark.parametrize("path", list(keys(tomllib.loads(FILE.decode()))), ids=".".join)
-def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(path: tuple[str, ...]):
-    for wrong in (None, 5):
-        data = tomllib.loads(FILE.decode())
-        *above, key = path
-        inner = data
-        for name in above:
-            inner = inner[name]
-        if wrong is None:
-            del inner[key]
-        else:
-            inner[key] = wrong
-        with pytest.raises(ConfigError) as caught:
-            read("xx", written(data).encode())
-        assert str(caught.value).startswith(f"languages/xx/turns.toml: {'.'.join(path)}: ")
-        assert "\n" not in str(caught.value)
+KEYS = dict(keys(_File))
+MISSING = object()
+
+
+def changed(path: tuple[str, ...], value: object) -> bytes:
+    """The English file with that value there, or without the key."""
+    data = tomllib.loads(FILE.decode())
+    *above, key = path
+    inner = data
+    for name in above:
+        inner = inner[name]
+    inner.pop(key, None)
+    if value is not MISSING:
+        inner[key] = value
+    return written(data).encode()
+
+
+@pytest.mark.parametrize("path", KEYS, ids=".".join)
+@pytest.mark.parametrize("value", [MISSING, 5, [5], {"a": 5}], ids=["missing", "number", "list", "table"])
+def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(
+    path: tuple[str, ...], value: object
+):
+    content = changed(path, value)
+    if value is MISSING and not KEYS[path]:
+        assert read("xx", content).name == "English"
+        return
+    with pytest.raises(ConfigError) as caught:
+        read("xx", content)
+    assert re.match(rf"languages/xx/turns\.toml: {re.escape('.'.join(path))}[.:]", str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_may_be_left_out_is_what_a_language_can_do_without():
+    optional = {path[0] for path, needed in KEYS.items() if not needed}
+    assert optional == {"farewells", "in_place", "switch"}
+    none = read("xx", changed(("farewells",), MISSING))
+    assert EN.takes_leave("Goodbye.")
+    assert not none.takes_leave("Goodbye.")
+    unswitched = read("xx", changed(("switch",), MISSING))
+    assert (EN.wished("Speak French."), unswitched.wished("Speak French.")) == ("fr", "")
 
 
 def written(data: dict, head: str = "") -> str:
