@@ -10,6 +10,7 @@ one after the other, in the order of need (`agent.order`).
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
@@ -94,22 +95,30 @@ async def until_told(main: Callable[..., Awaitable[T]], *args: object) -> T:
 
 
 @contextmanager
-def stoppable() -> Generator[anyio.CancelScope]:
+def stoppable(stop: Callable[[], object]) -> Generator[None]:
     """Within, Ctrl-C cancels the block and not the program. Below `run_real`, in one task at a time.
 
-    Work in threads is left behind, as after its time limit: whoever presses is not kept waiting by an engine.
+    stop: then gives up what the block waited for. Only after that is its work in threads left behind, as
+    after a time limit: whoever presses is not kept waiting by an engine, and none is said to have failed. A
+    press that comes when the block is done already means what it means outside.
     """
     import trio
 
-    token, working = trio.lowlevel.current_trio_token(), _working.get()
+    token, pressed = trio.lowlevel.current_trio_token(), False
 
-    def stop() -> None:
-        scope.cancel()
-        for work in working:
+    def press() -> None:
+        nonlocal pressed
+        pressed = True
+        token.run_sync_soon(scope.cancel)
+
+    with anyio.CancelScope() as scope, signals.orderly(press, ends=False):
+        yield
+    if scope.cancelled_caught:
+        stop()
+        for work in tuple(_working.get()):
             work.cancel()
-
-    with anyio.CancelScope() as scope, signals.orderly(lambda: token.run_sync_soon(stop), ends=False):
-        yield scope
+    elif pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)

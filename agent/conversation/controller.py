@@ -459,7 +459,7 @@ class TurnController:
             self._ready,
             self._recognition.guard.heard,
         )
-        reply.question, reply.manner = text, self.manner
+        reply.question, reply.manner, reply.read = text, self.manner, self.voice.muted
         reply.speaker = None if audio is None else self._known_in(audio)
         reply.cut_before = self._cut_short
         reply.onset, reply.speech_seconds = self._onset, self._utterances.voiced
@@ -473,7 +473,8 @@ class TurnController:
         reply.closed.set()
         if self._saying is not None and self._saying[0] == reply.number:
             (_, notice), self._saying = self._saying, None
-            if not reply.failed and len(reply.heard(math.inf)) < len(notice.text) / 2:  # somebody spoke
+            spoken_over = reply.interrupted is not None and not reply.failed
+            if spoken_over and len(reply.heard(math.inf)) < len(notice.text) / 2:
                 self._take(notice)
         if reply is self._active:  # it came to its end by itself
             self._active = None

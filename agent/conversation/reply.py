@@ -93,6 +93,8 @@ class Reply:
     language = "en"
     """What its voice reads, and by whose rules its text has sentences."""
     _told = 0
+    read = False
+    """Whether it has no sound, and is read while it is written."""
     rest = ""
     """What that reply had left to say, where the utterance asks for nothing."""
     elicits = NOTHING_ASKED
@@ -350,5 +352,9 @@ class Reply:
         return next((b for _, b, start, *_ in self._words if start >= last), begin)
 
     def heard(self, now: float) -> str:
-        """The beginning of the reply that was heard by `now` (s), to the end of its last word."""
+        """The beginning of the reply that was heard by `now` (s), to the end of its last word; what is read
+        is known as soon as it is written.
+        """
+        if self.read:
+            return self.text
         return self.text[: max((end for _, end in self.words_heard(now)), default=0)]

@@ -76,15 +76,19 @@ async def _in_print(config: Config, engines: Engines, image: Picture | None) -> 
         session.controller.voice.muted = True
         session.show(image)
 
+        async def written() -> None:
+            """Every reply that was open is over; Ctrl-C stops it, as talking over it does."""
+            while not (complete := page.complete).is_set():
+                with stoppable(session.cancel):
+                    await complete.wait()
+                await complete.wait()  # pressed once more it ends the chat
+
         async def lines() -> AsyncIterator[Frame]:
             """No frame ever: what is typed goes to the session as words, a line at a time."""
-            while not session.controller.over and (line := await _asked(keyboard, runner)):
-                with stoppable() as pressed:  # Ctrl-C stops the answer, as talking over it does
-                    page.answers(partial(session.send_text, line))
-                    await page.answered.wait()
-                if pressed.cancelled_caught:
-                    session.cancel()
-                    await page.answered.wait()
+            while not session.controller.over and (line := await page.typed(runner)):
+                await written()  # what is said unasked stands there whole
+                page.answers(partial(session.send_text, line))
+                await written()
             for frame in tuple[Frame, ...]():
                 yield frame
 
@@ -94,34 +98,62 @@ async def _in_print(config: Config, engines: Engines, image: Picture | None) -> 
 class _Page:
     """What stands on the page of a conversation in print: an answer as it is written, calls a line each.
 
-    answered: set when the answer that was waited for is over. What is said unasked stands there whole.
+    complete: set while no reply is open, asked for or not. What is said unasked stands there whole.
     """
 
     def __init__(self, keyboard: Keyboard | None) -> None:
-        self.answered = anyio.Event()
+        self.complete = anyio.Event()
+        self.complete.set()
+        self._open: set[int] = set()
         self._keyboard = keyboard
-        self.answered.set()
-        self._asked, self._turn = False, 0
+        self._typing = False
+        self._asking, self._turn = False, 0
         self._thoughts = _Thoughts()
         self._begun = False
         """Whether words stand on the last line."""
+        self._wordless = True
+        """Whether the answer has no words yet."""
+
+    async def typed(self, runner: Runner) -> str | None:
+        """The next line, after asking for it; see `_line`."""
+        self._typing = True
+        try:
+            return await _asked(self._keyboard, runner)
+        finally:
+            self._typing = False
 
     def answers(self, ask: Callable[[], None]) -> None:
-        """The reply that this opens is an answer, and is waited for."""
-        self.answered, self._asked = anyio.Event(), True
+        """The reply that `ask` opens is an answer, and is shown while it is written."""
+        self._asking, self._wordless = True, True
         ask()
+        self._asking = False
 
     def watch(self, event: ev.Event) -> None:
-        """Print what a reader would want to read."""
+        """Print what a reader would want to read, then know whether more is to come."""
+        self._show(event)
         match event:
-            case ev.TurnOpened(turn=turn) if self._asked:
-                self._turn, self._asked = turn, False
+            case ev.TurnOpened(turn=turn):
+                if not self._open:
+                    self.complete = anyio.Event()
+                self._open.add(turn)
+            case ev.TurnEnded(turn=turn) | ev.TurnDiscarded(turn=turn):
+                self._open.discard(turn)
+                if not self._open:
+                    self.complete.set()
+            case _:
+                pass
+
+    def _show(self, event: ev.Event) -> None:
+        match event:
+            case ev.TurnOpened(turn=turn) if self._asking:
+                self._turn = turn
             case ev.Thought(turn=turn, text=text) if turn == self._turn:
                 self._thoughts.show(text)
             case ev.Token(turn=turn, text=text) if turn == self._turn:
                 self._thoughts.end()
                 words = text if self._begun else text.lstrip()
-                self._begun = self._begun or bool(words)
+                if words:
+                    self._begun, self._wordless = True, False
                 click.echo(words, nl=False)
             case ev.ToolCalled() | ev.ToolReturned():
                 self._line(f"  {call_line(event)}", err=True, dim=True)
@@ -129,7 +161,6 @@ class _Page:
                 if said := event.heard.strip():
                     self._line(said)
             case ev.TurnEnded(reason=reason):
-                self._thoughts.end()
                 self._end(" [stopped]" if reason == "interrupted" else "")
             case ev.TurnDiscarded(turn=turn) if turn == self._turn:
                 self._end("")
@@ -139,9 +170,11 @@ class _Page:
                 pass
 
     def _end(self, how: str) -> None:
-        click.echo(how)
+        """The answer is over: its line as well, unless that was ended by what had to be told below it."""
+        self._thoughts.end()
+        if how or self._begun or self._wordless:
+            click.echo(how)
         self._begun = False
-        self.answered.set()
 
     def _line(self, line: str, *, err: bool = False, dim: bool = False) -> None:
         """A line of its own, above what is being typed."""
@@ -149,8 +182,7 @@ class _Page:
         if self._begun:
             click.echo()
         self._begun = False
-        typing = self._keyboard is not None and self.answered.is_set()
-        with self._keyboard.overlap() if self._keyboard is not None and typing else nullcontext():
+        with self._keyboard.overlap() if self._keyboard is not None and self._typing else nullcontext():
             click.secho(line, err=err, dim=dim)
 
 

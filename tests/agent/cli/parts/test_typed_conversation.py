@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +127,44 @@ def test_what_speaks_up_by_itself_stands_on_a_line_of_its_own(
     assert lines.count("It is. And so on.") == 1
     (reminder,) = [line for line in lines if line != "It is. And so on."]
     assert re.fullmatch(r"Here is your reminder: call Ann\. It was due \d+ days .* ago\.", reminder)
+
+
+class Breaking(scripted.ScriptedLLM):
+    """Fails in the midst of its first answer."""
+
+    def stream(self, messages: Any) -> Iterator[Any]:
+        for word in super().stream(messages):
+            yield word
+            if len(self.asked) == 1:
+                raise RuntimeError("no more paper")
+
+
+def test_what_stood_there_of_an_answer_that_broke_off_is_in_the_history_and_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is read is known as it is written: the model must not believe that it has said nothing."""
+    llm = Breaking(["Seven of them.", "Two more."])
+    chatted(monkeypatch, llm, ["How many?", "And then?"])
+    out, err = capsys.readouterr()
+    assert out == "Seven\nTwo more.\n"
+    assert err == "backchat: the llm engine failed: RuntimeError: no more paper\n"
+    assert [m.content for m in llm.asked[1] if m.role == "assistant"] == ["Seven"]
+
+
+def test_a_line_that_is_typed_over_what_speaks_up_is_answered_below_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Two are due at once: each stands there whole, and once."""
+    (tmp_path / "timers.json").write_text(
+        '[{"due": 1.0, "kind": "reminder:", "about": "call Ann"},'
+        ' {"due": 2.0, "kind": "reminder:", "about": "call Ben"}]'
+    )
+    tools = loaded(ToolsConfig(use=("timers",), folder=str(tmp_path)))
+    chatted(monkeypatch, scripted.ScriptedLLM(["It is.", "It was."]), ["Is it?", "Was it?"], tools)
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split(". ")[0] for line in lines) == [
+        "Here is your reminder: call Ann",
+        "Here is your reminder: call Ben",
+        "It is.",
+        "It was.",
+    ]
