@@ -168,6 +168,8 @@ class SemanticPolicy:
     _onset: float = 0.0
     _held: bool = False
     _speaking: bool = False
+    _said: tuple[str, Kind] | None = None
+    """What was said over the reply, while it is in doubt whether the user goes on: then it was not all."""
 
     def onset(self, at: float) -> list[Action]:
         """Duck; and no answer begins to sound before it is known whether the user goes on."""
@@ -175,13 +177,15 @@ class SemanticPolicy:
         return [Duck(Cause("onset"))] if self._yields and not self._overlapping else []
 
     def no_speech(self) -> list[Action]:
-        """Back to full volume."""
-        self._doubt = False
+        """Back to full volume; what was said before was all."""
+        said, self._said, self._doubt = self._said, None, False
+        if said is not None:
+            return self.words(*said, final=True)
         return [Resume(Cause("no_speech"))] if self._yields and not self._overlapping else []
 
     def speech_started(self, at: float) -> list[Action]:
         """Hold, and wait for the words."""
-        self._doubt, self._speaking = False, True
+        self._said, self._doubt, self._speaking = None, False, True
         if self._state != "replying" or self._overlapping:
             return []
         if self._yields:
@@ -241,6 +245,9 @@ class SemanticPolicy:
             return self._interrupt(text, final)
         if not final:
             return []
+        if self._doubt:
+            self._said = text, kind
+            return []
         if kind == "stop":
             self._state, self._overlapping = "listening", False
             return [Interrupt(self._onset, Cause("silence_wanted", text), no_response=True)]
@@ -292,7 +299,7 @@ class SemanticPolicy:
 
     def reply_over(self) -> list[Action]:
         """Listen; who began to speak over the last words is heard as anybody."""
-        self._state = "listening"
+        self._state, self._said = "listening", None
         overlapped, self._overlapping = self._overlapping, False
         if overlapped and not self._speaking:
             return self._generate(Cause("spoke_over_end"))

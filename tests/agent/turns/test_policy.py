@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.causes import Cause
+from agent.causes import Cause, Kind
 from agent.settings import TurnsConfig
 from agent.turns.endpointing import EndpointingDecision, fixed
 from agent.turns.policy import (
@@ -138,6 +138,27 @@ def test_stop_asks_for_silence() -> None:
     assert isinstance(given_up, Interrupt)
     assert given_up.no_response
     assert policy.tick(9.0) == []
+
+
+@pytest.mark.parametrize(("kind", "told"), [("stop", Interrupt), ("backchannel", Resume)])
+def test_while_in_doubt_whether_the_user_goes_on_their_words_are_not_all(kind: Kind, told: type) -> None:
+    """A "Wait," and a breath later "how many days ...", as of the demo's user."""
+    for goes_on in (True, False):
+        policy = replying()
+        policy.onset(5.0)
+        policy.speech_started(5.0)
+        policy.paused(5.3)
+        policy.onset(5.42)
+        assert policy.words("Wait.", kind, True) == []
+        if goes_on:
+            assert policy.resumed() == []
+            (cut,) = policy.words("Wait, how many days are there", "words", False)
+            assert isinstance(cut, Interrupt)
+            assert not cut.no_response
+        else:
+            (action,) = policy.no_speech()
+            assert isinstance(action, told)
+            assert action.cause.text == "Wait."
 
 
 def test_words_that_come_late_are_not_final_when_the_person_went_on() -> None:
