@@ -143,19 +143,19 @@ def with_scripted_engines(*words: str, folder: Path, timeout: float, given: byte
     ) * 1024
 
 
-def test_an_hour_of_silence_ends_by_itself(tmp_path: Path):
-    """About 45 times faster than it sounds, on one core; the file itself is sparse and takes no room."""
-    length = 3600 * 16_000 * 2
-    with (tmp_path / "hour.wav").open("wb") as hour:
-        hour.write(wav_header(1, 16_000, length))
-        hour.truncate(44 + length)
-    ended, peak = with_scripted_engines("run", "hour.wav", "-o", "out", folder=tmp_path, timeout=900)
+def test_a_long_silence_ends_by_itself(tmp_path: Path):
+    """About 60 times faster than it sounds, on one core; the file itself is sparse and takes no room."""
+    seconds = 1200
+    with (tmp_path / "silence.wav").open("wb") as silence:
+        silence.write(wav_header(1, 16_000, seconds * 32_000))
+        silence.truncate(44 + seconds * 32_000)
+    ended, peak = with_scripted_engines("run", "silence.wav", "-o", "out", folder=tmp_path, timeout=900)
     assert (ended.code, ended.err) == (0, "")
     assert "no reply was heard" in ended.out
-    assert peak < 800e6
+    assert peak < 500e6
     recorded = soundfile.info(tmp_path / "out" / "conversation.wav")
-    assert 3600 < recorded.duration < 3670
-    for name in ("hour.wav", "out/conversation.wav"):
+    assert seconds < recorded.duration < seconds + 70
+    for name in ("silence.wav", "out/conversation.wav"):
         (tmp_path / name).unlink()
 
 
