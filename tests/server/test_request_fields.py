@@ -188,7 +188,7 @@ def test_what_is_honoured_reaches_the_model() -> None:
         (CHAT, {**ASKED, "model": "llama-9"}, "model"),
         ("/generate", {"prompt": "x", "n": 1}, "n"),
         ("/generate", {"prompt": ""}, "prompt"),
-        (SPEECH, {"input": "x", "speed": 1.5}, "speed"),
+        (SPEECH, {"input": "x", "speed": 2.5}, "speed"),
         (SPEECH, {"input": "x", "instructions": "Whisper."}, "instructions"),
         (SPEECH, {"input": "x", "response_format": "amr"}, "response_format"),
         (SPEECH, {"input": "x", "voice": {"id": "voice_1"}}, "voice"),
