@@ -144,7 +144,7 @@ def with_scripted_engines(*words: str, folder: Path, timeout: float, given: byte
 
 
 def test_a_long_silence_ends_by_itself(tmp_path: Path):
-    """About 60 times faster than it sounds, on one core; the file itself is sparse and takes no room."""
+    """Much faster than it sounds; the file itself is sparse and takes no room."""
     seconds = 1200
     with (tmp_path / "silence.wav").open("wb") as silence:
         silence.write(wav_header(1, 16_000, seconds * 32_000))

@@ -61,8 +61,8 @@ class Pool:
         self.voice = several.voice if several is not None else _short(config.tts.voice) or "default"
         """The one that speaks where none is chosen."""
         others = several.loaded_voices if several is not None else dict[str, str]()
-        usual = {self.voice: tts.language}
-        self.voices = usual | dict(others) | usual
+        others = {name: spoken for name, spoken in others.items() if name != self.voice}
+        self.voices = {self.voice: tts.language, **others}
         """Those that clients may choose among, each with its language; first the usual one."""
         self.closing = False
         self.load = Load(usable_cores())

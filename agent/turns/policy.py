@@ -178,10 +178,14 @@ class SemanticPolicy:
 
     def no_speech(self) -> list[Action]:
         """Back to full volume; what was said before was all."""
-        said, self._said, self._doubt = self._said, None, False
-        if said is not None:
-            return self.words(*said, final=True)
+        if (actions := self._no_doubt()) is not None:
+            return actions
         return [Resume(Cause("no_speech"))] if self._yields and not self._overlapping else []
+
+    def _no_doubt(self) -> list[Action] | None:
+        """The user does not go on: what was said over the reply was all; None where nothing was."""
+        said, self._said, self._doubt = self._said, None, False
+        return None if said is None else self.words(*said, final=True)
 
     def speech_started(self, at: float) -> list[Action]:
         """Hold, and wait for the words."""
@@ -338,8 +342,7 @@ class VADPolicy(SemanticPolicy):
 
     def no_speech(self) -> list[Action]:
         """The doubt is over."""
-        self._doubt = False
-        return []
+        return self._no_doubt() or []
 
     def understood(self, decision: EndpointingDecision) -> list[Action]:
         """Whatever was said."""

@@ -1,4 +1,4 @@
-"""Takes connections on ports that no library looks after, as many as there is room for. Knows no protocol."""
+"""Opens ports, and takes as many connections as there is room for. Knows no protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from anyio.streams.stapled import MultiListener
 
-from agent.errors import RequestError
+from agent.errors import ConfigError, RequestError
 from agent.server.admission.connections import Connection, Connections
 
 PAUSE = 0.1
@@ -18,6 +18,16 @@ PAUSE = 0.1
 
 Serve: TypeAlias = Callable[[SocketStream, Connection], Awaitable[None]]
 """Does what a client wants on its connection, which is closed afterwards."""
+
+
+async def listening(host: str, port: int, setting: str, option: str) -> MultiListener[SocketStream]:
+    """A port that clients see. setting, option: what names it. Raises ConfigError if it cannot be opened."""
+    try:
+        return await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=False)
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: {host}:{port} cannot be opened ({error.strerror}); take another {option}"
+        ) from error
 
 
 async def take(listeners: MultiListener[SocketStream], connections: Connections, serve: Serve) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
-from anyio.streams.stapled import MultiListener
+from anyio.abc import SocketAttribute
 
-from agent.errors import ConfigError, MissingExtra, RequestError
+from agent.errors import MissingExtra, RequestError
 from agent.server.admission import budget
 from agent.server.admission.connections import Connection, Connections
 from agent.server.admission.exposure import authority
 from agent.server.admission.forwarded import Client, joined
+from agent.server.admission.listening import listening
 from agent.server.grpc.front import HOST, Front
 from agent.server.pool import Pool
 from agent.server.reception import Reception
@@ -101,7 +101,8 @@ async def running_server(
     reflection.enable_server_reflection(names, server)
     inside = _opened(server, certificate, key)
     host, port = settings.host, settings.grpc_port
-    async with await _listening(host, port) as listeners, anyio.create_task_group() as tasks:
+    opened = await listening(host, port, "server.grpc_port", "--grpc-port")
+    async with opened as listeners, anyio.create_task_group() as tasks:
         await server.start()
         tasks.start_soon(front.serve, listeners, inside)
         try:
@@ -111,16 +112,6 @@ async def running_server(
             with anyio.CancelScope(shield=True):
                 await server.stop(0)
             tasks.cancel_scope.cancel()
-
-
-async def _listening(host: str, port: int) -> MultiListener[SocketStream]:
-    """The port that clients see. Raises ConfigError."""
-    try:
-        return await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=False)
-    except OSError as error:
-        raise ConfigError(
-            f"server.grpc_port: {host}:{port} cannot be opened ({error.strerror}); take another --grpc-port"
-        ) from error
 
 
 def _opened(server: Any, certificate: Path | None, key: Path | None) -> int:

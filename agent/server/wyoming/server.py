@@ -16,12 +16,12 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.stapled import MultiListener
 
-from agent.errors import ConfigError, RequestError
+from agent.errors import RequestError
 from agent.server.admission.connections import Connection
 from agent.server.admission.exposure import authority, host_and_port
 from agent.server.admission.forwarded import Client
 from agent.server.admission.guard import is_loopback
-from agent.server.admission.listening import take
+from agent.server.admission.listening import listening, take
 from agent.server.reception import Reception
 from agent.server.wyoming.announcement import announced
 from agent.server.wyoming.asr import transcribe
@@ -62,7 +62,9 @@ async def running_server(reception: Reception) -> AsyncGenerator[list[str]]:
         listeners: MultiListener[SocketStream] | None = None
         if settings.wyoming:
             host, port = host_and_port(settings.wyoming)
-            listeners = await stack.enter_async_context(await _listening(host, port))
+            listeners = await stack.enter_async_context(
+                await listening(host, port, "server.wyoming", "--wyoming")
+            )
             found = listeners.extra(SocketAttribute.local_port)
             addresses.append(f"tcp://{authority(host, found)}")
             if settings.announce:
@@ -74,16 +76,6 @@ async def running_server(reception: Reception) -> AsyncGenerator[list[str]]:
             tasks.start_soon(attend, each, partial(entrance.call, each))
         yield addresses
         tasks.cancel_scope.cancel()
-
-
-async def _listening(host: str, port: int) -> MultiListener[SocketStream]:
-    """The port that clients see. Raises ConfigError."""
-    try:
-        return await anyio.create_tcp_listener(local_host=host, local_port=port, reuse_port=False)
-    except OSError as error:
-        raise ConfigError(
-            f"server.wyoming: {host}:{port} cannot be opened ({error.strerror}); take another --wyoming"
-        ) from error
 
 
 class _Entrance:

@@ -161,6 +161,16 @@ def test_while_in_doubt_whether_the_user_goes_on_their_words_are_not_all(kind: K
             assert action.cause.text == "Wait."
 
 
+def test_with_vad_too_what_was_said_in_doubt_lets_the_reply_go_on() -> None:
+    """Where somebody spoke before a reply to something typed, and a noise came with their words."""
+    policy = VADPolicy(CONFIG)
+    policy.replying(said=True)
+    policy.onset(1.0)
+    assert policy.words("Uh-huh.", "backchannel", True) == []
+    (action,) = policy.no_speech()
+    assert isinstance(action, Resume)
+
+
 def test_words_that_come_late_are_not_final_when_the_person_went_on() -> None:
     policy = replying()
     policy.speech_started(2.0)
