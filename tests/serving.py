@@ -10,6 +10,7 @@ from subprocess import run
 
 import anyio
 import numpy as np
+from openai import AsyncOpenAI
 
 import scripted
 from agent.config import load
@@ -150,6 +151,14 @@ async def both(
             yield address
         finally:
             tasks.cancel_scope.cancel()
+
+
+def stock(address: str) -> AsyncOpenAI:
+    """OpenAI's own client of the server at `address`, for `async with`.
+
+    One that is dropped unclosed closes its connections whenever it is collected, on the loop of another test.
+    """
+    return AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
 
 
 @asynccontextmanager

@@ -90,3 +90,13 @@ def test_what_is_replaced_by_its_name_is_there(file: Path) -> None:
                 name = str(target.value)
                 if name.partition(".")[0] in ("agent", "audio") and "." in name:
                     assert pkgutil.resolve_name(name) is not None
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
+def test_clients_are_closed_by_the_test_that_opened_them(file: Path) -> None:
+    """A client that is dropped open fails whichever test runs when it is collected."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    held = {id(item.context_expr) for node in nodes if isinstance(node, ast.AsyncWith) for item in node.items}
+    for node in nodes:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("AsyncOpenAI", "AsyncClient")):
+            assert id(node) in held or file.name == "serving.py", f"line {node.lineno}: async with"

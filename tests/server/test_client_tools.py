@@ -32,8 +32,12 @@ def talked(main: Callable, replies: list[Any], *sets: str) -> serving.Scripted:
 
     async def inside() -> None:
         with anyio.fail_after(30):
-            async with serving.running(pool) as address, httpx.AsyncClient(base_url=f"{address}/v1") as http:
-                await main(AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0), http)
+            async with (
+                serving.running(pool) as address,
+                httpx.AsyncClient(base_url=f"{address}/v1") as http,
+                serving.stock(address) as client,
+            ):
+                await main(client, http)
 
     anyio.run(inside, backend="asyncio")
     return pool

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import serving
-from openai import AsyncOpenAI, NotFoundError
+from openai import NotFoundError
 
 from agent.errors import AudioFileWarning
 from agent.server.pool import Pool
@@ -127,26 +127,26 @@ def test_an_engine_that_fails_in_the_stream_is_an_event_and_before_it_an_answer(
 
 def test_the_stock_client_chats_speaks_and_transcribes() -> None:
     async def main(address: str) -> None:
-        client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
-        asked = {"model": "qwen2.5-0.5b", "messages": [{"role": "user", "content": "hi"}]}
-        stream = await client.chat.completions.create(
-            **asked, stream=True, stream_options={"include_usage": True}
-        )
-        chunks = [chunk async for chunk in stream]
-        assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == REPLY
-        assert chunks[-1].usage.completion_tokens == 13
-        assert chunks[-2].choices[0].finish_reason == "stop"
-        whole = await client.chat.completions.create(**asked)
-        assert whole.choices[0].message.content == REPLY
-        heard = await client.audio.transcriptions.create(
-            model="whisper-tiny.en", file=("q.wav", serving.wav())
-        )
-        assert heard.text == "What is that?"
-        assert {m.id async for m in client.models.list()} == {"qwen2.5-0.5b", "whisper-tiny.en", "hibari"}
-        with pytest.raises(NotFoundError, match=r"no model '[./]+etc/passwd' here"):
-            await client.chat.completions.create(**{**asked, "model": "../../etc/passwd"})
-        with pytest.raises(NotFoundError, match="no voice"):
-            await client.audio.speech.create(model="hibari", voice="../heart", input="Hi.")
+        async with serving.stock(address) as client:
+            asked = {"model": "qwen2.5-0.5b", "messages": [{"role": "user", "content": "hi"}]}
+            stream = await client.chat.completions.create(
+                **asked, stream=True, stream_options={"include_usage": True}
+            )
+            chunks = [chunk async for chunk in stream]
+            assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == REPLY
+            assert chunks[-1].usage.completion_tokens == 13
+            assert chunks[-2].choices[0].finish_reason == "stop"
+            whole = await client.chat.completions.create(**asked)
+            assert whole.choices[0].message.content == REPLY
+            heard = await client.audio.transcriptions.create(
+                model="whisper-tiny.en", file=("q.wav", serving.wav())
+            )
+            assert heard.text == "What is that?"
+            assert {m.id async for m in client.models.list()} == {"qwen2.5-0.5b", "whisper-tiny.en", "hibari"}
+            with pytest.raises(NotFoundError, match=r"no model '[./]+etc/passwd' here"):
+                await client.chat.completions.create(**{**asked, "model": "../../etc/passwd"})
+            with pytest.raises(NotFoundError, match="no voice"):
+                await client.audio.speech.create(model="hibari", voice="../heart", input="Hi.")
 
     served(serving.pool(["What is that?"], [REPLY]), main)
 
@@ -193,20 +193,20 @@ def test_speech_comes_in_every_format_and_before_it_is_all_made(kind: str) -> No
     pool = serving.pool(["x"], ["y"])
 
     async def main(address: str) -> None:
-        client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
-        make = client.audio.speech.with_streaming_response.create
-        async with make(model="hibari", voice="default", input=REPLY, response_format=kind) as reply:
-            data = b"".join([piece async for piece in reply.iter_bytes()])
-        magic = {
-            "wav": b"RIFF",
-            "mp3": b"\xff",
-            "opus": b"OggS",
-            "flac": b"fLaC",
-            "aac": b"\xff\xf1",
-            "pcm": b"",
-        }
-        assert data.startswith(magic[kind])
-        assert len(data) > 200
+        async with serving.stock(address) as client:
+            make = client.audio.speech.with_streaming_response.create
+            async with make(model="hibari", voice="default", input=REPLY, response_format=kind) as reply:
+                data = b"".join([piece async for piece in reply.iter_bytes()])
+            magic = {
+                "wav": b"RIFF",
+                "mp3": b"\xff",
+                "opus": b"OggS",
+                "flac": b"fLaC",
+                "aac": b"\xff\xf1",
+                "pcm": b"",
+            }
+            assert data.startswith(magic[kind])
+            assert len(data) > 200
 
     served(pool, main)
 

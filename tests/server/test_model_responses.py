@@ -34,8 +34,12 @@ def talked(main: Callable, texts: list[str], replies: list[str], *sets: str) -> 
 
     async def inside() -> None:
         with anyio.fail_after(30):
-            async with serving.running(pool) as address, httpx.AsyncClient(base_url=f"{address}/v1") as http:
-                await main(AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0), http)
+            async with (
+                serving.running(pool) as address,
+                httpx.AsyncClient(base_url=f"{address}/v1") as http,
+                serving.stock(address) as client,
+            ):
+                await main(client, http)
 
     anyio.run(inside, backend="asyncio")
     return pool
@@ -151,8 +155,7 @@ def test_json_is_written_by_an_engine_that_can_be_held_to_a_schema() -> None:
     pool = Pool(config, [Engines(scripted.ScriptedSTT([""]), model, scripted.ScriptedTTS())])
 
     async def main() -> None:
-        async with serving.running(pool) as address:
-            client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+        async with serving.running(pool) as address, serving.stock(address) as client:
             said = [{"role": "user", "content": "Where?"}]
             named = {"name": "place", "schema": WANTED, "strict": True}
             for wish in (

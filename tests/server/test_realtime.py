@@ -11,7 +11,6 @@ from collections.abc import Callable
 import anyio
 import pytest
 import serving
-from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -48,8 +47,10 @@ def talked(pool: serving.Scripted, main: Callable) -> None:
     """Run `main(talk)` with one session of the stock client."""
 
     async def connected(address: str) -> None:
-        client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
-        async with client.realtime.connect(model="qwen2.5-0.5b") as connection:
+        async with (
+            serving.stock(address) as client,
+            client.realtime.connect(model="qwen2.5-0.5b") as connection,
+        ):
             await main(Talk(connection))
 
     served(pool, connected)
@@ -491,25 +492,25 @@ def test_sessions_never_see_each_other() -> None:
     pool = serving.pool(["x"], [STORY[:47]])
 
     async def main(address: str) -> None:
-        client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+        async with serving.stock(address) as client:
 
-        async def one(secret: str) -> None:
-            async with client.realtime.connect(model="backchat") as connection:
-                talk = Talk(connection)
-                for _ in range(2):
-                    await talk.typed(f"My secret is {secret}.")
-                    await talk.until("response.done")
-                everything = " ".join(event.model_dump_json() for event in talk.events)
-                assert secret in everything
-                assert not [other for other in secrets if other != secret and other in everything]
+            async def one(secret: str) -> None:
+                async with client.realtime.connect(model="backchat") as connection:
+                    talk = Talk(connection)
+                    for _ in range(2):
+                        await talk.typed(f"My secret is {secret}.")
+                        await talk.until("response.done")
+                    everything = " ".join(event.model_dump_json() for event in talk.events)
+                    assert secret in everything
+                    assert not [other for other in secrets if other != secret and other in everything]
 
-        secrets = ["alpha7", "beta8", "gamma9"]
-        async with anyio.create_task_group() as tasks:
-            for secret in secrets:
-                tasks.start_soon(one, secret)
-        for model in pool.model.each:
-            texts = [" ".join(m.content for m in messages) for messages in model.asked]
-            assert len({secret for text in texts for secret in secrets if secret in text}) <= 1
+            secrets = ["alpha7", "beta8", "gamma9"]
+            async with anyio.create_task_group() as tasks:
+                for secret in secrets:
+                    tasks.start_soon(one, secret)
+            for model in pool.model.each:
+                texts = [" ".join(m.content for m in messages) for messages in model.asked]
+                assert len({secret for text in texts for secret in secrets if secret in text}) <= 1
 
     served(pool, main)
 

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import anyio
-import openai
 import pytest
 import serving
 from realtime_client import Client, talked
@@ -238,8 +237,7 @@ def test_the_stock_client_runs_a_tool() -> None:
     served = pool([["Let me look.", call("weather", city="Ely")], "It rains."])
 
     async def inside() -> None:
-        async with serving.running(served) as address:
-            client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+        async with serving.running(served) as address, serving.stock(address) as client:
             async with client.realtime.connect(model="qwen2.5-0.5b") as line:
                 await line.session.update(
                     session={"type": "realtime", "tools": [WEATHER], "output_modalities": ["text"]}

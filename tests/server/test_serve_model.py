@@ -39,8 +39,7 @@ def pool() -> Pool:
 def run(pool: Pool, main) -> None:
     async def inside() -> None:
         with anyio.fail_after(120):
-            async with serving.running(pool) as address:
-                client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+            async with serving.running(pool) as address, serving.stock(address) as client:
                 await main(client)
 
     anyio.run(inside, backend="asyncio")

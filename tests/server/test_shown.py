@@ -58,8 +58,8 @@ def told(made: serving.Scripted) -> list[str]:
 def served(made: serving.Scripted, main: Callable) -> None:
     async def inside() -> None:
         with anyio.fail_after(60):
-            async with serving.running(made) as address:
-                await main(AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0))
+            async with serving.running(made) as address, serving.stock(address) as client:
+                await main(client)
 
     anyio.run(inside, backend="asyncio")
 

@@ -57,8 +57,8 @@ def url() -> str:
 def served(pool: Pool, main: Callable) -> None:
     async def inside() -> None:
         with anyio.fail_after(120):
-            async with serving.running(pool) as address:
-                await main(AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0))
+            async with serving.running(pool) as address, serving.stock(address) as client:
+                await main(client)
 
     anyio.run(inside, backend="asyncio")
 

@@ -24,7 +24,6 @@ import pytest
 import serving
 import telephone
 import webrtc_client
-from openai import AsyncOpenAI
 from websockets.asyncio.client import connect
 
 import scripted
@@ -288,22 +287,22 @@ async def by_grpc(pool: Pool, address: str) -> list[Said]:
 async def by_realtime(pool: Pool, address: str) -> list[Said]:
     """The stock OpenAI client; the protocol's own words for what our events say."""
     user = User()
-    client = AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
-    async with client.realtime.connect(model="backchat") as connection:
-        await connection.session.update(session={"type": "realtime", "tools": [FUNCTION]})
+    async with serving.stock(address) as client:
+        async with client.realtime.connect(model="backchat") as connection:
+            await connection.session.update(session={"type": "realtime", "tools": [FUNCTION]})
 
-        async def send(data: bytes) -> None:
-            await connection.input_audio_buffer.append(audio=base64.b64encode(data).decode())
+            async def send(data: bytes) -> None:
+                await connection.input_audio_buffer.append(audio=base64.b64encode(data).decode())
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(user.speak, send)
-            while not user.all_done():
-                event = await connection.recv()
-                for wanted in understood(user, event.model_dump()):
-                    await connection.send(wanted)
-                if event.type == "response.output_audio.delta":
-                    user.sounded(from_pcm16(base64.b64decode(event.delta)))
-    return user.replies
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(user.speak, send)
+                while not user.all_done():
+                    event = await connection.recv()
+                    for wanted in understood(user, event.model_dump()):
+                        await connection.send(wanted)
+                    if event.type == "response.output_audio.delta":
+                        user.sounded(from_pcm16(base64.b64decode(event.delta)))
+        return user.replies
 
 
 async def by_twilio(pool: Pool, address: str) -> list[Said]:
