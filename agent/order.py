@@ -8,8 +8,9 @@ deadline ages: however far off it is, nothing that came `PATIENCE` and `LATE` se
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +23,38 @@ transcript; one that belongs to no conversation."""
 Due = Callable[[], float]
 """When somebody will notice that an item is not there yet (s). Asked anew whenever the engine is free: the
 speech that is ahead of a reply grows meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How one item of an engine's work is waited for; it travels with what is done in another process.
+
+    due: seconds from its beginning until somebody will notice that it is not there; None: they wait already.
+    limit: seconds after which it is given up.
+    """
+
+    kind: Kind = "needed"
+    due: float | None = None
+    limit: float = 60.0
+
+
+_wish: ContextVar[Wish] = ContextVar("wish")
+
+
+@contextmanager
+def wishing(wish: Wish) -> Generator[None]:
+    """Within, and in threads that are started there, `wished` gives this."""
+    before = _wish.set(wish)
+    try:
+        yield
+    finally:
+        _wish.reset(before)
+
+
+def wished() -> Wish:
+    """How the item that is made here is waited for."""
+    return _wish.get(Wish())
+
 
 LATE = 1.0
 """Seconds by which who has been silent for longer is preferred; beyond that, who came first is."""

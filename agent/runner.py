@@ -32,7 +32,7 @@ import anyio.to_thread
 
 from agent import signals
 from agent.errors import BackchatError, EngineFault, EngineStalled, in_one_line
-from agent.order import Due, Kind, Queue
+from agent.order import Due, Kind, Queue, Wish, wishing
 from agent.settings import Costs
 
 T = TypeVar("T")
@@ -261,13 +261,21 @@ class Runner:
         """Within, something is waited for that keeps its own time, as another process does."""
         yield
 
-    async def call(self, engine: Engine, work: Callable[[], T], limit: float, due: Due | None = None) -> T:
+    async def call(
+        self,
+        engine: Engine,
+        work: Callable[[], T],
+        limit: float,
+        due: Due | None = None,
+        kind: Kind | None = None,
+    ) -> T:
         """The result of one blocking call. Raises EngineFault, or EngineStalled after `limit` seconds.
 
-        due: when somebody will notice that it is not there yet (s); None: from now on.
+        due: when somebody will notice that it is not there yet (s); None: from now on. kind: of the item,
+        where it is not that of all others of this session.
         """
         async with self._entered(engine, limit):
-            return await self._step(engine, work, limit, first=True, due=due)
+            return await self._step(engine, work, limit, first=True, due=due, kind=kind)
 
     async def spare(self, engine: Engine, work: Callable[[], T], limit: float, until: float) -> T | None:
         """The same for what nobody would miss: None where there is no time for it.
@@ -386,6 +394,7 @@ class Runner:
         first: bool | None = None,
         due: Due | None = None,
         spare: Callable[[], None] | None = None,
+        kind: Kind | None = None,
     ) -> T:
         """One item of an engine's work, once it is this session's turn.
 
@@ -393,18 +402,20 @@ class Runner:
         that nobody would miss; called as it begins.
         """
         left = threading.Event()
-        async with self._taken(engine, left, limit, due, spare=spare is not None):
+        own = "background" if self._background else "needed"
+        kind = kind or ("spare" if spare is not None else own)
+        async with self._taken(engine, left, limit, due, kind):
             if spare is not None:
                 spare()
-            return await self._item(engine, work, limit, left, first)
+            with wishing(Wish(kind, None if due is None else due() - self.now(), limit)):
+                return await self._item(engine, work, limit, left, first)
 
     def _taken(
-        self, engine: Engine, left: threading.Event, limit: float, due: Due | None, *, spare: bool
+        self, engine: Engine, left: threading.Event, limit: float, due: Due | None, kind: Kind
     ) -> AbstractAsyncContextManager[None]:
         """The engine among all sessions that share it."""
         if (lock := self._locks.get(engine)) is None:
             return nullcontext()
-        kind = "spare" if spare else "background" if self._background else "needed"
         on_anyios_clock = None if due is None else lambda: anyio.current_time() + due() - self.now()
         return lock.taken(engine, left, limit, due=on_anyios_clock, kind=kind, waited=self._waited)
 

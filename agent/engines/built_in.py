@@ -37,6 +37,12 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
             "Apache-2.0",
             "torch",
         ),
+        "ray": BuiltIn(
+            "agent.cluster.engine:transcriber",
+            "the cluster's transcriber: `backchat serve --cluster`",
+            "Apache-2.0",
+            "cluster",
+        ),
     },
     "llm": {
         "llamacpp": BuiltIn(
@@ -60,6 +66,12 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
         ),
         "vlm": BuiltIn(
             "agent.llm.vlm:VisionLanguage", "a model of the hub that sees, on torch", "Apache-2.0", "torch"
+        ),
+        "ray": BuiltIn(
+            "agent.cluster.engine:language_model",
+            "the cluster's language model: `backchat serve --cluster`",
+            "Apache-2.0",
+            "cluster",
         ),
     },
     "tts": {
@@ -88,6 +100,12 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
         "kokoro": BuiltIn(
             "audio.tts.kokoro:Kokoro", "the Kokoro voices, in 8 languages, 24 kHz", "MIT", "kokoro"
         ),
+        "ray": BuiltIn(
+            "agent.cluster.engine:synthesizer",
+            "the cluster's voice: `backchat serve --cluster`",
+            "Apache-2.0",
+            "cluster",
+        ),
     },
     "vad": {
         "webrtc-silero": BuiltIn(
@@ -105,7 +123,13 @@ BUILT_IN: dict[Kind, dict[str, BuiltIn]] = {
     "endpointing": {
         "smart-turn": BuiltIn(
             "audio.smart_turn:SmartTurn", "Smart Turn: hears whether a turn is over", "BSD-2-Clause"
-        )
+        ),
+        "ray": BuiltIn(
+            "agent.cluster.engine:end_of_turn",
+            "the cluster's end-of-turn model: `backchat serve --cluster`",
+            "Apache-2.0",
+            "cluster",
+        ),
     },
     "speakers": {
         "dvector": BuiltIn(
@@ -145,5 +169,6 @@ MODULES = {
     "kokoro": ("kokoro_onnx", "onnx"),
     "vision": ("rapidocr", "PIL"),
     "wake": ("pymicro_wakeword",),
+    "cluster": ("ray",),
 }
 """For each extra the modules that show whether it is installed."""

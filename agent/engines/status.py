@@ -67,6 +67,8 @@ def _built_in(kind: Kind, name: str, config: Config, chosen: bool) -> Entry:
 def _state(kind: Kind, name: str, extra: str, config: Config, chosen: bool) -> tuple[State, str]:
     if any(find_spec(module) is None for module in MODULES.get(extra, ())):
         return "extra missing", how_to_install(extra)
+    if extra == "cluster":
+        return "elsewhere", "backchat serve --cluster starts it, and uses it by itself"
     factory = find(kind, name)
     wanted = inspect.signature(factory).parameters
     if "base_url" in wanted:

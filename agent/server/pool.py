@@ -248,6 +248,13 @@ class Pool:
 
 
 def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lambda _: None) -> Pool:
+    """All engines, loaded and warm, and their slots."""
+    return Pool(config, load_copies(config, progress, tell))
+
+
+def load_copies(
+    config: Config, progress: Progress | None = None, tell: Tell = lambda _: None
+) -> list[Engines]:
     """All engines, loaded and warm: one language model with a slot for each session, and the copies."""
     config = config.model_copy(
         update={"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
@@ -264,7 +271,7 @@ def load_pool(config: Config, progress: Progress | None = None, tell: Tell = lam
         )
         for _ in range(count - 1)
     ]
-    return Pool(config, [first, *others])
+    return [first, *others]
 
 
 def _spread(name: str, aliases: Sequence[str], usual: str, voices: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from agent.server.telemetry import log as journal
 from agent.server.telemetry.metrics import Metrics
 from agent.settings import Config
 from agent.transports.remote import RemoteSession
+from agent.transports.resumption import LocalStore, Store
 from agent.transports.slot import SessionSlot
 from audio.echo.front_end import FrontEnd
 
@@ -37,6 +38,8 @@ class Visit:
     slot: SessionSlot
     entry: journal.Entry
     watchers: Sequence[ev.Watcher]
+    store: Store | None = None
+    """Where it may be kept for a client that loses its connection."""
     hang_up: Callable[[], None] = lambda: None
     """Called when the server closes: the last reply is said, then it is over."""
     lost: Callable[[], None] = lambda: None
@@ -60,6 +63,8 @@ class Reception:
     metrics: Metrics
     connections: Connections
     """Those that are open."""
+    store: Store | None
+    """Where sessions are kept for clients that lose their connection; None: nowhere."""
     refusals: journal.Refusals = field(default_factory=journal.Refusals)
     calls: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
     """Sessions that go on without a connection of ours, by name; each call ends one."""
@@ -67,11 +72,21 @@ class Reception:
     """Where sessions go on whose request is answered at once; the server's own."""
 
     @classmethod
-    def of(cls, pool: Pool, token: str | None, metrics: Metrics) -> Reception:
-        """A new one, by the pool's settings. token: what clients must show."""
+    def of(cls, pool: Pool, token: str | None, metrics: Metrics, store: Store | None = None) -> Reception:
+        """A new one, by the pool's settings. token: what clients must show. store: None: one in this process,
+        where sessions are to be kept.
+        """
         settings = pool.config.server
         connections = Connections(settings.connections, settings.client_timeout)
-        return cls(pool, Admission(settings, token), metrics, connections)
+        kept = (store or LocalStore.of(settings)) if settings.resume else None
+        return cls(pool, Admission(settings, token), metrics, connections, kept)
+
+    def begin(self, tasks: TaskGroup) -> None:
+        """Receive clients from now on, as long as `tasks` go on."""
+        self.tasks = tasks
+        tasks.start_soon(self.connections.watch)
+        if isinstance(self.store, LocalStore):
+            tasks.start_soon(self.store.tend)
 
     @asynccontextmanager
     async def visit(self, wire: str, address: str) -> AsyncGenerator[Visit]:
@@ -84,7 +99,8 @@ class Reception:
 
         async with self.pool.slot(hang_up) as slot:
             with journal.session(wire, address) as entry:
-                received.append(Visit(self.pool, slot, entry, [*self.metrics.watchers(), entry.watch]))
+                watchers = [*self.metrics.watchers(), entry.watch]
+                received.append(Visit(self.pool, slot, entry, watchers, self.store))
                 yield received[0]
                 if self.pool.closing:
                     entry.why = "server_stops"

@@ -156,7 +156,8 @@ async def run_server(
         server.should_exit = True
 
     async with anyio.create_task_group() as tasks, AsyncExitStack() as wires:
-        addresses, reception.tasks = [address], tasks
+        addresses = [address]
+        reception.begin(tasks)
         if settings.grpc_port >= 0:
             calls = running_server(pool, token, metrics, certificate, key, reception)
             grpc = await wires.enter_async_context(calls)
@@ -164,8 +165,7 @@ async def run_server(
         if settings.wyoming or settings.satellites:
             addresses += await wires.enter_async_context(running_wyoming(reception))
         tasks.start_soon(until_told)
-        tasks.start_soon(_tidy, pool)
-        tasks.start_soon(reception.connections.watch)
+        tasks.start_soon(tidy, pool)
         data = {"address": addresses, "slots": pool.size, "token": bool(token)}
 
         def accepting() -> None:
@@ -179,7 +179,7 @@ async def run_server(
         tasks.cancel_scope.cancel()
 
 
-async def _tidy(pool: Pool) -> None:
+async def tidy(pool: Pool) -> None:
     """Clear away what ended sessions leave, and give the memory back to the system.
 
     glibc by itself keeps what was freed: without this, the server grew by 0.15 MB a session.

@@ -172,13 +172,13 @@ class RemoteSession:
             self._intake.clear()
             self._session.clear_audio()
 
-    def send_text(self, text: str, manner: Manner | None = None, language: str = "") -> int:
+    def send_text(self, text: str, manner: Manner | None = None, language: str = "", say: str = "") -> int:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 
-        manner: how, this once; None: as always. language: ISO code of the text, where it is known.
-        Returns the number of the reply.
+        manner: how, this once; None: as always. language: ISO code of the text, where it is known. say: what
+        is said unasked. Returns the number of the reply.
         """
-        self._session.send_text(text, manner=manner, language=language)
+        self._session.send_text(text, say, manner=manner, language=language)
         return self._opened
 
     async def commit(self) -> int:

@@ -167,6 +167,10 @@ function reason(error) {
 function watched(made) {
   const on = (name, act) => made.addEventListener(name, ({ detail }) => made === call && act(detail));
   on("open", () => now({ open: true }));
+  on("lost", () => {
+    forget();
+    tell("The connection was lost. Connecting again.");
+  });
   on("closed", ({ reason }) => {
     stop();
     trouble(`The call has ended${reason ? `: ${reason}` : ""}.`);
@@ -217,6 +221,9 @@ function follow(message) {
     case "error":
       // A reply may end of itself just before we say that it should.
       if (message.error.code !== "response_cancel_not_active") trouble(message.error.message);
+      break;
+    case "backchat.session":
+      if (message.resumed) tell("Connected again.");
       break;
     case "backchat.event":
       transcript.event(message.event);

@@ -4,6 +4,7 @@
 import { PeerLine, SocketLine } from "/line.js";
 
 const RATE = 24000;
+const PAUSE = 500; // milliseconds between two tries to come back
 
 export class Call extends EventTarget {
   #token;
@@ -22,6 +23,8 @@ export class Call extends EventTarget {
   #held = false;
   #stopping = false; // the player has been told to stop, and has not said yet how much it played
   #pending = []; // what was typed while a reply still had to end
+  #kept = null; // the session, as it is found again when its connection is lost: its token, and for how long
+  #last = null; // the item that sounded last, and how far
 
   // To be made while a press is being handled: only then may a page make sound.
   constructor(token, voice = "") {
@@ -79,6 +82,7 @@ export class Call extends EventTarget {
 
   stop() {
     this.#open = false;
+    this.#kept = null;
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#capture?.close();
     this.#speaker?.close();
@@ -101,7 +105,29 @@ export class Call extends EventTarget {
   #dial(line) {
     this.#line = line;
     const take = (message) => line === this.#line && this.#receive(message);
-    return line.open(this.#token, take, (reason) => this.#open && this.#tell("closed", { reason }), this.#stream);
+    const ended = (reason, lost) => line === this.#line && this.#open && this.#over(reason, lost);
+    return line.open(this.#token, take, ended, this.#stream);
+  }
+
+  // The line is over. One that was lost is made anew, and the session goes on where it was heard last.
+  async #over(reason, lost) {
+    const kept = lost ? this.#kept : null;
+    if (kept) {
+      const until = performance.now() + 1000 * kept.seconds;
+      const Line = this.#line.constructor;
+      this.#open = this.#held = false;
+      this.#active = null;
+      if (this.#player && this.#playing) this.#flush();
+      else this.#silent("cut");
+      this.#tell("lost", {});
+      while (this.#kept === kept && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        if (this.#kept !== kept) return;
+        if (await this.#dial(new Line()).catch(() => false)) return;
+      }
+      if (this.#kept !== kept) return;
+    }
+    this.#tell("closed", { reason });
   }
 
   async #makePlayer() {
@@ -126,9 +152,13 @@ export class Call extends EventTarget {
     switch (message.type) {
       case "session.created":
         this.#open = true;
+        this.#send({ type: "backchat.resume", token: this.#kept?.token ?? null, ...(this.#kept && this.#last) });
         if (this.#written) this.#update({ output_modalities: ["text"] });
         if (this.#voice) this.speak(this.#voice);
         this.#tell("open", message.session);
+        break;
+      case "backchat.session":
+        this.#kept = message;
         break;
       case "response.created":
         this.#active = message.response.id;
@@ -236,6 +266,7 @@ export class Call extends EventTarget {
 
   #played({ item, played, dry }) {
     const over = dry && item === this.#playing;
+    this.#last = { item_id: item, audio_end_ms: this.#audible(played) };
     if (over) this.#playing = null;
     this.#tell("played", { item, ms: this.#audible(played), over });
   }
@@ -243,6 +274,7 @@ export class Call extends EventTarget {
   // A reply was stopped: so much of it was really heard.
   #flushed({ item, played }) {
     this.#stopping = false;
+    if (item !== null) this.#last = { item_id: item, audio_end_ms: this.#audible(played) };
     if (item !== null && item === this.#playing) {
       this.#playing = null;
       this.#held = false;

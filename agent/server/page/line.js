@@ -1,7 +1,7 @@
 // How the events of a call travel, and over WebRTC its sound too. Knows nothing of what they mean.
 //
 // A line is opened once, and is open with the first event of the server. `take` is given each of them, `ended`
-// why it is over.
+// why it is over, and whether it was lost, so that another may go on.
 
 const KEY = "openai-insecure-api-key."; // a browser's way to show a token on a WebSocket
 const PATIENCE = 4000; // milliseconds for WebRTC's packets to find their way, which some networks never let them
@@ -23,7 +23,7 @@ export class SocketLine {
       };
       socket.onclose = ({ reason }) => reject(new Error(reason || "refused"));
     });
-    socket.onclose = ({ reason }) => this.#socket && ended(reason);
+    socket.onclose = ({ code, reason }) => this.#socket && ended(reason, code !== 1000 && code !== 1008);
     return true;
   }
 
@@ -46,7 +46,7 @@ export class PeerLine {
   #channel = null;
   #sender = null;
   #voice = new Audio();
-  #error = ""; // what the server told last, which says why when it closes
+  #error = null; // what the server told last, which says why when it closes
 
   static get possible() {
     return "RTCPeerConnection" in window && sessionStorage.getItem("wire") !== "WebSocket";
@@ -63,7 +63,7 @@ export class PeerLine {
     const begun = new Promise((resolve) => {
       this.#channel.onmessage = ({ data }) => {
         const message = JSON.parse(data);
-        if (message.type === "error") this.#error = message.error.message;
+        if (message.type === "error") this.#error = message.error;
         take(message);
         resolve(true);
       };
@@ -77,7 +77,8 @@ export class PeerLine {
       await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
       const late = new Promise((resolve) => setTimeout(() => resolve(false), PATIENCE));
       if (await Promise.race([begun, late])) {
-        this.#channel.onclose = () => this.#peer && ended(this.#error);
+        const lost = () => this.#error === null || this.#error.code === "server_stops";
+        this.#channel.onclose = () => this.#peer && ended(this.#error?.message, lost());
         return true;
       }
       await fetch(`${answer.headers.get("location")}/hangup`, { method: "POST", headers });

@@ -26,6 +26,7 @@ from agent.server.realtime import server_events
 from agent.server.realtime.calls import FunctionCall, FunctionOutput, as_message
 from agent.server.realtime.formats import sound
 from agent.server.realtime.out_of_band import OutOfBand
+from agent.server.realtime.resume import Keeper
 from agent.server.realtime.session_config import (
     ELSEWHERE,
     Kind,
@@ -40,6 +41,7 @@ from agent.server.reception import Visit
 from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
+from agent.transports.resumption import Reply, State
 from agent.transports.transcription import spoken
 from audio.frame import Frame, Samples, resample
 from audio.pcm import from_pcm16, pcm16
@@ -126,6 +128,8 @@ class ClientEvents:
         self._limits = self._pool.config.server
         self.server_events = server_events.ServerEvents(self._limits.memory, self._pool.voice)
         self._aside = OutOfBand(self._pool, send)
+        self.keeper = Keeper(visit.store)
+        """Keeps the session for when the connection is lost."""
         self.tasks: TaskGroup | None = None
         """Where what does not hold up the next event is done."""
         self.session: RemoteSession | None = None
@@ -161,6 +165,19 @@ class ClientEvents:
             await handler(self, event)
         except RequestError as error:
             raise _placed(error, name) from error
+        if name != "input_audio_buffer.append":
+            self.look()
+
+    def _watch(self, event: ev.Event) -> None:
+        if isinstance(event, ev.TurnCommitted | ev.TurnEnded):
+            self.look()
+
+    def look(self) -> None:
+        """Have what was said by now kept."""
+        if self.session is not None:
+            said = [part.message for part in self.session.history.parts]
+            asked = [self._pending[1]] if self._pending is not None else []
+            self.keeper.look([*said, *asked], self.session.history.unheard)
 
     async def _leave_out(self, event: dict[str, Any], refused: Sequence[RequestError]) -> None:
         """Say what of an event is not done, while all else of it is."""
@@ -173,7 +190,12 @@ class ClientEvents:
         if self.session is None:
             self.chosen.begun = True
             config, manner = self.chosen.config(), self.chosen.manner
-            self.session = RemoteSession(self._slot, config, self._visit.watchers, manner)
+            watchers = [*self._visit.watchers, self.keeper.watch, self._watch]
+            self.session = session = RemoteSession(self._slot, config, watchers, manner)
+            self.keeper.place = lambda turn, moment: (
+                self.server_events.response(turn).item,
+                round(session.position(turn, moment) * 1000),
+            )
             self.server_events.spoken = self.session.spoken
             self.session.voice.muted = self.chosen.modality == "text"
             self.settled.set()
@@ -214,8 +236,51 @@ class ClientEvents:
         await self._send([server_events.message("session.created", session=self.chosen.as_dict())])
         await self._leave_out({}, refused)
 
+    async def _resume(self, event: dict[str, Any]) -> None:
+        """Our own: this session is to be kept; or one is gone on with, whose connection was lost.
+
+        Raises RequestError where it is too late for that, or nothing is kept here.
+        """
+        token, item, played = event.get("token"), event.get("item_id"), event.get("audio_end_ms")
+        if not (token is None or isinstance(token, str)):
+            raise RequestError("token: text, or null for a session that is new", param="token")
+        if not (played is None or (type(played) is int and played >= 0)):
+            raise RequestError("audio_end_ms: whole milliseconds from 0", param="audio_end_ms")
+        if not self.keeper.able:
+            raise RequestError("sessions are not kept here (server.resume)", code="not_resumable")
+        if self.keeper.token is not None or (token is not None and self.session is not None):
+            text = "a session that has begun goes on as it is; open another connection, and send this first"
+            raise RequestError(text, code="already_begun")
+        state = await self.keeper.claim(token)
+        for given in () if state is None else state.updates:
+            await self._take_over(given)
+        seconds = self._limits.resume
+        about = {"token": self.keeper.token, "resumed": state is not None, "seconds": seconds}
+        await self._send([server_events.message("backchat.session", **about)])
+        if state is not None:
+            await self._send([server_events.message("session.updated", session=self.chosen.as_dict())])
+            await self._go_on(state, item if isinstance(item, str) else None, played)
+
+    async def _go_on(self, state: State, item: str | None, played: int | None) -> None:
+        """The conversation is as it was heard, and what was not said of the last reply is said now."""
+        session = await self._settle()
+        for message in state.said:
+            session.history.add(message)
+        session.history.unheard = state.unheard
+        reply = state.reply or Reply(whole=True)
+        heard, rest = reply.parted(item, played)
+        if heard:
+            session.history.add(Message("assistant", heard))
+        if rest or not (heard or reply.whole):
+            # What nothing was heard of, and is not whole, is answered anew.
+            say = rest if heard or reply.whole else ""
+            turn = session.send_text("", self.chosen.manner, say=say)
+            self.server_events.asked(turn, self.server_events.response(turn))
+
     async def _update(self, event: dict[str, Any]) -> None:
-        await self._leave_out(event, await self._take_over(event.get("session")))
+        given: Any = event.get("session")
+        await self._leave_out(event, await self._take_over(given))
+        self.keeper.chosen(given)
         if self.session is not None:
             self.session.history.instruct(self.chosen.instructions)
             listening = self.chosen.detection is not None
@@ -588,6 +653,7 @@ class ClientEvents:
         "conversation.item.truncate": (_truncate, {"item_id", "content_index", "audio_end_ms"}),
         "conversation.item.retrieve": (_retrieve, {"item_id"}),
         "backchat.view": (_view, {"image_url"}),
+        "backchat.resume": (_resume, {"token", "item_id", "audio_end_ms"}),
         "response.create": (_respond, {"response"}),
         "response.cancel": (_cancel, {"response_id"}),
     }

@@ -34,6 +34,8 @@ LOOK = 0.05
 """Seconds between two looks at how long nobody has said anything."""
 BETA_PROTOCOL = "openai-beta.realtime-v1"
 """How a browser says that it speaks the beta."""
+LEFT = (1005, 1000, 1001)
+"""The codes with which a client closes that does not mean to come back (RFC 6455, 7.4.1)."""
 UNKNOWN = 4000
 """The code with which a connection is closed that asks for what is not here."""
 
@@ -81,7 +83,7 @@ class Realtime:
         self._first_event: float | None = self._pool.config.server.first_event
         """Seconds that may pass before the client's first event."""
         self._work = anyio.CancelScope()
-        self._gone = False
+        self._gone = self._left = False
 
     def hang_up(self) -> None:
         """The server closes: the last reply is said, then it is over."""
@@ -105,6 +107,7 @@ class Realtime:
                     self._client.tasks = tasks
                     tasks.start_soon(self._talk, tasks.cancel_scope)
                     tasks.start_soon(self.hear)
+                    tasks.start_soon(self._client.keeper.run, self.lost)
                     await self._listen()
                     tasks.cancel_scope.cancel()
         except RequestError as error:
@@ -115,6 +118,9 @@ class Realtime:
             self._entry.why = "timeout"
         except self._vanished:
             self._gone = True
+        # Who vanished may come back, and who is sent away because the server stops, to another one.
+        if self._left or not (self._gone or self._pool.closing):
+            await self._client.keeper.forget()
         if self._pool.closing:
             code, reason = 1001, "the server stops"
             self._entry.why = "server_stops"
@@ -194,6 +200,7 @@ class Realtime:
             await anyio.lowlevel.checkpoint()  # a thousand that say nothing may have come at once
             message = await self._socket.receive()
         self._gone = True
+        self._left = message.get("code", LEFT[0]) in LEFT
 
     async def _take(self, raw: str | bytes) -> None:
         """One client event; what is wrong with it is told, and the session goes on."""

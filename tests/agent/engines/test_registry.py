@@ -171,7 +171,10 @@ def test_an_engine_of_another_package_that_fails_while_it_is_loaded_is_one_line(
         ("tts.voice=nobody", "tts.voice: no voice 'nobody'"),
         ("vision.engine=nobody", "vision.engine: no engine is called 'nobody'"),
         ("vad.engine=nobody", "vad.engine: no engine is called 'nobody'; known: webrtc-silero"),
-        ("turns.endpointing=nobody", "turns.endpointing: no engine is called 'nobody'; known: smart-turn"),
+        (
+            "turns.endpointing=nobody",
+            "turns.endpointing: no engine is called 'nobody'; known: ray, smart-turn",
+        ),
     ],
 )
 def test_what_no_session_could_begin_with_is_refused_before_anything_is_loaded(monkeypatch, setting, said):

@@ -1,0 +1,140 @@
+"""What Ray Serve runs: sessions behind HTTP, and each engine in processes of its own.
+
+A replica of an engine's deployment does no work itself: it gives out the seats at its worker, a Ray actor
+that has the engine, and keeps them while who has taken one is there. So Serve sees as many requests going on
+as seats are taken, and scales by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from agent.cluster.calls import Facts, Served
+from agent.cluster.front import Front
+from agent.cluster.library import ray, serve
+from agent.cluster.line import DEPLOYMENTS
+from agent.cluster.worker import Worker
+from agent.errors import EngineFault
+from agent.settings import Config
+
+SESSIONS = "Sessions"
+LOOK = 0.5
+"""Seconds between two looks at whether who has a seat is still there."""
+REQUESTS = 8
+"""Requests for each slot that a replica of the sessions is given; which of them are admitted it says."""
+SPARE_REQUESTS = 64
+CALLS = 1000
+"""Calls that a worker takes at once; the engine makes one item after the other all the same."""
+
+
+class Seats:
+    """One replica of an engine: its worker, and who has a seat there."""
+
+    def __init__(self, kind: Served, config: Config, seats: int) -> None:
+        gpus = getattr(config.cluster, f"{kind}_gpus", 0.0)
+        made = ray().remote(Worker)
+        self._worker = made.options(num_cpus=1, num_gpus=gpus, max_concurrency=CALLS, max_restarts=0).remote(
+            kind, config, seats
+        )
+
+    async def facts(self) -> Facts:
+        """What is known of the engine, once it is loaded."""
+        return await self._worker.facts.remote()
+
+    async def sit(self, name: str, caller: Any) -> AsyncGenerator[Any]:
+        """The worker, with a seat of that name at it until who asked goes; None where all are taken.
+
+        caller: the actor that asks; None: it gives the seat back itself.
+        """
+        if not await self._worker.sit.remote(name):
+            yield None
+            return
+        try:
+            yield self._worker
+            while await _there(caller):
+                await asyncio.sleep(LOOK)
+        finally:
+            await self._worker.leave.remote(name)
+
+    async def check_health(self) -> None:
+        """Raises where the engine hangs for all who use it, or its process is gone: Serve replaces it."""
+        if not await self._worker.healthy.remote():
+            raise EngineFault("the engine does not come back from its work")
+
+
+async def _there(actor: Any) -> bool:
+    """Whether that actor's process is alive."""
+    if actor is None:
+        return True
+    try:
+        await actor.__ray_ready__.remote()
+    except ray().exceptions.RayActorError:
+        return False
+    return True
+
+
+def application(config: Config) -> Any:
+    """The application for `serve.run`. Raises MissingExtra."""
+    engines = [_engine(kind, config) for kind in served(config)]
+    return _sessions(config, engines)
+
+
+def served(config: Config) -> list[Served]:
+    """The engines that these settings need."""
+    kinds: list[Served] = ["stt", "llm", "tts"]
+    return [*kinds, "endpointing"] if config.turns.by_sound else kinds
+
+
+def seats(config: Config) -> int:
+    """Those at each replica of an engine: enough for the sessions of one replica of those."""
+    return config.cluster.seats or config.server.sessions
+
+
+def _engine(kind: Served, config: Config) -> Any:
+    count = seats(config)
+    if kind == "llm":
+        config = config.model_copy(update={"llm": config.llm.model_copy(update={"slots": count})})
+    deployment = serve().deployment(
+        Seats,
+        name=DEPLOYMENTS[kind],
+        num_replicas=getattr(config.cluster, kind),
+        max_ongoing_requests=CALLS,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=config.server.drain_timeout,
+        health_check_period_s=2,
+    )
+    return deployment.bind(kind, config, count)
+
+
+def _sessions(config: Config, engines: Sequence[Any]) -> Any:
+    class Sessions:
+        """The server's wires. engines: they are deployed with it; it asks them by name."""
+
+        def __init__(self, *engines: Any) -> None: ...
+
+    ingress = serve().ingress(Front(config, elsewhere(config)))(Sessions)
+    deployment = serve().deployment(
+        ingress,
+        name=SESSIONS,
+        num_replicas=config.cluster.sessions,
+        max_ongoing_requests=REQUESTS * config.server.sessions + SPARE_REQUESTS,
+        ray_actor_options={"num_cpus": 1},
+        graceful_shutdown_timeout_s=config.server.drain_timeout,
+    )
+    return deployment.bind(*engines)
+
+
+def elsewhere(config: Config) -> Config:
+    """The settings by which a replica of the sessions loads its engines: all are in other processes.
+
+    Each slot has a line of its own to each of them.
+    """
+    changed: dict[str, Any] = {
+        kind: getattr(config, kind).model_copy(update={"engine": "ray"}) for kind in ("stt", "llm", "tts")
+    }
+    if config.turns.by_sound:
+        changed["turns"] = config.turns.model_copy(update={"endpointing": "ray"})
+    changed["server"] = config.server.model_copy(update={"copies": config.server.sessions})
+    return config.model_copy(update=changed)

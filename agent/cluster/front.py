@@ -1,0 +1,66 @@
+"""The server's application in a replica of Ray Serve: it begins and ends with that. Knows no route."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import anyio
+
+from agent.errors import BackchatError
+from agent.runner import Runner
+from agent.server.admission.exposure import checked_token
+from agent.server.admission.guard import Guard
+from agent.server.app import application
+from agent.server.http.responses import Receive, Scope, Send
+from agent.server.pool import Pool, load_copies
+from agent.server.reception import Reception
+from agent.server.run import LOOK, start_log, tidy
+from agent.server.telemetry.metrics import Metrics
+from agent.settings import Config
+
+
+class Front:
+    """An ASGI application that makes the server's own when it starts, on the event loop that it runs on.
+
+    config: all settings. engines: the same, as the engines are loaded here.
+    The token is read where the replica runs, from the environment or a file there, as by `backchat serve`.
+    """
+
+    def __init__(self, config: Config, engines: Config) -> None:
+        self._config, self._engines = config, engines
+        self._app: Guard | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin and end, or what the server's application does."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            token = checked_token(self._config)
+            start_log(self._config, token)
+            copies = await Runner().wait_for(partial(load_copies, self._engines))
+            pool = Pool(self._config, copies)
+        except BackchatError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        reception = Reception.of(pool, token, Metrics(pool, None))
+        async with anyio.create_task_group() as tasks:
+            reception.begin(tasks)
+            tasks.start_soon(tidy, pool)
+            self._app = application(reception)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            pool.close()
+            with anyio.move_on_after(self._config.server.drain_timeout):
+                while not pool.idle:
+                    await anyio.sleep(LOOK)
+            tasks.cancel_scope.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Front, (self._config, self._engines)

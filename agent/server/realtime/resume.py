@@ -1,0 +1,117 @@
+"""What a Realtime session gives its store, so that it can be gone on with. Knows no socket."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+
+from agent import events as ev
+from agent.messages import Message
+from agent.transports.resumption import TOUCH, Part, Reply, State, Store, merged
+
+Place = Callable[[int, float], tuple[str, int]]
+"""From a reply and a moment (s) to the item that it is, and the milliseconds of its sound until then."""
+
+
+class Keeper:
+    """Keeps one session, once its client wants that.
+
+    What has changed is given to the store in order, the newest of each part; a store that cannot be reached
+    holds up nobody.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self._holder = secrets.token_hex(16)
+        self._token: str | None = None
+        self._state = State()
+        self._texts: dict[int, Reply] = {}
+        self._turn = 0
+        self._sent: dict[Part, str] = {}
+        self._due: dict[Part, str] = {}
+        self._news = anyio.Event()
+        self.place: Place = lambda turn, moment: ("", 0)
+
+    @property
+    def able(self) -> bool:
+        """Whether sessions are kept here."""
+        return self._store is not None
+
+    @property
+    def token(self) -> str | None:
+        """By which the client finds its session again; None before it has asked."""
+        return self._token
+
+    async def claim(self, token: str | None) -> State | None:
+        """The session that is kept by that token, whose holder we are from now on; else a new one is kept."""
+        if self._store is None:
+            return None
+        parts = await self._store.claim(token, self._holder) if token is not None else None
+        if parts is None:
+            self._token = await self._store.open(self._holder)
+            return None
+        self._token = token
+        found = State.of(parts)
+        self._state.updates = list(found.updates)
+        return found
+
+    def chosen(self, given: Mapping[str, Any]) -> None:
+        """The client has chosen this."""
+        self._state.updates = merged(self._state.updates, given)
+
+    def watch(self, event: ev.Event) -> None:
+        """Note what a reply says, and what of it is heard."""
+        match event:
+            case ev.TurnOpened(turn=turn):
+                self._texts[turn] = Reply()
+            case ev.Token(turn=turn, text=text) if turn in self._texts:
+                self._texts[turn].text += text
+            case ev.GenerationEnded(turn=turn) if turn in self._texts:
+                self._texts[turn].whole = True
+            case ev.TurnCommitted(turn=turn, answered=True):
+                self._turn = turn
+            case ev.TurnDiscarded(turn=turn):
+                self._texts.pop(turn, None)
+            case ev.WordHeard(turn=turn) if turn in self._texts:
+                reply = self._texts[turn]
+                reply.item, ms = self.place(turn, event.time)
+                reply.ends.append((ms, event.end))
+            case ev.TurnEnded(turn=turn):
+                self._texts.pop(turn, None)
+                self._turn = 0 if turn == self._turn else self._turn
+            case _:
+                return
+        self._state.reply = self._texts.get(self._turn)
+        self._put("reply", self._state.reply_part())
+
+    def look(self, said: Sequence[Message], unheard: str) -> None:
+        """The conversation is this now."""
+        self._state.said, self._state.unheard = list(said), unheard
+        self._put("session", self._state.session())
+
+    def _put(self, part: Part, text: str) -> None:
+        if self._due.get(part, self._sent.get(part)) != text:
+            self._due[part] = text
+            self._news.set()
+
+    async def run(self, lost: Callable[[], None]) -> None:
+        """Give it to the store as long as the session goes on. lost: is called once another one holds it."""
+        while self._store is not None:
+            with anyio.move_on_after(TOUCH):
+                await self._news.wait()
+            self._news = anyio.Event()
+            if self._token is None:
+                continue
+            due, self._due = self._due, {}
+            self._sent |= due
+            if not await self._store.put(self._token, self._holder, due):
+                lost()
+                return
+
+    async def forget(self) -> None:
+        """The session is over: nothing of it is kept."""
+        if self._store is not None and self._token is not None:
+            await self._store.drop(self._token, self._holder)

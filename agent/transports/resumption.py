@@ -1,0 +1,216 @@
+"""Sessions that outlive their connection: what is kept of each, by whom, and for how long. Knows no wire.
+
+A client that comes back within `server.resume` seconds goes on where it was heard last. What is kept has two
+parts, so that a word that was heard costs no copy of the conversation: the session, and the reply that is
+being said. Whoever has the token holds the session: an older holder, on a connection that hangs, loses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import anyio
+
+from agent.messages import Message, ToolCall
+from agent.settings import ServerConfig
+
+Part: TypeAlias = Literal["session", "reply"]
+Parts: TypeAlias = Mapping[Part, str]
+"""What is kept, as JSON."""
+
+TOUCH = 5.0
+"""Seconds between two signs of life of who holds a session; they count from the last."""
+
+
+class Store(Protocol):
+    """Keeps sessions, outside of what holds them."""
+
+    async def open(self, holder: str) -> str:
+        """A new session, and the token by which it is found."""
+        ...
+
+    async def claim(self, token: str, holder: str) -> Parts | None:
+        """What is kept of it, for who holds it from now on; None where nothing is kept any more."""
+        ...
+
+    async def put(self, token: str, holder: str, parts: Parts) -> bool:
+        """Keep these instead of what they were; False where another one holds it by now, or nobody."""
+        ...
+
+    async def drop(self, token: str, holder: str) -> None:
+        """It is over: nothing of it is kept."""
+        ...
+
+
+@dataclass
+class _Kept:
+    holder: str
+    last: float
+    parts: dict[Part, str] = field(default_factory=dict[Part, str])
+
+
+class LocalStore:
+    """A store in this process.
+
+    seconds: for which a session is kept after its last sign of life. most: sessions; beyond it the one that
+    has been silent for longest is let go. now: a clock (s).
+    """
+
+    def __init__(self, seconds: float, most: int, now: Callable[[], float] = anyio.current_time) -> None:
+        self._seconds, self._most, self._now = seconds, most, now
+        self.kept: dict[str, _Kept] = {}
+        """By what is known of the token: not the token itself."""
+
+    @classmethod
+    def of(cls, settings: ServerConfig) -> LocalStore:
+        """One as the settings say."""
+        return cls(settings.resume, settings.resumable)
+
+    async def open(self, holder: str) -> str:
+        """See `Store.open`."""
+        self.tidy()
+        token = secrets.token_urlsafe(32)
+        self._set(key(token), _Kept(holder, self._now()))
+        while len(self.kept) > self._most:
+            self._forget(min(self.kept, key=lambda each: self.kept[each].last))
+        return token
+
+    async def claim(self, token: str, holder: str) -> Parts | None:
+        """See `Store.claim`."""
+        self.tidy()
+        if (found := self.kept.get(key(token))) is None:
+            return None
+        self._set(key(token), _Kept(holder, self._now(), found.parts))
+        return dict(found.parts)
+
+    async def put(self, token: str, holder: str, parts: Parts) -> bool:
+        """See `Store.put`."""
+        found = self.kept.get(key(token))
+        if found is None or found.holder != holder:
+            return False
+        self._set(key(token), _Kept(holder, self._now(), {**found.parts, **parts}))
+        return True
+
+    async def drop(self, token: str, holder: str) -> None:
+        """See `Store.drop`."""
+        found = self.kept.get(key(token))
+        if found is not None and found.holder == holder:
+            self._forget(key(token))
+
+    def tidy(self) -> None:
+        """Let go of what has been silent for too long."""
+        oldest = self._now() - self._seconds - TOUCH
+        for name in [name for name, kept in self.kept.items() if kept.last < oldest]:
+            self._forget(name)
+
+    async def tend(self) -> None:
+        """Do that as long as the server runs: nobody's words are kept for longer than it says."""
+        while True:
+            await anyio.sleep(TOUCH)
+            self.tidy()
+
+    def _set(self, name: str, kept: _Kept) -> None:
+        self.kept[name] = kept
+
+    def _forget(self, name: str) -> None:
+        del self.kept[name]
+
+
+def key(token: str) -> str:
+    """What is known of a token where its session is kept."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+@dataclass
+class Reply:
+    """A reply that is being said.
+
+    text: what the model has written of it. whole: whether that is all. ends: of each word that was heard,
+    where in the reply's sound it ends (ms) and where in the text. item: what the client calls it.
+    """
+
+    text: str = ""
+    whole: bool = False
+    ends: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    item: str = ""
+
+    def parted(self, item: str | None = None, played: int | None = None) -> tuple[str, str]:
+        """What of it was heard, and what is still to be said.
+
+        played: milliseconds of that item that the client says it has played, which it knows best.
+        """
+        known = played is not None and item == self.item
+        ends = [end for ms, end in self.ends if not known or ms <= (played or 0)]
+        at = max(ends, default=0)
+        return self.text[:at].strip(), self.text[at:].strip()
+
+
+@dataclass
+class State:
+    """What is kept of a session.
+
+    said: the conversation, of replies what was heard. unheard: what was not, of the last that was cut.
+    updates: what the client has chosen, in the order in which it has.
+    """
+
+    said: list[Message] = field(default_factory=list[Message])
+    unheard: str = ""
+    updates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    reply: Reply | None = None
+
+    def session(self) -> str:
+        """All but the reply, as JSON. Pictures are left out: of what they showed the words stay."""
+        said = [
+            _as_dict(message) for message in self.said if message.content or message.calls or message.call
+        ]
+        return json.dumps({"said": said, "unheard": self.unheard, "updates": self.updates})
+
+    def reply_part(self) -> str:
+        """The reply, as JSON."""
+        return json.dumps(None if self.reply is None else asdict(self.reply))
+
+    @classmethod
+    def of(cls, parts: Parts) -> State:
+        """What was kept."""
+        told = json.loads(parts.get("session", "{}"))
+        said = [_message(each) for each in told.get("said", [])]
+        reply = json.loads(parts.get("reply", "null"))
+        if reply is not None:
+            ends = [(ms, end) for ms, end in reply["ends"]]
+            reply = Reply(reply["text"], reply["whole"], ends, reply["item"])
+        return cls(said, told.get("unheard", ""), told.get("updates", []), reply)
+
+
+def merged(updates: list[dict[str, Any]], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The updates with one more behind them, in which no older one is left that it takes the place of."""
+    return [_over(updates[0], given)] if updates else [dict(given)]
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 2) -> dict[str, Any]:
+    """Only `audio`, `input` and `output` hold settings that are chosen one by one."""
+    whole = dict(below)
+    for name, value in above.items():
+        if depth and name in ("audio", "input", "output") and isinstance(value, dict):
+            lower: Any = whole.get(name)
+            value = _over(lower if isinstance(lower, dict) else {}, value, depth - 1)  # pyright: ignore[reportUnknownArgumentType]
+        whole[name] = value
+    return whole
+
+
+def _as_dict(message: Message) -> dict[str, Any]:
+    told: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        told["calls"] = [asdict(call) for call in message.calls]
+    more = {"call": message.call, "language": message.language}
+    return told | {name: value for name, value in more.items() if value}
+
+
+def _message(told: dict[str, Any]) -> Message:
+    calls = tuple(ToolCall(**call) for call in told.get("calls", ()))
+    call, language = told.get("call", ""), told.get("language", "")
+    return Message(told["role"], told["content"], calls=calls, call=call, language=language)
