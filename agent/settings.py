@@ -413,7 +413,8 @@ class ToolsConfig(Section):
     """How notes are found: by the words that they share with what is asked, or by what they mean, with a
     small network for English (`minilm`, 23 MB)."""
     folder: str = "~/.local/share/backchat"
-    """Where timers and notes are kept, in files that only their owner may read."""
+    """Where timers and notes are kept, in files that only their owner may read; "": nowhere, so that they last
+    as long as the conversation. For `serve` see `server.one_user`."""
     longest_result: int = Field(default=2000, ge=100)
     """Most characters of a result that the language model is told."""
 
@@ -487,6 +488,9 @@ class ServerConfig(Section):
     """Share of this machine's cores that the sessions inside may take, measured over ten seconds, before
     newcomers are told to come back later. They are too where those inside wait for each other. 1: only the
     number of slots counts."""
+    one_user: bool = False
+    """Whether all who may connect are one user. Then timers and notes are kept in `tools.folder`, and every
+    session has them; otherwise each session has its own, which end with it."""
     copies: int = Field(default=0, ge=0)
     """How often the transcriber and the voice are loaded; 0: once for each two cores."""
     token_env: str = "BACKCHAT_TOKEN"

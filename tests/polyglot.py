@@ -50,9 +50,10 @@ class Choir(scripted.ScriptedTTS):
 
     def with_voice(self, voice: str = "", language: str = "") -> Choir:
         name = voice or self.voice
-        if language and code(VOICES[name]) != code(language):
-            name = next(each for each, spoken in VOICES.items() if code(spoken) == code(language))
-        return replace(self, voice=name, language=VOICES[name])
+        known = self.loaded_voices
+        if language and code(known[name]) != code(language):
+            name = next(each for each, spoken in known.items() if code(spoken) == code(language))
+        return replace(self, voice=name, language=known[name])
 
     def stream(self, text: str) -> Iterator[Speech]:
         self.heard.append((self.voice, text))

@@ -12,6 +12,7 @@ NOT_LIMITS = {
     "wyoming_clients",
     "announce",
     "satellites",
+    "one_user",
     "copies",
     "token_env",
     "token_file",

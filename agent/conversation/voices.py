@@ -11,7 +11,7 @@ from agent.languages import code
 from agent.settings import TTSConfig
 from audio.frame import silence
 from audio.playback import Playback
-from audio.tts import ChangesVoice, Speech, Synthesizer, VariesSpeed, Word
+from audio.tts import ChangesVoice, Gender, Speech, Synthesizer, TellsGender, VariesSpeed, Word
 
 SPEEDS = (0.5, 2.0)
 """The slowest and the fastest that an engine is asked to speak, as `tts.speed` has it."""
@@ -50,10 +50,13 @@ class Voices:
 
 @dataclass
 class _Manner:
-    """What all voices of one conversation have in common. muted: see `SessionVoice`."""
+    """What all voices of one conversation have in common. muted: see `SessionVoice`. name: of the voice that
+    the user has asked for; "" is the one that a reply has by itself.
+    """
 
     speed: float = 1.0
     muted: bool = False
+    name: str = ""
 
 
 class SessionVoice:
@@ -115,20 +118,37 @@ class SessionVoice:
         """See `agent.tools.tool.Voice`."""
         return self._playback.volume
 
+    @property
+    def name(self) -> str:
+        """See `agent.tools.tool.Voice`."""
+        return self._manner.name or self.voice
+
+    @property
+    def choice(self) -> Mapping[str, Gender]:
+        """See `agent.tools.tool.Voice`."""
+        told, own = self._tts if isinstance(self._tts, TellsGender) else None, code(self.language)
+        names = [name for name, language in self.loaded_voices.items() if code(language) == own]
+        return {name: told.gender(name) if told is not None else "" for name in names}
+
     def stream(self, text: str) -> Iterator[Speech]:
         """As `Synthesizer.stream`."""
         if self.muted:
             return iter([_silent(text, self.rate)])
-        tts, speed = self._tts, self.speed
+        tts, speed, name = self._tts, self.speed, self._manner.name
+        if name and isinstance(tts, ChangesVoice):
+            tts = tts.with_voice(name, code(self.language))
         return (tts.faster(speed) if speed != 1.0 and isinstance(tts, VariesSpeed) else tts).stream(text)
 
-    def change(self, *, speed: float | None = None, volume: float | None = None) -> None:
+    def change(
+        self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
+    ) -> None:
         """See `agent.tools.tool.Voice`."""
         usual = self._config.speed
         wanted = self.speed if speed is None else _within(speed * usual, SPEEDS) / usual
         if wanted != self.speed and not isinstance(self._tts, VariesSpeed):
             raise ToolError("This voice has one speed. It can be made louder and quieter.")
         self._manner.speed = wanted
+        self._manner.name = self._manner.name if name is None else name
         if volume is not None:
             self._playback.volume = _within(volume, VOLUMES)
 

@@ -256,9 +256,9 @@ def load_copies(
     config: Config, progress: Progress | None = None, tell: Tell = lambda _: None
 ) -> list[Engines]:
     """All engines, loaded and warm: one language model with a slot for each session, and the copies."""
-    config = config.model_copy(
-        update={"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
-    )
+    slots = {"llm": config.llm.model_copy(update={"slots": config.server.sessions})}
+    apart = {} if config.server.one_user else {"tools": config.tools.model_copy(update={"folder": ""})}
+    config = config.model_copy(update=slots | apart)
     first = load(config, progress, tell)
     count = config.server.copies or max(1, (os.cpu_count() or 1) // CORES_PER_COPY)
     count = min(count, config.server.sessions)

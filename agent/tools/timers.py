@@ -1,7 +1,7 @@
-"""Timers, alarms and reminders, which speak up by themselves. Knows a file, the clock, and no conversation.
+"""Timers, alarms and reminders, which speak up by themselves. Knows the clock, and no conversation.
 
-They are kept in one readable file, so that they outlive a program that ends; what was due meanwhile is said
-as soon as somebody is there to hear it.
+Those of the user of this machine are kept in one readable file, so that they outlive a program that ends;
+what was due meanwhile is said as soon as somebody is there to hear it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import anyio
 from pydantic import Field, TypeAdapter, ValidationError
@@ -19,9 +18,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from agent.errors import ToolError
 from agent.settings import ToolsConfig
 from agent.text.cleaning import cleaned
+from agent.tools.memory.keeping import Keeping, Kept
 from agent.tools.stems import stems
 from agent.tools.tool import Tool, ToolContext, tool
-from audio.private import replacing
 
 FILE = "timers.json"
 TICK = 0.2
@@ -48,30 +47,25 @@ class Timer:
 
 
 class Timers:
-    """All that will be said, in a file that only its owner reads. ToolError where it cannot be kept."""
+    """All that will be said to one user. ToolError where it cannot be kept."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self.until = kept.until
 
     def all(self) -> list[Timer]:
         """What is still to come, the next first."""
-        try:
-            found = TypeAdapter(list[Timer]).validate_json(self._file.read_bytes())
-        except FileNotFoundError:
+        if not (text := self._kept.read()):
             return []
-        except (OSError, ValidationError) as error:
-            raise ToolError(f"{self._file} cannot be read; mend it, or delete it to begin anew") from error
+        try:
+            found = TypeAdapter(list[Timer]).validate_json(text)
+        except ValidationError as error:
+            raise self._kept.damaged from error
         return sorted(found, key=lambda timer: timer.due)
 
     def keep(self, timers: list[Timer]) -> None:
         """These and no others."""
-        try:
-            with replacing(self._file) as file:
-                file.write(
-                    json.dumps([asdict(timer) for timer in timers], indent=1, ensure_ascii=False).encode()
-                )
-        except OSError as error:
-            raise ToolError(f"{self._file} cannot be written ({error.strerror})") from error
+        self._kept.write(json.dumps([asdict(timer) for timer in timers], indent=1, ensure_ascii=False))
 
     def add(self, timer: Timer) -> None:
         """One more."""
@@ -90,29 +84,34 @@ class Timers:
 
 
 def timers(config: ToolsConfig) -> list[Tool]:
-    """The set, on the file in the folder of the settings."""
-    store = Timers(Path(config.folder).expanduser() / FILE)
+    """The set. Each conversation rings what its own user has set."""
+    keeping = Keeping(config, FILE)
+
+    def of(conversation: ToolContext) -> Timers:
+        return Timers(keeping.of(conversation))
 
     async def ring(conversation: ToolContext) -> None:
         """Say what is due, as long as the conversation lasts."""
         while True:
-            for timer in store.take(conversation.time()):
+            for timer in of(conversation).take(conversation.time()):
                 conversation.say(_said(timer, conversation.time()), soon=True)
             await anyio.sleep(TICK)
 
     return [
-        replace(tool(_set_timer(store), effect="changes", name="set_timer"), lives=ring),
-        tool(_set_alarm(store), effect="changes", name="set_alarm"),
-        tool(_list_timers(store), effect="reads", name="list_timers"),
-        tool(_cancel_timer(store), effect="changes", name="cancel_timer"),
+        replace(tool(_set_timer(of), effect="changes", name="set_timer"), lives=ring),
+        tool(_set_alarm(of), effect="changes", name="set_alarm"),
+        tool(_list_timers(of), effect="reads", name="list_timers"),
+        tool(_cancel_timer(of), effect="changes", name="cancel_timer"),
     ]
 
 
+Of: TypeAlias = Callable[[ToolContext], Timers]
+"""The timers of whom a conversation is with."""
 Hours = Annotated[float, Field(ge=0, le=10_000)]
 Sixty = Annotated[float, Field(ge=0, le=100_000)]
 
 
-def _set_timer(store: Timers) -> Callable[..., str]:
+def _set_timer(of: Of) -> Callable[..., str]:
     def set_timer(
         conversation: ToolContext, minutes: Sixty = 0, seconds: Sixty = 0, hours: Hours = 0, about: str = ""
     ) -> str:
@@ -126,13 +125,13 @@ def _set_timer(store: Timers) -> Callable[..., str]:
         told = length_in_words(length)
         about = cleaned(about).strip()
         kind, about = ("reminder:", about) if about else ("timer", f"for {told}")
-        store.add(Timer(conversation.time() + length, kind, about))
-        return f"The {kind.strip(':')} is set. It is due in {told}."
+        of(conversation).add(Timer(conversation.time() + length, kind, about))
+        return f"The {kind.strip(':')} is set. It is due in {told}.{of(conversation).until}"
 
     return set_timer
 
 
-def _set_alarm(store: Timers) -> Callable[..., str]:
+def _set_alarm(of: Of) -> Callable[..., str]:
     def set_alarm(
         conversation: ToolContext,
         at: Annotated[
@@ -148,29 +147,30 @@ def _set_alarm(store: Timers) -> Callable[..., str]:
         about = cleaned(about).strip()
         when = f"{datetime.fromtimestamp(due):%A at %H:%M}"
         kind, about = ("reminder:", about) if about else ("alarm", f"for {datetime.fromtimestamp(due):%H:%M}")
-        store.add(Timer(due, kind, about))
-        return f"The {kind.strip(':')} is set for {when}, in {length_in_words(due - conversation.time())}."
+        of(conversation).add(Timer(due, kind, about))
+        left = length_in_words(due - conversation.time())
+        return f"The {kind.strip(':')} is set for {when}, in {left}.{of(conversation).until}"
 
     return set_alarm
 
 
-def _list_timers(store: Timers) -> Callable[..., Any]:
+def _list_timers(of: Of) -> Callable[..., Any]:
     def list_timers(conversation: ToolContext) -> str:
         """The timers, alarms and reminders that are set, and how long is left of each."""
         now = conversation.time()
-        told = [f"{timer.called}, due in {length_in_words(timer.due - now)}" for timer in store.all()]
+        told = [f"{timer.called}, due in {length_in_words(timer.due - now)}" for timer in of(conversation).all()]
         return "; ".join(told) or "No timer, alarm or reminder is set."
 
     return list_timers
 
 
-def _cancel_timer(store: Timers) -> Callable[..., str]:
-    def cancel_timer(about: str = "") -> str:
+def _cancel_timer(of: Of) -> Callable[..., str]:
+    def cancel_timer(conversation: ToolContext, about: str = "") -> str:
         """Cancel a timer, alarm or reminder.
 
         about: which one, by its words, if there are several; "all" for all of them; empty for the only one.
         """
-        timers = store.all()
+        timers = (store := of(conversation)).all()
         found = fitting(timers, about)
         if not found or (len(found) > 1 and not _all(about)):
             there = "; ".join(timer.called for timer in timers) or "none"

@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 from agent.errors import ToolError
 from agent.messages import ToolCall, ToolSchema
 from agent.tools.schemas import plain_schema
+from audio.tts import Gender
 
 Effect: TypeAlias = Literal["reads", "changes"]
 """What a call does: `reads` only looks, and may be begun for a turn that is then withdrawn; `changes` does
@@ -52,10 +53,22 @@ class Voice(Protocol):
         """Of the usual loudness, as a factor of the level."""
         ...
 
-    def change(self, *, speed: float | None = None, volume: float | None = None) -> None:
+    @property
+    def name(self) -> str:
+        """Which of `choice` speaks."""
+        ...
+
+    @property
+    def choice(self) -> Mapping[str, Gender]:
+        """The voices that it may have in its language, and how they sound; none where there is only one."""
+        ...
+
+    def change(
+        self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
+    ) -> None:
         """Speak so from the next words on, as far as that goes, and be so loud from now on.
 
-        Raises ToolError, and changes nothing, where the engine cannot.
+        name: of `choice`; "": the usual one. Raises ToolError, and changes nothing, where the engine cannot.
         """
         ...
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from audio.frame import Samples
+
+
+Gender: TypeAlias = Literal["female", "male", ""]
+"""What a voice sounds like; "" where its engine does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +105,13 @@ class ChangesVoice(Protocol):
         voice of that language that is most like it. Makes no sound, and reads no file. Both serve one text
         at a time together. Raises ConfigError where no voice is loaded for it.
         """
+        ...
+
+
+@runtime_checkable
+class TellsGender(Protocol):
+    """What an engine with several voices also offers that tells how they sound."""
+
+    def gender(self, voice: str) -> Gender:
+        """Of one of `ChangesVoice.loaded_voices`."""
         ...

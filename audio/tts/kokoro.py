@@ -20,7 +20,7 @@ import numpy as np
 from audio import onnx
 from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
 from audio.frame import Samples
-from audio.tts import Speech, Word
+from audio.tts import Gender, Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
 from audio.tts.kokoro_graph import opened
 from audio.tts.kokoro_phonemes import Phonemes, readable, reader
@@ -41,6 +41,8 @@ LANGUAGES = {
     "z": "zh",
 }
 """What the first letter of a voice's name stands for."""
+GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
+"""What its second letter stands for."""
 _LONGEST = 510
 """Phonemes that the network takes in one go."""
 
@@ -86,6 +88,10 @@ class Kokoro:
     def loaded_voices(self) -> Mapping[str, str]:
         """Those that lie with its weights and can be read to."""
         return _readable(self._voices)
+
+    def gender(self, voice: str) -> Gender:
+        """What the second letter of its name says."""
+        return GENDERS.get(voice[1:2], "")
 
     def with_voice(self, voice: str = "", language: str = "") -> Self:
         """The same network with another voice; of its sex, where the language has one."""

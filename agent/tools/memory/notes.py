@@ -1,20 +1,19 @@
-"""What the user wants remembered: one readable file of theirs, a note a line. Knows no conversation."""
+"""What the user wants remembered: one readable text of theirs, a note a line. Knows no conversation."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 from agent.errors import ToolError
 from agent.settings import ToolsConfig
 from agent.text.cleaning import cleaned
+from agent.tools.memory.keeping import Keeping, Kept
 from agent.tools.stems import stems
 from agent.tools.tool import Tool, ToolContext, tool
-from audio.private import replacing
 
 FILE = "notes.md"
 LONGEST, MOST = 500, 500
@@ -39,16 +38,17 @@ class Similar(Protocol):
 
 
 class Notes:
-    """The notes, in a file that only its owner reads. Raises ToolError where it cannot be read or written.
+    """The notes of one user. Raises ToolError where they cannot be read or written.
 
     similar: finds notes by what they mean, instead of by the words that they share.
     """
 
-    def __init__(self, file: Path, similar: Similar | None = None) -> None:
-        self._file, self._similar = file, similar
+    def __init__(self, kept: Kept, similar: Similar | None = None) -> None:
+        self._kept, self._similar = kept, similar
+        self.until = kept.until
 
     def all(self) -> list[str]:
-        """Each note, the oldest first. A line of the file that is no list item is none, and stays there."""
+        """Each note, the oldest first. A line that is no list item is none, and stays there."""
         return [line[2:].strip() for line in self._lines() if line.startswith("- ")]
 
     def add(self, note: str) -> None:
@@ -76,40 +76,39 @@ class Notes:
         return [note for score, note in found if score]
 
     def _lines(self) -> list[str]:
-        try:
-            return self._file.read_text(encoding="utf-8-sig").splitlines()
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as error:
-            raise ToolError(f"{self._file} cannot be read; mend it, or delete it to begin anew") from error
+        return self._kept.read().splitlines()
 
     def _write(self, lines: list[str]) -> None:
-        try:
-            with replacing(self._file) as file:
-                file.write("".join(f"{line}\n" for line in lines).encode())
-        except OSError as error:
-            raise ToolError(f"{self._file} cannot be written ({error.strerror})") from error
+        self._kept.write("".join(f"{line}\n" for line in lines))
+
+
+Of: TypeAlias = Callable[[ToolContext], Notes]
+"""The notes of whom a conversation is with."""
 
 
 def notes(config: ToolsConfig) -> list[Tool]:
-    """The set, on the file in the folder of the settings. Raises ModelError for weights that are missing."""
+    """The set. Raises ModelError for weights that are missing."""
     similar: Similar | None = None
     if config.recall == "meaning":
         from agent.tools.memory.meaning import Meaning
 
         similar = Meaning.fetched()
-    store = Notes(Path(config.folder).expanduser() / FILE, similar)
+    keeping = Keeping(config, FILE)
+
+    def of(conversation: ToolContext) -> Notes:
+        return Notes(keeping.of(conversation), similar)
+
     # The note that "that" is in each conversation: what was remembered or recalled last.
     meant: WeakKeyDictionary[ToolContext, str] = WeakKeyDictionary()
 
     return [
-        tool(_remember(store, meant), effect="changes", name="remember"),
-        tool(_recall(store, meant), effect="reads", name="recall"),
-        tool(_forget(store, meant), effect="changes", name="forget"),
+        tool(_remember(of, meant), effect="changes", name="remember"),
+        tool(_recall(of, meant), effect="reads", name="recall"),
+        tool(_forget(of, meant), effect="changes", name="forget"),
     ]
 
 
-def _remember(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def remember(conversation: ToolContext, note: str) -> str:
         """Remember something for later conversations. Only when the user asks for it.
 
@@ -119,18 +118,19 @@ def _remember(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Calla
         if not line or len(line) > LONGEST:
             raise ToolError(f"A note has 1 to {LONGEST} characters.")
         meant[conversation] = dated = f"{line} ({date.fromtimestamp(conversation.time()).isoformat()})"
-        store.add(dated)
-        return f"Remembered: {line}"
+        of(conversation).add(dated)
+        return f"Remembered: {line}{of(conversation).until}"
 
     return remember
 
 
-def _recall(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+def _recall(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def recall(conversation: ToolContext, about: str = "") -> str:
         """What the user has asked to be remembered: about them, what they like or must not eat, plans.
 
         about: words of what is looked for; empty for everything.
         """
+        store = of(conversation)
         found = store.about(about) or store.all()
         if found and stems(about):
             meant[conversation] = found[0]
@@ -139,12 +139,13 @@ def _recall(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callabl
     return recall
 
 
-def _forget(store: Notes, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
+def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def forget(conversation: ToolContext, about: str = "") -> str:
         """Forget something that was remembered, for good.
 
         about: words of it, or "everything"; empty for what was remembered or recalled last.
         """
+        store = of(conversation)
         there, wanted = store.all(), about.strip().lower().rstrip(".!")
         last = [note for note in (meant.get(conversation), *reversed(there)) if note in there]
         found = there if wanted in _EVERYTHING else store.about(about) if stems(about) else last

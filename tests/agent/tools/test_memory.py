@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agent.conversation.history import History
 from agent.messages import Message, ToolCall
+from agent.tools.memory.keeping import InFile
 from agent.tools.memory.notes import Notes, about_any
 
 PROGRAM = """
@@ -145,7 +146,7 @@ class Alike:
 def test_notes_are_found_by_words_or_by_what_they_mean(
     similar: Any, found: list[str], tmp_path: Path
 ) -> None:
-    notes = Notes(tmp_path / "notes.md", similar)
+    notes = Notes(InFile(tmp_path / "notes.md"), similar)
     for note in ("My dog is Rex", "Walks at six", "Tea without milk"):
         notes.add(f"{note} (2026-01-01)")
     assert [note.removesuffix(" (2026-01-01)") for note in notes.about("the dogs")] == found
@@ -155,7 +156,7 @@ def test_notes_are_found_by_words_or_by_what_they_mean(
 def test_what_is_no_note_stays_in_the_users_file(tmp_path: Path) -> None:
     file = tmp_path / "notes.md"
     file.write_text("# Mine\n\n- One of mine\n  and its second line\n")
-    notes = Notes(file)
+    notes = Notes(InFile(file))
     notes.add("Another")
     notes.drop(["One of mine"])
     assert file.read_text() == "# Mine\n\n  and its second line\n- Another\n"
@@ -204,7 +205,7 @@ ASKED = [
 def test_notes_are_found_by_what_they_mean_with_the_real_network(tmp_path: Path) -> None:
     from agent.tools.memory.meaning import Meaning
 
-    notes = Notes(tmp_path / "notes.md", Meaning.fetched())
+    notes = Notes(InFile(tmp_path / "notes.md"), Meaning.fetched())
     for note in NOTES:
         notes.add(f"{note} (2026-01-01)")
     found = [notes.about(asked)[:1] for asked in ASKED]

@@ -13,14 +13,17 @@ import pytest
 import soundfile
 
 import scripted
+from polyglot import Choir
 from agent import events as ev
 from agent import testing
 from agent.config import load
-from agent.settings import ToolsConfig
+from agent.conversation.voices import SessionVoice
+from agent.settings import TTSConfig, ToolsConfig
 from agent.simulation.virtual import Line, converse
 from agent.testing import call
 from agent.tools.registry import loaded
-from audio.tts import Speech
+from audio.playback import Playback
+from audio.tts import Gender, Speech
 
 OF = ev.TurnEnded, ev.ToolReturned, ev.Synthesized
 
@@ -111,4 +114,68 @@ def test_a_voice_that_cannot_be_changed_says_so_and_can_be_louder(tmp_path: Path
 
 def test_nothing_is_no_change(tmp_path: Path) -> None:
     (event,) = talked(tmp_path, [[call("change_voice")], "What?"])[ev.ToolReturned]
-    assert (event.outcome, event.result) == ("failed", "Say what is to be changed: speed or volume.")
+    assert (event.outcome, event.result) == ("failed", "Say what is to be changed: speed, volume or voice.")
+
+
+class Voices(Choir):
+    """Two women's voices and two men's, of English, and one of Spanish."""
+
+    loaded_voices = {"af_anna": "en-us", "af_bea": "en-us", "am_carl": "en-us", "bm_dan": "en-gb", "ef_eva": "es"}
+
+    def gender(self, voice: str) -> Gender:
+        return "female" if voice[1] == "f" else "male"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "speak"),
+    [
+        (["another"], ["af_bea"]),
+        (["another", "a different voice", "another one", "another"], ["af_bea", "am_carl", "bm_dan", "af_anna"]),
+        (["man", "another man", "a man's voice"], ["am_carl", "bm_dan", "am_carl"]),
+        (["woman"], ["af_bea"]),
+        (["man", "normal"], ["am_carl", "af_anna"]),
+        (["Dan", "the voice am_carl"], ["bm_dan", "am_carl"]),
+    ],
+)
+def test_another_voice_speaks_from_then_on(wishes: list[str], speak: list[str], tmp_path: Path) -> None:
+    voices = Voices(voice="af_anna")
+    replies: list[Any] = ["Noon."]
+    for number, wish in enumerate(wishes):
+        replies += [[call("change_voice", voice=wish)], f"Now {number}.", f"Still {number}."]
+    seen = talked(tmp_path, replies, voices)
+    assert [event.outcome for event in seen[ev.ToolReturned]] == ["done"] * len(wishes)
+    expected = [("af_anna", "Noon.")]
+    for number, name in enumerate(speak):
+        expected += [(name, f"Now {number}."), (name, f"Still {number}.")]
+    assert voices.heard == expected
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"), [("Eva", "There is no voice 'Eva'. There are: af_anna, af_bea, am_carl, bm_dan."), ("low", "low")]
+)
+def test_a_voice_that_there_is_not_is_refused_by_what_there_is(wish: str, why: str, tmp_path: Path) -> None:
+    voices = Voices(voice="af_anna")
+    seen = talked(tmp_path, [[call("change_voice", voice=wish)], "No.", "Well."], voices)
+    (event,) = seen[ev.ToolReturned]
+    assert event.outcome == "failed"
+    assert why in event.result
+    assert {name for name, _ in voices.heard} == {"af_anna"}
+
+
+def test_where_there_is_one_voice_it_says_so_and_changes_nothing(tmp_path: Path) -> None:
+    replies = [[call("change_voice", voice="another", speed="slower")], "There is one.", "Noon."]
+    seen = talked(tmp_path, replies)
+    (event,) = seen[ev.ToolReturned]
+    assert (event.outcome, event.result[:29]) == ("failed", "There is only this one voice;")
+    assert len({round(pace(event), 4) for event in seen[ev.Synthesized]}) == 1
+
+
+def test_a_wish_for_a_voice_lasts_where_the_language_changes() -> None:
+    """In another language it is the one that is most like it there, and then again the one that was asked for."""
+    voices = Voices(voice="af_anna")
+    playback = Playback(24_000)
+    english = SessionVoice(voices, TTSConfig(), playback)
+    english.change(name="am_carl")
+    for voice in (english, english.with_voice(language="es"), english):
+        list(voice.stream("Si."))
+    assert [name for name, _ in voices.heard] == ["am_carl", "ef_eva", "am_carl"]
