@@ -118,7 +118,12 @@ def test_a_timer_rings_in_the_conversation_that_set_it_and_in_no_other() -> None
 
     heard = testing.run(both)
     assert heard == {
-        seconds: ["It runs.", f"timer for {seconds} seconds", "So it is.", f"Your timer for {seconds} seconds is over."]
+        seconds: [
+            "It runs.",
+            f"timer for {seconds} seconds",
+            "So it is.",
+            f"Your timer for {seconds} seconds is over.",
+        ]
         for seconds in (20, 30)
     }
 

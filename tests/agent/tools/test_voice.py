@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from polyglot import Choir
 
 import scripted
-from polyglot import Choir
 from agent import events as ev
 from agent import testing
 from agent.config import load
 from agent.conversation.voices import SessionVoice
-from agent.settings import TTSConfig, ToolsConfig
+from agent.settings import ToolsConfig, TTSConfig
 from agent.simulation.virtual import Line, converse
 from agent.testing import call
 from agent.tools.registry import loaded
@@ -120,7 +120,13 @@ def test_nothing_is_no_change(tmp_path: Path) -> None:
 class Voices(Choir):
     """Two women's voices and two men's, of English, and one of Spanish."""
 
-    loaded_voices = {"af_anna": "en-us", "af_bea": "en-us", "am_carl": "en-us", "bm_dan": "en-gb", "ef_eva": "es"}
+    loaded_voices = {
+        "af_anna": "en-us",
+        "af_bea": "en-us",
+        "am_carl": "en-us",
+        "bm_dan": "en-gb",
+        "ef_eva": "es",
+    }
 
     def gender(self, voice: str) -> Gender:
         return "female" if voice[1] == "f" else "male"
@@ -130,7 +136,10 @@ class Voices(Choir):
     ("wishes", "speak"),
     [
         (["another"], ["af_bea"]),
-        (["another", "a different voice", "another one", "another"], ["af_bea", "am_carl", "bm_dan", "af_anna"]),
+        (
+            ["another", "a different voice", "another one", "another"],
+            ["af_bea", "am_carl", "bm_dan", "af_anna"],
+        ),
         (["man", "another man", "a man's voice"], ["am_carl", "bm_dan", "am_carl"]),
         (["woman"], ["af_bea"]),
         (["man", "normal"], ["am_carl", "af_anna"]),
@@ -140,18 +149,19 @@ class Voices(Choir):
 def test_another_voice_speaks_from_then_on(wishes: list[str], speak: list[str], tmp_path: Path) -> None:
     voices = Voices(voice="af_anna")
     replies: list[Any] = ["Noon."]
-    for number, wish in enumerate(wishes):
-        replies += [[call("change_voice", voice=wish)], f"Now {number}.", f"Still {number}."]
+    for wish in wishes:
+        replies += [[call("change_voice", voice=wish)], f"Now {wish}.", f"Still {wish}."]
     seen = talked(tmp_path, replies, voices)
     assert [event.outcome for event in seen[ev.ToolReturned]] == ["done"] * len(wishes)
     expected = [("af_anna", "Noon.")]
-    for number, name in enumerate(speak):
-        expected += [(name, f"Now {number}."), (name, f"Still {number}.")]
+    for name, wish in zip(speak, wishes, strict=True):
+        expected += [(name, f"Now {wish}."), (name, f"Still {wish}.")]
     assert voices.heard == expected
 
 
 @pytest.mark.parametrize(
-    ("wish", "why"), [("Eva", "There is no voice 'Eva'. There are: af_anna, af_bea, am_carl, bm_dan."), ("low", "low")]
+    ("wish", "why"),
+    [("Eva", "There is no voice 'Eva'. There are: af_anna, af_bea, am_carl, bm_dan."), ("low", "low")],
 )
 def test_a_voice_that_there_is_not_is_refused_by_what_there_is(wish: str, why: str, tmp_path: Path) -> None:
     voices = Voices(voice="af_anna")
