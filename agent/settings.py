@@ -413,8 +413,8 @@ class ToolsConfig(Section):
     """How notes are found: by the words that they share with what is asked, or by what they mean, with a
     small network for English (`minilm`, 23 MB)."""
     folder: str = "~/.local/share/backchat"
-    """Where timers and notes are kept, in files that only their owner may read; "": nowhere, so that they last
-    as long as the conversation. For `serve` see `server.one_user`."""
+    """Where timers and notes are kept, in files that only their owner may read; "": nowhere, so that they
+    last as long as the conversation. For `serve` see `server.one_user`."""
     longest_result: int = Field(default=2000, ge=100)
     """Most characters of a result that the language model is told."""
 

@@ -100,7 +100,7 @@ class Generation:
         told = [tool.schema for tool in tools.values()]
         if (kind := (*told, manner.must_call)) not in self._windows:
             llm = told_of(self._llm, told, required=manner.must_call)
-            made = ContextWindow(llm, self._llm_config.context, self._llm_config.max_tokens)
+            made = ContextWindow(llm, self._llm_config.context, self._llm_config.max_tokens, self._llm)
             self._windows = {**dict(list(self._windows.items())[-1:]), kind: made}
         return self._windows[kind]
 

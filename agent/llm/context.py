@@ -43,12 +43,16 @@ class ContextWindow:
     """Asks a model with what fits its context, one conversation at a time.
 
     context: tokens that prompt and answer may fill together, where the engine does not know it better.
-    reply: the longest answer in tokens.
+    reply: the longest answer in tokens. bare: the same model without tools, by which single messages are
+    counted: with some, each count would read all of their schemas.
     """
 
-    def __init__(self, llm: LanguageModel, context: int, reply: int) -> None:
+    def __init__(
+        self, llm: LanguageModel, context: int, reply: int, bare: LanguageModel | None = None
+    ) -> None:
         self._llm = llm
         self._counter = llm if isinstance(llm, CountsTokens) else None
+        self._bare = bare if isinstance(bare, CountsTokens) else self._counter
         self._context = known_context(llm) or context
         self._reply = reply
         self._scale = 1.0
@@ -139,13 +143,13 @@ class ContextWindow:
         return self._sizes[message]
 
     def _count(self, message: Message) -> int:
-        if self._counter is None:
+        if self._bare is None:
             return estimate(message)
         if (least := least_tokens(message.content)) > self._context:
             return least  # far too long: how far is worth no seconds of work
         written = " ".join((message.content, *(f"{call.name} {call.arguments}" for call in message.calls)))
         alone = Message("user", written if written.strip() else " ", message.images)
-        return self._counter.count([alone]) - self._empty + 1 + self._marks
+        return self._bare.count([alone]) - self._alone + 1 + self._marks
 
     def _fixed(self, system: Message) -> int:
         """Tokens of what is there before anything is said."""
@@ -157,12 +161,17 @@ class ContextWindow:
         return self._counter.count([Message("user", "a")]) if self._counter is not None else MARKS
 
     @cached_property
+    def _alone(self) -> int:
+        """The same where there are no tools."""
+        return self._bare.count([Message("user", "a")]) if self._bare is not None else MARKS
+
+    @cached_property
     def _marks(self) -> int:
         """Tokens that a template puts around each message."""
-        if self._counter is None:
+        if self._bare is None:
             return MARKS
         three = [Message("user", "a"), Message("assistant", "a"), Message("user", "a")]
-        return max(1, (self._counter.count(three) - self._empty - 1) // 2)
+        return max(1, (self._bare.count(three) - self._alone - 1) // 2)
 
 
 def known_context(llm: LanguageModel) -> int | None:

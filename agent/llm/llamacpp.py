@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +50,9 @@ CLOSING = " \t\n.?!…。？！؟।"
 
 TRIES = 4
 """How often an answer that ends before its first word is begun anew."""
+
+HEADS = 16
+"""Beginnings of prompts whose tokens are remembered: one for each set of instructions and tools."""
 
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
@@ -115,7 +119,10 @@ class LlamaCpp:
         self._template = marks.template(thinking)
         self._tools: tuple[ToolSchema, ...] = ()
         self._must_call = self._own_form = False
-        self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}  # shared by all that this one gives
+        # These are shared by all that this one gives:
+        self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}
+        self._behind: dict[tuple[ToolSchema, ...], str] = {}
+        self._head = lru_cache(HEADS)(self._begun)
         self._call_threshold = call_threshold
         self._max_tokens = max_tokens
         self._seed = seed
@@ -354,8 +361,10 @@ class LlamaCpp:
 
     def _behind_the_user(self) -> str:
         """What the template puts behind the user's last words, up to the answer."""
-        word = secrets.token_hex(16)
-        return str(self._prompt([Message("user", word)])[-1]).rpartition(word)[2]
+        if self._tools not in self._behind:
+            word = secrets.token_hex(16)
+            self._behind[self._tools] = str(self._prompt([Message("user", word)])[-1]).rpartition(word)[2]
+        return self._behind[self._tools]
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
@@ -435,12 +444,21 @@ class LlamaCpp:
         return changed
 
     def _prompt_ids(self, prompt: Sequence[str | int]) -> list[int]:
-        """The tokens of a prompt, as llama.cpp itself would read it, with what it puts before the first."""
-        ids: list[int] = []
-        for number, part in enumerate(prompt):
-            known = [part] if isinstance(part, int) else self._tokens(part, special=True, begins=number == 0)
-            ids += known
+        """The tokens of a prompt, as llama.cpp itself would read it, with what it puts before the first.
+
+        What begins it, up to the first mark of an end, is mostly the same as before: instructions, and the
+        schemas of tools. No token reaches over such a mark.
+        """
+        head, mark, rest = str(prompt[0]).partition(self._end) if prompt else ("", "", "")
+        ids = list(self._head(head + mark)) if mark else []
+        for number, part in enumerate([rest, *prompt[1:]] if mark else prompt):
+            begins = number == 0 and not mark
+            ids += [part] if isinstance(part, int) else self._tokens(part, special=True, begins=begins)
         return ids
+
+    def _begun(self, head: str) -> tuple[int, ...]:
+        """The tokens of what begins a prompt."""
+        return tuple(self._tokens(head, special=True, begins=True))
 
     def _complete(
         self,

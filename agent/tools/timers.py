@@ -158,7 +158,9 @@ def _list_timers(of: Of) -> Callable[..., Any]:
     def list_timers(conversation: ToolContext) -> str:
         """The timers, alarms and reminders that are set, and how long is left of each."""
         now = conversation.time()
-        told = [f"{timer.called}, due in {length_in_words(timer.due - now)}" for timer in of(conversation).all()]
+        told = [
+            f"{timer.called}, due in {length_in_words(timer.due - now)}" for timer in of(conversation).all()
+        ]
         return "; ".join(told) or "No timer, alarm or reminder is set."
 
     return list_timers

@@ -8,7 +8,6 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from audio.frame import Samples
 
-
 Gender: TypeAlias = Literal["female", "male", ""]
 """What a voice sounds like; "" where its engine does not tell."""
 

@@ -90,8 +90,8 @@ class Passing:
 
 
 class Keeping:
-    """What is kept under this name for whom: with `tools.folder` there in one file, which is the user's in all
-    conversations; without it each conversation has its own.
+    """What is kept under this name for whom: in `tools.folder`, where there is one, in one file, which is
+    the user's in all conversations; without it each conversation has its own.
     """
 
     def __init__(self, config: ToolsConfig, name: str) -> None:

@@ -66,8 +66,7 @@ def test_what_one_conversation_keeps_no_other_lists_or_forgets(steps: list[tuple
             notes[who].append(word)
         else:
             told(tools["forget"], conversations[who], about=word)
-            if word in notes[who]:
-                notes[who].remove(word)
+            notes[who] = [each for each in notes[who] if each != word]
     for who, conversation in enumerate(conversations):
         listed, recalled = own(tools, conversation)
         assert [listed.count(word) for word in WORDS] == [timers[who].count(word) for word in WORDS]
