@@ -13,9 +13,9 @@ ActionName = Literal[
 ]
 """What turn-taking can do, as files and wires spell it."""
 
-Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo", "stranger"]
+Kind = Literal["nothing", "backchannel", "stop", "go_on", "repeat", "words", "echo", "stranger", "no_leave"]
 """What the user's words are, as `agent.turns.phrases` tells; "echo" are the agent's own, "stranger" those of
-somebody who is not listened to."""
+somebody who is not answered, "no_leave" over a reply those of somebody who may not interrupt."""
 
 Reason = Literal[
     "pause",
@@ -46,6 +46,7 @@ Reason = Literal[
     "deafened",
     "wake_word",
     "stranger",
+    "no_leave",
     "unrecorded",
 ]
 """What a decision was taken for. "unrecorded": by a version that did not write it down."""

@@ -116,7 +116,8 @@ class TurnOpened:
 @dataclass(frozen=True, slots=True)
 class Transcribed:
     """The user's words, final for this turn; `took`: seconds of STT. `language`: ISO code of what they are
-    in, "" where that is not known.
+    in, "" where that is not known. `speaker`: the name of the enrolled speaker whose voice it was, "" for any
+    other.
     """
 
     type: ClassVar[Literal["transcribed"]] = "transcribed"
@@ -125,6 +126,20 @@ class Transcribed:
     text: str
     took: float
     language: str = ""
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OverheardSpeech:
+    """Somebody who is not answered said this, not to the agent; `speaker` is who, or "another speaker".
+
+    It is in the history by that name.
+    """
+
+    type: ClassVar[Literal["overheard_speech"]] = "overheard_speech"
+    time: float
+    text: str
+    speaker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +172,7 @@ class TurnCommitted:
     """The user's turn is judged over: its answer may sound, and `text`, in `language`, is in the history.
 
     cause: why now and not before. answered: whether its reply follows; else it waits until one is asked for.
-    That is in no file and on no wire.
+    That is in no file and on no wire. speaker: as `Transcribed` has it.
     """
 
     type: ClassVar[Literal["turn_committed"]] = "turn_committed"
@@ -167,6 +182,7 @@ class TurnCommitted:
     cause: Cause
     answered: bool = field(default=True, compare=False, metadata=INSIDE)
     language: str = ""
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,6 +505,7 @@ Event: TypeAlias = (
     | Decision
     | TurnOpened
     | Transcribed
+    | OverheardSpeech
     | Seen
     | NotUnderstood
     | TurnCommitted

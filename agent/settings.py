@@ -289,6 +289,10 @@ SILENCES = ("complete", "likely", "unsure", "unlikely", "incomplete", "longest",
 """The settings of `turns` that are lengths of silence after which a turn is over."""
 
 
+NAMED = "Several people talk; each message begins with the name of who says it. Answer without a name."
+"""What a language model is told where it is told who says what."""
+
+
 class SpeakersConfig(Section):
     """Whose voice counts; off, until `only` names somebody."""
 
@@ -299,10 +303,28 @@ class SpeakersConfig(Section):
     only: tuple[str, ...] = ()
     """Who is answered and may interrupt: names of enrolled speakers, or "*" for all of them; with none it is
     anybody, and no voice is looked at."""
+    interrupt: tuple[str, ...] = ()
+    """Who of them may interrupt a reply; the others are answered when it is over. With none, all may."""
+    overheard: tuple[str, ...] = ()
+    """Enrolled speakers who neither are answered nor interrupt: what they say is noted with their name."""
+    strangers: Literal["ignore", "overhear", "answer"] = "ignore"
+    """What becomes of what anybody else says: nothing; it is noted as another speaker's; or it is answered,
+    and may interrupt."""
     strictness: float = Field(default=0.0, ge=-0.5, le=0.5)
     """Is added to how alike (cosine) a voice must be: above 0 fewer strangers are heard."""
     folder: str = "~/.local/share/backchat/speakers"
     """Where enrolled voices are kept, in files that only their owner may read."""
+
+    @property
+    def overhears(self) -> bool:
+        """Whether anything is noted of what those say who are not answered."""
+        return bool(self.overheard) or self.strangers == "overhear"
+
+    @property
+    def named(self) -> bool:
+        """Whether the language model is told who says what: where it may be one or another."""
+        several = len(self.only) > 1 or "*" in self.only or bool(self.overheard)
+        return bool(self.only) and (several or self.strangers != "ignore")
 
 
 class EchoConfig(Section):
@@ -374,6 +396,8 @@ class MCPConfig(Section):
     """Tools that change something, whatever the server says of them; they come before `reads`."""
     confirm: tuple[str, ...] = ()
     """Tools before which the user is asked aloud, besides those that the server calls destructive."""
+    speakers: tuple[str, ...] = ()
+    """Enrolled speakers for whom its tools are; with none, for whoever is answered."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -628,4 +652,5 @@ class Config(Section):
     def told(self, *, tools: bool) -> str:
         """The language model's instructions. tools: whether it has some besides those of servers."""
         behind = self.tools.instructions if tools or self.tools.mcp else ""
-        return " ".join(filter(None, (self.session.system, behind)))
+        named = NAMED if self.speakers.named else ""
+        return " ".join(filter(None, (self.session.system, named, behind)))

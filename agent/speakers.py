@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -39,6 +39,11 @@ ALIKE = 0.6
 
 Verdict = Literal["known", "stranger", "doubt"]
 
+Treatment: TypeAlias = Literal["answered", "overheard", "ignored"]
+"""What becomes of what somebody says: it is for the agent; it is noted, with who has said it; nothing."""
+ANOTHER = "another speaker"
+"""What a stranger is called where they are overheard."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
@@ -47,6 +52,48 @@ class Speaker:
     verdict: Verdict
     name: str = ""
     score: float = 0.0
+
+
+def check_lists(config: SpeakersConfig) -> None:
+    """Raise ConfigError where the lists of `[speakers]` contradict each other."""
+    if not config.only and (config.interrupt or config.overhears or config.strangers != "ignore"):
+        raise ConfigError("speakers.only: says who is answered; without it nobody's voice is looked at")
+    if both := [name for name in config.overheard if name in config.only]:
+        raise ConfigError(
+            f"speakers.overheard: {both[0]!r} is answered (speakers.only); name them in one list"
+        )
+    among = (*config.only, EVERYBODY)
+    if other := [name for name in config.interrupt if name not in among and EVERYBODY not in config.only]:
+        raise ConfigError(
+            f"speakers.interrupt: {other[0]!r} is not in speakers.only; name them there as well"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What whoever speaks may do, by `[speakers]`. In doubt it is the user."""
+
+    config: SpeakersConfig
+
+    def treatment(self, who: Speaker | None) -> Treatment:
+        """What becomes of what they say. None: nobody was looked at."""
+        if who is None or who.verdict == "doubt":
+            return "answered"
+        if who.verdict == "known":
+            return "overheard" if self._overheard(who.name) else "answered"
+        told: dict[str, Treatment] = {"ignore": "ignored", "overhear": "overheard", "answer": "answered"}
+        return told[self.config.strangers]
+
+    def may_interrupt(self, who: Speaker | None) -> bool:
+        """Whether a reply gives way to their words."""
+        if self.treatment(who) != "answered":
+            return False
+        among = self.config.interrupt
+        return not among or EVERYBODY in among or who is None or who.verdict == "doubt" or who.name in among
+
+    def _overheard(self, name: str) -> bool:
+        listed = self.config.overheard
+        return name in listed or (EVERYBODY in listed and name not in self.config.only)
 
 
 class SpeakerRecognition(Protocol):
@@ -68,9 +115,14 @@ class Enrolled:
         self._embedding, self._config = embedding, config
         store = SpeakerStore(Path(config.folder).expanduser())
         enrolled = store.names()
-        wanted = enrolled if EVERYBODY in config.only else list(config.only)
-        if unknown := [name for name in wanted if name not in enrolled]:
-            raise ConfigError(f"speakers.only: nobody is enrolled as {unknown[0]!r}; {_enrol(unknown[0])}")
+        lists = {"only": config.only, "interrupt": config.interrupt, "overheard": config.overheard}
+        for setting, names in lists.items():
+            if unknown := [name for name in names if name not in (*enrolled, EVERYBODY)]:
+                raise ConfigError(
+                    f"speakers.{setting}: nobody is enrolled as {unknown[0]!r}; {_enrol(unknown[0])}"
+                )
+        listed = [name for names in lists.values() for name in names]
+        wanted = enrolled if EVERYBODY in listed else list(dict.fromkeys(listed))
         if not wanted:
             raise ConfigError(f"speakers.only: nobody is enrolled; {_enrol('NAME')}")
         self._voices = {name: store.voice(name, embedding.model) for name in wanted}
@@ -133,7 +185,9 @@ class SpeakerStore:
         if name not in self.names():
             known = ", ".join(self.names()) or "nobody"
             raise ConfigError(f"nobody is enrolled as {name!r}; enrolled: {known}")
-        self._file(name).unlink()
+        for file in self.folder.iterdir():  # and what an enrolment has left that was killed
+            if file.name == f"{name}.json" or file.name.startswith(f".{name}.json."):
+                file.unlink()
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"

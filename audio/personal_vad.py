@@ -36,6 +36,8 @@ class PersonalVAD:
     def __init__(self, start: float = 0.5) -> None:
         self._start = start
         self.whose: Whose = "doubt"
+        self.strange: Sequence[Evidence] = ()
+        """The evidence that the newest frame has completed, of strangers alone."""
         self._recent: deque[Frame] = deque()
         self._began = 0.0
         self._last = float("-inf")
@@ -52,12 +54,13 @@ class PersonalVAD:
         self._recent.append(frame)
         while self._recent[0].end <= frame.end - WINDOW:
             self._recent.popleft()
-        if self.whose == "stranger":
-            return [replace(e, probability=0.0) for e in evidence]
-        began, self._regained = self._regained, None
-        if began is None:
-            return evidence
-        return [Evidence(frame.end, frame.end - began, confirmed=True, probability=1.0), *evidence]
+        nothing = [replace(e, probability=0.0) for e in evidence]
+        begun, self._regained = self._regained, None
+        if begun is not None:  # theirs began some time ago
+            evidence = [Evidence(frame.end, frame.end - begun, confirmed=True, probability=1.0), *evidence]
+        ours, theirs = (nothing, evidence) if self.whose == "stranger" else (evidence, nothing)
+        self.strange = theirs
+        return ours
 
     def unsure(self) -> Frame | None:
         """The newest stretch of speech, when it is time to ask whose it is."""
@@ -69,10 +72,10 @@ class PersonalVAD:
     def told(self, asked: Frame, whose: Whose) -> None:
         """Whose the speech in `asked` is. A doubt changes nothing.
 
-        Where it was a stranger who spoke, somebody known has begun within what was asked about.
+        Where it was another who spoke, this one has begun within what was asked about.
         """
         if whose == "doubt" or whose == self.whose:
             return
-        if self.whose == "stranger":
+        if "stranger" in (self.whose, whose):
             self._regained = asked.time
         self.whose = whose

@@ -27,7 +27,7 @@ from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
 from agent.settings import Config, STTConfig, TurnsConfig, VADConfig
-from agent.speakers import Speaker
+from agent.speakers import ANOTHER, Speaker
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
 from agent.turns.endpointing import EndpointingDecision
@@ -162,6 +162,9 @@ class TurnController:
 
     def _listen(self, frame: Frame) -> None:
         self._do(self._utterances.feed(frame))
+        aside, self._utterances.aside = self._utterances.aside, []
+        for audio in aside:
+            self._tasks.start_soon(self._note_aside, audio)
         if not self._reading and (audio := self._utterances.half_said(frame.end)) is not None:
             self._reading = True
             self._tasks.start_soon(self._overhear, audio, False)
@@ -170,11 +173,20 @@ class TurnController:
             self._tasks.start_soon(self._tell_apart, personal, newest)
 
     async def _tell_apart(self, personal: PersonalVAD, speech: Frame) -> None:
-        """Whose voice is heard now: no stranger's speech is taken for the user's any longer."""
+        """Whose voice is heard now: nobody's speech is taken for the user's who is not answered."""
         if (who := await self._recognition.speaker(speech)) is not None:
-            personal.told(speech, who.verdict)
-            if who.verdict == "known":
+            answered = self._recognition.manners.treatment(who) == "answered"
+            known = "known" if who.verdict == "stranger" else who.verdict
+            personal.told(speech, known if answered else "stranger")
+            if answered and who.verdict == "known":
                 self._known = (speech.end, who)
+
+    async def _note_aside(self, audio: Frame) -> None:
+        """What somebody says who is only overheard."""
+        if (found := await self._recognition.overheard(audio)) is not None:
+            said, who = found
+            self._history.overhear(said.text, who.name or ANOTHER, said.language)
+            self._emit(ev.OverheardSpeech(self._runner.now(), said.text, who.name or ANOTHER))
 
     def _known_in(self, audio: Frame) -> Speaker | None:
         """Who was known by their voice while that was said, whoever else was heard beside them."""
@@ -516,7 +528,10 @@ class TurnController:
             asked = self._recognition.asked(heard, "speaking", reply.text[len(heard) :])
             who = self._known_in(audio) or who
             kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
-            self._overlap = kind = self._generation.identified(who, kind, reply.number)
+            kind = self._generation.identified(who, kind, reply.number)
+            if kind in ("words", "stop") and not self._recognition.manners.may_interrupt(who):
+                kind = "no_leave"
+            self._overlap = kind
             self._emit(ev.OverlapTranscribed(now, reply.number, text, kind))
             self._overheard, self._speaker = said, who
             self._do(self._utterances.policy.words(text, kind, final))

@@ -16,7 +16,7 @@ from agent import events as ev
 from agent import languages
 from agent.causes import Cause, Kind, Reason
 from agent.conversation.acts import Asks
-from agent.conversation.history import History
+from agent.conversation.history import History, said_by
 from agent.conversation.image_input import ImageInput, PendingImage
 from agent.conversation.pipeline import Pipeline
 from agent.conversation.recognition import Recognition
@@ -182,7 +182,7 @@ class Generation:
             await reply.authorized.wait()
             self._note(reply, pending)
             return
-        asked = self._images.asked(pending, question)
+        asked = self._images.asked(pending, self._by(reply, question))
         said = reply.transcript or Transcript(question)
         reply.answers_in = self.voices.able(self._recognition.answer_in(said, reply.kind))
         worded = Transcript(question, language=said.language)
@@ -256,14 +256,14 @@ class Generation:
         if question:
             self._asks, self.news = None, []
         said = reply.transcript or Transcript(question)
-        self._history.user(self._images.kept(pending, question), said.language)
+        self._history.user(self._images.kept(pending, self._by(reply, question)), said.language)
         if question:
             self._recognition.taken(said, reply.kind)
         self._comprehension.heard(reply.misheard, reply.understood)
         if reply.notice and reply.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), reply.number, reply.misheard))
         now, respond = self._runner.now(), reply.manner.respond
-        told = (question, reply.committed, respond, said.language)
+        told = (question, reply.committed, respond, said.language, reply.said_by)
         self._emit(ev.TurnCommitted(now, reply.number, *told))
 
     def _failed(self, reply: Reply, group: BaseExceptionGroup) -> None:
@@ -291,7 +291,8 @@ class Generation:
             kind = self._recognition.kind(said, reply.elicits, (reply.onset, audio.end))
             self._weigh(reply, said, self.identified(reply.speaker, kind, reply.number))
             now = self._runner.now()
-            self._emit(ev.Transcribed(now, reply.number, said.text, now - began, said.language))
+            told = (said.text, now - began, said.language, reply.said_by)
+            self._emit(ev.Transcribed(now, reply.number, *told))
         elif reply.transcript is not None:
             self._weigh(reply, reply.transcript, "words")
         self._decide(reply)
@@ -301,7 +302,11 @@ class Generation:
         if who is None:
             return kind
         self._emit(ev.SpeakerIdentified(self._runner.now(), turn, who.verdict, who.name, who.score))
-        return "stranger" if who.verdict == "stranger" else kind
+        return kind if self._recognition.manners.treatment(who) == "answered" else "stranger"
+
+    def _by(self, reply: Reply, question: str) -> str:
+        """The user's words as the language model is told them."""
+        return said_by(reply.said_by if self._recognition.manners.config.named else "", question)
 
     def _weigh(self, reply: Reply, said: Transcript, kind: Kind) -> None:
         """What these words are given: an answer, nothing, or that they were not understood."""

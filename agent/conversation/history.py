@@ -10,6 +10,9 @@ from agent.messages import Message, joined, paired
 from agent.text.sentences import sentences
 from agent.text.tokens import LONGEST_TOKEN
 
+OVERHEARD = 8
+"""What was overheard that is kept: a television talks all day."""
+
 
 @dataclass(slots=True, eq=False)
 class Part:
@@ -40,6 +43,7 @@ class History:
         """What the user said in the newest turn, and then its reply."""
         self.unheard = ""
         self._forgotten: list[Callable[[str], bool]] = []
+        self._overheard: list[Part] = []
 
     @property
     def system(self) -> str:
@@ -76,6 +80,13 @@ class History:
         self._reply = reply = Part(Message("assistant", ""))
         self.newest = [*(Part(replace(message, language=language)) for message in _worded(said)), reply]
         self._parts += self.newest
+
+    def overhear(self, said: str, name: str, language: str = "") -> None:
+        """Somebody else said this, and not to the agent: the newest `OVERHEARD` of such are kept."""
+        self._overheard = [part for part in self._overheard if part in self._parts]
+        if len(self._overheard) >= OVERHEARD:
+            self.remove(self._overheard[: 1 - OVERHEARD])
+        self._overheard.append(self.add(Message("user", said_by(name, said), language=language)))
 
     def agent(self, heard: str, unheard: str, done: Sequence[Message] = (), language: str = "") -> None:
         """The agent said this, and of its reply that much was not heard.
@@ -216,6 +227,11 @@ class History:
         self._parts = [part for part in self._parts if id(part.message) not in gone]
         for part in self._parts:
             part.message = now.get(id(part.message), part.message)
+
+
+def said_by(name: str, said: str) -> str:
+    """What a language model is told that somebody of this name has said; "" for who has none."""
+    return f"{name}: {said}" if name and said else said
 
 
 def _length(text: str) -> int:

@@ -16,7 +16,7 @@ from agent.events import Error, Watcher
 from agent.protocols import Engines
 from agent.runner import Runner
 from agent.settings import Config, STTConfig, TurnsConfig
-from agent.speakers import Speaker
+from agent.speakers import Manners, Speaker
 from agent.text.cleaning import cleaned
 from agent.turns.elicitation import Elicitation, Phase, elicitation
 from agent.turns.endpointing import Delays, EndpointingDecision, decision, fixed
@@ -36,6 +36,9 @@ LOOKED_AT = 3.0
 
 FRESH = 0.5
 """Seconds after which the words so far are old: there will be more."""
+
+LATER = 10.0
+"""Seconds that what is overheard may wait to be understood."""
 
 NO_SPEECH, MADE_UP = 0.6, -2.0
 """The transcriber's `no_speech` above which, its confidence below which, words may be made up for a noise.
@@ -72,6 +75,8 @@ class Recognition:
         """The languages of the conversation."""
         self._draft: _Draft | None = None
         self.guard = SelfEchoFilter(lambda text: self.language.kind(text) == "stop")
+        self.manners = Manners(config.speakers)
+        """What whoever speaks may do."""
 
     @property
     def follows(self) -> bool:
@@ -189,6 +194,22 @@ class Recognition:
         except BackchatError as error:
             self._emit(Error(self._runner.now(), "speakers", str(error)))
             return None
+
+    async def overheard(self, audio: Frame) -> tuple[Transcript, Speaker] | None:
+        """What somebody says in `audio` who is only overheard, and who; None where it is nothing, or not so.
+
+        It comes after all that is needed, and not at all where there is too little time.
+        """
+        if (who := await self.speaker(audio)) is None or self.manners.treatment(who) != "overheard":
+            return None
+        try:
+            work, until = partial(self._heard, audio, final=True), self._runner.now() + LATER
+            said = await self._runner.spare("stt", work, self._config.limits.stt, until)
+        except BackchatError as error:
+            self._emit(Error(self._runner.now(), "stt", str(error)))
+            return None
+        words = "nothing" if said is None else self.language_of(said).kind(said.text, doubtful=True)
+        return None if said is None or words == "nothing" else (said, who)
 
     async def beside(self, audio: Frame, words: Callable[[], Awaitable[T]]) -> tuple[T, Speaker | None]:
         """What `words` makes of `audio`, and at the same time whose voice is in it."""

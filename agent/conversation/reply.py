@@ -221,6 +221,11 @@ class Reply:
         return self.audio is None or bool(self.question or self.notice or self.rest)
 
     @property
+    def said_by(self) -> str:
+        """The name of whose voice asked for it; "" where that is not known."""
+        return self.speaker.name if self.speaker is not None else ""
+
+    @property
     def unread(self) -> bool:
         """Whether what the user said would be lost with it: not understood yet, or their turn not over."""
         return self.audio is not None and (self.question is None or not self.authorized.is_set())

@@ -105,6 +105,8 @@ class ToolUse:
         question = self._execution.question(named, self._words(reply).go_ahead, tools)
         if enough:
             begun = self._execution.not_done(named, reply.number, ENOUGH, tools.get(call.name))
+        elif forbidden := self._execution.forbidden(named, reply.said_by, tools):
+            begun = self._execution.not_done(named, reply.number, forbidden, tools.get(call.name))
         elif question:
             reply.acts.ask(named, question)
             begun = self._execution.not_done(named, reply.number, NOT_YET, tools.get(call.name))
@@ -116,8 +118,11 @@ class ToolUse:
         """The user has said yes to these: `reply` begins with them, and is written when they are done."""
         begun = list[Running]()
         for number, call in enumerate(calls, 1):
-            named = replace(call, id=call_id(reply.number, number))
-            begun.append(self._begin(reply, named, self._execution.tools))
+            named, tools = replace(call, id=call_id(reply.number, number)), self._execution.tools
+            if forbidden := self._execution.forbidden(named, reply.said_by, tools):
+                begun.append(self._execution.not_done(named, reply.number, forbidden, tools.get(call.name)))
+            else:
+                begun.append(self._begin(reply, named, tools))
         reply.acts.made.append(Act(0, begun))
 
     def _begin(self, reply: Reply, call: ToolCall, tools: Mapping[str, Tool]) -> Running:

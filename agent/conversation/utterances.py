@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from agent import events as ev
@@ -13,6 +14,7 @@ from audio import segment as seg
 from audio.frame import Frame
 from audio.personal_vad import WINDOW, PersonalVAD
 from audio.segment import LATENCY
+from audio.vad import Evidence
 
 BRIEF_SILENCE = 0.05
 """Seconds of silence after which the words so far are transcribed: if a pause follows, they are all there."""
@@ -53,6 +55,10 @@ class UtteranceDetector:
         self._detector = engines.vad(config.vad)
         self.personal = PersonalVAD(config.vad.start) if engines.speakers is not None else None
         """Hears whose speech it is, where that makes a difference."""
+        self._overheard = seg.Segmenter(late=WINDOW + LATENCY) if config.speakers.overhears else None
+        """Cuts what those say who are only overheard."""
+        self.aside: list[Frame] = []
+        """What they have said in the newest frames, to its end."""
         self._turns, self._vad = config.turns, config.vad
         self.reset()
 
@@ -85,9 +91,18 @@ class UtteranceDetector:
         evidence = self._detector.feed(frame)
         if self.personal is not None:
             evidence = self.personal.hears(frame, evidence)
+            self._overhear(frame, self.personal.strange)
         for found in self._segmenter.feed(frame, evidence):
             actions += self._understand(found)
         return actions + self.policy.tick(frame.end)
+
+    def _overhear(self, frame: Frame, strange: Sequence[Evidence]) -> None:
+        if self._overheard is None:
+            return
+        for found in self._overheard.feed(frame, strange):
+            if isinstance(found, seg.Paused | seg.Ended):
+                self.aside.append(found.audio)
+                self._overheard.cut()
 
     @property
     def hearing(self) -> bool:

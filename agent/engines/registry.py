@@ -19,7 +19,14 @@ from typing import Any, TypeVar
 
 from agent import languages
 from agent.engines.built_in import BUILT_IN, Kind
-from agent.errors import BackchatError, ConfigError, ContextExceeded, EngineFault, in_one_line
+from agent.errors import (
+    BackchatError,
+    ConfigError,
+    ContextExceeded,
+    EngineFault,
+    MissingExtra,
+    in_one_line,
+)
 from agent.llm.context import ContextWindow
 from agent.protocols import (
     Engines,
@@ -33,7 +40,7 @@ from agent.protocols import (
     WarmsUp,
 )
 from agent.settings import Config, Section, STTConfig, TurnsConfig, VADConfig, WakeConfig
-from agent.speakers import Enrolled, SpeakerRecognition
+from agent.speakers import Enrolled, SpeakerRecognition, check_lists
 from agent.text.normalization import language
 from agent.tools.registry import distinct, loaded, servers
 from agent.tools.registry import weights as tools_weights
@@ -44,7 +51,7 @@ from agent.weights.catalogue import Progress, catalogue, resolve
 from audio.stt import EndOfTurn, Transcriber
 from audio.tts import ChangesVoice, Synthesizer
 from audio.vad import VAD
-from audio.wake import WakeWord
+from audio.wake import ListsWords, WakeWord
 
 T = TypeVar("T")
 
@@ -226,6 +233,7 @@ def load_speakers(
     config: Config, progress: Progress | None = None, tell: Tell = _nobody
 ) -> SpeakerRecognition | None:
     """What tells whose voice is heard; None where that makes no difference. Raises as `Enrolled` does."""
+    check_lists(config.speakers)
     if not config.speakers.only:
         return None
     return Enrolled(load_one("speakers", config, progress, tell), config.speakers)
@@ -234,6 +242,15 @@ def load_speakers(
 def vad(settings: VADConfig) -> VAD:
     """What hears speech in one stream, as these settings name it. Raises ConfigError, EngineFault."""
     return load_one("vad", Config(vad=settings))
+
+
+def wake_words(config: Config) -> dict[str, str]:
+    """The wake words that come with the engine, and what to say for each; none where it has no list."""
+    try:
+        factory = find("wake", config.wake.engine)
+        return dict(factory.words()) if isinstance(factory, ListsWords) else {}
+    except MissingExtra:
+        return {}
 
 
 def wake(settings: WakeConfig) -> WakeWord:

@@ -34,6 +34,7 @@ REASONS: dict[Reason, str] = {
     "deafened": "nobody listens any more",
     "wake_word": "the wake word was said",
     "stranger": "it was another voice",
+    "no_leave": "it was somebody who may not interrupt",
     "unrecorded": "the log does not say why",
 }
 SIGNS: dict[Sign, str] = {

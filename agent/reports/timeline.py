@@ -205,7 +205,8 @@ def _strip(
         middle, reach = lane + LANE / 2, level * LANE / 2
         axes.fill_between(at, middle - reach, middle + reach, color=colour, linewidth=0)
     spoken = [report for report in reports if report.reason != "discarded"]
-    _words(axes, USER, [(r.speech_start, f"{r.turn}: {r.user}", "") for r in spoken], span)
+    said = [(r.speech_start, f"{f'{r.turn} {r.speaker}'.strip()}: {r.user}", "") for r in spoken]
+    _words(axes, USER, said, span)
     _words(axes, AGENT, [(r.audio_started or -1.0, r.heard, r.unheard) for r in spoken], span)
     _marks(axes, spoken, span)
 

@@ -66,6 +66,7 @@ class TurnReport:
         or "" when the events stop before the turn does.
     waited_for: why the user's turn was judged over then, and not before.
     cause: why it was cut or dropped; None for one that was not. `pauses`: where it was silent for somebody.
+    user: what they said; `speaker`: who, where their voice is known.
     reply: everything generated; `heard` + `unheard` is the same, split at the last word that sounded.
     whole: whether the model ended it by itself, and not for want of tokens.
     """
@@ -90,6 +91,7 @@ class TurnReport:
     cause: Cause | None = None
     pauses: list[Silence] = field(default_factory=list[Silence])
     user: str = ""
+    speaker: str = ""
     reply: str = ""
     heard: str = ""
     unheard: str = ""
@@ -168,14 +170,14 @@ def _note_wait(report: TurnReport, event: Event) -> None:
             report.waits.append((event.engine, event.time - event.seconds, event.time))
         case ev.Transcribed():
             report.transcribed, report.stt_took = event.time, event.took
-            report.user = event.text
+            report.user, report.speaker = event.text, event.speaker
         case ev.Seen():
             report.seen = event.time
         case ev.Thought() if report.first_token is None:
             report.thought = event.time
         case ev.TurnCommitted():
             report.committed, report.user = event.time, event.text
-            report.waited_for = event.cause
+            report.waited_for, report.speaker = event.cause, event.speaker
         case ev.Token():
             report.tokens += 1
             report.reply += event.text

@@ -35,6 +35,10 @@ NO_TOOL = "There is no tool {!r}. There are: {}."
 """What it is told of one that nobody has declared."""
 AGAIN = "Wrong arguments: {}. Call it again with right ones."
 """What it is told of one that does not fit its schema."""
+NOT_THEIRS = "Not done: only {} may ask for this, and it was not their voice. Tell the user that."
+"""What it is told of one that is not for whoever has asked."""
+NOT_SURE = "Not done: only {} may ask for this, and it is not certain whose voice it was. Tell the user that."
+"""The same, where that cannot be told."""
 RUNNING = "This is still being done. Its result is not known yet."
 """What a model is told of a call that has no result yet."""
 UNTOLD = "(The user spoke before they were told of this: they do not know it yet.)"
@@ -221,6 +225,16 @@ class Execution:
         self._called(running)
         self._tell(running, 0.0)
         return running
+
+    def forbidden(self, call: ToolCall, speaker: str, tools: Mapping[str, Tool]) -> str:
+        """What a model is told of a call that is not for whoever asks; "" where it is.
+
+        speaker: the enrolled speaker whose voice asked for it; "" where that is not known.
+        """
+        tool = tools.get(call.name)
+        if tool is None or not tool.speakers or speaker in tool.speakers:
+            return ""
+        return (NOT_THEIRS if speaker else NOT_SURE).format(" or ".join(tool.speakers))
 
     def question(self, call: ToolCall, go_ahead: str, tools: Mapping[str, Tool]) -> str:
         """What the user is to be asked before this is done; "" where it needs no asking, or cannot be done.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, cast, get_args, get_type_hints, overload
@@ -129,7 +129,8 @@ class Tool:
     it runs; as text, the question, with arguments in braces ("Delete the note {text}?"). interrupted: what
     becomes of a call when the user talks over its reply. timeout: seconds that it may take. private: whether
     what it is called with and what it gives is for the language model alone: no event has it, so that no
-    screen, page or recording shows it.
+    screen, page or recording shows it. speakers: names of enrolled speakers whose voice must ask for it; with
+    none anybody may.
     begin: what it does; see `Begins`. lives: what it does besides, unasked; see `Lives`. source: where it is
     from. function: what it was made of. by_client: gives what a client made of a call, which it runs itself.
     """
@@ -142,6 +143,7 @@ class Tool:
     timeout: float = TIMEOUT
     source: str = "given"
     private: bool = False
+    speakers: tuple[str, ...] = ()
     function: Callable[..., Any] | None = field(default=None, repr=False)
     lives: Lives | None = field(default=None, repr=False)
     by_client: Callable[[ToolCall], Awaitable[str]] | None = field(default=None, repr=False)
@@ -183,6 +185,7 @@ def tool(
     timeout: float = TIMEOUT,
     source: str = "given",
     private: bool = False,
+    speakers: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -199,6 +202,7 @@ def tool(
     timeout: float = TIMEOUT,
     source: str = "given",
     private: bool = False,
+    speakers: Sequence[str] = (),
 ) -> Tool: ...
 
 
@@ -214,6 +218,7 @@ def tool(
     timeout: float = TIMEOUT,
     source: str = "given",
     private: bool = False,
+    speakers: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Tool] | Tool:
     """Make a tool of a function with type hints and a docstring, plain (it may block) or async.
 
@@ -241,6 +246,7 @@ def tool(
             timeout,
             source,
             private,
+            tuple(speakers),
             function,
         )
 

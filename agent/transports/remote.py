@@ -285,6 +285,8 @@ class RemoteSession:
                 event = replace(event, message=self._disclosed(event))
             case ev.Transcribed(text=text) | ev.InterimTranscript(text=text) | ev.Chunk(text=text):
                 said(text)
+            case ev.OverheardSpeech(text=text):
+                said(text)
             case ev.ToolCalled(arguments=text) | ev.ToolReturned(result=text):
                 said(text)
             case ev.Token(text=text) | ev.Thought(text=text):

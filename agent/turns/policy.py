@@ -242,9 +242,11 @@ class SemanticPolicy:
         """Real words end the reply, at once when there are several; all else lets it go on."""
         if not self._overlapping or not self._yields or (final and self._speaking):
             return []
-        if kind == "stranger" and self._held:
+        if kind in ("stranger", "no_leave") and self._held:
             self._held = False  # nobody waits for what they have to say
-            return [Resume(Cause("stranger"))]
+            return [Resume(Cause(kind))]
+        if kind == "no_leave":
+            return []  # it is answered when the reply is over
         if kind == "words" and (final or len(text.split()) >= self.config.interrupting_words):
             return self._interrupt(text, final)
         if not final:

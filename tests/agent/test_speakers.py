@@ -75,6 +75,7 @@ def test_who_is_enrolled_again_is_known_by_the_newer_voice(store: SpeakerStore):
 
 
 def test_who_is_forgotten_leaves_nothing(store: SpeakerStore):
+    (store.folder / ".anna.json.0a1b.part").write_text("what an enrolment has left that was killed")
     store.forget("anna")
     assert [file.name for file in store.folder.iterdir()] == ["bert.json"]
     with pytest.raises(ConfigError, match="nobody is enrolled as 'anna'; enrolled: bert"):

@@ -8,10 +8,17 @@ import json
 import anyio
 import pytest
 import serving
-from openai.types.realtime import RealtimeTranscriptionSessionCreateResponse
+from openai.types.realtime import (
+    ConversationItemInputAudioTranscriptionSegment,
+    RealtimeTranscriptionSessionCreateResponse,
+)
 from realtime_client import Client, talked
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+
+from agent import events as ev
+from agent.causes import Cause
+from agent.server.realtime.server_events import ServerEvents
 
 VAD = {"type": "server_vad", "silence_duration_ms": 300}
 SPOKEN = [
@@ -181,3 +188,23 @@ def test_an_update_of_the_beta_is_refused_with_one_error() -> None:
         assert len(client.errors) == 1
 
     talked(serving.pool([], []), main)
+
+
+def test_who_has_said_an_item_is_told_as_its_segment() -> None:
+    told = ServerEvents(1_000_000)
+    told.tell(ev.SpeechStarted(1.2, 1.0))
+    told.tell(ev.TurnOpened(2.5, 1, 2.25))
+    events = told.tell(ev.TurnCommitted(2.8, 1, "What time is it?", Cause("endpointing"), speaker="anna"))
+    kinds = [event["type"].rpartition(".")[2] for event in events if "transcription" in event["type"]]
+    assert kinds == ["delta", "segment", "completed"]
+    (found,) = [event for event in events if event["type"].endswith(".segment")]
+    segment = ConversationItemInputAudioTranscriptionSegment.model_validate({"event_id": "event_1", **found})
+    assert (segment.speaker, segment.text, segment.start, segment.end) == (
+        "anna",
+        "What time is it?",
+        0.0,
+        1.25,
+    )
+    told.tell(ev.TurnOpened(5.0, 2, 4.0))
+    others = told.tell(ev.TurnCommitted(5.5, 2, "And in Rome?", Cause("endpointing")))
+    assert not [event for event in others if event["type"].endswith(".segment")]

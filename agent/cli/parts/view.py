@@ -97,9 +97,11 @@ class Conversation:
                 self.thought += text
             case ev.Token(text=text):
                 self.reply += text
-            case ev.TurnCommitted(text=text):
+            case ev.TurnCommitted(text=text, speaker=speaker):
                 self.partial = ""
-                self.lines.append(("you", text, ""))
+                self.lines.append((speaker or "you", text, ""))
+            case ev.OverheardSpeech(text=text, speaker=speaker):
+                self.lines.append((f"({speaker})", text, ""))
             case ev.AudioStarted(turn=turn):
                 self._audible, self._held = turn, False
             case ev.AudioPaused() | ev.AudioResumed():
@@ -307,7 +309,9 @@ def print_line(event: ev.Event) -> None:
     """Print the events that a listener would want to read, one line each."""
     match event:
         case ev.TurnCommitted():
-            click.echo(f"{event.time:7.2f} s  user  {event.text}")
+            click.echo(f"{event.time:7.2f} s  {event.speaker or 'user'}  {event.text}")
+        case ev.OverheardSpeech():
+            click.echo(f"{event.time:7.2f} s  ({event.speaker})  {event.text}")
         case ev.TurnEnded():
             heard = event.heard.strip() or "(nothing heard)"
             click.echo(f"{event.time:7.2f} s  agent   {heard}{broken_off(event)}")

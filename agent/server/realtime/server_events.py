@@ -192,7 +192,8 @@ class ServerEvents:
             case ev.ToolCalled(turn=turn, name=name, effect=str()) if name in self.tools:  # not refused
                 return self._called(turn, ToolCall(item.call, name, item.arguments))
             case ev.TurnCommitted(turn=turn, text=text):
-                return [*self._heard(turn, text), *(self._begin(turn) if item.answered else [])]
+                heard = self._heard(turn, text, speaker=item.speaker)
+                return [*heard, *(self._begin(turn) if item.answered else [])]
             case ev.TurnDiscarded(turn=turn):
                 return self._dropped(turn, item)
             case ev.Decision(action="resume", cause=cause, time=time) if cause.reason not in GOES_ON:
@@ -274,10 +275,10 @@ class ServerEvents:
         self._words = stable
         return [_transcription("delta", self._item, delta=added)]
 
-    def _heard(self, turn: int, text: str | None, why: str = "") -> list[Message]:
+    def _heard(self, turn: int, text: str | None, why: str = "", speaker: str = "") -> list[Message]:
         """The user's turn is over; where the client asked itself, its item is there already.
 
-        text: None where it could not be transcribed, and `why`.
+        text: None where it could not be transcribed, and `why`. speaker: whose voice it was, if known.
         """
         end = self._speech_ends.pop(turn, 0.0)
         if turn in self._asked:
@@ -300,6 +301,8 @@ class ServerEvents:
             seconds = end - began if sound is None else sound.duration
             content["transcript"] = text
             told = self.transcribed(name, text, seconds, words)
+            if speaker and told:
+                told.insert(-1, _segment(name, text, seconds, speaker))
         return [*begun, *stopped, committed, *added, *told]
 
     def transcribed(self, name: str, text: str, seconds: float, told: str = "") -> list[Message]:
@@ -439,6 +442,12 @@ def user_item(name: str, content: Message) -> Message:
 def _transcription(kind: str, name: str, **fields: Any) -> Message:
     whole = f"conversation.item.input_audio_transcription.{kind}"
     return message(whole, item_id=name, content_index=0, **fields)
+
+
+def _segment(name: str, text: str, seconds: float, speaker: str) -> Message:
+    """Who has said an item of the user, and in which seconds of it."""
+    where = {"id": new_id("seg"), "start": 0.0, "end": round(seconds, 2)}
+    return _transcription("segment", name, text=text, speaker=speaker, **where)
 
 
 def _ms(seconds: float) -> int:

@@ -58,6 +58,7 @@ def adapted(listed: mcp_types.Tool, config: MCPConfig, call: Call) -> Tool:
         effect,
         begin,
         confirm=destroys or _among(listed.name, config.confirm),
+        speakers=config.speakers,
         interrupted="cancel" if again else "finish",
         timeout=config.timeout,
         source=f"MCP server {config.name}",
