@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from audio.errors import MissingExtra, ModelError
 from audio.frame import HEARING_RATE, Frame
@@ -41,6 +42,16 @@ class WakeWord(Protocol):
         ...
 
 
+@runtime_checkable
+class ListsWords(Protocol):
+    """What a wake word engine's class also has that comes with words."""
+
+    @staticmethod
+    def words() -> Mapping[str, str]:
+        """Its words by name, and what to say for each. Raises MissingExtra."""
+        ...
+
+
 class MicroWakeWord:
     """microWakeWord: a small network on TensorFlow Lite that looks at 40 energies each 10 ms.
 
@@ -54,11 +65,7 @@ class MicroWakeWord:
         threshold: mean probability from which the word was said; 0: the model's own. Raises MissingExtra
         without the library, ModelError for a model that is not there or is none.
         """
-        try:
-            import pymicro_wakeword
-        except ImportError as error:
-            raise MissingExtra("a wake word needs pymicro-wakeword", "wake") from error
-        library: Any = pymicro_wakeword
+        library = _library()
         folder = Path(library.__file__).parent
         file = _file(model, folder / "models")
         about = _about(file)
@@ -79,6 +86,12 @@ class MicroWakeWord:
         self._features: Any = library.MicroWakeWordFeatures()
         self._last = -APART
 
+    @staticmethod
+    def words() -> dict[str, str]:
+        """The models that come with the library by name, and what to say for each. Raises MissingExtra."""
+        models = Path(_library().__file__).parent / "models"
+        return {file.stem: str(_about(file)["wake_word"]) for file in sorted(models.glob("*.json"))}
+
     def feed(self, frame: Frame) -> Detection | None:
         """Whether the word ended in the next frame (16 kHz, contiguous with the last) or just before."""
         found: Detection | None = None
@@ -89,6 +102,15 @@ class MicroWakeWord:
                     found = Detection(self.name, frame.end - LATE)
                 self._last = frame.end
         return found
+
+
+def _library() -> Any:
+    """pymicro-wakeword. Raises MissingExtra."""
+    try:
+        import pymicro_wakeword
+    except ImportError as error:
+        raise MissingExtra("a wake word needs pymicro-wakeword", "wake") from error
+    return pymicro_wakeword
 
 
 def _file(model: str, models: Path) -> Path:

@@ -33,6 +33,7 @@ from wyoming.tts import (
     SynthesizeStopped,
     SynthesizeVoice,
 )
+from wyoming.wake import Detect, Detection
 
 from agent.config import load
 from agent.errors import ConfigError, RequestError
@@ -43,7 +44,7 @@ from agent.server.wyoming.announcement import _reachable
 from agent.server.wyoming.conversations import Conversations
 from agent.server.wyoming.wire import Received, Wire
 from agent.settings import ServerConfig
-from agent.testing import SECONDS_PER_CHARACTER
+from agent.testing import SECONDS_PER_CHARACTER, wake_word
 from audio.frame import Frame
 from audio.pcm import from_pcm, from_pcm16
 from audio.stt import Transcript as Said
@@ -588,3 +589,38 @@ def test_urls_of_addresses_are_read_as_the_package_reads_them() -> None:
     for address in ("tcp://127.0.0.1:10700", "tcp://[::1]:5", "tcp://kitchen.local:1"):
         split = urlsplit(address)
         assert host_and_port(address) == (split.hostname, split.port)
+
+
+# ------------------------------------------------------------------------------------------------- wake
+
+
+def said_word() -> bytes:
+    """Silence, what `ScriptedWake` takes for its word, and speech behind it; 16 kHz."""
+    parts = [np.zeros(8000), wake_word().samples, sine(16_000, 0.6, 0.3)]
+    return (np.concatenate(parts) * 32767).astype("<i2").tobytes()
+
+
+@pytest.mark.net
+def test_a_wake_word_is_told_when_it_was_said_and_not_when_it_was_not() -> None:
+    pool = made([], [], "wake.model=hey_jarvis")
+    spoken, silent = chunks(said_word()), chunks(bytes(32_000))
+    begin, end = AudioStart(16_000, 2, 1), AudioStop()
+    found, missed = (
+        answers(pool, Detect(), begin, *spoken, end),
+        answers(pool, Detect(names=["hey_jarvis"]), begin, *silent, end),
+    )
+    (heard,) = map(Detection.from_event, found)
+    assert (heard.name, heard.timestamp) == ("hey_jarvis", pytest.approx(1100, abs=25))
+    assert kinds(missed) == ["not-detected"]
+
+
+@pytest.mark.net
+def test_which_words_there_are_is_told_and_another_is_refused_by_name() -> None:
+    pool = made([], [], "wake.model=hey_jarvis")
+    (info,) = answers(pool, Describe())
+    (program,) = Info.from_event(info).wake
+    there = {model.name: model.phrase for model in program.models}
+    assert there["hey_jarvis"] == "Hey Jarvis"
+    for wish in (["../secret.json"], ["hey_jarvis", "computer"]):
+        (told,) = answers(pool, Detect(names=wish))
+        assert Error.from_event(told).text.startswith(f"names: no wake word is called {wish[-1]!r}")

@@ -8,6 +8,7 @@ import agent
 from agent.languages import folders
 from agent.server.pool import Pool
 from agent.server.wyoming.library import domain
+from agent.server.wyoming.wake import words
 
 NAME = "backchat"
 
@@ -54,6 +55,19 @@ def info(pool: Pool) -> Any:
                 supports_home_control=bool(config.tools.mcp),
             )
         ],
+        wake=[
+            artifact(
+                types.WakeProgram,
+                NAME,
+                "backchat's wake word",
+                models=[
+                    artifact(types.WakeModel, name, config.wake.engine, languages=[], phrase=word.phrase)
+                    for name, word in known.items()
+                ],
+            )
+        ]
+        if (known := words(pool))
+        else [],
     )
 
 

@@ -39,6 +39,12 @@ class Transcribe(Asked):
     language: str | None = None
 
 
+class Detect(Asked):
+    """`detect`: sound follows, in which these words are listened for."""
+
+    names: tuple[str, ...] | None = None
+
+
 class AudioFormat(Asked):
     """How the bytes of sound are to be read, as `audio-chunk` says of its own."""
 

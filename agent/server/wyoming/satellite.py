@@ -19,6 +19,7 @@ from agent.server.wyoming import requests
 from agent.server.wyoming.caller import Caller
 from agent.server.wyoming.library import domain
 from agent.server.wyoming.wire import Received
+from agent.settings import WakeConfig
 from agent.transports.playout import RATE
 from agent.transports.remote import Item, RemoteSession, Sound
 from audio.echo.front_end import FrontEnd
@@ -65,7 +66,10 @@ async def converse(caller: Caller, first: Received) -> None:
         caller.reception.visit("wyoming", caller.address) as visit,
     ):
         front = FrontEnd(noise_suppression=echo.noise_suppression) if echo.cancel else None
-        session = visit.session(front=front)
+        # One that has its own wake word has heard it: none is needed before what comes now.
+        config = visit.pool.config
+        awake = config if asked.start_stage == "wake" else config.model_copy(update={"wake": WakeConfig()})
+        session = visit.session(awake, front=front)
         session.voice.muted = asked.end_stage == "handle"
         for message in conversation.messages:
             session.history.add(message)
@@ -139,6 +143,8 @@ class _Satellite:
         match item:
             case Sound():
                 await self._play(item)
+            case ev.WakeWordDetected(name=name, at=at):
+                await self._caller.send(domain("wake").Detection(name, self._ms(at)))
             case ev.SpeechStarted(at=at):
                 self._heard = True
                 await self._caller.send(domain("vad").VoiceStarted(self._ms(at)))

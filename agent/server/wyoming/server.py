@@ -33,6 +33,7 @@ from agent.server.wyoming.library import domain
 from agent.server.wyoming.satellite import converse
 from agent.server.wyoming.satellites import attend, keep_alive
 from agent.server.wyoming.tts import synthesize, synthesize_stream
+from agent.server.wyoming.wake import detect
 from agent.server.wyoming.wire import Received, Wire
 from agent.transports.disclosure import told
 
@@ -40,6 +41,7 @@ Service: TypeAlias = Callable[[Caller, Received], Awaitable[None]]
 
 SERVICES: dict[str, Service] = {
     "audio-start": transcribe,
+    "detect": detect,
     "run-pipeline": converse,
     "synthesize": synthesize,
     "synthesize-start": synthesize_stream,
