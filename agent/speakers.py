@@ -69,6 +69,11 @@ def check_lists(config: SpeakersConfig) -> None:
         )
 
 
+def amid(who: Speaker | None, *, stranger: bool) -> Speaker | None:
+    """Whose voice it is that was heard while it was known to be a stranger who speaks: in doubt, theirs."""
+    return Speaker("stranger") if stranger and who is not None and who.verdict == "doubt" else who
+
+
 @dataclass(frozen=True, slots=True)
 class Manners:
     """What whoever speaks may do, by `[speakers]`. In doubt it is the user."""

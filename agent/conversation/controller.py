@@ -27,7 +27,7 @@ from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
 from agent.settings import Config, STTConfig, TurnsConfig, VADConfig
-from agent.speakers import ANOTHER, Speaker
+from agent.speakers import ANOTHER, Speaker, amid
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
 from agent.turns.endpointing import EndpointingDecision
@@ -53,6 +53,9 @@ TICK = 0.02
 """Seconds between two looks at whether a sentence has been said to its end."""
 SPOKEN_OVER = ("words", "speech", "typed")
 """Reasons for which what was to be said by itself is said once more, where little of it was heard."""
+TELLING, MORE = 1.5, 0.6
+"""Seconds of speech from which a voice that is in doubt is the user's, and for how long it is waited whether
+there is more of it; words that ask for silence do not wait."""
 NOTICED = 0.01
 """Seconds from which it is told that something waited for other conversations."""
 
@@ -177,9 +180,11 @@ class TurnController:
         if (who := await self._recognition.speaker(speech)) is not None:
             answered = self._recognition.manners.treatment(who) == "answered"
             known = "known" if who.verdict == "stranger" else who.verdict
-            personal.told(speech, known if answered else "stranger")
+            whose = personal.told(speech, known if answered else "stranger", who.score)
             if answered and who.verdict == "known":
                 self._known = (speech.end, who)
+            elif whose == "doubt" and not answered:  # somebody who is known may speak beside them
+                self._known = (speech.end, Speaker("doubt", "", who.score))
 
     async def _note_aside(self, audio: Frame) -> None:
         """What somebody says who is only overheard."""
@@ -473,6 +478,7 @@ class TurnController:
         )
         reply.question, reply.manner, reply.read = text, self.manner, self.voice.muted
         reply.speaker = None if audio is None else self._known_in(audio)
+        reply.amid_stranger = self._utterances.amid_stranger
         reply.cut_before = self._cut_short
         reply.onset, reply.speech_seconds = self._onset, self._utterances.voiced
         self._active = self._latest = reply
@@ -524,19 +530,34 @@ class TurnController:
             self._emit(ev.InterimTranscript(now, *self._interim.show(text)))
         reply = self._active
         if reply is not None and reply.authorized.is_set():
-            heard = reply.heard(now)
-            asked = self._recognition.asked(heard, "speaking", reply.text[len(heard) :])
-            who = self._known_in(audio) or who
-            kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
-            kind = self._generation.identified(who, kind, reply.number)
-            if kind in ("words", "stop") and not self._recognition.manners.may_interrupt(who):
-                kind = "no_leave"
-            self._overlap = kind
-            self._emit(ev.OverlapTranscribed(now, reply.number, text, kind))
-            self._overheard, self._speaker = said, who
-            self._do(self._utterances.policy.words(text, kind, final))
+            await self._spoken_over(reply, audio, said, who, final=final)
         elif reply is None and text:
             await self._generation.prefill(text, self.manner)
+
+    async def _spoken_over(
+        self, reply: Reply, audio: Frame, said: Transcript, who: Speaker | None, *, final: bool
+    ) -> None:
+        """Words were said over a reply: by whom and what they are decides what becomes of it."""
+        now = self._runner.now()
+        heard, known = reply.heard(now), self._known_in(audio)
+        asked = self._recognition.asked(heard, "speaking", reply.text[len(heard) :])
+        who = known or amid(who, stranger=self._utterances.amid_stranger)
+        kind = self._recognition.overlap(said, asked, (self._onset, audio.end))
+        kind = self._generation.identified(who, kind, reply.number)
+        if kind in ("words", "stop") and not self._recognition.manners.may_interrupt(who):
+            kind = "no_leave"
+        self._overlap = kind
+        self._emit(ev.OverlapTranscribed(now, reply.number, said.text, kind))
+        doubt = known is None and who is not None and who.verdict == "doubt"
+        if doubt and kind == "words" and self._utterances.voiced < TELLING:
+            if final:
+                await anyio.sleep(MORE)
+            if not final or self._utterances.speaking or audio is not self._last or reply is not self._active:
+                return  # what they say more tells who it is
+            who = self._known_in(audio) or amid(who, stranger=self._utterances.amid_stranger)
+            kind = self._generation.identified(who, kind, reply.number)
+        self._overheard, self._speaker = said, who
+        self._do(self._utterances.policy.words(said.text, kind, final))
 
     def _ready(self, reply: Reply) -> None:
         if reply is self._active:

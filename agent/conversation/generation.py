@@ -29,7 +29,7 @@ from agent.messages import Message
 from agent.protocols import Delta, Engines, told_of
 from agent.runner import Runner
 from agent.settings import Config
-from agent.speakers import Speaker
+from agent.speakers import Speaker, amid
 from agent.tools.execution import Execution, Running
 from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.elicitation import Elicitation
@@ -287,7 +287,7 @@ class Generation:
         if reply.question is None:
             words = partial(self._recognition.transcribe, audio)
             said, who = await self._recognition.beside(audio, words)
-            reply.speaker = reply.speaker or who
+            reply.speaker = reply.speaker or amid(who, stranger=reply.amid_stranger)
             kind = self._recognition.kind(said, reply.elicits, (reply.onset, audio.end))
             self._weigh(reply, said, self.identified(reply.speaker, kind, reply.number))
             now = self._runner.now()

@@ -84,6 +84,8 @@ class Reply:
     """Whether the client has cut the reply before for this utterance: then silence is no answer to it."""
     speaker: Speaker | None = None
     """Whose voice asked for it; None where that makes no difference, or it was typed."""
+    amid_stranger = False
+    """Whether it was known that a stranger spoke when it was opened."""
     answers_in = ""
     """The language that it is to be in, by ISO code; "" is the one that its voice reads."""
     kind: Kind = "words"

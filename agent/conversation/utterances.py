@@ -96,6 +96,11 @@ class UtteranceDetector:
             actions += self._understand(found)
         return actions + self.policy.tick(frame.end)
 
+    @property
+    def amid_stranger(self) -> bool:
+        """Whether it is known that a stranger speaks, or has just spoken."""
+        return self.personal is not None and self.personal.whose == "stranger"
+
     def _overhear(self, frame: Frame, strange: Sequence[Evidence]) -> None:
         if self._overheard is None:
             return

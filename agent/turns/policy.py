@@ -244,6 +244,7 @@ class SemanticPolicy:
             return []
         if kind in ("stranger", "no_leave") and self._held:
             self._held = False  # nobody waits for what they have to say
+            self._overlapping = not final or kind == "no_leave"
             return [Resume(Cause(kind))]
         if kind == "no_leave":
             return []  # it is answered when the reply is over

@@ -19,7 +19,10 @@ NAMES = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
     if module.name
-    not in ("__main__", "results", "measure", "voices", "speech", "random_models", "peer_pipecat")
+    not in (
+        *("__main__", "results", "measure", "voices", "speech", "disguise"),
+        *("random_models", "peer_pipecat"),
+    )
 )
 
 

@@ -49,7 +49,7 @@ def test_a_strange_voice_over_a_reply_leaves_it_alone(tmp_path: Path, interim: s
     assert (ended.reason, ended.heard) == ("finished", STORY)
     assert not of(events, ev.Interrupted)
     assert len(engines.llm.asked) == 1
-    assert {event.verdict for event in of(events, ev.SpeakerIdentified) if event.time > 5} == {"stranger"}
+    assert {event.verdict for event in of(events, ev.SpeakerIdentified) if event.time > 4} == {"stranger"}
 
 
 def test_a_reply_waits_for_a_stranger_only_until_it_is_known_that_it_is_one(tmp_path: Path):
@@ -88,6 +88,36 @@ def test_in_doubt_the_user_is_heard(tmp_path: Path):
     events, _ = talk(tmp_path, ["A story.", "Stop."], [STORY], lines, "stt.interim=0", least=0.8)
     (told,) = of(events, ev.TurnEnded)
     assert told.reason == "interrupted"
+
+
+def test_who_breathes_is_told_by_what_comes_then(tmp_path: Path):
+    """A word or two of a television, a breath, more of it: the first are too little to tell it by."""
+    talking = scripted.join(
+        scripted.loud(0.45, TELEVISION), scripted.silent(0.3), scripted.loud(2.0, TELEVISION)
+    )
+    lines = [Line(scripted.loud(1.0, ANNA)), Line(talking, "over", 2.0)]
+    hears = ["A story.", "And tonight", "And tonight we bring you the news."]
+    events, _ = talk(tmp_path, hears, [STORY], lines, "stt.interim=0", least=0.5)
+    (told,) = of(events, ev.TurnEnded)
+    assert (told.reason, told.heard) == ("finished", STORY)
+
+
+def test_a_word_or_two_in_doubt_are_heard_once_nothing_follows_them(tmp_path: Path):
+    lines = [Line(scripted.loud(1.0, ANNA)), Line(scripted.loud(0.45, ANNA), "over", 2.0)]
+    hears, replies = ["A story.", "Which one?"], [STORY, "The first."]
+    events, _ = talk(tmp_path, hears, replies, lines, "stt.interim=0", least=0.8)
+    told, answered = of(events, ev.TurnEnded)
+    assert (told.reason, answered.heard) == ("interrupted", "The first.")
+
+
+def test_scraps_that_end_as_a_stranger_is_told_are_the_strangers(tmp_path: Path):
+    """A stranger's speech is cut where it is known to be one: what is left of it is too little to tell by."""
+    parts = [part for _ in range(6) for part in (scripted.loud(0.6, TELEVISION), scripted.silent(0.2))]
+    lines = [Line(scripted.loud(1.0, ANNA)), Line(scripted.join(*parts), "over", 2.0)]
+    hears = ["A story.", "Adieu."]
+    events, _ = talk(tmp_path, hears, [STORY], lines, "stt.interim=0", least=0.5)
+    (told,) = of(events, ev.TurnEnded)
+    assert (told.reason, told.heard) == ("finished", STORY)
 
 
 def test_an_engine_that_fails_makes_nobody_a_stranger(tmp_path: Path, monkeypatch):

@@ -171,6 +171,16 @@ def test_with_vad_too_what_was_said_in_doubt_lets_the_reply_go_on() -> None:
     assert isinstance(action, Resume)
 
 
+@pytest.mark.parametrize(("kind", "answered"), [("stranger", False), ("no_leave", True)])
+def test_what_a_stranger_said_is_not_answered_when_the_reply_is_over(kind: Kind, answered: bool) -> None:
+    """Who may not interrupt is: then it is their turn."""
+    policy = replying()
+    policy.speech_started(2.0)
+    policy.paused(2.4)
+    assert policy.words("And now the news.", kind, final=True) == [Resume(Cause(kind))]
+    assert [type(a) for a in policy.reply_over()] == [Generate] * answered
+
+
 def test_words_that_come_late_are_not_final_when_the_person_went_on() -> None:
     policy = replying()
     policy.speech_started(2.0)
