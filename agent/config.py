@@ -39,6 +39,7 @@ class LanguageFile(Section):
 
     settings: dict[str, dict[str, Any]]
     sample: str
+    caution: str = ""
 
 
 def load(file: Path | None = None, settings: Sequence[str] = (), language: str | None = None) -> Config:
@@ -93,6 +94,17 @@ def of_language(name: str) -> LanguageFile:
     if content is None:
         raise ConfigError(f"--language {name}: no such language; known: {', '.join(languages.folders())}")
     return read_language(name, content)
+
+
+def cautions(config: Config) -> list[str]:
+    """What the files of its languages warn of, each for as long as the transcriber is the file's own."""
+    codes = config.stt.languages if config.stt.language == "auto" else (config.stt.language,)
+    files = (of_language(code) for code in codes if languages.data(code, FILE) is not None)
+    return [
+        file.caution
+        for file in files
+        if file.caution and file.settings.get("stt", {}).get("model") == config.stt.model
+    ]
 
 
 def read_language(name: str, content: bytes) -> LanguageFile:

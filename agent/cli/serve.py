@@ -50,7 +50,7 @@ def serve(
     from the environment: BACKCHAT_TOKEN_FILE names such a file, BACKCHAT_TOKEN holds the token itself.
     """
     from agent.cli.parts import page_link
-    from agent.cli.parts.loading import loading
+    from agent.cli.parts.loading import loading, warn
     from agent.server.admission.exposure import checked_tls, checked_token, clear_text
     from agent.server.pool import load_pool
     from agent.server.run import serve as run
@@ -89,6 +89,7 @@ def serve(
         run_cluster(config, started, chain, secret)
         signals.leave(0)
     traces = traces_for(config)
+    warn(config)
     with loading() as (progress, tell):
         pool = load_pool(config, progress, tell)
     start_log(config, token)

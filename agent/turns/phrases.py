@@ -131,8 +131,13 @@ class Language:
     def wished(self, text: str) -> str:
         """The language that the words ask to be spoken, by ISO code; "" where they ask for none."""
         said = self.words(text[:LONGEST])
-        asked = (code for code, command in self.switches.items() if self.orders(said, command))
-        return next(asked, "") if said else ""
+        forms = [each for each in (said, self._unsoftened(said)) if each]  # "sprich bitte Englisch"
+        asked = (
+            code
+            for code, command in self.switches.items()
+            if any(self.orders(each, command) for each in forms)
+        )
+        return next(asked, "")
 
     def agrees(self, text: str, question: str) -> bool:
         """Whether the words say yes to the question, and no more but what the question says itself."""
@@ -161,10 +166,11 @@ class Language:
 
     def _tiled(self, said: Phrase, wanted: frozenset[Phrase], around: frozenset[Phrase], asks: bool) -> bool:
         """Whether `said` is a chain of phrases, at least one wanted, the others wanted, around or sounds."""
+        longest = max(map(len, wanted | around), default=0)
         # reach[i]: can the first i words be laid out, and does a layout hold a wanted phrase?
         reach: list[set[bool]] = [{False}] + [set() for _ in said]
         for i in range(len(said)):
-            for j in range(i + 1, min(i + 7, len(said)) + 1 if reach[i] else 0):
+            for j in range(i + 1, min(i + longest, len(said)) + 1 if reach[i] else 0):
                 part = said[i:j]
                 sound = j == i + 1 and self._sounded(part[0])
                 # Among back-channels, which have nothing around them, a sound is as good as a phrase.
@@ -173,6 +179,15 @@ class Language:
                 elif part in around or sound:
                     reach[j] |= reach[i]
         return True in reach[-1]
+
+    def _unsoftened(self, said: Phrase) -> Phrase:
+        """The words without what softens a wish, wherever it stands."""
+        longest, kept, at = max(map(len, self.softeners), default=0), list[str](), 0
+        while at < len(said):
+            size = next((n for n in range(longest, 0, -1) if said[at : at + n] in self.softeners), 0)
+            kept += said[at : at + 1] if not size else ()
+            at += size or 1
+        return tuple(kept)
 
     def _sounded(self, word: str) -> bool:
         """Whether it is a sound, however drawn out ("hmmmm"), or laughter; "M" alone is a letter."""

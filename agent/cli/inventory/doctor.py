@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def doctor(**options: Any) -> None:
     """Say what is installed, missing or slow, and what to type."""
     from agent.cli.parts import installation
+    from agent.config import cautions
     from agent.engines.status import listing
     from agent.errors import DeviceError
     from agent.weights import catalogue as store
@@ -49,6 +50,8 @@ def doctor(**options: Any) -> None:
     for extra in installation.extras():
         _optional(extra)
     good.append(_server(chosen))
+    for caution in cautions(chosen):
+        click.echo(f"-    {'language':22} {caution}")
     _threads(chosen)
     if all(loadable):
         good.append(_speed(chosen))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import click
 
+from agent.config import cautions
 from agent.engines import registry
 from agent.protocols import Engines
 from agent.settings import Config
@@ -54,8 +55,16 @@ def loading(*, lines: bool = True) -> Generator[tuple[models.Progress, Callable[
 
 def load_engines(config: Config, *, lines: bool = True) -> Engines:
     """All engines that a conversation needs, told of as `loading` does. Raises as `registry.load` does."""
+    if lines:
+        warn(config)
     with loading(lines=lines) as (progress, tell):
         return registry.load(config, progress, tell)
+
+
+def warn(config: Config) -> None:
+    """Tell what is to be known of the languages that are heard."""
+    for caution in cautions(config):
+        click.echo(f"backchat: {caution}", err=True)
 
 
 def _in_one_row(words: str) -> str:

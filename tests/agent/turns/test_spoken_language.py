@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import languages
 from agent.causes import Kind
 from agent.turns.phrases import language
 from agent.turns.spoken_language import LONG_ENOUGH, SURE, SpokenLanguage
@@ -110,7 +113,55 @@ def test_another_set_takes_effect_at_once() -> None:
         ("pt", "Fale em inglês, por favor.", "en"),
         ("pt", "Vamos falar espanhol.", "es"),
         ("pt", "Como se diz gato em francês?", ""),
+        ("de", "Sprich Englisch, bitte.", "en"),
+        ("de", "Sprich doch bitte mal Englisch.", "en"),
+        ("fr", "Parle-moi, s'il te plaît, en anglais.", "en"),
+        ("es", "Habla, por favor, en inglés.", "en"),
+        ("de", "Kannst du bitte ab jetzt mit mir Französisch sprechen?", "fr"),
+        ("de", "Ich möchte, dass du auf Italienisch antwortest.", "it"),
+        ("de", "Lass uns auf Chinesisch reden.", "zh"),
+        ("de", "Wechsle ins Spanische.", "es"),
+        ("de", "Mach bitte auf Deutsch weiter.", "de"),
+        ("de", "Wie sagt man Hund auf Englisch?", ""),
+        ("de", "In Kanada sprechen sie Französisch.", ""),
+        ("de", "Ich spreche Spanisch.", ""),
+        ("de", "Wo kann ich Japanisch lernen?", ""),
+        ("zh", "请说英语。", "en"),
+        ("zh", "你能说法语吗？", "fr"),
+        ("zh", "从现在开始用西班牙语回答。", "es"),
+        ("zh", "我们用日语聊天吧。", "ja"),
+        ("zh", "换成中文，谢谢。", "zh"),
+        ("zh", "能不能请你说德语？", "de"),
+        ("zh", "狗用英语怎么说？", ""),
+        ("zh", "我会说法语。", ""),
+        ("zh", "加拿大人说法语吗？", ""),
+        ("zh", "他们说英语。", ""),
+        ("ja", "英語で話してください。", "en"),
+        ("ja", "フランス語で話してくれますか？", "fr"),
+        ("ja", "これからはスペイン語でお願いします。", "es"),
+        ("ja", "中国語で話しましょう。", "zh"),
+        ("ja", "すみません、日本語に切り替えてもらえますか。", "ja"),
+        ("ja", "犬は英語で何と言いますか？", ""),
+        ("ja", "カナダではフランス語を話します。", ""),
+        ("ja", "私は英語を勉強しています。", ""),
+        ("hi", "कृपया अंग्रेज़ी में बोलिए।", "en"),
+        ("hi", "क्या आप फ्रेंच बोल सकते हैं?", "fr"),
+        ("hi", "चलो स्पेनिश में बात करते हैं।", "es"),
+        ("hi", "अब से हिंदी में बात कीजिए।", "hi"),
+        ("hi", "कुत्ते को अंग्रेज़ी में क्या कहते हैं?", ""),
+        ("hi", "मैं जर्मन बोलता हूँ।", ""),
     ],
 )
 def test_a_wish_for_a_language_is_known_from_talk_about_one(code: str, text: str, wished: str) -> None:
     assert language(code).wished(text) == wished
+
+
+@pytest.mark.parametrize("code", sorted(languages.folders()))
+def test_each_language_can_be_asked_for_in_each_by_every_phrase_that_its_file_has(code: str) -> None:
+    data = languages.data(code, "turns.toml")
+    assert data is not None
+    file = tomllib.loads(data.decode())["switch"]
+    assert set(file["languages"]) == set(languages.folders())
+    for wished, names in file["languages"].items():
+        texts = (phrase.replace("{language}", name) for phrase in file["phrases"] for name in names)
+        assert {language(code).wished(text) for text in texts} == {wished}
