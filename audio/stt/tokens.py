@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import accumulate
 
 from audio.errors import ConfigError
@@ -63,6 +63,28 @@ def is_language(token: str) -> bool:
 def languages(names: Sequence[str]) -> list[str]:
     """The languages that a vocabulary has a token for, as ISO codes."""
     return [token[2:-2] for token in names if is_language(token)]
+
+
+def unwritten(language: str, names: Mapping[str, int]) -> list[int]:
+    """The tokens that are not to be written in that language: for Chinese the traditional letters, which
+    Whisper mixes with the simplified ones at random. Other languages have none.
+    """
+    if language != "zh":
+        return []
+    return [number for token, number in names.items() if any(map(_traditional, detokenise([token])))]
+
+
+def _traditional(letter: str) -> bool:
+    """Whether Taiwan's character set (Big5) has it and that of simplified Chinese (GB 2312) has not."""
+    return _within("big5", letter) and not _within("gb2312", letter)
+
+
+def _within(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tokenise(text: str, names: Container[str]) -> list[str]:

@@ -18,7 +18,7 @@ from audio.offline import demand_network, offline
 from audio.stt import Choose, likeliest
 from audio.stt.mel import log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
-from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt
+from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt, unwritten
 
 _CURE = (
     "give a folder in transformers' format, or owner/name on the hub, with --set stt.model=..., "
@@ -79,6 +79,7 @@ class WhisperTorch(ShortWindow):
         self._likeliest = partial(likeliest, among=languages)
         self._language = "en" if language == "auto" else language
         self._banned, self._banned_first = self._bans()
+        self._unwritten = dict[str, Any]()
 
     @staticmethod
     def fetches(model: str) -> bool:
@@ -103,6 +104,15 @@ class WhisperTorch(ShortWindow):
         first = banned.clone()
         first[list(own.begin_suppress_tokens or ())] = -self._torch.inf
         return banned, first
+
+    def _never(self, language: str) -> Any:
+        """Minus infinity for each token that is not to be written in that language, 0 for the others."""
+        if language not in self._unwritten:
+            numbers = unwritten(language, {token: number for number, token in self._names.items()})
+            scores = self._torch.zeros_like(self._banned)
+            scores[[number for number in numbers if number < len(scores)]] = -self._torch.inf
+            self._unwritten[language] = scores
+        return self._unwritten[language]
 
     def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
@@ -150,9 +160,10 @@ class WhisperTorch(ShortWindow):
             first = following[0]
         no_speech = float(first.softmax(-1)[self._silence])
         written: list[int] = []
+        never = self._never(language)
         token, total, banned = -1, 0.0, self._banned_first
         while len(written) < cap:
-            chances = (following[-1] + banned).log_softmax(-1)
+            chances = (following[-1] + banned + never).log_softmax(-1)
             token = int(chances.argmax())
             total += float(chances[token])
             if token == self._end:

@@ -19,7 +19,16 @@ from audio.frame import HEARING_RATE, Frame, Samples
 from audio.stt import Choose, Transcript, Word, likeliest
 from audio.stt.mel import HOP, log_mel
 from audio.stt.shortwindow import Decoded, ShortWindow, audible, even_frames, joined, pieces, token_cap
-from audio.stt.tokens import detokenise, is_control, languages, prompt, spans, spoken_token, tokenise
+from audio.stt.tokens import (
+    detokenise,
+    is_control,
+    languages,
+    prompt,
+    spans,
+    spoken_token,
+    tokenise,
+    unwritten,
+)
 
 CONTEXT = 200
 """Tokens of what was said before that the model is told: with the answer they must fit into its 448."""
@@ -85,6 +94,7 @@ class Whisper(ShortWindow):
         self._language = "en" if language == "auto" else language
         self._prompt = prompt(language, multilingual, names, languages)
         self._before: list[str] = []
+        self._unwritten = dict[str, list[int]]()
 
     @property
     def languages(self) -> list[str]:
@@ -150,6 +160,12 @@ class Whisper(ShortWindow):
         language = (choose or self._likeliest)({token[2:-2]: share for token, share in found})
         return [self._prompt[0], spoken_token(language), *self._prompt[2:]]
 
+    def _never(self, language: str) -> list[int]:
+        """The tokens that are not to be written in that language, found once."""
+        if language not in self._unwritten:
+            self._unwritten[language] = unwritten(language, self._numbers)
+        return self._unwritten[language]
+
     def _decode(self, samples: Samples, seconds: float, choose: Choose | None = None) -> Decoded:
         """One greedy decode of 16 kHz `samples` (n,) padded to `seconds`."""
         cap = token_cap(len(samples) / HEARING_RATE)
@@ -163,6 +179,7 @@ class Whisper(ShortWindow):
                 encoded,
                 [spoken],
                 beam_size=1,
+                suppress_tokens=[-1, *self._never(language)],  # -1: and what the model's own files say
                 # CTranslate2 generates at most half of max_length, and what the prompt leaves of it.
                 max_length=cap + max(cap, len(spoken)),
                 return_scores=True,
