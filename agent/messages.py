@@ -168,6 +168,20 @@ def in_words(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[M
     return joined(said[:first], [*told, *said[first:]])
 
 
+def alternating(said: Sequence[Message], *, system: bool = False) -> list[Message]:
+    """The same words for a template that wants user and assistant in turns: neighbours of a role become one.
+
+    What the system says is the user's. system: but for what it says first, where the template has that role.
+    """
+    merged: list[Message] = []
+    for message in said:
+        first = system and not merged
+        role = "user" if message.role == "system" and not first else message.role
+        before = merged.pop().content + "\n\n" if merged and merged[-1].role == role else ""
+        merged.append(Message(role, f"{before}{message.content}"))
+    return merged
+
+
 USE = (
     "You can call these functions where one is needed. To call one, write nothing but a JSON object "
     'that has its "name" and its "arguments".'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,21 @@ _OWN: dict[str, dict[str, Any]] = {
 }
 
 
-def save_tokenizer(folder: Path, template: str | None = CHATML, *, special_end: bool = True) -> int:
-    """Save a byte-level tokenizer with ChatML's control tokens; the size of its vocabulary."""
+def save_tokenizer(
+    folder: Path,
+    template: str | None = CHATML,
+    *,
+    special_end: bool = True,
+    marks: Sequence[str] = ("<|im_start|>",),
+) -> int:
+    """Save a byte-level tokenizer with ChatML's control tokens, or these; the size of its vocabulary."""
     import tokenizers
     from transformers import PreTrainedTokenizerFast
 
     bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
     bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = tokenizers.decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>"] + ["<|im_end|>"] * special_end
+    special = ["<|endoftext|>", *marks] + ["<|im_end|>"] * special_end
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=320,
         special_tokens=special,
@@ -60,12 +67,19 @@ def save_tokenizer(folder: Path, template: str | None = CHATML, *, special_end: 
     return len(wrapped)
 
 
-def save_model(folder: Path, kind: str, template: str | None = CHATML, *, special_end: bool = True) -> Path:
+def save_model(
+    folder: Path,
+    kind: str,
+    template: str | None = CHATML,
+    *,
+    special_end: bool = True,
+    marks: Sequence[str] = ("<|im_start|>",),
+) -> Path:
     """Save a tiny model of that kind ("Llama", ...) and its tokenizer into `folder`, and return that."""
     import torch
     import transformers
 
-    size = save_tokenizer(folder, template, special_end=special_end)
+    size = save_tokenizer(folder, template, special_end=special_end, marks=marks)
     torch.manual_seed(0)
     config = getattr(transformers, {"Gemma3": "Gemma3Text"}.get(kind, kind) + "Config")(
         vocab_size=size, **(_SMALL | _OWN[kind]), bos_token_id=0, eos_token_id=0, pad_token_id=0

@@ -15,8 +15,8 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +26,7 @@ from agent.llm.decoding import calls
 from agent.llm.decoding.kvcache import Pace, shared
 from agent.llm.decoding.textstream import StopStrings
 from agent.llm.deltas import closed
-from agent.messages import Message, ToolSchema, in_words
+from agent.messages import Message, ToolSchema, alternating, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks
 from agent.text.calls import TAG, Opening, opening
@@ -375,7 +375,10 @@ class LlamaCpp:
         none. What it calls fits their schemas, as far as llama.cpp's grammars go.
         """
         told = self._changed(_tools=tuple(tools), _must_call=required, _own_form=True)
-        probe = "".join(map(str, told._prompt([Message("user", "?")])))
+        try:
+            probe = told._apply([Message("user", "?")], own=True)
+        except EngineFault:  # a template that takes none of these
+            probe = ""
         return told._changed(_own_form=any(tool.name in probe for tool in tools))
 
     def with_schema(self, schema: Mapping[str, Any]) -> LlamaCpp:
@@ -494,8 +497,16 @@ class LlamaCpp:
         llama.cpp reads control tokens out of prompt text. A message that spells one ("<|im_end|>") is
         rendered as a placeholder and its plain tokens are put in that place.
         """
-        messages = messages if self._own_form else in_words(messages, self._tools)
-        contents: list[str] = []
+        plain = in_words(messages, self._tools)
+        forms = [messages] * self._own_form + [plain, alternating(plain, system=True), alternating(plain)]
+        for number, said in enumerate(forms[:-1]):
+            with suppress(EngineFault):  # as Gemma's and Mistral's, which insist on turns
+                return self._rendered(said, own=self._own_form and number == 0)
+        return self._rendered(forms[-1], own=False)
+
+    def _rendered(self, messages: Sequence[Message], *, own: bool) -> list[str | int]:
+        """The same for messages in one form; own: with tools, calls and results as the template has them."""
+        said: list[Message] = []
         plain: dict[str, list[int]] = {}
         for message in messages:
             content = message.content
@@ -504,20 +515,25 @@ class LlamaCpp:
                 if ids != self._tokens(content, special=True):
                     content = secrets.token_hex(16)
                     plain[content] = ids
-            contents.append(content)
-        said = [
-            message.as_dict(content, lambda call: _harmless(call.arguments))
-            for message, content in zip(messages, contents, strict=True)
-        ]
-        asked: dict[str, Any] = {"messages": said, "chat_template_kwargs": self._template}
-        if self._own_form:
-            asked["tools"] = [_harmless(tool.as_function()) for tool in self._tools]
-        rendered = self._post("/apply-template", asked)["prompt"]
+            said.append(replace(message, content=content))
+        rendered = self._apply(said, own=own)
         prompt: list[str | int] = []
         for placeholder, ids in plain.items():
             before, _, rendered = rendered.partition(placeholder)
             prompt += [before, *ids]
         return [*prompt, rendered]
+
+    def _apply(self, said: Sequence[Message], *, own: bool) -> str:
+        """What the chat template makes of messages. Raises EngineFault where it refuses them."""
+        asked: dict[str, Any] = {
+            "messages": [
+                message.as_dict(message.content, lambda call: _harmless(call.arguments)) for message in said
+            ],
+            "chat_template_kwargs": self._template,
+        }
+        if own:
+            asked["tools"] = [_harmless(tool.as_function()) for tool in self._tools]
+        return self._post("/apply-template", asked)["prompt"]
 
     def _tokens(self, text: str, *, special: bool, begins: bool = False) -> list[int]:
         asked = {"content": text, "parse_special": special, "add_special": begins}

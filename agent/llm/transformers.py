@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -21,7 +22,7 @@ from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, requir
 from agent.llm.decoding.kvcache import shared
 from agent.llm.decoding.sampling import Sampler
 from agent.llm.decoding.textstream import TextStream, TokenBytes
-from agent.messages import Message, ToolCall, ToolSchema, in_words
+from agent.messages import Message, ToolCall, ToolSchema, alternating, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text.calls import TAG
 from agent.text.marks import LAST, left_open, structures, template
@@ -249,14 +250,16 @@ class Transformers:
             replace(message, content=self._harmless(message.content))
             for message in in_words(said, self._tools)
         ]
+        # Some know no system role, or insist that user and model take turns.
+        words = self._changed(_own_form=False)
+        forms = [(self, said)] * self._own_form + [(words, plain), (words, alternating(plain, system=True))]
+        for told, form in forms:
+            with suppress(TemplateError):
+                return told._apply(form, answer=answer)
         try:
-            return self._apply(said if self._own_form else plain, answer=answer)
-        except TemplateError:
-            # Some know no system role, or insist that user and model take turns.
-            try:
-                return self._changed(_own_form=False)._apply(alternating(plain), answer=answer)
-            except TemplateError as error:
-                raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
+            return words._apply(alternating(plain), answer=answer)
+        except TemplateError as error:
+            raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
 
     def _apply(self, said: list[Message], *, answer: bool) -> str:
         tools = [self._harmless(tool.as_function()) for tool in self._tools] if self._own_form else None
@@ -306,16 +309,3 @@ class Transformers:
         if length >= self.context:
             limited = self.context < self._asked_context
             raise ContextExceeded.of(length, self.context, "start a new one" if limited else None)
-
-
-def alternating(said: Sequence[Message]) -> list[Message]:
-    """The same words for a template that wants user and assistant in turns and no system role.
-
-    What the system says goes before the user's first words; neighbours of one role become one.
-    """
-    merged: list[Message] = []
-    for message in said:
-        role = "user" if message.role == "system" else message.role
-        before = merged.pop().content + "\n\n" if merged and merged[-1].role == role else ""
-        merged.append(Message(role, f"{before}{message.content}"))
-    return merged
