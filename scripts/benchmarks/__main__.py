@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,13 +15,9 @@ import benchmarks
 from benchmarks.results import Results
 
 NAMES = sorted(
-    module.name
-    for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name
-    not in (
-        *("__main__", "results", "measure", "voices", "speech", "disguise"),
-        *("random_models", "peer_pipecat"),
-    )
+    file.stem
+    for file in Path(benchmarks.__path__[0]).glob("*.py")
+    if "\ndef run(" in file.read_text(encoding="utf-8")
 )
 
 

@@ -1,13 +1,19 @@
-"""Voice to voice in real time: 8 spoken questions to each of the two embedded models."""
+"""Voice to voice in real time: 8 spoken questions to each of the two embedded models.
+
+In another language, or in several in turn (es,fr,it), beside English with the same transcriber and voice.
+"""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import click
 
 from agent import events as ev
 from agent.config import load
@@ -15,11 +21,17 @@ from agent.engines import registry as engines
 from agent.reports import waits as report
 from agent.simulation.virtual import Line, converse
 from agent.weights import catalogue as models
-from audio.files import read_audio
-from audio.frame import HEARING_RATE
+from audio.files import read_audio, read_channels
+from audio.frame import HEARING_RATE, Frame
+from audio.stt.whisper import Whisper
 from benchmarks.measure import replies, responses
 from benchmarks.results import Results
+from benchmarks.spoken import asked, spoken
 
+OPTIONS = [
+    click.Option(["--language"], default="", help="es, fr, it, pt, zh, or several: es,fr,it."),
+    click.Option(["--llm"], default="", help="Only this language model, by meaning."),
+]
 QUESTIONS = sorted(Path("tests/data/questions").glob("*.flac"))[:8]
 TIMER = ["turns.meaning=off", "turns.end=0.3"]
 RUNS: list[tuple[str, str, list[str], float]] = [
@@ -30,13 +42,21 @@ RUNS: list[tuple[str, str, list[str], float]] = [
 ]
 """Model, what ends a turn, its settings, and the target (s); pipecat 1.14 with these models: 1.4, 1.9."""
 
+IN_TIME = 1.0
+"""Seconds in which a model that is to be recommended answers."""
 
-def run() -> Results:
+
+def run(language: str = "", llm: str = "") -> Results:
     """Each conversation in a process of its own: engines that are done with would still take their share."""
     results = Results("latency")
+    if language:
+        return _beside_english(results, language, llm or "qwen2.5-0.5b")
+    if llm:
+        results.add(row := _alone(llm, "meaning", []))
+        results.target(f"median voice to voice, {llm} (s)", row["voice to voice"], "<=", IN_TIME)
+        return results
     for model, policy, settings, bound in RUNS:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            row = process.submit(measured, model, policy, settings).result()
+        row = _alone(model, policy, settings)
         results.add(row)
         results.target(f"median voice to voice, {model}, {policy} (s)", row["voice to voice"], "<=", bound)
         after = f"median from the end of the turn to its answer, {model}, {policy} (s)"
@@ -44,31 +64,78 @@ def run() -> Results:
     return results
 
 
-def measured(model: str, policy: str, settings: list[str]) -> dict[str, Any]:
+def _beside_english(results: Results, language: str, llm: str) -> Results:
+    """The model in that language or those languages, and in English."""
+    same = ["stt.model=whisper-base", "tts.engine=kokoro"]
+    rows = [_alone(llm, "meaning", how, code) for how, code in ((same, "en"), ([], language))]
+    for row in rows:
+        results.add(row)
+    more = rows[1]["voice to voice"] - rows[0]["voice to voice"]
+    results.target(f"median voice to voice, {language}, more than in English (s)", more, "<=", 0.1)
+    results.target("answered in the language that was spoken, share", rows[1]["same language"], ">=", 1.0)
+    return results
+
+
+def _alone(model: str, policy: str, settings: list[str], language: str = "") -> dict[str, Any]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measured, model, policy, settings, language).result()
+
+
+def _questions(language: str) -> list[tuple[str, Frame]]:
+    """The questions, each with its language; of several in turn."""
+    if not language:
+        return [("en", read_audio(path).at_rate(HEARING_RATE)) for path in QUESTIONS]
+    codes = language.split(",")
+    of = {code: cycle(spoken(*asked(code))) for code in codes}
+    return [(code, next(of[code])) for code in islice(cycle(codes), len(QUESTIONS))]
+
+
+def measured(model: str, policy: str, settings: list[str], language: str = "") -> dict[str, Any]:
     """One conversation, as a row of the table."""
-    config = load(None, [f'llm.model="{model}"', "llm.max_tokens=40", *settings])
+    config = load(None, [f'llm.model="{model}"', "llm.max_tokens=40", *settings], language or None)
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
-    lines = [Line(read_audio(path).at_rate(HEARING_RATE), "after", 1.0) for path in QUESTIONS]
+    questions = _questions(language)
+    lines = [Line(audio, "after", 1.0) for _, audio in questions]
     seen: list[ev.Event] = []
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "conversation.wav"
         converse(loaded, config, lines, recording, realtime=True, watchers=[seen.append])
         waits, sounds = responses(recording), replies(recording)
-    spoken = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
-    assert len(waits) == len(spoken) == len(QUESTIONS), "every question must be answered, once"
-    parts = [dict(turn.parts) for turn in spoken]
-    opened = [turn.committed for turn in spoken if turn.committed is not None]
+        told = _told([code for code, _ in questions], seen, read_channels(recording)[1]) if language else {}
+    answered = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
+    assert len(waits) == len(answered) == len(questions), "every question must be answered, once"
+    parts = [dict(turn.parts) for turn in answered]
+    opened = [turn.committed for turn in answered if turn.committed is not None]
     gates = [min(at - gate for at in sounds if at > gate) for gate in opened]
     return {
         "model": model,
+        **({"language": language} | told if language else {}),
         "turn ends by": policy,
         "answered": len(waits),
         "voice to voice": statistics.median(waits),
         "worst": max(waits),
         **{name: statistics.median(p[name] for p in parts) for name in report.PARTS},
         "after release": statistics.median(gates),
-        "longest gap": max(_gap(seen, turn) for turn in spoken),
+        "longest gap": max(_gap(seen, turn) for turn in answered),
+    }
+
+
+def _told(codes: list[str], seen: list[ev.Event], agent: Frame) -> dict[str, float]:
+    """The shares of the questions in these languages that were answered in the same, by what the agent tells
+    of itself and by what Whisper base hears in its voice and words.
+    """
+    whisper = Whisper(models.resolve("whisper-base"), language="auto")
+    began = {event.turn: event.time for event in seen if isinstance(event, ev.AudioStarted)}
+    ended = [event for event in seen if isinstance(event, ev.TurnEnded) and event.turn in began]
+    spoken_in, heard_in = list[bool](), list[bool]()
+    for code, event in zip(codes, ended, strict=True):
+        sound = agent.samples[round(began[event.turn] * agent.rate) : round(event.time * agent.rate)]
+        spoken_in.append(event.language == code)
+        heard_in.append(whisper.transcribe(Frame(sound, agent.rate)).language == code)
+    return {
+        "same language": statistics.mean(map(float, spoken_in)),
+        "heard in it": statistics.mean(map(float, heard_in)),
     }
 
 

@@ -26,13 +26,13 @@ def prompts(folder: Path, seconds: float = float("inf")) -> Iterator[tuple[str, 
     for file in sorted(folder.rglob("*")):
         if file.suffix not in (".g722", ".wav", ".flac") or not file.is_file() or seconds <= 0:
             continue
-        said = _g722(file) if file.suffix == ".g722" else read_audio(file).at_rate(HEARING_RATE)
+        said = g722(file) if file.suffix == ".g722" else read_audio(file).at_rate(HEARING_RATE)
         seconds -= said.duration
         if len(said.samples):
             yield file.relative_to(folder).parts[0], said
 
 
-def _g722(file: Path) -> Frame:
+def g722(file: Path) -> Frame:
     """A raw G.722 file: it has no header, by which anything could tell what it is."""
     import av
 
