@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_CALLS = (
-    "{% for call in message.tool_calls or [] %}<tool_call>\n{{ call.function | tojson }}\n</tool_call>"
-    "{% endfor %}"
-)
-_CHATML = (
-    "<|im_start|>{{ message.role }}\n{{ message.content }}" + _CALLS + "<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+_MESSAGE = (
+    "<|im_start|>{{ message.role }}\n{{ message.content }}{% for call in message.tool_calls or [] %}"
+    "<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}<|im_end|>\n"
 )
 
 
@@ -31,13 +27,13 @@ class Template:
 
 QWEN3 = Template(
     "{% if tools %}<|im_start|>system\n{% if messages[0].role == 'system' %}{{ messages[0].content }}\n\n"
-    "{% endif %}<tools>{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools><|im_end|>\n{% "
-    "endif %}"
-    "{% for message in messages %}{% if tools and loop.first and message.role == 'system' %}{% continue %}"
-    "{% endif %}{% if message.role == 'tool' %}<|im_start|>user\n<tool_response>\n{{ message.content }}\n"
-    "</tool_response><|im_end|>\n{% continue %}{% endif %}"
-    + _CHATML
-    + "{% if enable_thinking is defined and "
+    "{% endif %}<tools>{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools><|im_end|>\n"
+    "{% endif %}{% for message in messages %}{% if message.role == 'tool' %}<|im_start|>user\n"
+    "<tool_response>\n{{ message.content }}\n</tool_response><|im_end|>\n"
+    "{% elif not (tools and loop.first and message.role == 'system') %}"
+    + _MESSAGE
+    + "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if enable_thinking is defined and "
     "not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
     ("<|im_start|>",),
     "<|im_end|>",
@@ -76,17 +72,15 @@ LLAMA32 = Template(
     tools=True,
 )
 LFM2 = Template(
-    "<|startoftext|>{% set given = namespace(system='', rest=messages) %}{% if messages[0].role == "
-    "'system' %}"
+    "<|startoftext|>{% set given = namespace(system='', rest=messages) %}"
+    "{% if messages[0].role == 'system' %}"
     "{% set given.system = messages[0].content %}{% set given.rest = messages[1:] %}{% endif %}"
-    "{% if tools %}{% set given.system = given.system + '\nList of tools: <|tool_list_start|>' + (tools "
-    "| tojson)"
-    " + '<|tool_list_end|>' %}{% endif %}{% if given.system %}<|im_start|>system\n{{ given.system "
-    "}}<|im_end|>\n"
-    "{% endif %}{% for message in given.rest %}{% if message.role == 'tool' %}<|im_start|>tool\n"
-    "<|tool_response_start|>{{ message.content }}<|tool_response_end|><|im_end|>\n{% continue %}{% endif %}"
-    + _CHATML
-    + "{% endif %}",
+    "{% if tools %}{% set given.system = given.system + '\nList of tools: <|tool_list_start|>' + "
+    "(tools | tojson) + '<|tool_list_end|>' %}{% endif %}{% if given.system %}<|im_start|>system\n"
+    "{{ given.system }}<|im_end|>\n{% endif %}{% for message in given.rest %}{% if message.role == 'tool' %}"
+    "<|im_start|>tool\n<|tool_response_start|>{{ message.content }}<|tool_response_end|><|im_end|>\n"
+    "{% else %}" + _MESSAGE + "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
     ("<|startoftext|>", "<|im_start|>"),
     "<|im_end|>",
     tools=True,

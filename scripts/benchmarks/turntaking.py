@@ -160,14 +160,16 @@ def _measured(
             wrong, count = wrong + edits(wanted, got), count + len(wanted)
         first = np.flatnonzero(np.abs(agent.samples) > 10 ** (AGENT_AUDIBLE / 20))
         if len(first) == 0:
-            results.add({"judged by": f"not answered: {said.name} {said.text} ({_understood(seen)})"})
+            print(f"not answered: {said.name} {said.text} ({_understood(seen)})", flush=True)
             continue
         wait = int(first[0]) / agent.rate - _last(user, USER_AUDIBLE)
         (waits if wait >= 0 else cut).append(wait)
         if wait < 0 or wait > SLOW:
             what = "cut in" if wait < 0 else "slow"
-            told = f"{what}: {said.name} {said.text} ({_understood(seen)}) {_judged(seen)}"
-            results.add({"judged by": told, "wait p50 (s)": wait})
+            print(
+                f"{what}, {wait:.2f} s: {said.name} {said.text} ({_understood(seen)}) {_judged(seen)}",
+                flush=True,
+            )
     _told(results, waits, cut, len(spoken), wrong / max(1, count), code)
 
 

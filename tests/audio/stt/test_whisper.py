@@ -223,7 +223,7 @@ def test_words_and_the_tokens_that_say_them(tokens: list[str], words: list[tuple
 
 
 def test_chinese_is_written_in_simplified_letters_alone():
-    letters = "国 國 这 這个 说 說 的 好 カ ， Paris 臺 后".split()
+    letters = ["国", "國", "这", "這个", "说", "說", "的", "好", "カ", "，", "Paris", "臺", "后"]
     back = {byte: character for character, byte in BYTE_LEVEL.items()}
     names = {"".join(back[byte] for byte in text.encode()): n for n, text in enumerate(letters)}
     assert [letters[n] for n in unwritten("zh", names)] == ["國", "這个", "說", "臺"]
