@@ -199,16 +199,6 @@ def test_doctor_says_what_is_missing_and_what_to_type(backchat, tmp_path: Path, 
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_doctor_says_what_of_a_language_is_not_heard(backchat, monkeypatch):
-    monkeypatch.setattr("audio.devices.portaudio.list_devices", list)
-    code, out, err = backchat("doctor", "--language", "hi")
-    assert (code, err) == (1, "")
-    (row,) = [line for line in out.splitlines() if line[5:].startswith("language")]
-    assert "Hindi" in row
-    assert "--stt FOLDER" in row
-
-
-@pytest.mark.usefixtures("empty_cache")
 def test_doctor_asks_for_no_weights_that_the_engine_does_not_use(backchat, monkeypatch):
     monkeypatch.setattr("audio.devices.portaudio.list_devices", list)
     code, out, err = backchat("doctor", "--set", "llm.engine=openai", "--set", "tts.engine=piper")

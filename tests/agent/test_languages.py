@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from agent import config, languages
 from agent.cli import backchat
-from agent.cli.parts.loading import warn
 from agent.errors import ConfigError
 from agent.text import normalization
 from agent.text.chunker import Chunker
@@ -499,23 +498,3 @@ def test_a_folder_is_checked_before_anything_is_installed(tmp_path: Path) -> Non
         (tmp_path / file).write_text(whole, encoding="utf-8")
     (tmp_path / config.FILE).unlink()
     assert "agent.toml: there is no such file" in CliRunner().invoke(backchat, arguments).output
-
-
-def test_what_is_badly_heard_is_told_where_it_is_chosen_until_another_transcriber_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for settings, code, count in (
-        ([], "hi", 1),
-        ([], "en,hi", 1),
-        (["stt.language=hi", "stt.model=whisper-base"], None, 1),
-        (["stt.model=whisper-medium"], "hi", 0),
-        ([], "en,es,zh", 0),
-        ([], None, 0),
-        (["stt.language=auto", "stt.languages=['nl','hi']", "stt.model=whisper-base"], None, 1),
-    ):
-        chosen = config.load(None, settings, code)
-        told = config.cautions(chosen)
-        assert len(told) == count
-        assert all("Hindi" in caution for caution in told)
-        warn(chosen)
-        assert capsys.readouterr().err == "".join(f"backchat: {caution}\n" for caution in told)

@@ -16,8 +16,8 @@ from agent.config import load
 from agent.engines import registry as engines
 from agent.errors import EngineFault, ModelError
 from agent.llm.deltas import deltas
-from agent.llm.transformers import Transformers
-from agent.messages import Message, ToolCall, ToolSchema, alternating
+from agent.llm.transformers import Transformers, alternating
+from agent.messages import Message, ToolCall, ToolSchema
 from agent.protocols import Delta, Finish, FinishReason
 from agent.weights import catalogue as models
 

@@ -17,7 +17,7 @@ from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
 from audio.stt.mel import filters, log_mel
 from audio.stt.shortwindow import Cutter, Decoded, audible, loops, pieces, token_cap, unloop
-from audio.stt.tokens import BYTE_LEVEL, detokenise, prompt, spans, tokenise, unwritten
+from audio.stt.tokens import detokenise, prompt, spans, tokenise
 from audio.stt.whisper import Whisper, physical_cores
 from audio.tts.hibari import Hibari
 
@@ -220,14 +220,6 @@ def test_words_and_the_tokens_that_say_them(tokens: list[str], words: list[tuple
 
 
 # --- loading ----------------------------------------------------------------------------------------
-
-
-def test_chinese_is_written_in_simplified_letters_alone():
-    letters = ["国", "國", "这", "這个", "说", "說", "的", "好", "カ", "，", "Paris", "臺", "后"]
-    back = {byte: character for character, byte in BYTE_LEVEL.items()}
-    names = {"".join(back[byte] for byte in text.encode()): n for n, text in enumerate(letters)}
-    assert [letters[n] for n in unwritten("zh", names)] == ["國", "這个", "說", "臺"]
-    assert unwritten("ja", names) == unwritten("en", names) == []
 
 
 def test_prompt_by_kind_of_model_and_language():
