@@ -43,6 +43,9 @@ LANGUAGES = {
 """What the first letter of a voice's name stands for."""
 GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
 """What its second letter stands for."""
+WHOLE = 100
+"""Characters of a first sentence up to which it is made in one go; a longer one begins with its first clause,
+which joins as two sentences do, but for a shorter pause."""
 _LONGEST = 510
 """Phonemes that the network takes in one go."""
 
@@ -143,13 +146,13 @@ class Kokoro:
         return made
 
     def stream(self, text: str) -> Iterator[Speech]:
-        """Yield `text` as speech, one sentence at a time.
+        """Yield `text` as speech, one sentence at a time, the first clause of a long first one by itself.
 
         A sentence is trimmed to what is audible and ends with the pause that its punctuation asks for. Word
         times are the network's durations where the file has them, else an even share. Raises EngineFault when
         synthesis fails.
         """
-        for sentence in sentences(text):
+        for sentence in sentences(text, whole=WHOLE):
             try:
                 read = self._reading().reader.read(text, sentence)
                 if read.phonemes:
