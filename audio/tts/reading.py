@@ -90,7 +90,7 @@ def _opening(text: str, longest: int, whole: int) -> Iterator[int]:
     first = next(_ends(text, longest), len(text))
     if _length(text[:first]) > whole:
         ends = (found.end() for found in _JOINT.finditer(text, 0, first))
-        yield from islice((end for end in ends if OPENING <= _length(text[:end]) and end < first), 1)
+        yield from islice((end for end in ends if _length(text[:end]) >= OPENING and end < first), 1)
 
 
 def _length(text: str) -> int:
