@@ -43,7 +43,7 @@ UNKNOWN: dict[str, str] = {
 }
 """How an answer says that it does not know."""
 
-CODE = r"```|\n\s*[-*•]\s|\n\s*\d+[.)]\s|\n#|\bdef \w+\(|\bprint\(|\*\*"
+CODE = r"```|(?:^|\n)\s*(?:[-*•]\s|#)|\n\s*\d+[.)]\s|\bdef \w+\(|\bprint\(|\*\*"
 """What nobody says aloud: no answer that has it is right."""
 
 
