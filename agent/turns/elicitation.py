@@ -179,7 +179,7 @@ def _question(said: Phrase, marked: bool, language: Language) -> Asking:
         return "open"
     first, second = said[0], said[1] if len(said) > 1 else ""
     if first in language.open_words:
-        whole = first not in language.halves and second not in language.subjects
+        whole = not _begins(said, language.halves) and second not in language.subjects
         inverted = second in auxiliaries or (whole and not auxiliaries.isdisjoint(said[1:]))
         return "open" if marked or inverted else "nothing"
     if first in auxiliaries and (marked or second in language.addressing):

@@ -34,6 +34,8 @@ LONG_ENOUGH, LONG = 7, 10
 """Digits of a number read out that may be all of it (a telephone number without prefix), and that are."""
 YEAR = 4
 """Digits from which a number at the end of a sentence is likely to be whole."""
+LONGEST_HALF = 4
+"""Words with which a clause that is not the main one begins, at most: "después de que"."""
 WHOLE_QUESTION = 4
 """Words from which a question is taken for whole; "How many?" may be the beginning of one."""
 
@@ -175,8 +177,9 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, Sig
     asks = scripts.asks(text)
     if last in language.maybe_dangling:
         return "doubtful", "may_lead_on", last
-    if first in language.halves and not asks and not _PAUSE.search(text):
-        return "incomplete", "half", first
+    half = _half(said[: opened + LONGEST_HALF], opened, language)
+    if half and not asks and not _PAUSE.search(text):
+        return "incomplete", "half", half
     if first in language.promising and not asks and language.promising[first].isdisjoint(said):
         return "incomplete", "promises", first
     if not asks and (last in language.numbers or (last.isdigit() and len(last) < YEAR)):
@@ -191,6 +194,14 @@ def _sentence(text: str, said: Phrase, language: Language) -> tuple[Wording, Sig
     if count == 1:
         return "open", "one_word", ""
     return "likely", "sentence", ""
+
+
+def _half(said: Phrase, opened: int, language: Language) -> str:
+    """With what a clause begins that is not the main one; "" where it is that. opened: its first word that is
+    no opening.
+    """
+    begun = (said[at:end] for at in range(opened + 1) for end in range(at + 1, len(said) + 1))
+    return " ".join(next((phrase for phrase in begun if phrase in language.halves), ()))
 
 
 def _read_out(said: Phrase, language: Language) -> int | None:

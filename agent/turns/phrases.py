@@ -72,7 +72,7 @@ class Language:
     choosing: frozenset[str]
     dangling: frozenset[str]
     maybe_dangling: frozenset[str]
-    halves: frozenset[str]
+    halves: frozenset[Phrase]
     promising: dict[str, frozenset[str]]
     holding: frozenset[Phrase]
     question_words: frozenset[str]
@@ -358,7 +358,7 @@ def _built(code: str, file: _File) -> Language:
         farewells=Command(phrases_of(file.farewells), softeners),
         dangling=frozenset(file.dangling),
         maybe_dangling=frozenset(file.maybe_dangling),
-        halves=frozenset(file.halves),
+        halves=phrases_of(file.halves),
         promising={word: frozenset(others) for word, others in file.promising.items()},
         holding=phrases_of(file.holding),
         question_words=frozenset(file.question_words),
