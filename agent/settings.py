@@ -621,6 +621,9 @@ class ClusterConfig(Section):
     """Replicas of what tells by the sound whether a turn is over, where that is wanted."""
     seats: int = Field(default=0, ge=0)
     """Sessions that one replica of an engine serves at once; 0: as many as `server.sessions`."""
+    journal: str = ""
+    """The file in which sessions are kept for clients that come back, on the machine that keeps them; "": one
+    in the user's own folder. On a disk that all machines share it outlives each of them."""
     stt_gpus: float = Field(default=0.0, ge=0.0)
     """GPUs of each transcriber; less than 1 is a part of one."""
     llm_gpus: float = Field(default=0.0, ge=0.0)

@@ -39,6 +39,12 @@ def create(path: Path) -> IO[bytes]:
     return _new(path, FILE, buffering=0)
 
 
+def append(path: Path) -> IO[bytes]:
+    """A file to write on at its end, made where there is none; unbuffered. Raises OSError."""
+    make_folder(path.parent)
+    return cast(IO[bytes], open(path, "ab", buffering=0, opener=partial(os.open, mode=FILE)))
+
+
 def write_whole(file: IO[bytes], data: bytes) -> None:
     """Write all of it to what `create` gave: a disk that is nearly full takes a part, and only then says why.
 

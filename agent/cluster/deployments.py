@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from agent.cluster.calls import Facts, Served
+from agent.cluster.drain import draining
 from agent.cluster.front import Front
 from agent.cluster.library import ray, serve
 from agent.cluster.line import DEPLOYMENTS
@@ -25,6 +26,8 @@ LOOK = 0.5
 REQUESTS = 8
 """Requests for each slot that a replica of the sessions is given; which of them are admitted it says."""
 SPARE_REQUESTS = 64
+MARGIN = 5.0
+"""Seconds that Serve gives a replica beyond those in which replies end."""
 CALLS = 1000
 """Calls that a worker takes at once; the engine makes one item after the other all the same."""
 
@@ -46,14 +49,16 @@ class Seats:
     async def sit(self, name: str, caller: Any) -> AsyncGenerator[Any]:
         """The worker, with a seat of that name at it until who asked goes; None where all are taken.
 
+        A replica that is to go takes each seat back between two replies; another one has one then.
+
         caller: the actor that asks; None: it gives the seat back itself.
         """
-        if not await self._worker.sit.remote(name):
+        if draining() or not await self._worker.sit.remote(name):
             yield None
             return
         try:
             yield self._worker
-            while await _there(caller):
+            while await _there(caller) and not (draining() and await self._worker.rests.remote(name)):
                 await asyncio.sleep(LOOK)
         finally:
             await self._worker.leave.remote(name)
@@ -102,7 +107,7 @@ def _engine(kind: Served, config: Config) -> Any:
         num_replicas=getattr(config.cluster, kind),
         max_ongoing_requests=CALLS,
         ray_actor_options={"num_cpus": 0},
-        graceful_shutdown_timeout_s=config.server.drain_timeout,
+        graceful_shutdown_timeout_s=config.server.drain_timeout + MARGIN,
         health_check_period_s=2,
     )
     return deployment.bind(kind, config, count)
@@ -121,7 +126,7 @@ def _sessions(config: Config, engines: Sequence[Any]) -> Any:
         num_replicas=config.cluster.sessions,
         max_ongoing_requests=REQUESTS * config.server.sessions + SPARE_REQUESTS,
         ray_actor_options={"num_cpus": 1},
-        graceful_shutdown_timeout_s=config.server.drain_timeout,
+        graceful_shutdown_timeout_s=config.server.drain_timeout + MARGIN,
     )
     return deployment.bind(*engines)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 
+from agent.cluster.drain import drained
+from agent.cluster.store import RayStore
 from agent.errors import BackchatError
 from agent.runner import Runner
 from agent.server.admission.exposure import checked_token
@@ -48,10 +50,12 @@ class Front:
         except BackchatError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        reception = Reception.of(pool, token, Metrics(pool, None))
+        store = RayStore(self._config) if self._config.server.resume else None
+        reception = Reception.of(pool, token, Metrics(pool, None), store)
         async with anyio.create_task_group() as tasks:
             reception.begin(tasks)
             tasks.start_soon(tidy, pool)
+            tasks.start_soon(_hand_over, pool)
             self._app = application(reception)
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -64,3 +68,9 @@ class Front:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Front, (self._config, self._engines)
+
+
+async def _hand_over(pool: Pool) -> None:
+    """Once this replica is to go nobody is admitted, replies end, and clients go on at another one."""
+    await drained()
+    pool.close()

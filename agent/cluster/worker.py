@@ -112,6 +112,11 @@ class Worker:
         self._seats[name], self._locks[name] = _Seat(engine, self._runner({self._kind: lock})), lock
         return True
 
+    async def rests(self, name: str) -> bool:
+        """Whether nothing that was begun at that seat goes on."""
+        seat = self._seats.get(name)
+        return seat is None or not seat.streams
+
     async def leave(self, name: str) -> None:
         """Give the seat back; what it had begun is closed."""
         seat = self._seats.pop(name, None)

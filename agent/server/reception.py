@@ -85,7 +85,7 @@ class Reception:
         """Receive clients from now on, as long as `tasks` go on."""
         self.tasks = tasks
         tasks.start_soon(self.connections.watch)
-        if isinstance(self.store, LocalStore):
+        if self.store is not None:
             tasks.start_soon(self.store.tend)
 
     @asynccontextmanager

@@ -28,7 +28,7 @@ TOUCH = 5.0
 
 
 class Store(Protocol):
-    """Keeps sessions, outside of what holds them."""
+    """Keeps sessions, outside of what holds them. All raise ConnectionError where it cannot be reached."""
 
     async def open(self, holder: str) -> str:
         """A new session, and the token by which it is found."""
@@ -46,9 +46,15 @@ class Store(Protocol):
         """It is over: nothing of it is kept."""
         ...
 
+    async def tend(self) -> None:
+        """Let go of what has been silent for too long, again and again: runs as long as the server."""
+        ...
+
 
 @dataclass
-class _Kept:
+class Kept:
+    """One session. last: when there was a sign of life (s)."""
+
     holder: str
     last: float
     parts: dict[Part, str] = field(default_factory=dict[Part, str])
@@ -63,7 +69,7 @@ class LocalStore:
 
     def __init__(self, seconds: float, most: int, now: Callable[[], float] = anyio.current_time) -> None:
         self._seconds, self._most, self._now = seconds, most, now
-        self.kept: dict[str, _Kept] = {}
+        self.kept: dict[str, Kept] = {}
         """By what is known of the token: not the token itself."""
 
     @classmethod
@@ -73,19 +79,19 @@ class LocalStore:
 
     async def open(self, holder: str) -> str:
         """See `Store.open`."""
-        self.tidy()
+        await self.tidy()
         token = secrets.token_urlsafe(32)
-        self._set(key(token), _Kept(holder, self._now()))
+        self.note(key(token), holder, self._now(), {})
         while len(self.kept) > self._most:
-            self._forget(min(self.kept, key=lambda each: self.kept[each].last))
+            self.forget(min(self.kept, key=lambda each: self.kept[each].last))
         return token
 
     async def claim(self, token: str, holder: str) -> Parts | None:
         """See `Store.claim`."""
-        self.tidy()
+        await self.tidy()
         if (found := self.kept.get(key(token))) is None:
             return None
-        self._set(key(token), _Kept(holder, self._now(), found.parts))
+        self.note(key(token), holder, self._now(), {})
         return dict(found.parts)
 
     async def put(self, token: str, holder: str, parts: Parts) -> bool:
@@ -93,32 +99,36 @@ class LocalStore:
         found = self.kept.get(key(token))
         if found is None or found.holder != holder:
             return False
-        self._set(key(token), _Kept(holder, self._now(), {**found.parts, **parts}))
+        self.note(key(token), holder, self._now(), parts)
         return True
 
     async def drop(self, token: str, holder: str) -> None:
         """See `Store.drop`."""
         found = self.kept.get(key(token))
         if found is not None and found.holder == holder:
-            self._forget(key(token))
-
-    def tidy(self) -> None:
-        """Let go of what has been silent for too long."""
-        oldest = self._now() - self._seconds - TOUCH
-        for name in [name for name, kept in self.kept.items() if kept.last < oldest]:
-            self._forget(name)
+            self.forget(key(token))
 
     async def tend(self) -> None:
-        """Do that as long as the server runs: nobody's words are kept for longer than it says."""
+        """See `Store.tend`."""
         while True:
             await anyio.sleep(TOUCH)
-            self.tidy()
+            await self.tidy()
 
-    def _set(self, name: str, kept: _Kept) -> None:
-        self.kept[name] = kept
+    async def tidy(self) -> None:
+        """Let go of what has been silent for too long: nobody's words are kept for longer than it says."""
+        oldest = self._now() - self._seconds - TOUCH
+        for name in [name for name, kept in self.kept.items() if kept.last < oldest]:
+            self.forget(name)
 
-    def _forget(self, name: str) -> None:
-        del self.kept[name]
+    def note(self, name: str, holder: str, now: float, parts: Parts) -> None:
+        """A sign of life, and these parts anew."""
+        kept = self.kept.setdefault(name, Kept(holder, now))
+        kept.holder, kept.last = holder, now
+        kept.parts |= parts
+
+    def forget(self, name: str) -> None:
+        """Nothing is kept of it."""
+        self.kept.pop(name, None)
 
 
 def key(token: str) -> str:
@@ -162,6 +172,18 @@ class State:
     unheard: str = ""
     updates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     reply: Reply | None = None
+
+    def parted(self, item: str | None, played: int | None) -> tuple[list[Message], str, bool]:
+        """The conversation as it was heard, what of the last reply is still to be said, and whether that is to
+        be answered anew, since nothing was heard of it and it is not whole.
+
+        item, played: as of `Reply.parted`.
+        """
+        if self.reply is None:
+            return self.said, "", False
+        heard, rest = self.reply.parted(item, played)
+        said = [*self.said, *([Message("assistant", heard)] if heard else [])]
+        return said, rest, not (heard or self.reply.whole)
 
     def session(self) -> str:
         """All but the reply, as JSON. Pictures are left out: of what they showed the words stay."""

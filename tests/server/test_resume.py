@@ -201,6 +201,38 @@ def test_a_reply_that_was_cut_with_the_connection_goes_on_with_the_next_word() -
 
 
 @pytest.mark.net
+def test_who_is_cut_twice_in_one_reply_hears_each_word_once() -> None:
+    pool = serving.pool([], WORDS)
+
+    async def main(address: str) -> None:
+        async with connected(address) as client:
+            token = (await began(client))["token"]
+            await client.put("count")
+            await client.send("response.create")
+            await heard_words(client, 2)
+            vanish(client)
+        async with connected(address) as client:
+            session = await began(client, token)
+            assert session["goes_on"]
+            assert session["last"]["role"] == "assistant"
+            await heard_words(client, 2)
+            vanish(client)
+        async with connected(address) as client:
+            assert (await began(client, token))["goes_on"]
+            await client.until("response.done")
+            await client.put("and then?")
+            await client.respond()
+            assert said(pool.model.asked[-1])[1] == ("assistant", WORDS[0])
+            vanish(client)
+        async with connected(address) as client:
+            session = await began(client, token)
+            assert not session["goes_on"]
+            assert session["last"]["text"]
+
+    resumed(pool, main)
+
+
+@pytest.mark.net
 def test_without_a_word_of_the_client_what_was_sent_counts_as_heard_and_no_word_is_lost() -> None:
     pool = serving.pool([], WORDS)
 

@@ -41,7 +41,6 @@ from agent.server.reception import Visit
 from agent.transports.memory import room, weight
 from agent.transports.playout import RATE
 from agent.transports.remote import RemoteSession
-from agent.transports.resumption import Reply, State
 from agent.transports.transcription import spoken
 from audio.frame import Frame, Samples, resample
 from audio.pcm import from_pcm16, pcm16
@@ -251,31 +250,37 @@ class ClientEvents:
         if self.keeper.token is not None or (token is not None and self.session is not None):
             text = "a session that has begun goes on as it is; open another connection, and send this first"
             raise RequestError(text, code="already_begun")
-        state = await self.keeper.claim(token)
+        try:
+            state = await self.keeper.claim(token)
+        except ConnectionError as error:
+            text = "what is kept of sessions cannot be reached; try again"
+            raise RequestError(text, 503, "not_resumable", retry_after=1) from error
         for given in () if state is None else state.updates:
             await self._take_over(given)
         seconds = self._limits.resume
-        about = {"token": self.keeper.token, "resumed": state is not None, "seconds": seconds}
-        await self._send([server_events.message("backchat.session", **about)])
-        if state is not None:
-            await self._send([server_events.message("session.updated", session=self.chosen.as_dict())])
-            await self._go_on(state, item if isinstance(item, str) else None, played)
-
-    async def _go_on(self, state: State, item: str | None, played: int | None) -> None:
-        """The conversation is as it was heard, and what was not said of the last reply is said now."""
+        about: dict[str, Any] = {"token": self.keeper.token, "resumed": state is not None, "seconds": seconds}
+        if state is None:
+            await self._send([server_events.message("backchat.session", **about)])
+            return
+        heard, rest, again = state.parted(item if isinstance(item, str) else None, played)
+        last = heard[-1] if heard else None
+        about["last"] = None if last is None else {"role": last.role, "text": last.content}
+        about["goes_on"] = bool(rest) or again
+        await self._send(
+            [
+                server_events.message("backchat.session", **about),
+                server_events.message("session.updated", session=self.chosen.as_dict()),
+            ]
+        )
         session = await self._settle()
-        for message in state.said:
+        for message in heard:
             session.history.add(message)
         session.history.unheard = state.unheard
-        reply = state.reply or Reply(whole=True)
-        heard, rest = reply.parted(item, played)
-        if heard:
-            session.history.add(Message("assistant", heard))
-        if rest or not (heard or reply.whole):
-            # What nothing was heard of, and is not whole, is answered anew.
-            say = rest if heard or reply.whole else ""
+        turn, say = 0, "" if again else rest
+        if about["goes_on"]:
             turn = session.send_text("", self.chosen.manner, say=say)
             self.server_events.asked(turn, self.server_events.response(turn))
+        self.keeper.goes_on(turn, say)
 
     async def _update(self, event: dict[str, Any]) -> None:
         given: Any = event.get("session")

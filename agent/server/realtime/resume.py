@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -11,6 +12,9 @@ import anyio
 from agent import events as ev
 from agent.messages import Message
 from agent.transports.resumption import TOUCH, Part, Reply, State, Store, merged
+
+AGAIN = 0.5
+"""Seconds before a store that could not be reached is tried again."""
 
 Place = Callable[[int, float], tuple[str, int]]
 """From a reply and a moment (s) to the item that it is, and the milliseconds of its sound until then."""
@@ -46,7 +50,10 @@ class Keeper:
         return self._token
 
     async def claim(self, token: str | None) -> State | None:
-        """The session that is kept by that token, whose holder we are from now on; else a new one is kept."""
+        """The session that is kept by that token, whose holder we are from now on; else a new one is kept.
+
+        Raises ConnectionError.
+        """
         if self._store is None:
             return None
         parts = await self._store.claim(token, self._holder) if token is not None else None
@@ -54,9 +61,19 @@ class Keeper:
             self._token = await self._store.open(self._holder)
             return None
         self._token = token
-        found = State.of(parts)
+        found, self._sent = State.of(parts), dict(parts)
         self._state.updates = list(found.updates)
         return found
+
+    def goes_on(self, turn: int, text: str) -> None:
+        """What was kept is said again in this turn: this text, or if it is empty what the model writes anew.
+
+        turn: 0: nothing is.
+        """
+        if turn:
+            self._texts[turn], self._turn = Reply(text, bool(text)), turn
+        self._state.reply = self._texts.get(self._turn)
+        self._put("reply", self._state.reply_part())
 
     def chosen(self, given: Mapping[str, Any]) -> None:
         """The client has chosen this."""
@@ -67,7 +84,7 @@ class Keeper:
         match event:
             case ev.TurnOpened(turn=turn):
                 self._texts[turn] = Reply()
-            case ev.Token(turn=turn, text=text) if turn in self._texts:
+            case ev.Token(turn=turn, text=text) if turn in self._texts and not self._texts[turn].whole:
                 self._texts[turn].text += text
             case ev.GenerationEnded(turn=turn) if turn in self._texts:
                 self._texts[turn].whole = True
@@ -107,11 +124,19 @@ class Keeper:
                 continue
             due, self._due = self._due, {}
             self._sent |= due
-            if not await self._store.put(self._token, self._holder, due):
+            try:
+                held = await self._store.put(self._token, self._holder, due)
+            except ConnectionError:  # it is given all of that again
+                self._due = due | self._due
+                await anyio.sleep(AGAIN)
+                self._news.set()
+                continue
+            if not held:
                 lost()
                 return
 
     async def forget(self) -> None:
         """The session is over: nothing of it is kept."""
         if self._store is not None and self._token is not None:
-            await self._store.drop(self._token, self._holder)
+            with suppress(ConnectionError):  # it forgets it by itself
+                await self._store.drop(self._token, self._holder)
