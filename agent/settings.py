@@ -620,7 +620,8 @@ class ClusterConfig(Section):
     endpointing: int = Field(default=1, ge=1)
     """Replicas of what tells by the sound whether a turn is over, where that is wanted."""
     seats: int = Field(default=0, ge=0)
-    """Sessions that one replica of an engine serves at once; 0: as many as `server.sessions`."""
+    """Sessions that one replica of an engine serves at once; 0: all that there are places for; of those a
+    language model has its share."""
     journal: str = ""
     """The file in which sessions are kept for clients that come back, on the machine that keeps them; "": one
     in the user's own folder. On a disk that all machines share it outlives each of them."""

@@ -38,13 +38,17 @@ class Seats:
     def __init__(self, kind: Served, config: Config, seats: int) -> None:
         gpus = getattr(config.cluster, f"{kind}_gpus", 0.0)
         made = ray().remote(Worker)
-        self._worker = made.options(num_cpus=1, num_gpus=gpus, max_concurrency=CALLS, max_restarts=0).remote(
+        self._worker = made.options(num_cpus=1, num_gpus=gpus, max_concurrency=CALLS, max_restarts=-1).remote(
             kind, config, seats
         )
 
     async def facts(self) -> Facts:
         """What is known of the engine, once it is loaded."""
-        return await self._worker.facts.remote()
+        return await self._asked("facts")
+
+    async def _asked(self, what: str, *args: Any) -> Any:
+        """What the worker says; one whose process has died begins anew, and is waited for."""
+        return await getattr(self._worker, what).options(max_task_retries=-1).remote(*args)
 
     async def sit(self, name: str, caller: Any) -> AsyncGenerator[Any]:
         """The worker, with a seat of that name at it until who asked goes; None where all are taken.
@@ -53,19 +57,19 @@ class Seats:
 
         caller: the actor that asks; None: it gives the seat back itself.
         """
-        if draining() or not await self._worker.sit.remote(name):
+        if draining() or not await self._asked("sit", name):
             yield None
             return
         try:
             yield self._worker
-            while await _there(caller) and not (draining() and await self._worker.rests.remote(name)):
+            while await _there(caller) and not (draining() and await self._asked("rests", name)):
                 await asyncio.sleep(LOOK)
         finally:
-            await self._worker.leave.remote(name)
+            await self._asked("leave", name)
 
     async def check_health(self) -> None:
-        """Raises where the engine hangs for all who use it, or its process is gone: Serve replaces it."""
-        if not await self._worker.healthy.remote():
+        """Raises where the engine hangs for all who use it: Serve replaces it."""
+        if not await self._asked("healthy"):
             raise EngineFault("the engine does not come back from its work")
 
 
@@ -92,13 +96,17 @@ def served(config: Config) -> list[Served]:
     return [*kinds, "endpointing"] if config.turns.by_sound else kinds
 
 
-def seats(config: Config) -> int:
-    """Those at each replica of an engine: enough for the sessions of one replica of those."""
-    return config.cluster.seats or config.server.sessions
+def seats(kind: Served, config: Config) -> int:
+    """Those at each replica of an engine, unless the settings say it: enough for all places of all sessions.
+
+    At a language model each is a slot with a cache of its own, so there its replicas share them.
+    """
+    places = config.cluster.sessions * config.server.sessions
+    return config.cluster.seats or (-(-places // config.cluster.llm) if kind == "llm" else places)
 
 
 def _engine(kind: Served, config: Config) -> Any:
-    count = seats(config)
+    count = seats(kind, config)
     if kind == "llm":
         config = config.model_copy(update={"llm": config.llm.model_copy(update={"slots": count})})
     deployment = serve().deployment(

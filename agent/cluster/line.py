@@ -88,7 +88,7 @@ class Line:
                 answer = self._answer(seat, what, request)
                 if answer.seated:
                     return seat, answer
-            self._seat = None
+            self._drop()
         raise EngineFault(
             f"the {self._kind} engine's process has gone, and {TRIES - 1} others did not answer"
         )
@@ -102,6 +102,13 @@ class Line:
             raise EngineFault(
                 f"the {self._kind} engine's process has gone; the next turn asks another"
             ) from error
+
+    def _drop(self) -> None:
+        """The seat is no good any more; another is taken when something is asked for."""
+        if self._seat is not None:
+            with suppress(Lost, EngineFault):
+                self._seat.leave()
+        self._seat = None
 
     def _answer(self, seat: Seat, what: str, *args: Any) -> Answer:
         wish: Wish = wished()

@@ -174,8 +174,8 @@ class State:
     reply: Reply | None = None
 
     def parted(self, item: str | None, played: int | None) -> tuple[list[Message], str, bool]:
-        """The conversation as it was heard, what of the last reply is still to be said, and whether that is to
-        be answered anew, since nothing was heard of it and it is not whole.
+        """The conversation as it was heard, what of the last reply is still to be said, and whether it is
+        answered anew, since nothing was heard of it and it is not whole.
 
         item, played: as of `Reply.parted`.
         """
