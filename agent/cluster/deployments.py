@@ -46,6 +46,10 @@ class Seats:
         """What is known of the engine, once it is loaded."""
         return await self._asked("facts")
 
+    async def taken(self) -> list[str]:
+        """The names of the seats that are taken; each begins with the number of the process that has it."""
+        return await self._asked("taken")
+
     async def _asked(self, what: str, *args: Any) -> Any:
         """What the worker says; one whose process has died begins anew, and is waited for."""
         return await getattr(self._worker, what).options(max_task_retries=-1).remote(*args)

@@ -112,6 +112,10 @@ class Worker:
         self._seats[name], self._locks[name] = _Seat(engine, self._runner({self._kind: lock})), lock
         return True
 
+    async def taken(self) -> list[str]:
+        """The names of the seats that are taken."""
+        return list(self._seats)
+
     async def rests(self, name: str) -> bool:
         """Whether nothing that was begun at that seat goes on."""
         seat = self._seats.get(name)
