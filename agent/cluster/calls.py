@@ -17,7 +17,7 @@ from agent.protocols import (
 )
 from audio.frame import Frame
 from audio.stt import DetectsLanguage, TakesContext, TimesWords, likeliest
-from audio.tts import ChangesVoice, VariesSpeed
+from audio.tts import ChangesVoice, TellsGender, VariesSpeed
 
 Served = Literal["stt", "llm", "tts", "endpointing"]
 """Engines that have a deployment of their own; all else of a session is in its own process."""
@@ -25,7 +25,7 @@ Served = Literal["stt", "llm", "tts", "endpointing"]
 OFFERS: Mapping[str, type] = {
     each.__name__: each
     for each in (
-        *(TimesWords, TakesContext, DetectsLanguage, VariesSpeed, ChangesVoice),
+        *(TimesWords, TakesContext, DetectsLanguage, VariesSpeed, ChangesVoice, TellsGender),
         *(ReadsInParts, TakesSampling, CallsTools, WritesJSON, PredictsEndOfTurn, TakesPictures),
     )
 }
@@ -40,9 +40,9 @@ FACTS = ("rate", "language", "voice", "languages", "detects", "takes_pictures")
 class Facts:
     """What is known of a loaded engine without asking it.
 
-    offers: of `OFFERS`, by name. known: its attributes, of `FACTS` and `loaded_voices`. voices: what
-    `with_voice` gives for the name of a loaded voice and a language: the attributes of that one. seats: how
-    many it serves at once.
+    offers: of `OFFERS`, by name. known: its attributes, of `FACTS`, `loaded_voices` and their `genders`.
+    voices: what `with_voice` gives for the name of a loaded voice and a language: the attributes of that one.
+    seats: how many it serves at once.
     """
 
     offers: tuple[str, ...]

@@ -16,7 +16,7 @@ from agent.messages import Message, ToolSchema
 from agent.protocols import Delta
 from audio.frame import Frame
 from audio.stt import Choose, Transcript
-from audio.tts import Speech
+from audio.tts import Gender, Speech
 
 
 class _Remote:
@@ -109,6 +109,11 @@ class _ChangesVoice(_Remote):
         return type(self)(self._line, self._facts, found, (*self._made, step))
 
 
+class _TellsGender(_Remote):
+    def gender(self, voice: str) -> Gender:
+        return self._facts.known.get("genders", {}).get(voice, "")
+
+
 class _LanguageModel(_Remote):
     def stream(self, messages: Sequence[Message]) -> Iterator[str | Delta]:
         return self._items("stream", messages)
@@ -167,6 +172,7 @@ _ALSO: Mapping[str, type[_Remote]] = {
     "DetectsLanguage": _DetectsLanguage,
     "VariesSpeed": _VariesSpeed,
     "ChangesVoice": _ChangesVoice,
+    "TellsGender": _TellsGender,
     "ReadsInParts": _ReadsInParts,
     "TakesSampling": _TakesSampling,
     "CallsTools": _CallsTools,

@@ -19,7 +19,7 @@ from agent.order import Queue, Wish
 from agent.protocols import HasSlots, WritesInTurn
 from agent.runner import Runner, SharedLock
 from agent.settings import Config
-from audio.tts import ChangesVoice
+from audio.tts import ChangesVoice, TellsGender
 
 Load = Callable[[Served, Config], Any]
 """Loads one engine."""
@@ -207,6 +207,8 @@ def facts(engine: Any, seats: int) -> Facts:
     voices = dict[tuple[str, str], Mapping[str, Any]]()
     if isinstance(engine, ChangesVoice):
         known["loaded_voices"] = loaded = dict(engine.loaded_voices)
+        if isinstance(engine, TellsGender):
+            known["genders"] = {name: engine.gender(name) for name in loaded}
         spoken = {"", *loaded.values(), *(language.partition("-")[0] for language in loaded.values())}
         for name in loaded:
             for language in spoken:

@@ -147,6 +147,9 @@ class Polyglot(ScriptedTTS):
     loaded_voices: Mapping[str, str] = field(default_factory=lambda: {"ann": "en-gb", "eva": "de"})
     language: str = "en-gb"
 
+    def gender(self, voice: str) -> str:
+        return {"ann": "female"}.get(voice, "")
+
     def with_voice(self, voice: str = "", language: str = "") -> Polyglot:
         name = voice or self.voice
         if language.partition("-")[0] not in ("", self.loaded_voices[name].partition("-")[0]):
@@ -159,6 +162,7 @@ def test_another_voice_is_chosen_without_asking_anybody() -> None:
         asked = list(process.asked)
         other = remote.with_voice("", "de")
         assert (other.voice, other.language) == ("eva", "de")
+        assert (other.gender("ann"), other.gender("eva")) == ("female", "")
         assert (other.with_voice("ann").voice, remote.voice) == ("ann", "ann")
         with pytest.raises(ConfigError, match="nobody"):
             remote.with_voice("nobody")
