@@ -625,6 +625,9 @@ class ClusterConfig(Section):
     journal: str = ""
     """The file in which sessions are kept for clients that come back, on the machine that keeps them; "": one
     in the user's own folder. On a disk that all machines share it outlives each of them."""
+    cpus: float = Field(default=0.25, ge=0.0)
+    """Cores that Ray counts for each replica of the sessions and each engine: it starts no more on a machine
+    than its cores are enough for. 0: as many as it is told to."""
     stt_gpus: float = Field(default=0.0, ge=0.0)
     """GPUs of each transcriber; less than 1 is a part of one."""
     llm_gpus: float = Field(default=0.0, ge=0.0)

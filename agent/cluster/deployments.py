@@ -38,9 +38,9 @@ class Seats:
     def __init__(self, kind: Served, config: Config, seats: int) -> None:
         gpus = getattr(config.cluster, f"{kind}_gpus", 0.0)
         made = ray().remote(Worker)
-        self._worker = made.options(num_cpus=1, num_gpus=gpus, max_concurrency=CALLS, max_restarts=-1).remote(
-            kind, config, seats
-        )
+        self._worker = made.options(
+            num_cpus=config.cluster.cpus, num_gpus=gpus, max_concurrency=CALLS, max_restarts=-1
+        ).remote(kind, config, seats)
 
     async def facts(self) -> Facts:
         """What is known of the engine, once it is loaded."""
@@ -137,7 +137,7 @@ def _sessions(config: Config, engines: Sequence[Any]) -> Any:
         name=SESSIONS,
         num_replicas=config.cluster.sessions,
         max_ongoing_requests=REQUESTS * config.server.sessions + SPARE_REQUESTS,
-        ray_actor_options={"num_cpus": 1},
+        ray_actor_options={"num_cpus": config.cluster.cpus},
         graceful_shutdown_timeout_s=config.server.drain_timeout + MARGIN,
     )
     return deployment.bind(*engines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def _enter(config: Config) -> None:
             raise ConfigError(text) from error
         return
     processes = cluster.sessions + sum(getattr(cluster, kind) for kind in served(config))
-    cores = max(os.cpu_count() or 1, processes)
+    cores = max(os.cpu_count() or 1, math.ceil(processes * cluster.cpus))
     ray().init(address="local", num_cpus=cores, include_dashboard=False, logging_level=logging.ERROR)
 
 
