@@ -65,6 +65,10 @@ class Finish(str):
         made.end, made.prompt_tokens, made.tokens = end, prompt_tokens, tokens
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same in another process."""
+        return Finish, (str(self), self.end, self.prompt_tokens, self.tokens)
+
     def after(self, before: Finish) -> Finish:
         """What both say of the same end: servers tell the reason first, and count the tokens after it."""
         end: FinishReason = "length" if "length" in (self.end, before.end) else "stop"

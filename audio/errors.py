@@ -28,7 +28,7 @@ BackchatError            every error that a user is meant to read; its text says
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from audio.extras import how_to_install
 
@@ -69,6 +69,16 @@ class BackchatError(Exception):
     def code(self) -> str:
         """The same in one word, for programs."""
         return f"{self.engine}_failed" if self.engine else "failed"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The same in another process, whatever its class is made of."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[BackchatError], args: tuple[Any, ...], state: dict[str, Any]) -> BackchatError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class AudioFileError(BackchatError):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent.messages import Message
+from agent.protocols import Finish
 from agent.testing import LoudnessDetector, ScriptedLLM, ScriptedSTT, ScriptedTTS
 
 SETTINGS = (
@@ -44,6 +45,7 @@ class LLM(ScriptedLLM):
         for token in super().stream(messages):
             time.sleep(TOKEN)
             yield token
+        yield Finish("", "stop", 1, 10)
 
 
 class TTS(ScriptedTTS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import sys
 import threading
 import time
@@ -21,10 +22,18 @@ from agent.cluster.engine import engine_at
 from agent.cluster.run import begin, build
 from agent.config import load
 from agent.engines.registry import load_one
-from agent.errors import ConfigError, ContextExceeded, EngineFault, MissingExtra
+from agent.errors import (
+    Busy,
+    ConfigError,
+    ContextExceeded,
+    EngineFault,
+    EngineStalled,
+    MissingExtra,
+    RequestError,
+)
 from agent.messages import Message
 from agent.order import Wish, wishing
-from agent.protocols import CallsTools, CountsTokens, TakesSampling
+from agent.protocols import CallsTools, CountsTokens, Delta, Finish, TakesSampling
 from agent.runner import Runner
 from agent.settings import Config
 from audio.frame import Frame
@@ -85,6 +94,32 @@ def test_an_error_comes_as_it_was_raised() -> None:
         with pytest.raises(EngineFault, match="out of paper"):
             list(remote.stream(ASKED))
         assert list(remote.stream(ASKED)) == ["one", " two"]
+
+
+def test_what_passes_between_processes_is_the_same_there() -> None:
+    errors = [
+        ContextExceeded.of(100, 50, "shorten it"),
+        MissingExtra("it needs a library", "vision"),
+        RequestError("schema: no such type", 400, "invalid_schema", param="schema"),
+        Busy("all places are taken", retry_after=7),
+        EngineStalled("it gave nothing"),
+    ]
+    errors[-1].engine = "llm"
+    for error in errors:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), again.public, again.code) == (
+            type(error),
+            str(error),
+            error.public,
+            error.code,
+        )
+        assert vars(again) == vars(error)
+    for item in (Finish(" so", "length", 12, 3), Delta("a", thought="b", end="stop"), Delta(end_of_turn=0.5)):
+        again = pickle.loads(pickle.dumps(item))
+        assert again == item
+        assert type(again) is type(item)
+        assert again.end == item.end
+        assert again.tokens == item.tokens
 
 
 def test_a_process_that_is_lost_costs_one_answer_and_between_two_none() -> None:
