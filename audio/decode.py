@@ -319,13 +319,7 @@ def _patched(data: bytes, place: int, patches: tuple[tuple[int, bytes], ...]) ->
 def conformed(blocks: Iterator[Block], source: int, target: int, channels: int) -> Iterator[Block]:
     """Blocks at `source` Hz as blocks of so many channels at `target` Hz; other channels are averaged."""
     resamplers = [Resampler(source, target) for _ in range(channels)]
-
-    def shaped(block: Block) -> Block:
-        if block.shape[1] == channels:
-            return block
-        return np.repeat(block.mean(axis=1, keepdims=True), channels, axis=1)
-
     for block in blocks:
-        columns = zip(resamplers, shaped(block).T, strict=True)
+        columns = zip(resamplers, media.with_channels(block, channels).T, strict=True)
         yield np.stack([resampler.feed(column) for resampler, column in columns], axis=1)
     yield np.stack([resampler.finish() for resampler in resamplers], axis=1)

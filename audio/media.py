@@ -82,6 +82,13 @@ def recognized(file: IO[bytes]) -> Kind | None:
     return None
 
 
+def with_channels(block: Block, channels: int) -> Block:
+    """The block, shape (n, channels) with so many channels; where it has others, each is the mean of them."""
+    if block.shape[1] == channels:
+        return block
+    return np.repeat(block.mean(axis=1, keepdims=True), channels, axis=1)
+
+
 class Media:
     """The first sound in a file of that kind, as `decode.Decoder`.
 
@@ -103,7 +110,6 @@ class Media:
             raise AudioFileError(f"{name}: {kind.name} without a sound that can be read; save it as WAV")
         self.rate: int = first.sample_rate
         self.channels: int = len(first.layout.channels)
-        self._layout: str = first.layout.name
 
     def blocks(self) -> Iterator[Block]:
         """As `decode.Decoder.blocks`."""
@@ -115,8 +121,10 @@ class Media:
                 if now != shape:
                     if resampler is not None:
                         yield from self._arrays(resampler.resample(None))
-                    # HE-AAC, for one, changes its rate after the first frames.
-                    resampler = self._av.AudioResampler(format="flt", layout=self._layout, rate=self.rate)
+                    # HE-AAC, for one, changes its rate after the first frames. The channels are not FFmpeg's
+                    # to mix: as float it adds them, 3 dB louder than their mean and beyond full scale.
+                    layout = frame.layout.name
+                    resampler = self._av.AudioResampler(format="flt", layout=layout, rate=self.rate)
                     shape = now
                 frame.pts = None  # gaps in the times are no silence to be made up
                 yield from self._arrays(resampler.resample(frame))
@@ -127,7 +135,8 @@ class Media:
         for frame in frames:
             if frame.samples:
                 # Interleaved: of planes PyAV knows eight, and reads beyond them.
-                yield np.array(frame.to_ndarray(), np.float32).reshape(-1, self.channels)
+                block = np.array(frame.to_ndarray(), np.float32).reshape(-1, len(frame.layout.channels))
+                yield with_channels(block, self.channels)
 
     def _decoded(self) -> Iterator[Any]:
         """The decoded frames of the first sound; a packet that is damaged is left out."""

@@ -145,6 +145,23 @@ def _mux(sink: Any, kind: str, codec: str, rate: int, video: bool, options: dict
         container.mux(stream.encode(None))
 
 
+def broadcast(layout: str) -> bytes:
+    """A second of AAC as it is sent by radio: the same tone of 0.5 in each channel."""
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="adts") as container:
+        stream: Any = container.add_stream("aac", rate=48_000, layout=layout)
+        channels = len(stream.codec_context.layout.channels)
+        stream.bit_rate = 96_000 * channels
+        tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(48 * 1024) / 48_000)).astype(np.float32)
+        for start in range(0, len(tone), 1024):
+            samples = np.stack([tone[start : start + 1024]] * channels)
+            frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+            frame.sample_rate, frame.pts = 48_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return sink.getvalue()
+
+
 def without_sound() -> bytes:
     sink = io.BytesIO()
     with av.open(sink, "w", format="mp4") as container:
@@ -514,3 +531,15 @@ def test_a_file_of_nothing_but_chunks_is_refused_before_it_is_decoded(
     monkeypatch.setattr(headers, "_MOST", 200)
     with pytest.raises(AudioFileError, match="a: more than 200 chunks"):
         read_bytes(stuffed(300), "a")
+
+
+@pytest.mark.parametrize(
+    "layouts", [("mono", "stereo"), ("stereo", "mono"), ("mono", "5.0"), ("stereo", "5.0")]
+)
+def test_a_voice_is_as_loud_where_the_channels_change(layouts: tuple[str, str], tmp_path: Path):
+    path = tmp_path / "radio.aac"
+    path.write_bytes(b"".join(map(broadcast, layouts)))
+    samples = read_channels(path)[0].samples
+    for second in (0, 1):
+        middle = samples[second * 49_152 + 12_000 : second * 49_152 + 36_000]
+        assert np.abs(middle).max() == pytest.approx(0.5, abs=0.08)
