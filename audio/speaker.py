@@ -13,6 +13,7 @@ import numpy.typing as npt
 from audio import onnx
 from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Frame, Samples
+from audio.product import product
 
 BINS, ROWS, STRIDE = 40, 80, 40
 """Mel bins of a row, rows of one look at a voice (0.8 s), and from one look to the next."""
@@ -111,7 +112,7 @@ def features(samples: Samples) -> npt.NDArray[np.float32]:
     padded = np.pad(samples, (0, max(0, SIZE - len(samples))))
     windows = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP] * _window()
     power = np.square(np.abs(np.fft.rfft(windows)))
-    return np.log10(power @ _filters().T + 1e-10).astype(np.float32)
+    return np.log10(product(power, _filters().T) + 1e-10).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio.frame import HEARING_RATE, Samples
+from audio.product import product
 
 HOP = 160
 """Samples from one feature frame to the next: 10 ms at 16 kHz."""
@@ -39,7 +40,7 @@ def log_mel(samples: Samples, bins: int, frames: int) -> Features:
     windows = np.lib.stride_tricks.sliding_window_view(padded, SPAN)[::HOP] * _hann()
     spectrum = np.fft.rfft(windows).astype(np.complex64, copy=False)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    spoken = np.log10(np.maximum(filters(bins) @ power.T, np.float32(1e-10)))
+    spoken = np.log10(np.maximum(product(power, filters(bins).T), np.float32(1e-10))).T
     floor = np.float32(spoken.max() - 8.0)
     features = np.full((bins, frames), max(floor, np.float32(-10.0)), dtype=np.float32)
     features[:, :used] = np.maximum(spoken, floor)

@@ -185,9 +185,11 @@ class Ledger:
     def totals(self) -> dict[str, float]:
         """Seconds by part until now; "all" is the process's own figure."""
         python = {thread.native_id: thread for thread in threading.enumerate()}
-        found = dict(self.spent)
-        for tid, seconds in _threads().items():
+        found, threads, first = dict(self.spent), _threads(), threading.main_thread().native_id
+        for tid, seconds in threads.items():
             thread = python.get(tid)
+            if tid == first:
+                continue
             if tid in self._owners:
                 part = self._owners[tid]
             elif type(thread).__name__ == "_RefreshThread":
@@ -197,9 +199,8 @@ class Ledger:
             else:
                 part = "sound card"
             found[part] = found.get(part, 0.0) + seconds
-        main = _threads()[threading.main_thread().native_id or 0]
         inside = sum(self.spent.get(part, 0.0) for part in INSIDE)
-        return {**found, "frames and turns": main - inside, "all": time.process_time()}
+        return {**found, "frames and turns": threads[first or 0] - inside, "all": time.process_time()}
 
 
 INSIDE = ("echo canceller", "voice detection")
@@ -229,7 +230,7 @@ def hold(llm: str) -> None:
     from audio.vad import VoiceDetector
 
     config, ledger = load(None, [f"llm.model={llm}", "llm.max_tokens=60"]), Ledger()
-    ledger.owns("frames and turns")
+    ledger.owns("numpy")
     loaded: dict[str, Any] = {}
     for kind in ("stt", "llm", "tts"):
         loaded[kind] = registry.load_one(kind, config)
