@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audio.echo.correlation import Correlation
-from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
+from audio.frame import HEARING_RATE, Frame, Samples, levels_dbfs, silence
 from audio.pcm import from_int16, pcm16
 from audio.resampler import PromptResampler
 
@@ -86,6 +86,8 @@ class EchoCanceller:
 
         self._frame = AudioFrame
         self._canceller = AudioProcessingModule(echo_cancellation=True)
+        # The two streams are aligned by time, so what is left is the room: AEC3 finds that by itself.
+        self._canceller.set_stream_delay_ms(0)
         self._suppressor = AudioProcessingModule(noise_suppression=True) if noise_suppression else None
         self._delay = (_BANK + (_BANK_NOISE if noise_suppression else 0)) / HEARING_RATE
         self._loudness = _Loudness()
@@ -142,8 +144,7 @@ class EchoCanceller:
                 self._cancel(silence(_STEP / HEARING_RATE, HEARING_RATE), self._unseen.popleft())
             before = self._past
             clean = self._cancel(far, near)
-            share = np.linspace(before, self._past, _STEP, dtype=np.float32)
-            out = (share * raw + (1.0 - share) * clean).astype(np.float32)
+            out = raw if before == self._past == 1.0 else _faded(raw, clean, before, self._past)
         if self._suppressor is None:
             return out
         quieter = self._block(out)
@@ -153,8 +154,6 @@ class EchoCanceller:
     def _cancel(self, far: Samples, near: Samples) -> Samples:
         """10 ms more of both: what AEC3 leaves of `near`, 8 ms late. `_past` says how much to take of it."""
         self._canceller.process_reverse_stream(self._block(far))
-        # The two streams are aligned by time, so what is left is the room: AEC3 finds that by itself.
-        self._canceller.set_stream_delay_ms(0)
         heard = self._block(near)
         self._canceller.process_stream(heard)
         self._correlation.feed(far, near)
@@ -168,6 +167,12 @@ class EchoCanceller:
 
     def _block(self, samples: Samples) -> Any:
         return self._frame(bytearray(pcm16(samples)), HEARING_RATE, 1, _STEP)
+
+
+def _faded(raw: Samples, clean: Samples, before: float, now: float) -> Samples:
+    """Both mixed, shape (n,) each; the share of `raw` goes from one to the other."""
+    share = np.linspace(before, now, len(raw), dtype=np.float32)
+    return (share * raw + (1.0 - share) * clean).astype(np.float32)
 
 
 def _samples(block: Any) -> Samples:
@@ -203,8 +208,9 @@ class _Loudness:
 
     def clear(self, far: Samples, near: Samples) -> float:
         """The share, 0 to 1, of what is heard that can pass as it is, after 10 ms more of both."""
-        self._far.append(level_dbfs(far))
-        self._near.append(level_dbfs(near))
+        played, heard = levels_dbfs(np.stack([far, near]))
+        self._far.append(played)
+        self._near.append(heard)
         self._played = max(max(self._far), self._played - _DECAY)
         excess = max(self._near) - self._played
         if self._played > _ACTIVE:

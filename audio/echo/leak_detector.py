@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from audio.frame import Frame, level_dbfs
+from audio.frame import Frame, levels_dbfs
 
 _GRID = 100
 """Levels a second that the leak detector compares."""
@@ -90,9 +90,13 @@ class LeakDetector:
         """Put the levels of a frame into their places; what is older than the window is forgotten."""
         step = frame.rate // _GRID
         first = round(frame.time * _GRID) - self._now + len(levels)
-        for number in range(max(1, len(frame.samples) // step)):
-            if 0 <= first + number < len(levels):
-                levels[first + number] = level_dbfs(frame.samples[number * step : (number + 1) * step])
+        if not len(frame.samples):
+            return
+        whole = len(frame.samples) // step
+        blocks = frame.samples[: whole * step].reshape(whole, step) if whole else frame.samples[np.newaxis]
+        for at, level in enumerate(levels_dbfs(blocks), first):
+            if 0 <= at < len(levels):
+                levels[at] = level
 
     def _look(self) -> None:
         heard = np.maximum(self._heard[_FARTHEST:], _FAINTEST)
