@@ -184,6 +184,13 @@ class Playback:
         self._sign = silence(0, rate)
         self.volume = self._volume = 1.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether it gives silence until a track is opened, or a sign comes."""
+        with self._lock:
+            over = self._track is None or self._track.over
+            return over and not (len(self._tail) or len(self._sign))
+
     def open(self) -> Track:
         """A new, empty track that becomes what is played. The last one must be over: finished or flushed."""
         with self._lock:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 
-from audio.frame import Frame
+import anyio
+
+from audio.frame import Frame, Samples
 from audio.playback import Playback, Track
 
 RATE = 24_000
@@ -53,16 +55,38 @@ class Reply:
 
 
 class Playout(Playback):
-    """A playback that knows how much speech waits for the client. tap: as Playback has it."""
+    """A playback that knows how much speech waits for the client, and when there will be some.
+
+    tap: as Playback has it; it is given silence as well.
+    """
 
     def __init__(self, tap: Callable[[Frame], None] | None = None) -> None:
         super().__init__(RATE, tap=tap)
+        self._told = tap is not None
         self._current: Track | None = None
+        self._begun = anyio.Event()
 
     def open(self) -> Track:
         """As Playback.open."""
         self._current = super().open()
+        self._begun.set()
         return self._current
+
+    def sign(self, samples: Samples) -> None:
+        """As Playback.sign."""
+        super().sign(samples)
+        self._begun.set()
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody misses what it would give now: silence, of which nobody is told."""
+        return self.idle and not self._told
+
+    async def begun(self, limit: float) -> None:
+        """Wait until there is something to read, `limit` seconds at most."""
+        self._begun = anyio.Event()
+        with anyio.move_on_after(limit):
+            await self._begun.wait()
 
     @property
     def waiting(self) -> bool:

@@ -38,6 +38,8 @@ STEP = BLOCK / RATE
 UNSENT = 10
 """Blocks that may wait for a client that reads more slowly than speech plays: 0.2 s. The rest stays in the
 playback, since what lies on the way counts as heard and cannot be taken back."""
+REST = 0.5
+"""Seconds between two looks at the clock while nothing is said."""
 ITEMS_A_SECOND = 100
 """More things than a line sends in a second, by far: that many may wait for each second of the backlog."""
 
@@ -370,7 +372,11 @@ class RemoteSession:
             lead = self._limits.lead if self._outlet.waiting else 0.0
             while self._unsent < UNSENT and self._cursor + STEP <= now + lead:
                 self._send_one(self._turn)
-            await anyio.sleep(STEP / 2)
+            if self._outlet.unread:
+                await self._outlet.begun(REST)
+                self._cursor = max(self._cursor, self.runner.now() - STEP)
+            else:
+                await anyio.sleep(STEP / 2)
 
     def _send_one(self, turn: int) -> None:
         speaking, sounds = self._outlet.waiting, self._cursor + self.delay

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import anyio
 import serving
 
@@ -11,8 +13,8 @@ from agent.runner import Runner, VirtualRunner
 from agent.settings import Costs
 from agent.simulation.virtual import run_virtual
 from agent.testing import SECONDS_PER_CHARACTER
-from agent.transports.playout import BLOCK
-from agent.transports.remote import RATE, UNSENT, RemoteSession, Sound
+from agent.transports.playout import BLOCK, Playout
+from agent.transports.remote import RATE, REST, STEP, UNSENT, RemoteSession, Sound
 from agent.transports.slot import SessionSlot
 
 STORY = "Once upon a time there was a king who had three sons and a daughter."
@@ -94,3 +96,45 @@ def test_what_such_a_client_has_not_got_was_not_heard() -> None:
     assert (end.reason, end.heard + end.unheard) == ("interrupted", STORY)
     assert taken - 0.6 <= len(end.heard) * SECONDS_PER_CHARACTER <= taken + UNSENT * BLOCK / RATE
     assert line.history.messages()[-1].content == end.heard
+
+
+def test_silence_is_not_read_and_what_sounds_is_at_once() -> None:
+    """A session in which nobody speaks for a minute, then answers, is silent once more, and answers again.
+
+    It was read fifty times a second, by a task that woke a hundred times.
+    """
+    pool, reads = serving.pool(["never"], [STORY]), list[float]()
+    read = Playout.read
+
+    def counted(self: Playout, count: int, at: float):
+        reads.append(at)
+        return read(self, count, at)
+
+    async def main() -> None:
+        async with pool.slot() as slot, anyio.create_task_group() as tasks:
+            line = RemoteSession(VirtualSlot(slot.engines), pool.config)
+            tasks.start_soon(line.run)
+            await line.ready.wait()
+            items = line.items()
+            for _ in range(2):
+                before = len(reads)
+                await anyio.sleep(60.3)
+                assert len(reads) - before <= 2 * 60.3 / REST
+                line.send_text("A story, please.")
+                made = sounds = ended = None
+                while ended is None:
+                    item = await anext(items)
+                    if isinstance(item, ev.Synthesized) and made is None:
+                        made = item.time
+                    if isinstance(item, Sound) and sounds is None:
+                        assert made is not None
+                        sounds = item.time
+                        assert made - STEP <= sounds <= made + STEP
+                    ended = item if isinstance(item, ev.TurnEnded) else None
+                assert ended.heard == STORY
+            line.hang_up()
+            async for _ in items:
+                pass
+
+    with patch.object(Playout, "read", counted):
+        run_virtual(pool.config, main)
