@@ -54,6 +54,10 @@ TRIES = 4
 HEADS = 16
 """Beginnings of prompts whose tokens are remembered: one for each set of instructions and tools."""
 
+WORTHWHILE = 4
+"""Tokens from which reading ahead pays. Measured with the 0.5B, 1, 2, 4, 8 and 64 take 39, 69, 96, 156 and
+832 ms of CPU: a few cost less where they are read with what follows."""
+
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
 
@@ -304,7 +308,7 @@ class LlamaCpp:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
 
         Reading stops with the last message's text: what the template puts behind it depends on what
-        comes next. Raises as `stream` does.
+        comes next. So few tokens that they cost more now than then are left. Raises as `stream` does.
         """
         for _ in self.prefill_parts(messages):
             pass
@@ -319,7 +323,9 @@ class LlamaCpp:
             prompt[-1] = last[: last.rindex(said) + len(said)]
         ids = self._prompt_ids(prompt)
         yield from self._parts(ids)
-        self._completed({"prompt": ids, "n_predict": 0})
+        left = len(ids) - shared(self._held.get(self._slot, []), ids)
+        if left >= WORTHWHILE or len(ids) >= self.context:
+            self._completed({"prompt": ids, "n_predict": 0})
 
     def _parts(self, prompt: list[int]) -> Iterator[None]:
         """Read all but the last part of a prompt. One that is too long is left to who asks for all of it."""

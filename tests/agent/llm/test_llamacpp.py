@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 
 from agent.errors import EngineFault, ModelError, RequestError
-from agent.llm.llamacpp import CLOSING, LlamaCpp, _Text, up_to_words
+from agent.llm.llamacpp import CLOSING, WORTHWHILE, LlamaCpp, _Text, up_to_words
 from agent.messages import Message
 from agent.protocols import Delta, Finish, FinishReason
 from agent.weights import catalogue as models
@@ -210,6 +210,38 @@ def test_a_long_prompt_is_read_part_by_part_and_nothing_twice(
     assert waited == ["", "", ""]
     assert max(read) <= 75
     assert len(small._prompt_ids(small._prompt(long))) - 2 <= sum(read) <= len(small._held[0]) + 2
+
+
+@pytest.mark.model
+def test_what_is_read_already_or_hardly_anything_is_not_read_ahead(
+    small: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer lies in the cache as it was written; to read none of it anew took as long as a token."""
+    read: list[int] = []
+    post = small._post
+
+    def counted(path: str, body: dict[str, object]) -> dict[str, object]:
+        told = post(path, body)
+        if path == "/completion":
+            read.append(told["timings"]["prompt_n"])
+        return told
+
+    monkeypatch.setattr(small, "_post", counted)
+    asked = [SYSTEM, Message("user", "What is the capital of the country")]
+    small.prefill(asked)
+    assert len(read) == 1
+    small.prefill(asked)
+    small.prefill([SYSTEM, Message("user", "What is the capital of the country of")])
+    small.prefill([SYSTEM, Message("user", "What is the capital")])
+    assert len(read) == 1
+    longer = [SYSTEM, Message("user", "What is the capital of the country which has the longest coast of all?")]
+    small.prefill(longer)
+    assert len(read) == 2
+    assert WORTHWHILE <= read[1] <= 10
+    answer = "".join(small.stream(longer))
+    before = len(read)
+    small.prefill([*longer, Message("assistant", answer)])
+    assert len(read) == before
 
 
 @pytest.mark.model
