@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -134,6 +134,28 @@ def test_none_is_overtaken_by_what_came_much_later_and_all_are_served(items: lis
                 pass
 
     virtually(again)
+
+
+def left(items: list[Item], moment: float) -> float:
+    """Seconds of needed work that had come by a moment and was not done."""
+    needed = [each for each in items if each.kind == "needed" and each.came <= moment]
+    done = [min(max(moment - each.began, 0.0), each.takes) for each in needed if each.began is not None]
+    return sum(each.takes for each in needed) - sum(done)
+
+
+@given(ITEMS)
+def test_spare_work_costs_what_is_needed_no_more_than_one_item_of_it(items: list[Item]) -> None:
+    """However much of it is wanted, at no moment is more left to do than without it, but for the one item that
+    had begun: so nobody waits 1.2 s for interim transcripts that take 0.3 s.
+    """
+    together = [replace(each, patient=math.inf) for each in items]
+    alone = [replace(each) for each in together if each.kind == "needed"]
+    for each in (together, alone):
+        served(each)
+    longest = max((each.takes for each in together if each.kind == "spare"), default=0.0)
+    begun = [each for each in (*together, *alone) if each.began is not None]
+    for moment in {at for each in begun for at in (each.came, each.began, each.began + each.takes)}:
+        assert left(together, moment) <= left(alone, moment) + longest + 1e-6
 
 
 def test_who_is_far_ahead_is_served_under_a_load_that_never_ends() -> None:
