@@ -234,7 +234,10 @@ def test_what_is_read_already_or_hardly_anything_is_not_read_ahead(
     small.prefill([SYSTEM, Message("user", "What is the capital of the country of")])
     small.prefill([SYSTEM, Message("user", "What is the capital")])
     assert len(read) == 1
-    longer = [SYSTEM, Message("user", "What is the capital of the country which has the longest coast of all?")]
+    longer = [
+        SYSTEM,
+        Message("user", "What is the capital of the country which has the longest coast of all?"),
+    ]
     small.prefill(longer)
     assert len(read) == 2
     assert WORTHWHILE <= read[1] <= 10
