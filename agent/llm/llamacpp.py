@@ -54,6 +54,9 @@ TRIES = 4
 HEADS = 16
 """Beginnings of prompts whose tokens are remembered: one for each set of instructions and tools."""
 
+CPU = 0
+"""The processor among the kinds of devices that llama.cpp knows."""
+
 WORTHWHILE = 4
 """Tokens from which reading ahead pays. Measured with the 0.5B, 1, 2, 4, 8 and 64 take 39, 69, 96, 156 and
 832 ms of CPU: a few cost less where they are read with what follows."""
@@ -746,6 +749,9 @@ def load_server(
     params.n_ctx = context * slots
     params.n_parallel = slots
     params.kv_unified = False  # a slot cannot take the context of another
+    # What goes to a card is fitted to its memory by a trial. Without one, that takes a third of all that
+    # loading takes, for nothing.
+    params.fit_params = any(each["type"] != CPU for each in library.get_device_info())
     params.cpuparams.n_threads, params.cpuparams_batch.n_threads = threads
     # The same as `_sleeping_threads` for a build without OpenMP.
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
