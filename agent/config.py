@@ -30,6 +30,7 @@ RENAMED = {
     "server.patience": "server.client_timeout",
     "server.grace": "server.drain_timeout",
     "server.backlog": "server.max_buffer",
+    "server.stun": "server.ice_servers",
 }
 """Settings that had another name before; a file that has it is refused with the new one."""
 

@@ -143,6 +143,9 @@ class STTConfig(Section):
     """0: half of the cores, for `moonshine` one; `whisper-torch`: as many as torch takes for everything."""
     window: float = Field(default=10.0, ge=4.0, le=30.0)
     """Shortest stretch of audio, in seconds, that the encoder is given; 30 is Whisper's own padding."""
+    prompt: str = ""
+    """Words that are told to the transcriber before it hears any, whose names and spellings it then prefers,
+    as "Siobhan, Nguyen, Reykjavik." (`whisper`)."""
     interim: float = Field(default=0.6, ge=0.0)
     """Seconds of speech between two interim transcripts; 0 switches them off."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -487,6 +490,38 @@ class LimitsConfig(Section):
     """The vision engine, for one picture."""
 
 
+_HOST = r"[^\s?/:\[\]]+(:\d{1,5})?"
+_STUN, _TURN = rf"stun:{_HOST}", rf"turn:{_HOST}(\?transport=(udp|tcp))?|turns:{_HOST}(\?transport=tcp)?"
+IceURL = Annotated[str, Field(pattern=f"^({_STUN}|{_TURN})$")]
+"""A STUN or TURN server (RFC 7064, RFC 7065), by its name or IPv4 address: aiortc takes no other."""
+
+
+class IceServer(Section):
+    """A server that helps WebRTC's packets across NAT (ICE), one `[[server.ice_servers]]` for each.
+
+    The page uses all of them, the server the first STUN and the first TURN server of the list.
+    """
+
+    urls: tuple[IceURL, ...] = Field(min_length=1)
+    """Its addresses: "stun:stun.example.org:3478" tells who asks their outer address,
+    "turn:turn.example.org:3478" also carries packets, "turns:turn.example.org:443?transport=tcp" by TLS."""
+    username: str = ""
+    """The user of a TURN server; "": each call has one of its own, made of the secret that TURN servers call
+    `static-auth-secret`."""
+    credential_env: str = Field(default="", max_length=200)
+    """The environment variable that holds that user's password, or the secret. TURN servers need one; the
+    page is told the password, so whoever may talk can use it."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        turn = any(url.startswith("turn") for url in self.urls)
+        if turn != bool(self.credential_env):
+            raise ValueError("turn: and turns: have a credential_env, stun: alone has none")
+        if self.username and not turn:
+            raise ValueError("stun: has no username")
+        return self
+
+
 class ServerConfig(Section):
     """`backchat serve`: where it listens, whom it lets in, and when it cuts."""
 
@@ -540,9 +575,9 @@ class ServerConfig(Section):
         *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
     )
     """The same of voices; those that are written out are spread over what the engine has in memory."""
-    stun: str = Field(default="", pattern=r"^(stuns?:[^\s?/]+)?$")
-    """A STUN server, as "stun:stun.example.org:3478", which tells a server behind NAT its own address, for
-    WebRTC; "": no other machine is asked."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers for WebRTC across NAT, each a `[[server.ice_servers]]` as below; without any no
+    other machine is asked."""
     lead: float = Field(default=0.15, ge=0.0, le=2.0)
     """Seconds of speech that a client is sent before they should sound, against gaps on the way."""
     max_buffer: float = Field(default=20.0, ge=1.0)

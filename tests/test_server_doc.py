@@ -20,7 +20,7 @@ NOT_LIMITS = {
     "key",
     "origins",
     "proxies",
-    "stun",
+    "ice_servers",
     "lead",
     "model_aliases",
     "voice_aliases",

@@ -52,6 +52,7 @@ def serve(
     from agent.cli.parts import page_link
     from agent.cli.parts.loading import loading, warn
     from agent.server.admission.exposure import checked_tls, checked_token, clear_text
+    from agent.server.calls.ice import ice_servers
     from agent.server.pool import load_pool
     from agent.server.run import serve as run
     from agent.server.run import start_log
@@ -72,6 +73,7 @@ def serve(
     config = configured(**options)
     chain, secret = checked_tls(config.server)
     token = checked_token(config)
+    ice_servers(config.server)  # a password that is missing shows now
     _check_extras(config, cluster=cluster)
     if qr is not None:
         page_link.check_drawing()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from agent.errors import MissingExtra, RequestError
 from agent.server.admission.guard import Guard, address
 from agent.server.calls import twilio
-from agent.server.calls.webrtc import call, hang_up
+from agent.server.calls.webrtc import call, hang_up, ways
 from agent.server.http.converse import converse
 from agent.server.http.model_responses import respond
 from agent.server.http.openapi import description
@@ -28,7 +28,11 @@ from agent.transports.disclosure import told
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-CALLS = (("/v1/realtime/calls", call), ("/v1/realtime/calls/{name}/hangup", hang_up))
+CALLS = (
+    ("/v1/realtime/calls", call, "POST"),
+    ("/v1/realtime/calls/{name}/hangup", hang_up, "POST"),
+    ("/v1/realtime/ice_servers", ways, "GET"),
+)
 PHONE = ("/v1/twilio", "/v1/twilio/{token}")
 """Twilio sets no header: its token is part of the path."""
 
@@ -89,7 +93,7 @@ def application(reception: Reception) -> Guard:
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
         route("/v1/realtime/client_secrets", secret, "POST"),
         *(route(f"/v1/realtime/{name}", beta, "POST") for name in ("sessions", "transcription_sessions")),
-        *(route(path, partial(handler, reception=reception), "POST") for path, handler in CALLS),
+        *(route(path, partial(handler, reception=reception), method) for path, handler, method in CALLS),
         *(WebSocketRoute(path, websocket(reception, "twilio", twilio.talk)) for path in PHONE),
         WebSocketRoute("/v1/realtime", websocket(reception, "realtime", talk, "realtime")),
     ]

@@ -7,7 +7,6 @@ import random
 import re
 import sys
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
 import httpx
@@ -234,17 +233,6 @@ def test_where_the_library_is_missing_that_is_said(monkeypatch: pytest.MonkeyPat
     pool = humming([], [])
     anyio.run(main, backend="asyncio")
     assert pool.idle
-
-
-def test_no_machine_is_asked_for_an_address_but_the_one_that_is_set() -> None:
-    async def main(limits: ServerConfig) -> tuple[str, int] | None:
-        async with connected(limits) as peer:
-            channel = peer._connection.createDataChannel("x")
-            return channel.transport.transport.transport._connection.stun_server
-
-    run = partial(anyio.run, main, backend="asyncio")
-    assert run(ServerConfig()) is None, "aiortc's own choice is stun.l.google.com"
-    assert run(ServerConfig(stun="stun:stun.example.org:3479")) == ("stun.example.org", 3479)
 
 
 @dataclass(frozen=True)

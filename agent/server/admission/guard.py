@@ -26,7 +26,7 @@ OPEN = ("/healthz", "/readyz", *FILES)
 """Paths that tell nothing, and are for whoever asks."""
 CONNECTION = "connection"
 """Where in a scope's state its `Connection` is."""
-REALTIME = ("/v1/realtime", "/v1/realtime/calls")
+REALTIME = ("/v1/realtime", "/v1/realtime/calls", "/v1/realtime/ice_servers")
 """Paths that a client secret opens."""
 BOUND = "backchat.bound"
 """Where in a scope it is what session the client's secret is for."""

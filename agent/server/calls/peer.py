@@ -12,6 +12,7 @@ import anyio
 import numpy as np
 
 from agent.errors import MissingExtra, RequestError
+from agent.server.calls.ice import ice_servers
 from agent.server.calls.packets import Packet, Packets
 from agent.settings import ServerConfig
 from agent.transports.playout import BLOCK, RATE
@@ -186,14 +187,14 @@ class Peer:
 async def connected(limits: ServerConfig) -> AsyncGenerator[Peer]:
     """A new connection, closed at the end of the block. Raises RequestError where aiortc is missing.
 
-    No server is asked for an address but `server.stun`: aiortc by itself would ask one of Google's.
+    No server is asked for an address but `server.ice_servers`: aiortc by itself would ask one of Google's.
     """
     try:
         import aiortc
     except ImportError as error:
         missing = MissingExtra("WebRTC's library is missing", "webrtc")
         raise RequestError(str(missing), 501, "webrtc_missing") from error
-    servers = [aiortc.RTCIceServer(limits.stun)] if limits.stun else []
+    servers = [aiortc.RTCIceServer(**each) for each in ice_servers(limits)]
     connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
     peer = Peer(connection, limits)
     try:

@@ -14,9 +14,10 @@ from agent import events as ev
 from agent.errors import RequestError
 from agent.server.admission import budget
 from agent.server.admission.guard import BOUND, address
+from agent.server.calls.ice import ice_servers
 from agent.server.calls.peer import Gone, Peer, connected
 from agent.server.http.forms import form_of
-from agent.server.http.responses import SDP, TEXT, Answer
+from agent.server.http.responses import SDP, TEXT, Answer, answer
 from agent.server.realtime import server_events
 from agent.server.realtime.connection import Realtime
 from agent.server.reception import Reception, Visit
@@ -39,8 +40,14 @@ async def call(request: Request, reception: Reception) -> Answer:
     reception.pool.check("llm", model if isinstance(model, str) else None)
     bound = request.scope.get(BOUND)
     run = partial(_run, reception, address(request.scope), offer, session if bound is None else bound)
-    name, answer = await reception.tasks.start(run, request.query_params.get("events") == "all")
-    return Answer(answer.encode(), SDP, 201, {"location": f"/v1/realtime/calls/{name}"})
+    name, sdp = await reception.tasks.start(run, request.query_params.get("events") == "all")
+    return Answer(sdp.encode(), SDP, 201, {"location": f"/v1/realtime/calls/{name}"})
+
+
+async def ways(request: Request, reception: Reception) -> Answer:
+    """`GET /v1/realtime/ice_servers`: the servers that help a client's packets through, for one call."""
+    found = ice_servers(reception.pool.config.server)
+    return answer({"ice_servers": found}, headers={"cache-control": "no-store"})
 
 
 async def hang_up(request: Request, reception: Reception) -> Answer:

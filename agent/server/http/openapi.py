@@ -113,6 +113,10 @@ def description() -> Fields:
             "One of them", {JSON: {"type": "object"}}, parameters=[NAME], more=NOT_FOUND
         ),
         "/v1/audio/voices": _get("The voices, by each of their names", {JSON: {"type": "object"}}),
+        "/v1/realtime/ice_servers": _get(
+            "The servers that help packets of a call through NAT, for one call",
+            {JSON: {"type": "object", "required": ["ice_servers"]}},
+        ),
         "/metrics": _get("Figures for Prometheus", {TEXT: STRING}),
         "/healthz": _get("Whether the process lives", {JSON: {"type": "object"}}, open_to_all=True),
         "/readyz": _get("Whether it admits sessions", {JSON: {"type": "object"}}, open_to_all=True),

@@ -4,6 +4,7 @@
 // why it is over, and whether it was lost, so that another may go on.
 
 const KEY = "openai-insecure-api-key."; // a browser's way to show a token on a WebSocket
+const GATHERING = 1500; // milliseconds for the servers that tell a browser its outer addresses
 const PATIENCE = 4000; // milliseconds for WebRTC's packets to find their way, which some networks never let them
 
 // Everything on one WebSocket: sound is events.
@@ -31,6 +32,11 @@ export class SocketLine {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
+  // Bytes that the network has not taken yet.
+  get waiting() {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
   close() {
     const socket = this.#socket;
     this.#socket = null;
@@ -54,7 +60,11 @@ export class PeerLine {
 
   // False where the server has no WebRTC, or no packet gets through: then a WebSocket may.
   async open(token, take, ended, microphone) {
-    const peer = new RTCPeerConnection(); // without a server that is asked for an address
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const known = await fetch("/v1/realtime/ice_servers", { headers });
+    if (!known.ok) throw new Error(await told(known));
+    const iceServers = (await known.json()).ice_servers; // without any no other machine is asked for an address
+    const peer = new RTCPeerConnection({ iceServers });
     this.#peer = peer;
     this.#sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender;
     if (microphone) await this.speak(microphone);
@@ -69,9 +79,10 @@ export class PeerLine {
       };
     });
     await peer.setLocalDescription();
-    const headers = { "content-type": "application/sdp", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    const call = "/v1/realtime/calls";
-    const answer = await fetch(`${call}?events=all`, { method: "POST", headers, body: peer.localDescription.sdp });
+    if (iceServers.length) await gathered(peer); // a relay of the server's lets in only whom it was told of
+    const offer = { method: "POST", body: peer.localDescription.sdp };
+    offer.headers = { ...headers, "content-type": "application/sdp" };
+    const answer = await fetch("/v1/realtime/calls?events=all", offer);
     if (!answer.ok && answer.status !== 501) throw new Error(answer.status === 503 ? "refused" : await told(answer));
     if (answer.ok) {
       await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
@@ -108,6 +119,16 @@ export class PeerLine {
     this.#voice.srcObject = new MediaStream([track]);
     this.#voice.play().catch(() => {}); // closed before it began
   }
+}
+
+// Once the browser knows its addresses, or has looked for them long enough.
+function gathered(peer) {
+  return new Promise((resolve) => {
+    const look = () => peer.iceGatheringState === "complete" && resolve();
+    peer.addEventListener("icegatheringstatechange", look);
+    setTimeout(resolve, GATHERING);
+    look();
+  });
 }
 
 async function told(answer) {

@@ -53,10 +53,11 @@ class Concealment:
     ) -> Concealment:
         """What a server with these settings has to hide."""
         names = dict(_places(config.model_dump(), ""))
+        named = {config.llm.api_key_env, *(each.credential_env for each in config.server.ice_servers)}
         names |= {
             value.strip(): name
             for name, value in environ.items()
-            if _SECRET_NAME.search(name.upper()) or name == config.llm.api_key_env
+            if _SECRET_NAME.search(name.upper()) or name in named
             if len(value.strip()) >= SHORTEST
         }
         if token:
