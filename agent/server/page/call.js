@@ -2,9 +2,13 @@
 // Knows no element of the page, and decides nothing about turns: it plays, stops, and reports what was heard.
 
 import { PeerLine, SocketLine } from "/line.js";
+import { compressed, expanded } from "/law.js";
 
 const RATE = 24000;
 const PAUSE = 500; // milliseconds between two tries to come back
+const TELEPHONE = { rate: 8000, block: 800 }; // a sixth of the bits, and fewer headers around them
+const FORMATS = { [RATE]: { type: "audio/pcm", rate: RATE }, [TELEPHONE.rate]: { type: "audio/pcmu" } };
+const BACKED_UP = 16384; // bytes that wait for the network: a quarter of a second of the microphone
 
 export class Call extends EventTarget {
   #token;
@@ -14,6 +18,9 @@ export class Call extends EventTarget {
   #player = null; // plays what comes in events; over WebRTC the browser does, and the server knows what was heard
   #speaker = null;
   #capture = null;
+  #microphone = null; // tells what it hears
+  #rate = RATE; // at which both sides send sound
+  #rates = new Map(); // that of each response
   #stream = null;
   #active = null; // the response that is being made
   #ended = new Set(); // items of the agent that will get no more sound
@@ -98,6 +105,7 @@ export class Call extends EventTarget {
     const mono = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" };
     const node = new AudioWorkletNode(this.#capture, "capture", mono);
     node.port.onmessage = ({ data }) => this.#heard(data);
+    this.#microphone = node.port;
     this.#capture.createMediaStreamSource(this.#stream).connect(node);
     if (this.#line?.carriesSound) await this.#line.speak(this.#stream);
   }
@@ -141,11 +149,17 @@ export class Call extends EventTarget {
     return !this.#player && !this.#line.carriesSound;
   }
 
-  #heard({ samples, level }) {
+  #heard({ samples, rate, level }) {
     this.#tell("level", { level });
-    if (this.#open && !this.#line.carriesSound) {
-      this.#send({ type: "input_audio_buffer.append", audio: base64(samples) });
+    if (!this.#open || this.#line.carriesSound) return;
+    if (rate !== this.#rate) {
+      this.#rate = rate;
+      const format = FORMATS[rate];
+      this.#update({ audio: { input: { format }, output: { format } } });
     }
+    const bytes = rate === RATE ? new Uint8Array(samples.buffer) : compressed(samples);
+    this.#send({ type: "input_audio_buffer.append", audio: btoa(String.fromCharCode(...bytes)) });
+    if (rate === RATE && this.#line.waiting > BACKED_UP) this.#microphone.postMessage(TELEPHONE);
   }
 
   #receive(message) {
@@ -162,6 +176,7 @@ export class Call extends EventTarget {
         break;
       case "response.created":
         this.#active = message.response.id;
+        this.#rates.set(this.#active, message.response.audio.output.format.rate ?? TELEPHONE.rate);
         break;
       case "response.output_item.added":
         if (message.item.type === "message") this.#items.set(message.response_id, message.item.id);
@@ -176,7 +191,7 @@ export class Call extends EventTarget {
         this.#silent("cut");
         break;
       case "response.output_audio.delta":
-        this.#play(message.item_id, message.delta);
+        this.#play(message.item_id, message.delta, this.#rates.get(message.response_id));
         break;
       case "input_audio_buffer.speech_started":
         this.#bargedIn();
@@ -192,14 +207,15 @@ export class Call extends EventTarget {
     this.#tell("message", message);
   }
 
-  #play(item, delta) {
+  #play(item, delta, rate) {
     if (this.#ended.has(item)) return;
     if (this.#playing !== item) {
       this.#playing = item;
       this.#held = false;
     }
-    const samples = new Int16Array(Uint8Array.from(atob(delta), (letter) => letter.charCodeAt(0)).buffer);
-    this.#player.port.postMessage({ what: "play", item, samples }, [samples.buffer]);
+    const bytes = Uint8Array.from(atob(delta), (letter) => letter.charCodeAt(0));
+    const samples = rate === RATE ? new Int16Array(bytes.buffer) : expanded(bytes);
+    this.#player.port.postMessage({ what: "play", item, samples, rate }, [samples.buffer]);
   }
 
   // The server has begun to say this item, on its track.
@@ -302,8 +318,4 @@ export class Call extends EventTarget {
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
-}
-
-function base64(samples) {
-  return btoa(String.fromCharCode(...new Uint8Array(samples.buffer)));
 }

@@ -25,46 +25,65 @@ function kernel(cutoff, reach) {
   return rows;
 }
 
-// The microphone, at whatever rate it has, as 20 ms blocks of 16 bit samples at 24 kHz with their loudness.
-class Capture extends AudioWorkletProcessor {
-  constructor() {
-    super();
-    this.step = sampleRate / RATE;
-    const cutoff = 0.92 * Math.min(1, RATE / sampleRate);
+// Sound at one rate as sound at another, however much of it comes at a time.
+class Resampler {
+  constructor(from, to) {
+    this.step = from / to;
     this.reach = Math.ceil(TAPS * Math.max(1, this.step));
-    this.rows = kernel(cutoff, this.reach);
+    this.rows = kernel(0.92 * Math.min(1, to / from), this.reach);
     this.input = new Float32Array(2 * this.reach);
     this.at = this.reach; // where in `input` the next output sample lies
-    this.block = new Int16Array(BLOCK);
-    this.filled = 0;
-    this.power = 0;
   }
 
-  process([channels]) {
-    if (channels.length === 0) return true;
-    const joined = new Float32Array(this.input.length + channels[0].length);
+  // Each sample that comes of these is given to `put`.
+  feed(samples, put) {
+    const joined = new Float32Array(this.input.length + samples.length);
     joined.set(this.input);
-    joined.set(channels[0], this.input.length);
+    joined.set(samples, this.input.length);
     while (this.at + this.reach < joined.length) {
       const whole = Math.floor(this.at);
       const row = this.rows[Math.round((this.at - whole) * PHASES)];
       let sample = 0;
       for (let i = 0; i < row.length; i++) sample += row[i] * joined[whole - this.reach + 1 + i];
-      this.put(sample);
+      put(sample);
       this.at += this.step;
     }
     const done = Math.max(0, Math.floor(this.at) - this.reach);
     this.input = joined.slice(done);
     this.at -= done;
+  }
+}
+
+// The microphone, at whatever rate it has, as blocks of 16 bit samples with their loudness: of 20 ms at 24 kHz,
+// until it is told otherwise.
+class Capture extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.tune({ rate: RATE, block: BLOCK });
+    this.port.onmessage = ({ data }) => this.tune(data);
+  }
+
+  tune({ rate, block }) {
+    this.rate = rate;
+    this.resampler = new Resampler(sampleRate, rate);
+    this.block = new Int16Array(block);
+    this.filled = 0;
+    this.power = 0;
+  }
+
+  process([channels]) {
+    if (channels.length > 0) this.resampler.feed(channels[0], (sample) => this.put(sample));
     return true;
   }
 
   put(sample) {
     this.block[this.filled++] = Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
     this.power += sample * sample;
-    if (this.filled < BLOCK) return;
-    this.port.postMessage({ samples: this.block, level: Math.sqrt(this.power / BLOCK) }, [this.block.buffer]);
-    this.block = new Int16Array(BLOCK);
+    const size = this.block.length;
+    if (this.filled < size) return;
+    const level = Math.sqrt(this.power / size);
+    this.port.postMessage({ samples: this.block, rate: this.rate, level }, [this.block.buffer]);
+    this.block = new Int16Array(size);
     this.filled = this.power = 0;
   }
 }
@@ -80,11 +99,17 @@ class Player extends AudioWorkletProcessor {
     this.port.onmessage = ({ data }) => this[data.what](data);
   }
 
-  play({ item, samples }) {
+  play({ item, samples, rate }) {
     if (item !== this.item) {
       this.stop();
       this.item = item;
       this.played = 0;
+      this.resampler = rate === RATE ? null : new Resampler(rate, RATE);
+    }
+    if (this.resampler) {
+      const made = [];
+      this.resampler.feed(samples, (sample) => made.push(sample));
+      samples = Float32Array.from(made);
     }
     this.queue.push(samples);
     this.waiting += samples.length;
