@@ -38,7 +38,7 @@ class Pipeline:
 
     async def run(self, reply: Reply, stream: Deltas) -> bool:
         """Say `stream`. True: say the rest anew. Raises what fails, as a group."""
-        voice = self.voices.of(reply.answers_in, reply.manner.voice)
+        voice = self.voices.of(reply.answers_in, reply.manner.voice, reply.manner.speed)
         reply.language = voice.language
         to_voice, chunks = anyio.create_memory_object_stream[TextChunk](1)
         to_speaker, speech = anyio.create_memory_object_stream[Speech](1)

@@ -24,7 +24,7 @@ from agent.turns.phrases import Language, words_of
 from agent.turns.self_echo import SelfEchoFilter
 from agent.turns.spoken_language import SpokenLanguage
 from audio.frame import Frame
-from audio.stt import DetectsLanguage, Transcript
+from audio.stt import DetectsLanguage, Transcript, behind
 
 T = TypeVar("T")
 
@@ -69,8 +69,7 @@ class Recognition:
         self.turns = config.turns
         """How turns are found; may change."""
         self._runner = runner
-        stt = engines.stt
-        self._detector = stt if isinstance(stt, DetectsLanguage) and stt.detects else None
+        self._expect(config.stt)
         self.spoken = _spoken(config.stt, engines.tts.language)
         """The languages of the conversation."""
         self._draft: _Draft | None = None
@@ -119,9 +118,14 @@ class Recognition:
             self.spoken.spoke(said.language, kind, self.language_of(said).wished(said.text))
 
     def update(self, turns: TurnsConfig, stt: STTConfig) -> None:
-        """Find turns in another way, and expect other languages."""
+        """Find turns in another way, and expect other languages and words."""
         self.turns = turns
+        self._expect(stt)
         self.spoken.restrict(_among(stt))
+
+    def _expect(self, settings: STTConfig) -> None:
+        self._stt = stt = behind(self._engines.stt, settings.prompt)
+        self._detector = stt if isinstance(stt, DetectsLanguage) and stt.detects else None
 
     async def transcribe(self, audio: Frame) -> Transcript:
         """The words in `audio`, whose speaker waits since its end. Raises EngineFault.
@@ -156,7 +160,7 @@ class Recognition:
     def _heard(self, audio: Frame, *, final: bool) -> Transcript:
         """The words in `audio`, and what they are in. For a worker's thread."""
         if self._detector is None:
-            said = self._engines.stt.transcribe(audio, final=final)
+            said = self._stt.transcribe(audio, final=final)
             language = said.language or self.spoken.heard
         else:
             around = self._config.vad.pre_roll + self.turns.pause

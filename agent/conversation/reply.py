@@ -50,7 +50,7 @@ class Manner:
     the language model is told last, for this one reply. context: what it reads instead of the conversation.
     tools: those that a client runs; own_tools: whether ours may be called as well. must_call, parallel:
     whether the reply begins with a call, and may have more than one in one go. voice: the name of the one
-    that says it, of those that are loaded; "" is the one of the settings.
+    that says it, of those that are loaded; "" is the one of the settings. speed: how much faster than that.
     """
 
     respond: bool = True
@@ -62,6 +62,7 @@ class Manner:
     must_call: bool = False
     parallel: bool = True
     voice: str = ""
+    speed: float = 1.0
 
 
 class Reply:

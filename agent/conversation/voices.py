@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from agent.errors import ToolError
+from agent.errors import RequestError, ToolError
 from agent.languages import code
 from agent.settings import TTSConfig
 from audio.frame import silence
@@ -33,12 +33,16 @@ class Voices:
         own = code(self._tts.language)
         return language if not (language and own) or code(language) in self._spoken else own
 
-    def of(self, language: str = "", name: str = "") -> Synthesizer:
-        """What says a reply in that language, an ISO code. name: the voice that is wished for.
+    def of(self, language: str = "", name: str = "", speed: float = 1.0) -> Synthesizer:
+        """What says a reply in that language, an ISO code. name: the voice that is wished for. speed: see
+        `at_speed`.
 
         Where that one speaks another language, it is the voice that is most like it. Without a language a
-        voice says what is written in its own.
+        voice says what is written in its own. Raises RequestError for a speed that it does not have.
         """
+        return at_speed(self._named(language, name), speed)
+
+    def _named(self, language: str, name: str) -> Synthesizer:
         tts = self._tts
         if not isinstance(tts, ChangesVoice) or not self.loaded:
             return tts
@@ -46,6 +50,18 @@ class Voices:
         if not name and (not language or code(language) == code(tts.language)):
             return tts
         return tts.with_voice(name, language)
+
+
+def at_speed(voice: Synthesizer, speed: float, param: str = "speed") -> Synthesizer:
+    """The voice so many times as fast as it speaks by itself, `SPEEDS`.
+
+    Raises RequestError, naming the field `param`, for another speed than 1 of a voice that has one only.
+    """
+    if speed == 1.0:
+        return voice
+    if not isinstance(voice, VariesSpeed):
+        raise RequestError(f"{param}: the voice that is loaded has one speed; leave it out", param=param)
+    return voice.faster(speed)
 
 
 @dataclass
@@ -64,13 +80,19 @@ class SessionVoice:
 
     muted: it says every word at once and without a sound, so that a reply in text alone goes the same way as
     a spoken one. manner: that of another voice of the same conversation.
+    factor: how much faster than that this one speaks.
     """
 
     def __init__(
-        self, tts: Synthesizer, config: TTSConfig, playback: Playback, manner: _Manner | None = None
+        self,
+        tts: Synthesizer,
+        config: TTSConfig,
+        playback: Playback,
+        manner: _Manner | None = None,
+        factor: float = 1.0,
     ) -> None:
         self._tts, self._config, self._playback = tts, config, playback
-        self._manner = manner or _Manner()
+        self._manner, self._factor = manner or _Manner(), factor
 
     @property
     def muted(self) -> bool:
@@ -105,8 +127,16 @@ class SessionVoice:
         """As `ChangesVoice.with_voice`, in the manner of this one."""
         if not isinstance(self._tts, ChangesVoice):
             return self
-        changed = self._tts.with_voice(voice, language)
-        return SessionVoice(changed, self._config, self._playback, self._manner)
+        return self._changed(self._tts.with_voice(voice, language), self._factor)
+
+    def faster(self, factor: float) -> SessionVoice:
+        """As `VariesSpeed.faster`, besides what the conversation has chosen; of an engine that has one speed
+        the same.
+        """
+        return self._changed(self._tts, self._factor * factor)
+
+    def _changed(self, tts: Synthesizer, factor: float) -> SessionVoice:
+        return SessionVoice(tts, self._config, self._playback, self._manner, factor)
 
     @property
     def speed(self) -> float:
@@ -134,7 +164,7 @@ class SessionVoice:
         """As `Synthesizer.stream`."""
         if self.muted:
             return iter([_silent(text, self.rate)])
-        tts, speed, name = self._tts, self.speed, self._manner.name
+        tts, name, speed = self._tts, self._manner.name, self._within_speeds(self.speed * self._factor)
         if name and isinstance(tts, ChangesVoice):
             tts = tts.with_voice(name, code(self.language))
         return (tts.faster(speed) if speed != 1.0 and isinstance(tts, VariesSpeed) else tts).stream(text)
@@ -143,14 +173,18 @@ class SessionVoice:
         self, *, speed: float | None = None, volume: float | None = None, name: str | None = None
     ) -> None:
         """See `agent.tools.tool.Voice`."""
-        usual = self._config.speed
-        wanted = self.speed if speed is None else _within(speed * usual, SPEEDS) / usual
+        wanted = self.speed if speed is None else self._within_speeds(speed)
         if wanted != self.speed and not isinstance(self._tts, VariesSpeed):
             raise ToolError("This voice has one speed. It can be made louder and quieter.")
         self._manner.speed = wanted
         self._manner.name = self._manner.name if name is None else name
         if volume is not None:
             self._playback.volume = _within(volume, VOLUMES)
+
+    def _within_speeds(self, factor: float) -> float:
+        """That many times as fast as by the settings, or as near as the engine is asked to speak."""
+        usual = self._config.speed
+        return _within(factor * usual, SPEEDS) / usual
 
 
 def _within(value: float, limits: tuple[float, float]) -> float:

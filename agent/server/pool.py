@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import anyio
 
 from agent import languages
+from agent.conversation.voices import at_speed
 from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of, spoken_languages
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
@@ -22,7 +23,7 @@ from agent.settings import Config
 from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
 from audio.cores import usable_cores
-from audio.stt import DetectsLanguage
+from audio.stt import DetectsLanguage, TakesContext
 from audio.tts import ChangesVoice
 
 CORES_PER_COPY = 2
@@ -201,6 +202,16 @@ class Pool:
             wrong = f"no voice {name[:80]!r} here; GET /v1/audio/voices lists them"
             raise RequestError(wrong, 404, "voice_not_found", param=param)
         return _spread(name, aliases, self.voice, self.voices) if name else self.voice
+
+    def check_speed(self, speed: float, param: str = "speed") -> None:
+        """Raise RequestError where no voice here can speak that much faster than by itself."""
+        at_speed(self._halves[0].engines.tts, speed, param)
+
+    def check_context(self, param: str = "prompt") -> None:
+        """Raise RequestError where the transcriber cannot be told what to expect."""
+        if not isinstance(self._halves[0].engines.stt, TakesContext):
+            text = f"{param}: the transcriber that is loaded takes none; leave it out"
+            raise RequestError(text, param=param)
 
     @property
     def _heard(self) -> tuple[str, ...]:

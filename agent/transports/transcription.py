@@ -10,14 +10,14 @@ import numpy as np
 
 from agent.errors import AudioFileError, AudioTooLong, MissingExtra, RequestError
 from agent.runner import Runner
-from agent.settings import Config
+from agent.settings import Config, STTConfig
 from agent.text.cleaning import cleaned
 from agent.transports.disclosure import said
 from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.resampler import Resampler
-from audio.stt import DetectsLanguage, Transcriber, Transcript, likeliest
+from audio.stt import DetectsLanguage, Transcriber, Transcript, behind, likeliest
 from audio.stt.shortwindow import Cutter
 
 STEP = 1 << 20
@@ -105,7 +105,7 @@ async def transcribed(
     A long sound is decoded step by step and understood piece by piece: between two of them it is others'
     turn, and only so much of it is decoded as is being understood.
     """
-    listen, limit = understand or heard_in(slot.engines.stt, config.stt.language), config.limits.stt
+    listen, limit = understand or heard_in(slot.engines.stt, config.stt), config.limits.stt
 
     async def transcribe(audio: Frame) -> Transcript:
         return await runner.call("stt", lambda: listen(audio), limit)
@@ -156,8 +156,11 @@ class Understanding:
         await self._hear(self._heard[-1])
 
 
-def heard_in(stt: Transcriber, language: str) -> Callable[[Frame], Transcript]:
-    """What transcribes sound in that language, if the engine was not loaded for one alone."""
+def heard_in(stt: Transcriber, settings: STTConfig) -> Callable[[Frame], Transcript]:
+    """What transcribes sound behind the words of these settings, and in their language, if the engine was not
+    loaded for one alone.
+    """
+    stt, language = behind(stt, settings.prompt), settings.language
     if language == "auto" or not isinstance(stt, DetectsLanguage) or not stt.detects:
         return stt.transcribe
 

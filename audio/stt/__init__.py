@@ -80,6 +80,11 @@ class TakesContext(Protocol):
         ...
 
 
+def behind(stt: Transcriber, words: str) -> Transcriber:
+    """The same behind these words; without any, or where it takes none (`TakesContext`), as it is."""
+    return stt.expecting(context=words) if words.strip() and isinstance(stt, TakesContext) else stt
+
+
 Choose: TypeAlias = Callable[[Mapping[str, float]], str]
 """From how likely each language is (its ISO code and a probability) to the one that words are written in."""
 

@@ -5,6 +5,7 @@ refused by its name. A field that they add fails here until it is decided about,
 from __future__ import annotations
 
 import base64
+import json
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,7 +33,7 @@ from websockets.asyncio.client import connect
 import scripted
 from agent import testing
 from agent.config import load
-from agent.protocols import Description, Engines
+from agent.protocols import Delta, Description, Engines, TokenProbability
 from agent.server.fields import Fields, refusal
 from agent.server.http.model_responses import Ask
 from agent.server.http.speech import Speak, Transcribe
@@ -162,6 +163,18 @@ class NotingLLM(scripted.ScriptedLLM):
     def with_schema(self, schema: Any) -> NotingLLM:
         self.how["schema"] = schema
         return self
+
+    def with_probabilities(self, count: int) -> NotingLLM:
+        self.how["likeliest"] = count
+        return self
+
+    def stream(self, messages: Any) -> Iterator[Any]:
+        for item in super().stream(messages):
+            if "likeliest" in self.how and isinstance(item, str):
+                others = ((b"One", -0.25), (b"Two", -1.5))[: self.how["likeliest"]]
+                yield Delta(item, probabilities=(TokenProbability(item.encode(), -0.25, others),))
+            else:
+                yield item
 
 
 @dataclass
@@ -354,6 +367,43 @@ async def sampling(served: Served) -> None:
         assert served.model.how[name] == value
 
 
+LIKELIEST = [
+    {"token": "One", "logprob": -0.25, "bytes": [79, 110, 101]},
+    {"token": "Two", "logprob": -1.5, "bytes": [84, 119, 111]},
+]
+
+
+@probes(r"chat: (top_)?logprobs", r"responses: (include|top_logprobs)")
+async def probabilities(served: Served) -> None:
+    for count in (0, 2):
+        (choice,) = (await served.chat(logprobs=True, top_logprobs=count)).json()["choices"]
+        told = choice["logprobs"]["content"]
+        assert [each["top_logprobs"] for each in told] == [LIKELIEST[:count]] * 3
+        assert {each["logprob"] for each in told} == {-0.25}
+        assert "".join(each["token"] for each in told) == choice["message"]["content"] == "One two three."
+    pieces = (await served.chat(logprobs=True, stream=True)).text
+    chunks = [json.loads(line[6:]) for line in pieces.splitlines() if line.startswith("data: {")]
+    streamed = [
+        each for chunk in chunks for each in (chunk["choices"][0]["logprobs"] or {"content": []})["content"]
+    ]
+    assert [each["token"] for each in streamed] == [each["token"] for each in told]
+    assert (await served.chat()).json()["choices"][0]["logprobs"] is None
+    assert "logprobs" not in (await served.chat(stream=True)).text
+    assert "likeliest" not in served.model.how
+    for wrong in ({"top_logprobs": 2}, {"logprobs": True, "top_logprobs": 21}):
+        assert error(await served.chat(**wrong)) == (400, "top_logprobs")
+    for wish, count in (({"include": ["message.output_text.logprobs"]}, 0), ({"top_logprobs": 2}, 2)):
+        part = (await served.ask(**wish)).json()["output"][0]["content"][0]
+        assert "".join(each["token"] for each in part["logprobs"]) == part["text"] == "One two three."
+        assert part["logprobs"][0]["top_logprobs"] == LIKELIEST[:count]
+        assert (await served.ask(**wish, stream=True)).text.count('"logprobs": [{') > 3
+        said = [{"role": "assistant", "content": [part]}, {"role": "user", "content": "And?"}]
+        assert (await served.ask(input=said)).status_code == 200, "what was told is taken back"
+    plain = await served.ask(include=["reasoning.encrypted_content"])
+    assert plain.json()["output"][0]["content"][0]["logprobs"] == []
+    assert error(await served.ask(include=["file_search_call.results"])) == (400, "include.0")
+
+
 @probes(r"chat: response_format.*", r"responses: text(\.format.*)?")
 async def forms(served: Served) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -416,7 +466,7 @@ async def inputs(served: Served) -> None:
     assert error(await served.ask(input=bad))[0] == 400
 
 
-@probes(r"speech: (input|voice(\.id)?|response_format|stream_format|speed)")
+@probes(r"speech: (input|voice(\.id)?|response_format|stream_format|speed|instructions)")
 async def speech(served: Served) -> None:
     async def said(**body: Any) -> httpx.Response:
         return await served.post("audio/speech", {"input": "Hi there.", "response_format": "pcm", **body})
@@ -431,9 +481,13 @@ async def speech(served: Served) -> None:
     assert len((await said(speed=2)).content) == pytest.approx(len(short.content) / 2, abs=2)
     for speed in (0.4, 2.1, "fast"):
         assert error(await said(speed=speed)) == (400, "speed")
+    told = await said(instructions="Whisper.")  # openai-agents' voice pipeline sends some of its own
+    assert (told.headers["backchat-left-out"], told.content) == ("instructions", short.content)
+    assert "backchat-left-out" not in short.headers
+    assert "backchat-left-out" not in (await said(instructions="")).headers
 
 
-@probes(r"transcription: (language|prompt|response_format|timestamp_granularities|stream)")
+@probes(r"transcription: (language|prompt|keywords|response_format|timestamp_granularities|stream)")
 async def transcriptions(served: Served) -> None:
     assert (await served.heard(language="en")).json() == {"text": "What is it?"}
     assert error(await served.heard(language="fi")) == (400, "language")
@@ -454,6 +508,9 @@ async def transcriptions(served: Served) -> None:
     assert {"words", "segments"} <= both.json().keys()
     assert error(await served.heard(**{**form, "timestamp_granularities[]": "day"}))[0] == 400
     assert (await served.heard(prompt="Ely.")).json() == {"text": "What is it? [en: Ely.]"}
+    told = await served.heard(**{"prompt": "Ely.", "keywords[]": ["March", "Soham"]})
+    assert told.json() == {"text": "What is it? [en: Ely. March, Soham]"}
+    assert (await served.heard(keywords="March")).json() == {"text": "What is it? [en: March]"}
     assert (await served.heard(language="de-AT")).json() == {"text": "What is it? [de: ]"}
     told = (await served.heard(**form, language="de")).json()
     assert told["language"] == "german"
@@ -487,6 +544,8 @@ INPUTS = [
     *({"format": form} for form in FORMS),
     {"transcription": {"language": "en"}},
     {"transcription": {"languages": ["en"]}},
+    {"transcription": {"prompt": "Ely."}},
+    {"transcription": {"keywords": ["Ely"]}},
 ]
 SESSIONS = ("realtime", "transcription")
 WISHES: list[dict[str, Any]] = [
@@ -498,6 +557,7 @@ WISHES: list[dict[str, Any]] = [
     *({"type": kind, "audio": {"input": wish}} for kind in SESSIONS for wish in INPUTS),
     *({"audio": {"input": {"turn_detection": vad}}} for vad in ANSWERED),
     *({"audio": {"output": {"format": form}}} for form in FORMS),
+    {"audio": {"output": {"speed": 1.5}}},
     {"audio": {"input": {"transcription": None}}},
     {"instructions": "Rhyme."},
     {"max_output_tokens": 5},
@@ -515,7 +575,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "audio.input.transcription.language": {"audio": {"input": {"transcription": {"language": "fi"}}}},
     "audio.input.transcription.languages.0": {"audio": {"input": {"transcription": {"languages": ["fi"]}}}},
     "audio.input.transcription.model": {"audio": {"input": {"transcription": {"model": 3}}}},
-    "audio.output.speed": {"audio": {"output": {"speed": 1.5}}},
+    "audio.output.speed": {"audio": {"output": {"speed": 0.25}}},
     "audio.output.voice.id": {"audio": {"output": {"voice": {"id": 3}}}},
     "audio.output.format.rate": {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 8000}}}},
     "audio.input.format.rate": {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 8000}}}},

@@ -103,7 +103,7 @@ WRONG: list[tuple[tuple[str, ...], Any]] = [
     (("audio", "input", "noise_reduction"), {"type": "near_field"}),
     (("audio", "input", "turn_detection", "threshold"), 5),
     (("audio", "input", "turn_detection", "str"), 5),
-    (("audio", "input", "transcription", "prompt"), "Ada"),
+    (("audio", "input", "transcription", "delay"), "low"),
     (("audio", "output", "speed"), 3),
     (("audio", "output", "voice"), 3),
 ]
@@ -161,7 +161,7 @@ def test_one_wrong_wish_leaves_the_others_in_force() -> None:
             instructions="Rhyme.",
             output_modalities=["text"],
             audio={
-                "output": {"voice": "nobody", "speed": 2},
+                "output": {"voice": "nobody", "speed": 3},
                 "input": {"noise_reduction": {"type": "near_field"}, "turn_detection": None},
             },
             tracing="auto",

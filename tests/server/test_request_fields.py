@@ -189,7 +189,6 @@ def test_what_is_honoured_reaches_the_model() -> None:
         ("/generate", {"prompt": "x", "n": 1}, "n"),
         ("/generate", {"prompt": ""}, "prompt"),
         (SPEECH, {"input": "x", "speed": 2.5}, "speed"),
-        (SPEECH, {"input": "x", "instructions": "Whisper."}, "instructions"),
         (SPEECH, {"input": "x", "response_format": "amr"}, "response_format"),
         (SPEECH, {"input": "x", "voice": {"id": "voice_1"}}, "voice"),
     ],
@@ -239,8 +238,8 @@ def test_the_name_of_a_field_is_its_path_in_the_request(part: dict[str, Any], wh
     [
         (
             Update,
-            {"audio": {"input": {"transcription": {"prompt": "Ada"}}}},
-            "audio.input.transcription.prompt",
+            {"audio": {"input": {"transcription": {"delay": "low"}}}},
+            "audio.input.transcription.delay",
         ),
         (
             Update,

@@ -70,7 +70,7 @@ class Streamed:
 
     What is refused before the first piece is raised, as RequestError; after it, `failed` writes it in the
     stream's own manner, or the connection is cut where there is none. A client that goes ends the work.
-    client_timeout: seconds that it may take to read one piece.
+    client_timeout: seconds that it may take to read one piece. headers: further ones, in small letters.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class Streamed:
         produce: Produce,
         client_timeout: float,
         failed: Callable[[RequestError], bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._media, self._produce = media, produce
+        self._headers = {"cache-control": "no-store", **(headers or {})}
         self._client_timeout, self._failed = client_timeout, failed
         self._begun = False
 
@@ -94,7 +96,7 @@ class Streamed:
         async def write(data: bytes) -> None:
             if not self._begun:
                 self._begun = True
-                await push(_start(200, self._media, {"cache-control": "no-store"}))
+                await push(_start(200, self._media, self._headers))
             if data:
                 await push({"type": "http.response.body", "body": data, "more_body": True})
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from agent.conversation.speak import speak
-from agent.conversation.voices import Voices
+from agent.conversation.voices import Voices, at_speed
 from agent.errors import MissingExtra, RequestError
 from agent.runner import Runner
 from agent.server.fields import Fields
@@ -28,7 +28,7 @@ from agent.transports.transcription import Segment, as_one, heard_in, segments, 
 from audio.encode import MEDIA, Encoder, Format
 from audio.frame import Frame
 from audio.stt import TakesContext, TimesWords, Transcriber, Transcript
-from audio.tts import Speech, Synthesizer, VariesSpeed
+from audio.tts import Speech, Synthesizer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,10 +41,10 @@ class _VoiceID(Fields):
 class Speak(Fields):
     """The body of `/v1/audio/speech`."""
 
-    ELSEWHERE: ClassVar = {"instructions": ("",)}
-
     model: str | None = None
     input: str = Field(min_length=1)
+    instructions: str | None = None
+    """How it is to be said. No voice here can be told that: it is left out, and the answer says so."""
     voice: str | _VoiceID | None = None
     response_format: Format = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
@@ -56,13 +56,16 @@ class Speak(Fields):
         return self.voice.id if isinstance(self.voice, _VoiceID) else self.voice
 
 
+LEFT_OUT = "backchat-left-out"
+"""The header that names the fields of a request that were not acted on: clients send some of themselves."""
+
+
 class Transcribe(Fields):
     """The form of `/v1/audio/transcriptions`, without its file; its values are text."""
 
     ELSEWHERE: ClassVar = {
         "chunking_strategy": ("auto",),
         "include": (),
-        "keywords": (),
         "known_speaker_names": (),
         "known_speaker_references": (),
         "languages": (),
@@ -72,6 +75,7 @@ class Transcribe(Fields):
     model: str | None = None
     language: str | None = None
     prompt: str = ""
+    keywords: list[str] = Field(default_factory=list[str])
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
     stream: bool = False
     timestamp_granularities: list[Literal["segment", "word"]] | None = None
@@ -80,6 +84,11 @@ class Transcribe(Fields):
     def spoken(self) -> str:
         """The language that is spoken, as an ISO code; "" where that is not said."""
         return (self.language or "").lower().replace("_", "-").partition("-")[0]
+
+    @property
+    def context(self) -> str:
+        """What is told to the transcriber before it hears anything."""
+        return " ".join(filter(None, (self.prompt.strip(), ", ".join(self.keywords))))
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -106,21 +115,12 @@ async def say(
     voice: one of the slot's. speed: how much faster than it speaks by itself. Raises EngineFault;
     RequestError for no words, for a voice that has one speed only, and as `as_it_plays` does.
     """
-    voice, limit = _at(speed, voice), config.limits.speech
+    voice, limit = at_speed(voice, speed), config.limits.speech
     async with (
         slot.runner(background=True).stream("tts", lambda: speak(text, voice), limit, limit) as parts,
         aclosing(as_it_plays(parts, config.server)) as taken,
     ):
         yield taken
-
-
-def _at(speed: float, voice: Synthesizer) -> Synthesizer:
-    """The voice at that speed. Raises RequestError."""
-    if speed == 1.0:
-        return voice
-    if not isinstance(voice, VariesSpeed):
-        raise RequestError("speed: the voice that is loaded has one speed; leave it out", param="speed")
-    return voice.faster(speed)
 
 
 async def as_it_plays(parts: AsyncIterator[Speech], limits: ServerConfig) -> AsyncGenerator[Speech]:
@@ -166,7 +166,8 @@ async def speech(request: Request, pool: Pool) -> Streamed:
     media, failed = MEDIA[body.response_format], None
     if body.stream_format == "sse":
         media, failed = EVENTS, _failed
-    return Streamed(media, produce, pool.config.server.client_timeout, failed)
+    told = {LEFT_OUT: "instructions"} if body.instructions else None
+    return Streamed(media, produce, pool.config.server.client_timeout, failed, told)
 
 
 def _encoder(kind: Format, rate: int) -> Encoder:
@@ -232,18 +233,16 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
 def _understanding(stt: Transcriber, wish: Transcribe, pool: Pool) -> Callable[[Frame], Transcript]:
     """How the transcriber is to understand what comes. Raises RequestError for what it cannot do."""
     if not isinstance(stt, TakesContext):
-        listen = heard_in(stt, pool.hearing(wish.language).stt.language)
-        if wish.prompt.strip():
-            raise RequestError(
-                "prompt: the transcriber that is loaded takes none; leave it out", param="prompt"
-            )
+        listen = heard_in(stt, pool.hearing(wish.language).stt)
+        if wish.context:
+            pool.check_context("prompt" if wish.prompt.strip() else "keywords")
         if wish.response_format not in TIMED:
             return listen
     elif wish.spoken and wish.spoken not in stt.languages:
         known = ", ".join(sorted(stt.languages))
         raise RequestError(f"language: {known} are understood here"[:300], param="language")
-    elif wish.spoken or wish.prompt:
-        stt = stt.expecting(wish.spoken, wish.prompt)
+    elif wish.spoken or wish.context or pool.config.stt.prompt:
+        stt = stt.expecting(wish.spoken, wish.context or pool.config.stt.prompt)
     if wish.response_format not in TIMED:
         return stt.transcribe
     if isinstance(stt, TimesWords):

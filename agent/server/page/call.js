@@ -166,6 +166,7 @@ export class Call extends EventTarget {
     switch (message.type) {
       case "session.created":
         this.#open = true;
+        if (this.#kept) this.#rate = null; // a session that is found again is told anew what comes
         this.#send({ type: "backchat.resume", token: this.#kept?.token ?? null, ...(this.#kept && this.#last) });
         if (this.#written) this.#update({ output_modalities: ["text"] });
         if (this.#voice) this.speak(this.#voice);

@@ -507,13 +507,14 @@ class ClientEvents:
         voice, named = self.chosen.voice, wanted.audio.output.voice_name
         with told_of(refused):
             voice = voice if named is None else self._pool.voice_of(named, "audio.output.voice")
+        speed = self.chosen.speed_of(wanted.audio.output, refused)
         await self._check(wanted.instructions)
         calling = self.chosen.calling(wanted.tools, wanted.tool_choice, wanted.parallel_tool_calls)
         modality = (wanted.output_modalities or [self.chosen.modality])[0]
         limit = wanted.max_output_tokens or self.chosen.max_output_tokens
         response = server_events.Response(modality, wanted.metadata, limit=None if limit == "inf" else limit)
         response.format = wanted.audio.output.format or self.chosen.said
-        response.voice = voice
+        response.voice, response.speed = voice, speed
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
             if wanted.tools:
@@ -542,7 +543,8 @@ class ClientEvents:
             self._settle_pending(session)
         name, said = self._pending or ("", Message("user", ""))
         self._pending = None
-        manner = Manner(True, response.limit, wanted.instructions or "", context, voice=voice)
+        instructions = wanted.instructions or ""
+        manner = Manner(True, response.limit, instructions, context, voice=voice, speed=speed)
         manner = self.chosen.with_tools(manner, calling)
         self.server_events.tools.update(tool.name for tool in calling.tools)
         turn = session.send_text(said.content, manner, said.language)

@@ -98,7 +98,7 @@ class OutOfBand:
         async def send(samples: Samples) -> None:
             await self._send(server_events.sounding(response, samples))
 
-        async with say(slot, self._pool.config, response.text, voice) as parts:
+        async with say(slot, self._pool.config, response.text, voice, response.speed) as parts:
             async for part in parts:
                 await send(resampler.feed(part.samples))
         await send(resampler.finish())

@@ -53,6 +53,8 @@ class Response:
     conversation: str | None = None
     """The conversation that it is part of; None where it is of none."""
     voice: str = "default"
+    speed: float = 1.0
+    """How much faster it is said than by itself."""
     format: Format = field(default_factory=PCM)
     """How its sound is sent."""
     outputs: dict[str, Message] = field(default_factory=dict[str, Message])

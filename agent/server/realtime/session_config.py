@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, field_validator
 
 from agent.conversation.reply import Manner
+from agent.conversation.voices import SPEEDS
 from agent.errors import RequestError
 from agent.server.fields import Fields, granted, told_of
 from agent.server.functions import MOST, Calling, Choice, Declared, calling
@@ -64,16 +65,23 @@ class _SemanticVad(SemanticVad):
 
 
 class Transcription(Fields):
-    """Whether the user's words are told, and in which language they are said.
+    """Whether the user's words are told, in which language they are said, and what words may be among them.
 
     The model is no choice: it is the one that understands the user for the agent, and told in the answer.
     """
 
-    ELSEWHERE: ClassVar = {"prompt": ("",), "delay": (), "keywords": ([],)}
+    ELSEWHERE: ClassVar = {"delay": ()}
 
     model: str | None = None
     language: str | None = None
     languages: list[str] = Field(default_factory=list[str])
+    prompt: str | None = None
+    keywords: list[str] = Field(default_factory=list[str])
+
+    @property
+    def context(self) -> str:
+        """What is told to the transcriber before it hears anything."""
+        return " ".join(filter(None, ((self.prompt or "").strip(), ", ".join(self.keywords))))
 
 
 class _Sound(Fields):
@@ -120,7 +128,7 @@ class Output(Fields):
 
     format: Format | None = None
     voice: str | _VoiceID | None = None
-    speed: float = Field(default=1.0, ge=1.0, le=1.0)
+    speed: float | None = Field(default=None, ge=SPEEDS[0], le=SPEEDS[1])
 
     @property
     def voice_name(self) -> str | None:
@@ -231,6 +239,8 @@ class RealtimeConfig:
         """How the agent's is sent."""
         self.voice = pool.voice
         """The one that speaks."""
+        self.speed = 1.0
+        """How much faster than by itself."""
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
         self.detection: ServerVad | SemanticVad | None = SemanticVad(
@@ -270,6 +280,7 @@ class RealtimeConfig:
         with told_of(refused):
             if (voice := wanted.audio.output.voice_name) is not None:
                 self.voice = self._pool.voice_of(voice, "audio.output.voice")
+        self.speed = self.speed_of(wanted.audio.output, refused)
         self.said = wanted.audio.output.format or self.said
         self.max_output_tokens = wanted.max_output_tokens or self.max_output_tokens
         self.modality = (wanted.output_modalities or [self.modality])[0]
@@ -278,6 +289,14 @@ class RealtimeConfig:
             self.tools = self.tools if wanted.tools is None else wanted.tools
             self.tool_choice = wanted.tool_choice or self.tool_choice
         self.parallel = self.parallel if wanted.parallel_tool_calls is None else wanted.parallel_tool_calls
+
+    def speed_of(self, output: Output, refused: list[RequestError]) -> float:
+        """How fast somebody wants to be spoken to; as before, where they say nothing or cannot have it."""
+        with told_of(refused):
+            wish = self.speed if output.speed is None else output.speed
+            self._pool.check_speed(wish, "audio.output.speed")
+            return wish
+        return self.speed
 
     def calling(
         self, tools: list[Declared] | None, choice: Choice | None, parallel: bool | None = None
@@ -301,19 +320,26 @@ class RealtimeConfig:
 
     def _transcribed(self, wish: Transcription, refused: list[RequestError]) -> Transcription:
         """What is granted of a wish for transcripts: always by the model that is here."""
+        where, kept = "audio.input.transcription", Transcription(model=self._pool.names["stt"])
         with told_of(refused):
-            where = "audio.input.transcription.language"
-            self._pool.hearing(wish.language, param=where)
+            self._pool.hearing(wish.language, param=f"{where}.language")
             for number, language in enumerate(wish.languages):
-                self._pool.hearing(language, param=f"{where}s.{number}")
-            return wish.model_copy(update={"model": self._pool.names["stt"]})
-        return Transcription(model=self._pool.names["stt"])
+                self._pool.hearing(language, param=f"{where}.languages.{number}")
+            kept = kept.model_copy(update={"language": wish.language, "languages": wish.languages})
+        with told_of(refused):
+            if wish.context:
+                self._pool.check_context(f"{where}.{'prompt' if wish.prompt else 'keywords'}")
+            return kept.model_copy(update={"prompt": wish.prompt, "keywords": wish.keywords})
+        return kept
 
     @property
     def _hearing(self) -> Config:
-        """The server's settings, for who speaks the languages that the client has named."""
-        wish = self.transcription
-        return self._pool.config if wish is None else self._pool.hearing(wish.language, *wish.languages)
+        """The server's settings, for who speaks the languages and the words that the client has named."""
+        if (wish := self.transcription) is None:
+            return self._pool.config
+        config = self._pool.hearing(wish.language, *wish.languages)
+        told = {"prompt": wish.context} if wish.context else {}
+        return config.model_copy(update={"stt": config.stt.model_copy(update=told)})
 
     def config(self) -> Config:
         """The settings of this session."""
@@ -344,7 +370,7 @@ class RealtimeConfig:
     def manner(self) -> Manner:
         """How what the user says is answered."""
         answered = self.detection is None or self.detection.create_response
-        manner = Manner(answered and self.kind == "realtime", self.limit, voice=self.voice)
+        manner = Manner(answered and self.kind == "realtime", self.limit, voice=self.voice, speed=self.speed)
         return self.with_tools(manner, self.calling(None, None))
 
     @property
@@ -377,7 +403,7 @@ class RealtimeConfig:
         told = {"type": self.kind, "id": self._name, "include": None}
         if self.kind == "transcription":
             return {**told, "object": "realtime.transcription_session", "audio": {"input": heard}}
-        said = {"format": shown(self.said), "voice": self.voice, "speed": 1.0}
+        said = {"format": shown(self.said), "voice": self.voice, "speed": self.speed}
         return {
             **told,
             "object": "realtime.session",
