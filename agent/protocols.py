@@ -28,6 +28,19 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
+class TokenProbability:
+    """How probable a token of an answer was, before it was drawn.
+
+    data: its bytes; it may end inside a character. logprob: the natural logarithm of its probability.
+    likeliest: bytes and logprob of the likeliest tokens in its place, the first the likeliest of all.
+    """
+
+    data: bytes
+    logprob: float
+    likeliest: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """What one step of a model adds to its answer.
 
@@ -36,7 +49,8 @@ class Delta:
     thought as well, as only its end has shown; the answer begins after this. call: what the model wants done,
     whole; its `id` may be empty. aside: what is said in this place and is none of the answer. end_of_turn:
     the probability that the user has said all, see `PredictsEndOfTurn`. end: how the answer ended, with the
-    step that ends it, where its engine tells.
+    step that ends it, where its engine tells. probabilities: of the tokens that this step took, where they
+    are told (`TellsProbabilities`), whatever becomes of their text.
     """
 
     text: str = ""
@@ -47,6 +61,7 @@ class Delta:
     aside: str = ""
     end_of_turn: float | None = None
     end: FinishReason | None = None
+    probabilities: tuple[TokenProbability, ...] = ()
 
 
 class Finish(str):
@@ -177,6 +192,18 @@ class WritesJSON(Protocol):
         """The same model, whose answers are JSON that fits this JSON schema, unless they are cut.
 
         Its `stream` raises RequestError for a schema that cannot be kept to.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsProbabilities(Protocol):
+    """What a `LanguageModel` also offers that can tell how probable its tokens were. Others refuse that."""
+
+    def with_probabilities(self, count: int) -> LanguageModel:
+        """The same model, whose `stream` gives each token of its words in a `Delta` with its `probabilities`.
+
+        count: of how many of the likeliest tokens in its place besides.
         """
         ...
 

@@ -24,6 +24,7 @@ from typing import Any, cast
 from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
 from agent.llm.decoding import calls
 from agent.llm.decoding.kvcache import Pace, shared
+from agent.llm.decoding.probabilities import probability
 from agent.llm.decoding.textstream import StopStrings
 from agent.llm.deltas import closed
 from agent.messages import Message, ToolSchema, alternating, in_words
@@ -121,6 +122,8 @@ class LlamaCpp:
         self.context: int = known["default_generation_settings"]["n_ctx"]
         """Tokens that prompt and answer may fill together: at most what the model was made for."""
         self._end: str = known["eos_token"]
+        self._told: int | None = None
+        """Of how many of the likeliest tokens in the place of each the probability is told; None: of none."""
         self._predicts = False
         """Whether `stream` says first if the user has said all."""
         self._template = marks.template(thinking)
@@ -189,7 +192,8 @@ class LlamaCpp:
                         )
                         return
                     tokens, left = tokens + 1, left - 1
-                    held += item
+                    text, told = (item.text, item.probabilities) if isinstance(item, Delta) else (item, ())
+                    held += text
                     opens = opening(held)
                     if opens is not None and opens.sure:
                         break
@@ -198,7 +202,7 @@ class LlamaCpp:
                         yield Finish("", "stop", self.prompt_tokens, tokens)
                         return
                     kept, held = kept + sure, held[len(sure) :]
-                    yield Delta("" if called else sure)
+                    yield Delta("" if called else sure, probabilities=told)
             assert opens is not None
             yield Delta("" if called else held[: opens.at], tokens=0)
             prompt += self._tokens(kept + held[: opens.at] + opens.lead, special=True)
@@ -212,7 +216,7 @@ class LlamaCpp:
                         break
             call = calls.whole(written)
             if call is None and not (called or self._must_call) and left > 0:  # there must be an answer
-                words = self._in_words(self._complete(begun, seed, 0, scores=True))
+                words = self._in_words(self._complete(begun, seed, 0, scores=calls.SCORES))
                 yield from self._written(begun, seed, left, words)
                 return
             if call is None:  # no room was left for all of it
@@ -232,7 +236,7 @@ class LlamaCpp:
         """
         if self._call_threshold <= 0.0:
             return None
-        first = self._complete(prompt, seed, 0, scores=True)
+        first = self._complete(prompt, seed, 0, scores=calls.SCORES)
         opened = calls.opened(_scores(first))
         if opened >= self._call_threshold:
             name = self._tokens(f'{lead}{{"name": "', special=True)
@@ -271,18 +275,20 @@ class LlamaCpp:
         )
         return frozenset(tool.name for tool in unkept)
 
-    def _written(self, prompt: list[int], seed: int, most: int, first: _First | None = None) -> Iterator[str]:
+    def _written(
+        self, prompt: list[int], seed: int, most: int, first: _First | None = None
+    ) -> Iterator[str | Delta]:
         """The answer to a prompt as it comes; see `stream`. first: what is known of its first token."""
         ids: list[int] = []
         text = _Text(self._stop, self._detokenize)
         end: FinishReason = "length"
         given = first.token if first is not None else None
         never = list(first.never) if first is not None else list[int]()
-        said, tries = False, 0
+        said, tries, scores = False, 0, 0 if self._told is None else max(1, self._told)
         while len(ids) < most:
-            index = len(ids)
+            index, without = len(ids), () if said else never
             try:
-                token = given or self._complete([*prompt, *ids], seed + index, index, () if said else never)
+                token = given or self._complete([*prompt, *ids], seed + index, index, without, scores=scores)
             except ContextExceeded:
                 if not ids:
                     raise
@@ -301,11 +307,18 @@ class LlamaCpp:
                 break
             ids += token["tokens"]
             said = said or bool(content.strip())
-            yield text.push(content, token["tokens"])
+            yield self._with_probabilities(text.push(content, token["tokens"]), token)
             if text.stopped:
                 end = "stop"
                 break
         yield Finish(text.rest(), end, self.prompt_tokens, len(ids))
+
+    def _with_probabilities(self, text: str, answer: dict[str, Any]) -> str | Delta:
+        """A step of an answer, with how probable its tokens were, if that is to be told."""
+        if self._told is None:
+            return text
+        places = cast(list[dict[str, Any]], answer.get("completion_probabilities", []))
+        return Delta(text, probabilities=tuple(probability(place, self._told) for place in places))
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
@@ -394,7 +407,11 @@ class LlamaCpp:
         """This slot, whose answers are JSON that fits this schema; see `WritesJSON`."""
         return self._changed(_schema=schema)
 
-    def _json(self, prompt: list[int], seed: int) -> Iterator[str]:
+    def with_probabilities(self, count: int) -> LlamaCpp:
+        """This slot, which tells how probable its tokens were; see `TellsProbabilities`."""
+        return self._changed(_told=count)
+
+    def _json(self, prompt: list[int], seed: int) -> Iterator[str | Delta]:
         """An answer under a grammar, in one request of its own: each request begins its grammar anew."""
         body = {
             **self._sampling,
@@ -407,9 +424,10 @@ class LlamaCpp:
         count = 0
         end: FinishReason = "length"
         more = {"n_predict": self._max_tokens, "stop": list(self._stop), "stream": True}
+        more |= {} if self._told is None else {"n_probs": max(1, self._told)}
         for event in self._events("/completion", self._asked(body | more)):
-            if event["content"]:
-                yield event["content"]
+            if event["content"] or event.get("completion_probabilities"):
+                yield self._with_probabilities(event["content"], event)
             if event["stop"]:
                 end = "length" if event["stop_type"] == "limit" else "stop"
                 count, self.prompt_tokens = event["tokens_predicted"], event["tokens_evaluated"]
@@ -479,17 +497,17 @@ class LlamaCpp:
         index: int,
         never: Sequence[int] = (),
         *,
-        scores: bool = False,
+        scores: int = 0,
     ) -> dict[str, Any]:
-        """One token. never: what it must not be; then nor may it end the answer. scores: with those of the
-        likeliest tokens."""
+        """One token. never: what it must not be; then nor may it end the answer. scores: with those of so
+        many of the likeliest tokens."""
         # Each request draws once from a fresh generator: with a constant seed every draw would be the same.
         fields = ["content", "tokens", "stop_type", "tokens_evaluated", "timings"]
         return self._completed(
             {
                 **self._sampling,
                 **({"logit_bias": [[id, False] for id in never], "ignore_eos": True} if never else {}),
-                **({"n_probs": calls.SCORES} if scores else {}),
+                **({"n_probs": scores} if scores else {}),
                 "prompt": list(prompt),
                 "n_predict": 1,
                 "return_tokens": True,

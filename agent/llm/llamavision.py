@@ -100,7 +100,7 @@ class LlamaVision:
                         return
                     added, end = delta("llama.cpp", data, Calls(()))
                     last = last if end is None else end.after(last)
-                    yield added if added.thought else added.text
+                    yield added if added.thought or added.probabilities else added.text
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise gone(error) from error
         finally:
@@ -132,6 +132,10 @@ class LlamaVision:
             seed=-1 if seed is None else seed,
             **sampling,
         )
+
+    def with_probabilities(self, count: int) -> LlamaVision:
+        """This slot, which tells how probable its tokens were; see `TellsProbabilities`."""
+        return self._changed(logprobs=True, top_logprobs=count)
 
     def _changed(self, **fields: object) -> LlamaVision:
         changed = copy.copy(self)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from agent.errors import BackchatError, ContextExceeded, EngineFault, ModelError
+from agent.llm.decoding.probabilities import probability
 from agent.messages import Message, ToolCall
 from agent.protocols import Delta, Finish
 from agent.text import marks
@@ -157,7 +158,7 @@ def delta(url: str, data: str, calls: Calls) -> tuple[Delta, Finish | None]:
     ended = counted or choice.get("finish_reason") is not None
     added = _dict(choice.get("delta"))
     calls.add(added)
-    return _written(added), (_end(answer, choice) if ended else None)
+    return _written(added, choice), (_end(answer, choice) if ended else None)
 
 
 def _end(answer: dict[str, Any], choice: dict[str, Any]) -> Finish:
@@ -176,7 +177,7 @@ def whole(url: str, data: str, calls: Calls) -> tuple[Delta, Finish]:
     answer = _object(url, data)
     choice = _first_choice(answer)
     message = _dict(choice.get("message"))
-    found = _written(message)
+    found = _written(message, choice)
     calls.add(message)
     said = found.text or found.thought or message.get("tool_calls") or message.get("function_call")
     if not (said or isinstance(message.get("content"), str)):
@@ -186,12 +187,16 @@ def whole(url: str, data: str, calls: Calls) -> tuple[Delta, Finish]:
     return found, _end(answer, choice)
 
 
-def _written(message: dict[str, Any]) -> Delta:
-    """Words and thoughts, which vLLM and others name one way and DeepSeek and llama.cpp another."""
+def _written(message: dict[str, Any], choice: dict[str, Any]) -> Delta:
+    """Words and thoughts, which vLLM and others name one way and DeepSeek and llama.cpp another; and how
+    probable their tokens were, where the server was asked for that.
+    """
     text: Any = message.get("content")
     thought: Any = message.get("reasoning_content") or message.get("reasoning")
     found = Delta(text if isinstance(text, str) else "", thought if isinstance(thought, str) else "")
-    return replace(found, tokens=int(bool(found.text or found.thought)))
+    places: Any = _dict(choice.get("logprobs")).get("content")
+    told = tuple(map(probability, cast(list[dict[str, Any]], places or [])))
+    return replace(found, tokens=int(bool(found.text or found.thought)), probabilities=told)
 
 
 def refusal(

@@ -171,6 +171,12 @@ class OpenAI:
         changed._fields = {**self._fields, "response_format": wanted}
         return changed
 
+    def with_probabilities(self, count: int) -> OpenAI:
+        """The same model, whose server is asked how probable its tokens were; some tell nothing of it."""
+        changed = copy.copy(self)
+        changed._fields = {**self._fields, "logprobs": True, "top_logprobs": count}
+        return changed
+
     def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> OpenAI:
         """The same model, whose server is told of these tools. It may keep to their schemas or not."""
         changed = copy.copy(self)
@@ -201,7 +207,7 @@ class OpenAI:
                 yield from self._words(wire, deadline, calls)
             else:
                 answer, end = whole(self._url, (yield from self._body(wire, deadline)), calls)
-                yield answer if answer.thought else answer.text
+                yield answer if answer.thought or answer.probabilities else answer.text
                 yield from self._called(calls, end)
                 yield end
             whole_answer = wire.reusable()
@@ -233,7 +239,8 @@ class OpenAI:
                     yield from self._called(calls, end)
                     continue
                 added, last = delta(self._url, self._masked(data), calls)
-                yield added if added.thought else added.text  # also an empty one: it must be easy to stop
+                beside = added.thought or added.probabilities
+                yield added if beside else added.text  # also an empty one: it must be easy to stop
                 if last is not None:
                     finished, end = True, last.after(end)
                     yield from self._called(calls, end)

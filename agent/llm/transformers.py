@@ -20,10 +20,11 @@ from agent.errors import ContextExceeded, EngineFault, ModelError, first_line
 from agent.llm.batch import Batch
 from agent.llm.checkpoint import choose_device, decoder_of, load, on_hub, require
 from agent.llm.decoding.kvcache import shared
+from agent.llm.decoding.probabilities import logarithm
 from agent.llm.decoding.sampling import Sampler
 from agent.llm.decoding.textstream import TextStream, TokenBytes
 from agent.messages import Message, ToolCall, ToolSchema, alternating, in_words
-from agent.protocols import Delta, Finish, FinishReason
+from agent.protocols import Delta, Finish, FinishReason, TokenProbability
 from agent.text.calls import TAG
 from agent.text.marks import LAST, left_open, structures, template
 from audio import torch_library
@@ -79,6 +80,8 @@ class Transformers:
         self._tools: tuple[ToolSchema, ...] = ()
         self._own_form = False
         """Whether its template has a form for these tools, and for calls and results."""
+        self._told: int | None = None
+        """Of how many of the likeliest tokens in the place of each the probability is told; None: of none."""
         self._lead = ""
         """With what an answer is begun for it."""
         self._ends = self._end_tokens()
@@ -132,12 +135,13 @@ class Transformers:
         if opened or begun:
             yield Delta(opened or begun, tokens=0)
         while len(answer) < self._max_tokens and len(prompt) + len(answer) < self.context:
-            token = sampler.choose(self._read(prompt + answer), answer)
+            logits = self._read(prompt + answer)
+            token = sampler.choose(logits, answer)
             if token in self._ends:
                 end = "stop"
                 break
             answer.append(token)
-            yield text.push(token)
+            yield self._step(text.push(token), logits, token)
             if text.stopped:
                 end = "stop"
                 break
@@ -199,6 +203,24 @@ class Transformers:
             _seed=seed,
             _sampling={**self._sampling, **sampling},
         )
+
+    def with_probabilities(self, count: int) -> Transformers:
+        """This slot, which tells how probable its tokens were; see `TellsProbabilities`."""
+        return self._changed(_told=count)
+
+    def _step(self, text: str, logits: torch.Tensor, token: int) -> str | Delta:
+        """A step of an answer, with how probable its token was, if that is to be told.
+
+        logits: shape (vocabulary,), in the place of the token.
+        """
+        if self._told is None:
+            return text
+        logprobs = logits.float().log_softmax(-1)
+        best = logprobs.topk(min(self._told, len(logprobs)))
+        likeliest = zip(best.indices, best.values, strict=True)
+        told = tuple((self._bytes_of(int(each)), logarithm(float(chance))) for each, chance in likeliest)
+        own = TokenProbability(self._bytes_of(token), logarithm(float(logprobs[token])), told)
+        return Delta(text, probabilities=(own,))
 
     def _changed(self, **attributes: object) -> Transformers:
         changed = copy.copy(self)

@@ -11,7 +11,16 @@ from typing import Any, Literal
 from agent.errors import ContextExceeded, RequestError
 from agent.llm.deltas import closed, deltas
 from agent.messages import Message, ToolCall, call_id
-from agent.protocols import CallsTools, Delta, Finish, FinishReason, LanguageModel, TakesSampling, WritesJSON
+from agent.protocols import (
+    CallsTools,
+    Delta,
+    Finish,
+    FinishReason,
+    LanguageModel,
+    TakesSampling,
+    TellsProbabilities,
+    WritesJSON,
+)
 from agent.server.functions import NOTHING, Calling
 from agent.settings import Config
 from agent.text.chunker import URGENT, Chunker
@@ -20,6 +29,8 @@ from agent.transports.slot import SessionSlot
 
 Grain = Literal["token", "chunk", "sentence"]
 
+LIKELIEST = 20
+"""Most tokens of which the probability is told in the place of one."""
 STOPS = 8
 """Strings at which one answer may end."""
 
@@ -35,6 +46,9 @@ class Sampling:
     seed: int | None = None
     schema: Mapping[str, Any] | None = None
     """What its JSON fits; None where it is free text."""
+    likeliest: int | None = None
+    """Of how many of the likeliest tokens in the place of each of its own the probability is told; None: of
+    no token."""
 
 
 @dataclass
@@ -104,10 +118,12 @@ async def write(
     Raises RequestError when the model cannot be sampled so or the conversation is too long for it,
     EngineFault when it fails.
     """
-    llm = _sampled(slot.engines.llm, config, replace(sampling, schema=None))
+    llm = _sampled(slot.engines.llm, config, replace(sampling, schema=None, likeliest=None))
     keeps_limit = isinstance(llm, TakesSampling)
     if sampling.schema is not None:
         llm = _held(llm, config, sampling.schema)
+    if sampling.likeliest is not None:
+        llm = _telling(llm, config, sampling.likeliest)
     if calling.tools:
         llm = _told_of(llm, config, sampling, calling)
     written.limit = min(config.llm.max_tokens, sampling.max_tokens or config.llm.max_tokens)
@@ -209,6 +225,14 @@ def _held(llm: LanguageModel, config: Config, schema: Mapping[str, Any]) -> Lang
         text = f"response_format: the engine {config.llm.engine!r} writes text alone"
         raise RequestError(text, param="response_format")
     return llm.with_schema(schema)
+
+
+def _telling(llm: LanguageModel, config: Config, likeliest: int) -> LanguageModel:
+    """The model, which tells how probable its tokens were. Raises RequestError."""
+    if not isinstance(llm, TellsProbabilities):
+        text = f"logprobs: the engine {config.llm.engine!r} does not tell them; leave it out"
+        raise RequestError(text, param="logprobs")
+    return llm.with_probabilities(likeliest)
 
 
 def _told_of(llm: LanguageModel, config: Config, sampling: Sampling, calling: Calling) -> LanguageModel:

@@ -11,9 +11,10 @@ from pydantic import BeforeValidator, Field
 from agent.errors import RequestError
 from agent.messages import Message, ToolCall, in_one_go
 from agent.protocols import Delta
-from agent.server.completion import Sampling, Written, write
+from agent.server.completion import LIKELIEST, Sampling, Written, write
 from agent.server.fields import Fields
 from agent.server.functions import MOST, Calling, Choice, Declared, calling
+from agent.server.http.logprobs import Logprobs
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import EVENTS, JSON, Streamed, Write, error_body, line, sse
 from agent.server.http.text import Free, Objects, Schema, check_calls, read_body
@@ -28,8 +29,9 @@ VERBOSITY = {"low": "Answer in few words.", "medium": "", "high": "Answer at len
 
 
 class _Text(Fields):
-    ELSEWHERE: ClassVar = {"annotations": ([],), "logprobs": ([],)}
-    ABOUT: ClassVar = frozenset({"prompt_cache_breakpoint"})
+    ELSEWHERE: ClassVar = {"annotations": ([],)}
+    ABOUT: ClassVar = frozenset({"logprobs", "prompt_cache_breakpoint"})
+    """Our own answers have the first, and clients send them back: it is not read again."""
 
     type: Literal["input_text", "output_text"]
     text: str
@@ -149,7 +151,6 @@ class Ask(Fields):
         "context_management": ([],),
         "conversation": (),
         "image": (),
-        "include": ([],),
         "max_tool_calls": (),
         "moderation": (),
         "previous_response_id": (),
@@ -159,12 +160,13 @@ class Ask(Fields):
         "service_tier": ("auto", "default"),
         "store": (False,),
         "stream_options": ({},),
-        "top_logprobs": (0,),
         "truncation": ("disabled",),
     }
     ABOUT: ClassVar = frozenset({"prompt_cache_key", "safety_identifier", "user"})
 
     model: str | None = None
+    include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] | None = None
+    """Thoughts are no items of a response here, so that none can lack what is in them."""
     input: str | list[_Item] = Field(min_length=1)
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
@@ -173,10 +175,17 @@ class Ask(Fields):
     stream: bool = False
     temperature: float | None = Field(default=None, ge=0.0, le=5.0)
     text: _TextConfig = Field(default_factory=_TextConfig)
+    top_logprobs: int = Field(default=0, ge=0, le=LIKELIEST)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     tools: list[Declared] = Field(default_factory=list[Declared], max_length=MOST)
     tool_choice: Choice = "auto"
     parallel_tool_calls: bool = True
+
+    @property
+    def likeliest(self) -> int | None:
+        """As `Sampling` has it."""
+        wanted = self.top_logprobs or "message.output_text.logprobs" in (self.include or [])
+        return self.top_logprobs if wanted else None
 
     def messages(self, system: str) -> list[Message]:
         """What the language model reads. system: who it is where nobody says."""
@@ -202,7 +211,8 @@ async def respond(request: Request, pool: Pool) -> Streamed:
     check_calls(in_one_go(messages), "input")
     shown = [*([[]] if len(messages) > len(pictures) else []), *pictures]
     told = _Told(body, pool.names["llm"])
-    sampling = Sampling(body.max_output_tokens, body.temperature, body.top_p, schema=body.text.format.schema_)
+    most, schema = body.max_output_tokens, body.text.format.schema_
+    sampling = Sampling(most, body.temperature, body.top_p, schema=schema, likeliest=body.likeliest)
 
     async def produce(send: Write) -> None:
         written = Written()
@@ -235,6 +245,7 @@ class _Told:
         self._created, self._number = int(time.time()), 0
         self.status: Literal["completed", "incomplete"] = "completed"
         self.text = ""
+        self._logprobs = Logprobs()
         self._says = False
         """Whether its message is begun, and not ended."""
         self._items: list[dict[str, Any]] = []
@@ -244,11 +255,11 @@ class _Told:
     def more(self, delta: Delta) -> bytes:
         """The events of a step of the answer; of the first one those with which it begins, too."""
         events = self._begin()
-        self.text = "" if delta.anew else self.text
+        self.text, told = "" if delta.anew else self.text, self._logprobs.feed(delta)
         if delta.text:
             events += self._say()
             self.text += delta.text
-            where: dict[str, Any] = {**self._place, "logprobs": []}
+            where: dict[str, Any] = {**self._place, "logprobs": told}
             events.append(self._event("response.output_text.delta", **where, delta=delta.text))
         if delta.call is not None:
             events += [*self._said("completed"), *self._called(delta.call)]
@@ -285,7 +296,9 @@ class _Told:
         self._says = False
         self._items[0] = self._shown(status)
         return [
-            self._event("response.output_text.done", **self._place, text=self.text, logprobs=[]),
+            self._event(
+                "response.output_text.done", **self._place, text=self.text, logprobs=self._logprobs.told
+            ),
             self._event("response.content_part.done", **self._place, part=self._part(self.text)),
             self._event("response.output_item.done", output_index=0, item=self._items[0]),
         ]
@@ -332,7 +345,8 @@ class _Told:
         return self._event("error", code=told["code"], message=told["message"], param=told["param"])
 
     def _part(self, text: str) -> dict[str, Any]:
-        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        told = self._logprobs.told if text else []
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": told}
 
     def _shown(self, status: str) -> dict[str, Any]:
         content = [] if status == "in_progress" else [self._part(self.text)]
@@ -367,6 +381,7 @@ class _Told:
             "text": {"format": body.text.format.model_dump(by_alias=True)},
             "tool_choice": choice if isinstance(choice, str) else choice.model_dump(),
             "tools": [{**tool.model_dump(), "strict": False} for tool in body.tools],
+            "top_logprobs": body.top_logprobs,
             "top_p": body.top_p,
             "truncation": "disabled",
             "usage": self._usage,

@@ -18,9 +18,10 @@ from agent.protocols import Delta
 from agent.runner import Runner
 from agent.server.admission import budget
 from agent.server.admission.bodies import SMALL
-from agent.server.completion import STOPS, Grain, Sampling, Written, grains, write
+from agent.server.completion import LIKELIEST, STOPS, Grain, Sampling, Written, grains, write
 from agent.server.fields import Fields, refusal
 from agent.server.functions import MOST, Calling, Function, Mode, chosen
+from agent.server.http.logprobs import Logprobs
 from agent.server.http.pictures import check, looked
 from agent.server.http.responses import (
     EVENTS,
@@ -229,7 +230,6 @@ class Chat(_Sampled):
         "function_call": ("none", "auto"),
         "functions": ([],),
         "logit_bias": ({},),
-        "logprobs": (False,),
         "modalities": (["text"],),
         "moderation": (),
         "n": (1,),
@@ -240,7 +240,6 @@ class Chat(_Sampled):
         "reasoning_effort": ("none", "minimal", "low"),
         "service_tier": ("auto", "default"),
         "store": (False,),
-        "top_logprobs": (0,),
         "verbosity": ("medium",),
         "web_search_options": (),
     }
@@ -251,15 +250,19 @@ class Chat(_Sampled):
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int = Field(default=0, ge=0, le=LIKELIEST)
     response_format: Annotated[Free | Objects | _Schematic, Field(discriminator="type")] | None = None
     tools: list[_Tool] = Field(default_factory=list[_Tool], max_length=MOST)
     tool_choice: Mode | Annotated[_Named | _Allowed, Field(discriminator="type")] | None = None
     parallel_tool_calls: bool = True
 
     @model_validator(mode="after")
-    def _stream_options_of_a_stream(self) -> Self:
+    def _together(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise PydanticCustomError("refused", "only with stream", {"field": "stream_options"})
+        if self.top_logprobs and not self.logprobs:
+            raise PydanticCustomError("refused", "only with logprobs", {"field": "top_logprobs"})
         return self
 
     @property
@@ -352,27 +355,30 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     pictures = [message.images for message in body.messages]
     check(pictures, config)
     schema = None if body.response_format is None else body.response_format.schema_
-    sampling = replace(body.sampling(body.max_completion_tokens), schema=schema)
+    likeliest = body.top_logprobs if body.logprobs else None
+    sampling = replace(body.sampling(body.max_completion_tokens), schema=schema, likeliest=likeliest)
     head = {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "created": int(time.time()),
         "model": pool.names["llm"],
     }
 
-    def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
+    def chunk(delta: dict[str, Any], reason: str | None = None, told: Sequence[Any] = ()) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        choice |= {"logprobs": {"content": told, "refusal": None} if told else None} if body.logprobs else {}
         return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
 
     async def produce(send: Write) -> None:
-        written = Written()
+        written, logprobs = Written(), Logprobs()
         async with pool.slot() as slot:
             messages = await looked(slot, config, said, pictures)
             async with write(slot, config, messages, sampling, written, calling) as tokens:
                 role = {"role": "assistant"}
                 async for delta in tokens:
+                    told = logprobs.feed(delta)
                     for fields in _fields(delta, len(written.calls)) if body.stream else ():
-                        await send(chunk({**role, **fields}))
-                        role = {}
+                        await send(chunk({**role, **fields}, None, told))
+                        role, told = {}, []
         if body.stream:
             await send(chunk({}, written.finish_reason))
             if body.stream_options and body.stream_options.include_usage:
@@ -381,9 +387,10 @@ async def chat(request: Request, pool: Pool) -> Streamed:
             await send(b"data: [DONE]\n\n")
             return
         choice = {"index": 0, "message": _message(written), "finish_reason": written.finish_reason}
+        probable = {"content": logprobs.told, "refusal": None}
         whole = {
             "object": "chat.completion",
-            "choices": [{**choice, "logprobs": None}],
+            "choices": [{**choice, "logprobs": probable if body.logprobs else None}],
             "usage": written.usage,
         }
         await send(line({**head, **whole}))
