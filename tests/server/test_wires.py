@@ -25,15 +25,18 @@ import serving
 import telephone
 import webrtc_client
 from websockets.asyncio.client import connect
+from wyoming.audio import AudioChunk
+from wyoming.client import AsyncTcpClient
 
+import satellite
 import scripted
 from agent import events as ev
 from agent import testing
 from agent.config import load
 from agent.messages import Message
 from agent.protocols import Delta, Engines
+from agent.server.admission.exposure import host_and_port
 from agent.server.grpc import backchat_pb2 as pb
-from agent.server.grpc.server import running_server
 from agent.server.pool import Pool
 from agent.server.telemetry.metrics import Metrics
 from agent.simulation import virtual as simulate
@@ -244,10 +247,7 @@ async def by_line(pool: Pool, address: str) -> list[Said]:
 
 async def by_grpc(pool: Pool, address: str) -> list[Said]:
     user = User()
-    async with (
-        running_server(pool, None, Metrics(pool)) as server,
-        grpc.aio.insecure_channel(server.address) as channel,
-    ):
+    async with grpc.aio.insecure_channel(address) as channel:
         method = channel.stream_stream(
             "/backchat.v1.Backchat/Converse",
             request_serializer=pb.ConverseRequest.SerializeToString,
@@ -326,6 +326,34 @@ async def by_twilio(pool: Pool, address: str) -> list[Said]:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call.read)
+            tasks.start_soon(listen)
+            await user.speak(send)
+            tasks.cancel_scope.cancel()
+    return user.replies
+
+
+async def by_wyoming(pool: Pool, address: str) -> list[Said]:
+    """A satellite, which knows as little as a telephone; its sound goes as it comes."""
+    user, resampler = User(), PromptResampler(RATE, satellite.RATE)
+    async with watched(user), AsyncTcpClient(*host_and_port(address)) as client:
+        side = satellite.Satellite(client)
+        await side.begin()
+
+        async def send(data: bytes) -> None:
+            sound = pcm16(resampler.feed(from_pcm16(data)))
+            await client.write_event(AudioChunk(satellite.RATE, 2, 1, sound).event())
+
+        async def listen() -> None:
+            known = 0
+            while True:
+                for event in side.told[known:]:
+                    known += 1
+                    if event.type == "audio-chunk":
+                        user.sounded(from_pcm16(event.payload or b""))
+                await anyio.sleep(0.005)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(side.read)
             tasks.start_soon(listen)
             await user.speak(send)
             tasks.cancel_scope.cancel()
@@ -461,13 +489,14 @@ def engines(mind: Mind, voice: scripted.ScriptedTTS, *, runs: bool) -> Engines:
 def talked(name: str) -> tuple[list[Said], Mind]:
     """Hold the conversation over a wire; a deadlock fails, and so does a slot that is not given back."""
     mind, found, wire = Mind(), list[Said](), WIRES[name]
-    config = load(None, [*serving.SETTINGS, "server.port=0", "server.grpc_port=0", "server.sessions=1"])
+    more = OWN_PORT.get(name, ())
+    config = load(None, [*serving.SETTINGS, "server.port=0", "server.sessions=1", *more])
     pool = Pool(config, [engines(mind, scripted.Humming(), runs=name not in CLIENT_RUNS)])
 
     async def inside() -> None:
         with anyio.fail_after(60):
-            async with serving.running(pool) as address:
-                found.extend(await wire(pool, address))
+            async with serving.both(pool) as addresses:  # a port of its own stands behind that of HTTP
+                found.extend(await wire(pool, addresses[-1]))
                 while not pool.idle:
                     await anyio.sleep(0.01)
 
@@ -505,7 +534,13 @@ WIRES = {
     "twilio": by_twilio,
     "webrtc": by_webrtc,
     "http": by_http,
+    "wyoming": by_wyoming,
 }
+OWN_PORT = {
+    "grpc": ("server.grpc_port=0",),
+    "wyoming": ("server.wyoming=tcp://127.0.0.1:0", "echo.cancel=false"),  # no canceller knows this voice
+}
+"""What opens the port of wires that do not go by that of HTTP."""
 CLIENT_RUNS = {"grpc", "realtime", "webrtc"}
 """Wires whose client runs the tool itself."""
 WORDS = {"http": 3}
