@@ -37,6 +37,7 @@ from agent.messages import Message
 from agent.server.pool import Pool
 from audio.files import read_audio
 from audio.frame import Samples
+from audio.g711 import MU_LAW
 from audio.pcm import from_pcm16, pcm16
 from audio.resampler import PromptResampler
 from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE
@@ -44,19 +45,27 @@ from benchmarks.results import Results
 from helpers_wer import edits, normalise
 
 OPTIONS = [
-    click.Option(["--wires"], default="websocket,webrtc", show_default=True),
+    click.Option(
+        ["--wires"],
+        default="websocket,pcmu,webrtc",
+        show_default=True,
+        help="`pcmu`: a WebSocket with the telephone's sound both ways, in messages of 0.1 s.",
+    ),
     click.Option(
         ["--networks"],
         default="0,3,10,narrow",
         show_default=True,
-        help="Percents of packets that are lost; `narrow`: none, but 50 kbit/s for 30 s.",
+        help="Percents of packets that are lost; `narrow`: none, but `--narrow` bits a second for 30 s.",
     ),
+    click.Option(["--narrow"], default=50_000, show_default=True),
 ]
 DELAY, JITTER = 0.15, 0.05
-NARROW, NARROW_FROM, NARROW_FOR = 50_000, 8.0, 30.0
-"""Bits a second of the narrow link, and when and for how long it is one (s)."""
+NARROW_FROM, NARROW_FOR = 8.0, 30.0
+"""When the narrow link becomes one, and for how long (s)."""
 RATE, BLOCK = 24_000, 0.02
-CUSHION = {"websocket": 0.06, "webrtc": 0.12}
+TELEPHONE, MESSAGE = 8_000, 800
+"""The telephone's rate, and its samples in a message."""
+CUSHION = {"websocket": 0.06, "pcmu": 0.06, "webrtc": 0.12}
 """Seconds that a client waits before it plays, as our page does; or behind the quickest packet."""
 PATIENCE = 60.0
 """Seconds that an answer may take."""
@@ -204,8 +213,40 @@ class Line:
         return [(at, event) for at, event in self.told if event["type"] == kind]
 
 
+class Telephone:
+    """The client's side of sound as G.711 at 8 kHz."""
+
+    def __init__(self) -> None:
+        self._down, self._up = PromptResampler(RATE, TELEPHONE), PromptResampler(TELEPHONE, RATE)
+        self._waiting = b""
+
+    def encode(self, samples: Samples) -> bytes:
+        """What is to be sent now: nothing, until there is a message full of it."""
+        self._waiting += MU_LAW.encode(self._down.feed(samples))
+        sent, self._waiting = (self._waiting, b"") if len(self._waiting) >= MESSAGE else (b"", self._waiting)
+        return sent
+
+    def decode(self, data: bytes) -> Samples:
+        return self._up.feed(MU_LAW.decode(data))
+
+
 @asynccontextmanager
-async def by_websocket(address: str, network: Network) -> AsyncIterator[Line]:
+async def by_pcmu(address: str, network: Network) -> AsyncIterator[Line]:
+    """The same with the telephone's sound."""
+    telephone, form = Telephone(), {"format": {"type": "audio/pcmu"}}
+    async with by_websocket(address, network, telephone.encode, telephone.decode) as line:
+        audio = {"input": form, "output": form}
+        line.tell({"type": "session.update", "session": {"type": "realtime", "audio": audio}})
+        yield line
+
+
+@asynccontextmanager
+async def by_websocket(
+    address: str,
+    network: Network,
+    encode: Callable[[Samples], bytes] = pcm16,
+    decode: Callable[[bytes], Samples] = from_pcm16,
+) -> AsyncIterator[Line]:
     """As a browser does it, which sends no pings: it plays what comes, and stops when the user speaks."""
     port = int(address.rpartition(":")[2])
     put, waiting = anyio.create_memory_object_stream[str](float("inf"))
@@ -215,15 +256,15 @@ async def by_websocket(address: str, network: Network) -> AsyncIterator[Line]:
         put.send_nowait(json.dumps(event))
 
     def send(samples: Samples) -> None:
-        audio = base64.b64encode(pcm16(samples)).decode()
-        tell({"type": "input_audio_buffer.append", "audio": audio})
+        if data := encode(samples):
+            tell({"type": "input_audio_buffer.append", "audio": base64.b64encode(data).decode()})
 
     line = Line(send, tell, [], playing)
 
     def take(event: dict[str, Any]) -> None:
         match event["type"]:
             case "response.output_audio.delta":
-                playing.take(event["item_id"], from_pcm16(base64.b64decode(event.pop("delta"))))
+                playing.take(event["item_id"], decode(base64.b64decode(event.pop("delta"))))
             case "input_audio_buffer.speech_started":
                 playing.stop()
         line.told.append((time.monotonic(), event))
@@ -278,6 +319,7 @@ async def by_webrtc(address: str, network: Network) -> AsyncIterator[Line]:
 
 WIRES: dict[str, Callable[[str, Network], AbstractAsyncContextManager[Line]]] = {
     "websocket": by_websocket,
+    "pcmu": by_pcmu,
     "webrtc": by_webrtc,
 }
 
@@ -401,16 +443,16 @@ class User:
         return sum(end <= seconds for end in turns[LONG]) if len(turns) > LONG else 0
 
 
-async def narrowed(network: Network) -> None:
+async def narrowed(network: Network, bits: int) -> None:
     """Make it narrow, for a while."""
     await anyio.sleep(NARROW_FROM)
-    for rate in (NARROW, None):
+    for rate in (bits, None):
         for link in network.links:
             link.rate = rate
         await anyio.sleep(NARROW_FOR)
 
 
-def talked(wire: str, how: str) -> Talk:
+def talked(wire: str, how: str, narrow: int) -> Talk:
     """Hold the conversation by one wire over one kind of network."""
     mind = Mind()
     loss = 0.0 if how == "narrow" else float(how) / 100
@@ -426,7 +468,7 @@ def talked(wire: str, how: str) -> Talk:
         async with serving.running(pool) as address, WIRES[wire](address, network) as line:
             async with anyio.create_task_group() as tasks:
                 if how == "narrow":
-                    tasks.start_soon(narrowed, network)
+                    tasks.start_soon(narrowed, network, narrow)
                 user = User(line, texts)
                 await user.speak()
                 tasks.cancel_scope.cancel()
@@ -454,11 +496,11 @@ def row(wire: str, how: str, talk: Talk) -> dict[str, Any]:
     }
 
 
-def run(wires: str, networks: str) -> Results:
+def run(wires: str, networks: str, narrow: int) -> Results:
     results = Results("network")
     for wire in wires.split(","):
         for how in networks.split(","):
-            talk = talked(wire, how)
+            talk = talked(wire, how, narrow)
             for said, heard in talk.heard:
                 if normalise(said) != normalise(heard):
                     print(f"  {said} -> {heard}", file=sys.stderr)
