@@ -307,6 +307,9 @@ class LlamaCpp:
                 break
             ids += token["tokens"]
             said = said or bool(content.strip())
+            if scores and not token.get("completion_probabilities"):
+                (id,) = token["tokens"]
+                token["completion_probabilities"] = [self._likely([*prompt, *ids[:-1]], id, scores)]
             yield self._with_probabilities(text.push(content, token["tokens"]), token)
             if text.stopped:
                 end = "stop"
@@ -319,6 +322,19 @@ class LlamaCpp:
             return text
         places = cast(list[dict[str, Any]], answer.get("completion_probabilities", []))
         return Delta(text, probabilities=tuple(probability(place, self._told) for place in places))
+
+    def _likely(self, prompt: Sequence[int], id: int, scores: int) -> dict[str, Any]:
+        """How probable a token was that ends inside a character, of which llama.cpp tells nothing.
+
+        It does of another one in the same place, and what stands beside that is the same.
+        """
+        (other, *_) = self._tokens("~", special=False)
+        most = max(scores, calls.SCORES)
+        asked = {"prompt": list(prompt), "n_predict": 1, "n_probs": most, "logit_bias": [[other, 1000.0]]}
+        (place,) = self._completed(asked)["completion_probabilities"]
+        likeliest = cast(list[dict[str, Any]], place["top_logprobs"])
+        own = next((each for each in likeliest if each["id"] == id), {"bytes": [], "logprob": None})
+        return {**own, "top_logprobs": likeliest}
 
     def prefill(self, messages: Sequence[Message]) -> None:
         """Read `messages` into the prefix cache, so that a later `stream` starts sooner.
@@ -412,7 +428,10 @@ class LlamaCpp:
         return self._changed(_told=count)
 
     def _json(self, prompt: list[int], seed: int) -> Iterator[str | Delta]:
-        """An answer under a grammar, in one request of its own: each request begins its grammar anew."""
+        """An answer under a grammar, in one request of its own: each request begins its grammar anew.
+
+        Of a token that ends inside a character it is not told how probable it was.
+        """
         body = {
             **self._sampling,
             "repeat_penalty": 1.0,  # quotes and brackets must come again and again

@@ -546,7 +546,8 @@ def test_each_token_is_told_with_how_probable_it_was(model: LlamaCpp, count: int
     greedy = model._changed(_sampling={**model._sampling, "temperature": 0.0, "repeat_penalty": 1.0})
     said = [Message("user", "Write one emoji of a cat, and then the word 'naïve'.")]
     text, told = probable(greedy, said, count)
-    assert b"".join(each.data for each in told).decode("utf-8", "ignore") == text
+    whole = b"".join(each.data for each in told).decode("utf-8", "ignore")  # it may end inside a character
+    assert whole.rstrip() == text.rstrip()
     assert text == "".join(str(item) for item in greedy.stream(said)), "asking changes nothing"
     assert [len(each.likeliest) for each in told] == [count] * len(told)
     for each in told:
