@@ -333,7 +333,8 @@ class LlamaCpp:
         asked = {"prompt": list(prompt), "n_predict": 1, "n_probs": most, "logit_bias": [[other, 1000.0]]}
         (place,) = self._completed(asked)["completion_probabilities"]
         likeliest = cast(list[dict[str, Any]], place["top_logprobs"])
-        own = next((each for each in likeliest if each["id"] == id), {"bytes": [], "logprob": None})
+        unknown: dict[str, Any] = {"bytes": [], "logprob": None}
+        own = next((each for each in likeliest if each["id"] == id), unknown)
         return {**own, "top_logprobs": likeliest}
 
     def prefill(self, messages: Sequence[Message]) -> None:
