@@ -22,7 +22,10 @@ LONGEST = 400
 
 @dataclass(frozen=True)
 class Judge:
-    """A file of `judges`, and the packages that it is installed with: by pip, or for node by npm."""
+    """A file of `judges`, and the packages that it is installed with: by pip, or by npm for `node`.
+
+    One in Python with packages of npm drives a browser, and runs in our own environment.
+    """
 
     file: str
     packages: Sequence[str]
@@ -39,6 +42,19 @@ JUDGES = {
     "livekit": Judge("livekit_client.py", ["livekit-agents", "livekit-plugins-openai"]),
     "homeassistant": Judge("home_assistant.py", ["homeassistant"]),
     "satellite": Judge("satellite_client.py", ["wyoming-satellite"]),
+    "frameworks": Judge(
+        "framework_clients.py",
+        [
+            "haystack-ai",
+            "smolagents[openai]",
+            "dspy",
+            "llama-index-llms-openai-like",
+            "autogen-ext[openai]",
+            "autogen-agentchat",
+        ],
+    ),
+    "kernel": Judge("kernel_client.py", ["semantic-kernel"]),
+    "browser": Judge("browser_client.py", ["@openai/agents-realtime", "zod"], node=True),
     "node": Judge(
         "node_clients.mjs",
         [
@@ -63,6 +79,8 @@ def installed(name: str, judge: Judge) -> list[str]:
         (folder / "package.json").write_text("{}")
         latest = [f"{package}@latest" for package in judge.packages]
         subprocess.run(["npm", "install", "--silent", *latest], cwd=folder, check=True)
+        if judge.file.endswith(".py"):
+            return [sys.executable, str(FOLDER / judge.file)]
         (folder / judge.file).write_bytes((FOLDER / judge.file).read_bytes())
         return ["node", str(folder / judge.file)]
     if not folder.exists():

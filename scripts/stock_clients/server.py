@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import anyio
 from agent import testing
 from agent.config import load
 from agent.messages import Message, ToolCall, ToolSchema
-from agent.protocols import Delta, Engines
+from agent.protocols import Delta, Engines, TokenProbability
 from agent.server.pool import Pool
 from agent.server.run import run_server
 
@@ -31,6 +31,8 @@ class Model:
 
     tools: Sequence[ToolSchema] = ()
     schema: Mapping[str, Any] | None = None
+    tells: bool = False
+    """Whether it tells how probable its tokens were."""
 
     def slots(self) -> list[Model]:
         """Four of it."""
@@ -38,11 +40,15 @@ class Model:
 
     def with_tools(self, tools: Sequence[ToolSchema], *, required: bool = False) -> Model:
         """The same, told of these tools."""
-        return Model(tools, self.schema)
+        return replace(self, tools=tools)
 
     def with_schema(self, schema: Mapping[str, Any]) -> Model:
         """The same, whose answer fits."""
-        return Model(self.tools, schema)
+        return replace(self, schema=schema)
+
+    def with_probabilities(self, count: int) -> Model:
+        """The same, sure of all that it writes."""
+        return replace(self, tells=True)
 
     def with_sampling(self, **how: Any) -> Model:
         """The same: it is not sampled."""
@@ -58,7 +64,10 @@ class Model:
             yield Delta(call=ToolCall("", tool.name, json.dumps(_fitting(tool.parameters))))
             return
         text = "It is ten o'clock, I think." if self.schema is None else json.dumps(_fitting(self.schema))
-        yield from re.findall(r"\S+\s*", text)
+        for token in re.findall(r"\S+\s*", text):
+            data = token.encode()
+            sure = (TokenProbability(data, 0.0, ((data, 0.0),)),) if self.tells else ()
+            yield Delta(token, probabilities=sure)
 
 
 ANYBODY = {"name": {"type": "string"}, "age": {"type": "integer"}}

@@ -247,6 +247,31 @@ async def chat_messages(served: Served) -> None:
     assert error(bad)[0] == 400
 
 
+@probes(r"chat: messages\[\w+\]\.name")
+async def names(served: Served) -> None:
+    """They are told where they tell apart: AutoGen and others send one with each message."""
+
+    async def read(*said: tuple[str, str | None]) -> list[str]:
+        given = [{"role": "user", "content": text, "name": name} for text, name in said]
+        assert (
+            await served.chat(messages=[{"role": "system", "content": "Rhyme.", "name": "x"}, *given])
+        ).status_code == 200
+        assert served.read[0] == ("system", "Rhyme.")
+        return [text for _, text in served.read[1:]]
+
+    assert await read(("Hi.", "Ada")) == ["Hi."]
+    assert await read(("Hi.", "Ada"), ("Ho.", "Ada")) == ["Hi.", "Ho."]
+    assert await read(("Hi.", "Ada"), ("Ho.", "Bob"), ("Ha.", None)) == ["Ada: Hi.", "Bob: Ho.", "Ha."]
+    call = {"id": "c_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    said = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "tool_calls": [call, {**call, "id": "c_2"}], "name": "me"},
+        *({"role": "tool", "tool_call_id": f"c_{n}", "content": "Rain.", "name": f"t{n}"} for n in (1, 2)),
+    ]
+    assert (await served.chat(messages=said)).status_code == 200
+    assert [text for role, text in served.read if role == "tool"] == ["Rain.", "Rain."]
+
+
 @probes(
     r"chat: (tools|tool_choice|parallel_tool_calls)(\[.*\])?(\..*)?",
     r"chat: messages\[assistant\]\.tool_calls.*",

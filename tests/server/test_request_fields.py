@@ -183,7 +183,7 @@ def test_what_is_honoured_reaches_the_model() -> None:
         (CHAT, {**ASKED, "stop": ["x"] * 9}, "stop"),
         (CHAT, {**ASKED, "stop": [""]}, "stop.0"),
         (CHAT, {**ASKED, "stream_options": {"include_usage": True}}, "stream_options"),
-        (CHAT, {**ASKED, "messages": [{"role": "user", "content": "x", "name": "me"}]}, "messages.0.name"),
+        (CHAT, {**ASKED, "messages": [{"role": "user", "content": "x", "name": 3}]}, "messages.0.name"),
         (CHAT, {**ASKED, "messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id"),
         (CHAT, {**ASKED, "model": "llama-9"}, "model"),
         ("/generate", {"prompt": "x", "n": 1}, "n"),

@@ -111,7 +111,6 @@ class _ChatMessage(Fields):
         "annotations": ([],),
         "audio": (),
         "function_call": (),
-        "name": (),
         "refusal": (),
     }
     ABOUT: ClassVar = frozenset({"reasoning_content"})
@@ -121,6 +120,8 @@ class _ChatMessage(Fields):
     content: str | list[_Part] | None = None
     tool_calls: list[_Call] = Field(default_factory=list[_Call])
     tool_call_id: str | None = None
+    name: str | None = None
+    """Who says it; of a result, what was called, which the call says as well."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -132,11 +133,12 @@ class _ChatMessage(Fields):
             raise PydanticCustomError("refused", "a tool's message has it", {"field": "tool_call_id"})
         return self
 
-    def message(self) -> Message:
-        """As the language model takes it."""
+    def message(self, by: str = "") -> Message:
+        """As the language model takes it. by: who says it, where it is told."""
         parts = self.content if isinstance(self.content, list) else []
         texts = [part.text for part in parts if isinstance(part, _TextPart)]
         text = self.content if isinstance(self.content, str) else "".join(texts)
+        text = f"{by}: {text}" if by and text else text
         role = "system" if self.role == "developer" else self.role
         calls = tuple(
             ToolCall(call.id, call.function.name, call.function.arguments) for call in self.tool_calls
@@ -266,6 +268,17 @@ class Chat(_Sampled):
         return self
 
     @property
+    def said(self) -> list[Message]:
+        """What the language model reads. Where one role is several people's, their names stand before what
+        they say: no template has another place for them.
+        """
+        people = dict[str, set[str | None]]()
+        for message in self.messages:
+            people.setdefault(message.role, set()).add(None if message.role == "tool" else message.name)
+        several = {role for role, names in people.items() if len(names) > 1}
+        return [each.message((each.name or "") if each.role in several else "") for each in self.messages]
+
+    @property
     def calling(self) -> Calling:
         """What may be called. Raises RequestError."""
         declared = [tool.function for tool in self.tools]
@@ -350,7 +363,7 @@ async def chat(request: Request, pool: Pool) -> Streamed:
     body = await read_body(request, Chat, pool, pool.context)
     pool.check("llm", body.model)
     config = pool.config
-    said, calling = [message.message() for message in body.messages], body.calling
+    said, calling = body.said, body.calling
     check_calls(said)
     pictures = [message.images for message in body.messages]
     check(pictures, config)

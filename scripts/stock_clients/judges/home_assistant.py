@@ -37,7 +37,7 @@ def needed(name: str, seen: set[str]) -> set[str]:
 def install() -> None:
     """What it would install itself when it starts."""
     wanted = set[str]()
-    for name in ("wyoming", "assist_pipeline", "stt", "tts", "conversation", "media_source"):
+    for name in ("wyoming", "zeroconf", "assist_pipeline", "stt", "tts", "conversation", "media_source"):
         wanted |= needed(name, set())
     lacking = []
     for each in sorted(wanted):
