@@ -51,7 +51,16 @@ def test_what_a_telephone_cannot_carry_is_not_heard_as_something_else(name: str)
     assert np.abs(got).max() < 0.004
 
 
-@pytest.mark.parametrize(("form", "text"), [(PCM(), "AA=="), (PCM(), "?"), (PCMU(type="audio/pcmu"), 3)])
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        (PCM(), "AA=="),
+        (PCM(), "?"),
+        (PCM(), "AA\u00e4="),
+        (PCMU(type="audio/pcmu"), "\u0663"),
+        (PCMU(type="audio/pcmu"), 3),
+    ],
+)
 def test_what_is_no_sound_is_refused(form: Format, text: object) -> None:
     with pytest.raises(RequestError, match="audio") as wrong:
         sound(text, form)

@@ -252,6 +252,7 @@ def test_the_token_of_a_call_opens_nothing_else() -> None:
         ("no json", "not a JSON message"),
         ("[1]", "a message is a JSON object"),
         ({"event": "media", "media": {"payload": "?"}}, "media.payload: not base64"),
+        ({"event": "media", "media": {"payload": "AA\u00e4="}}, "media.payload: not base64"),
         ({"event": "media", "media": {"payload": 5}}, "media.payload: base64 of mu-law"),
         ({"event": "media"}, "media: an object is missing"),
         ({"event": "media", "media": {"payload": "A" * 1_000_000}}, ""),

@@ -8,7 +8,6 @@ reckoned; `clear` makes it forget what it has not played, and then all of its ma
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -189,5 +188,5 @@ def _payload(message: dict[str, Any]) -> bytes:
         raise RequestError("media.payload: base64 of mu-law at 8 kHz", param="media.payload")
     try:
         return base64.b64decode(payload, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; what is not ASCII is another
         raise RequestError(f"media.payload: not base64 ({error})", param="media.payload") from error

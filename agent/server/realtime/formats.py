@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field
@@ -85,7 +84,7 @@ def sound(text: Any, form: Format) -> Samples:
         raise RequestError(f"audio: base64 of {form.type} at {form.RATE} Hz", param="audio")
     try:
         data = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; what is not ASCII is another
         raise RequestError(f"audio: not base64 ({error})", param="audio") from error
     return form.decode(data)
 
