@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -22,8 +25,10 @@ from agent.errors import ToolError
 from agent.reports.waits import PARTS
 from agent.server.page import FILES
 from agent.server.pool import Pool, load_pool
-from agent.testing import call
+from agent.testing import SECONDS_PER_CHARACTER, call
 from audio.files import read_audio, write_wav
+from audio.g711 import MU_LAW
+from audio.pcm import from_int16, to_int16
 
 browser_test = pytest.mark.browser
 
@@ -36,6 +41,17 @@ DENIED = """() => {
     navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
 }"""
 DEAF = "RTCPeerConnection.prototype.setRemoteDescription = async () => {}"
+SOUND = "input_audio_buffer.append"
+SLOW = """() => {
+    sessionStorage.setItem("wire", "WebSocket");
+    Object.defineProperty(WebSocket.prototype, "bufferedAmount", { get: () => 20000 });
+}"""
+LAW = """async () => {
+    const { compressed, expanded } = await import("/law.js");
+    const samples = Int16Array.from({ length: 65536 }, (_, n) => n - 32768);
+    const levels = expanded(Uint8Array.from({ length: 256 }, (_, n) => n));
+    return [[...levels], [...expanded(compressed(samples))]];
+}"""
 RESAMPLED = """async ([rate, frequency]) => {
     const context = new OfflineAudioContext(1, rate, rate);
     await context.audioWorklet.addModule("/worklet.js");
@@ -184,6 +200,60 @@ def test_a_spoken_conversation_with_an_interruption(
             visitor.complaints.clear()
 
     visited(pool, main, tmp_path, spoken)
+
+
+@browser_test
+def test_where_the_network_does_not_keep_up_both_sides_take_the_telephones_sound(tmp_path: Path) -> None:
+    """What is said is understood all the same, and what is answered sounds, and is followed."""
+    pool = serving.pool(["Tell me of it."], ["It is noon, and all is well."])
+    spoken = microphone(tmp_path / "user.wav", (2.0, 3.0))
+    sent: list[dict] = []
+    told: list[dict] = []
+
+    async def main(visitor: Visitor) -> None:
+        page = visitor.page
+
+        def watch(socket: Any) -> None:
+            socket.on("framesent", lambda text: sent.append(json.loads(text)))
+            socket.on("framereceived", lambda text: told.append(json.loads(text)))
+
+        page.on("websocket", watch)
+        await page.evaluate(SLOW)
+        await page.get_by_role("button", name="Start talking").click()
+        await visitor.state("speaking")
+        await visitor.state("listening")
+        await expect(page.locator("article.you p")).to_have_text(["Tell me of it."])
+        assert await visitor.heard() == "It is noon, and all is well."
+
+    visited(pool, main, tmp_path, spoken)
+    form = {"format": {"type": "audio/pcmu"}}
+    updates = [event["session"]["audio"] for event in sent if event["type"] == "session.update"]
+    assert updates == [{"input": form, "output": form}]
+    kinds = [event["type"] for event in sent]
+    behind = [event for event in sent[kinds.index("session.update") :] if event["type"] == SOUND]
+    assert {len(base64.b64decode(event["audio"])) for event in behind} == {800}, "0.1 s of 8 bits at 8 kHz"
+    answer = b"".join(
+        base64.b64decode(e["delta"]) for e in told if e["type"] == "response.output_audio.delta"
+    )
+    length = len("It is noon, and all is well.") * SECONDS_PER_CHARACTER
+    assert len(answer) / 8000 == pytest.approx(length, abs=0.1)
+
+
+@browser_test
+def test_the_pages_mu_law_is_the_servers(tmp_path: Path) -> None:
+    """Of a sample in the middle between two levels either is as near."""
+    values = np.arange(-32768, 32768, dtype=np.int16)
+    found: list[Any] = []
+
+    async def main(visitor: Visitor) -> None:
+        found.extend(await visitor.page.evaluate(LAW))
+
+    visited(serving.pool(["x"], ["-"]), main, tmp_path)
+    levels, there = (np.array(each) for each in found)
+    own = to_int16(MU_LAW.decode(bytes(range(256)))).astype(int)
+    assert levels.tolist() == own.tolist()
+    here = to_int16(MU_LAW.decode(MU_LAW.encode(from_int16(values)))).astype(int)
+    assert np.array_equal(np.abs(there - values), np.abs(here - values))
 
 
 @browser_test
