@@ -1,7 +1,6 @@
 """llama.cpp in this process: pulling tokens, the prefix cache, stop strings, characters, seeds, errors."""
 
 import json
-import math
 import signal
 import subprocess
 import sys
@@ -18,8 +17,8 @@ from hypothesis import given
 
 from agent.errors import EngineFault, ModelError, RequestError
 from agent.llm.llamacpp import CLOSING, WORTHWHILE, LlamaCpp, _Text, up_to_words
-from agent.messages import Message, ToolSchema
-from agent.protocols import Delta, Finish, FinishReason, TokenProbability
+from agent.messages import Message
+from agent.protocols import Delta, Finish, FinishReason
 from agent.weights import catalogue as models
 
 SYSTEM = Message(
@@ -528,45 +527,6 @@ def test_a_schema_that_the_grammar_leaves_out_is_refused(small: LlamaCpp, schema
         next(small.with_schema(schema).stream([Message("user", "Tell me a story.")]))
     assert refused.value.param == "response_format"
     assert len(list(small.stream([Message("user", "Hi.")]))) > 1, "the next answer is free again"
-
-
-# How probable its tokens were.
-
-
-def probable(model: LlamaCpp, said: Sequence[Message], count: int) -> tuple[str, list[TokenProbability]]:
-    items = list(model.with_probabilities(count).stream(said))
-    deltas = [item for item in items if isinstance(item, Delta)]
-    text = "".join(item.text if isinstance(item, Delta) else item for item in items)
-    return text, [each for delta in deltas for each in delta.probabilities]
-
-
-@pytest.mark.model
-@pytest.mark.parametrize("count", [0, 3])
-def test_each_token_is_told_with_how_probable_it_was(model: LlamaCpp, count: int) -> None:
-    greedy = model._changed(_sampling={**model._sampling, "temperature": 0.0, "repeat_penalty": 1.0})
-    said = [Message("user", "Write one emoji of a cat, and then the word 'naïve'.")]
-    text, told = probable(greedy, said, count)
-    whole = b"".join(each.data for each in told).decode("utf-8", "ignore")  # it may end inside a character
-    assert whole.rstrip() == text.rstrip()
-    assert text == "".join(str(item) for item in greedy.stream(said)), "asking changes nothing"
-    assert [len(each.likeliest) for each in told] == [count] * len(told)
-    for each in told:
-        assert each.logprob <= 0.0
-        if count:
-            assert each.likeliest[0] == (each.data, pytest.approx(each.logprob)), "greedy: the likeliest"
-            assert sum(math.exp(chance) for _, chance in each.likeliest) <= 1.001
-
-
-@pytest.mark.model
-def test_an_answer_that_fits_a_schema_and_one_that_may_call_tell_it_too(model: LlamaCpp) -> None:
-    person = model._changed(_max_tokens=200).with_schema(PERSON)
-    text, told = probable(person, [Message("user", "Ada is 36 years old. Tell me of her.")], 2)
-    assert b"".join(each.data for each in told).decode() == text
-    assert json.loads(text)["age"]
-    tool = ToolSchema("clock", "The time of day.", {"type": "object", "properties": {}})
-    text, told = probable(model.with_tools([tool]), CAPITAL, 2)
-    assert text
-    assert b"".join(each.data for each in told).decode().startswith(text.strip()[:10])
 
 
 # Whether more is to come from the user.

@@ -22,7 +22,7 @@ from agent.llm.openai_answer import Passing, Refused, refusal
 from agent.llm.openai_api import OpenAI
 from agent.llm.wire import LONGEST, Events
 from agent.messages import Message
-from agent.protocols import Delta, Finish, TokenProbability
+from agent.protocols import Finish
 from agent.simulation.virtual import Line, converse
 from agent.weights import catalogue as models
 from helpers_server import (
@@ -113,24 +113,6 @@ def test_the_request_says_what_the_settings_say(monkeypatch: pytest.MonkeyPatch)
         "reasoning_effort": "none",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
     }
-
-
-@pytest.mark.net
-def test_the_server_is_asked_how_probable_its_tokens_were_and_told_as_it_says() -> None:
-    """Also of one that tells no bytes, or what JSON cannot say."""
-    likeliest = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105]}, {"token": "é", "logprob": -1.0}]
-    places = [
-        {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": likeliest},
-        {"token": "\ufffd", "logprob": None, "bytes": [0xC3]},
-    ]
-    parts = [event("Hi", logprobs={"content": places}), event(" there.", logprobs=None), DONE]
-    with scripted([head(), *map(chunked, parts), b"0\r\n\r\n"]) as server:
-        (first, *rest) = model(server.url).with_probabilities(2).stream(HELLO)
-    assert (server.seen[0][2]["logprobs"], server.seen[0][2]["top_logprobs"]) == (True, 2)
-    assert isinstance(first, Delta)
-    one = TokenProbability(b"Hi", -0.5, ((b"Hi", -0.5), ("é".encode(), -1.0)))
-    assert (first.text, first.probabilities) == ("Hi", (one, TokenProbability(b"\xc3", -9999.0)))
-    assert "".join(map(str, rest)) == " there."
 
 
 @pytest.mark.net
