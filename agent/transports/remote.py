@@ -83,7 +83,7 @@ class RemoteSession:
         self._limits = config.server
         self.runner: Runner = slot.runner()
         self._front = front
-        self._outlet = Playout(None if front is None else front.played)
+        self._outlet = Playout(None if front is None else self._echoes)
         self.delay = 0.0
         """Seconds by which the client plays what it is sent later than it should."""
         self._intake = JitterBuffer(self.runner, config.server.max_buffer)
@@ -377,6 +377,11 @@ class RemoteSession:
                 self._cursor = max(self._cursor, self.runner.now() - STEP)
             else:
                 await anyio.sleep(STEP / 2)
+
+    def _echoes(self, frame: Frame) -> None:
+        """This is sent: how much later its echo comes is the front end's to find."""
+        assert self._front is not None
+        self._front.played(replace(frame, time=frame.time - self.delay))
 
     def _send_one(self, turn: int) -> None:
         speaking, sounds = self._outlet.waiting, self._cursor + self.delay

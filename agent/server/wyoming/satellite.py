@@ -65,7 +65,8 @@ async def converse(caller: Caller, first: Received) -> None:
         caller.conversations.going_on(caller.address, caller.name) as conversation,
         caller.reception.visit("wyoming", caller.address) as visit,
     ):
-        front = FrontEnd(noise_suppression=echo.noise_suppression) if echo.cancel else None
+        suppress = echo.noise_suppression
+        front = FrontEnd(noise_suppression=suppress, latest=LATEST) if echo.cancel else None
         # One that has its own wake word has heard it: none is needed before what comes now.
         config = visit.pool.config
         awake = config if asked.start_stage == "wake" else config.model_copy(update={"wake": WakeConfig()})
