@@ -26,6 +26,7 @@ class ComingBack:
         self._item, self._began, self._sent = "", 0.0, 0.0
         self.absences: list[float] = []
         self.gaps: list[float] = []
+        self._owed = False
         self.replaced = 0
         """Sessions that were not found again."""
 
@@ -50,6 +51,7 @@ class ComingBack:
             except (OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError):
                 await anyio.sleep(PAUSE)
         self._token = session["token"]
+        self._owed = bool(session.get("goes_on"))
         self.replaced += before is not None and not session["resumed"]
         return session
 
@@ -89,12 +91,16 @@ class ComingBack:
                 last = now
                 self._sent += len(event["delta"]) * 3 / 4 / 2 / RATE
             if event["type"] == "response.done":
+                self._owed = False
                 with anyio.move_on_after(2):  # until it has sounded
                     await anyio.sleep(max(0.0, self._sent - (time.monotonic() - self._began)))
                 return
 
     async def told(self, text: str) -> str:
-        """What is answered to this, in words."""
+        """What is answered to this, in words; after the rest of a reply that was cut."""
+        if self._owed:
+            await self._client.until("response.done")
+            self._owed = False
         await self._client.put(text)
         return (await self._client.respond(output_modalities=["text"]))["output"][0]["content"][0]["text"]
 
