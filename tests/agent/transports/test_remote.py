@@ -27,6 +27,13 @@ class VirtualSlot(SessionSlot):
         return VirtualRunner(Costs())
 
 
+class DeclaredSlot(SessionSlot):
+    """The same, whose work takes what it is declared to take, however busy this machine is."""
+
+    def runner(self, *, background: bool = False) -> Runner:
+        return VirtualRunner(Costs(mode="declared"))
+
+
 def test_the_end_of_a_reply_tells_what_was_heard_though_it_is_read_after_it_was_truncated() -> None:
     """The news of the end waits for its reader, while the client truncates and is told so at once."""
     pool = serving.pool(["never"], [STORY])
@@ -112,7 +119,7 @@ def test_silence_is_not_read_and_what_sounds_is_at_once() -> None:
 
     async def main() -> None:
         async with pool.slot() as slot, anyio.create_task_group() as tasks:
-            line = RemoteSession(VirtualSlot(slot.engines), pool.config)
+            line = RemoteSession(DeclaredSlot(slot.engines), pool.config)
             tasks.start_soon(line.run)
             await line.ready.wait()
             items = line.items()
