@@ -14,6 +14,31 @@ if TYPE_CHECKING:
 
 Role = Literal["system", "user", "assistant", "tool"]
 
+_VALUES = frozenset(("const", "default", "enum", "example", "examples"))
+"""Keywords of a JSON schema whose values are no schemas."""
+_NAMED = frozenset(("properties", "patternProperties", "dependentSchemas"))
+"""Keywords with schemas by name."""
+
+
+def _telling(schema: Any) -> Any:
+    """A JSON schema without what is so anyway: no further arguments, nothing required, an empty default."""
+    if isinstance(schema, list):
+        return [_telling(each) for each in cast(list[Any], schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    told = dict[str, Any]()
+    for key, value in cast(Mapping[str, Any], schema).items():
+        if (key == "additionalProperties" and value is False) or (
+            key in ("default", "required") and not value
+        ):
+            continue
+        if key in _NAMED and isinstance(value, Mapping):
+            named = cast(Mapping[str, Any], value)
+            told[key] = {name: _telling(each) for name, each in named.items()}
+        else:
+            told[key] = value if key in _VALUES else _telling(value)
+    return told
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
@@ -30,6 +55,13 @@ class ToolSchema:
         """The same as OpenAI's wire and the models' own templates write it."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
+
+    def as_prompt(self) -> dict[str, Any]:
+        """The same for a model that reads it before every answer: without what tells it nothing."""
+        return {
+            "type": "function",
+            "function": {**self.as_function()["function"], "parameters": _telling(self.parameters)},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +180,7 @@ def in_words(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> list[M
     """The same conversation for a template that knows no tools: they, calls and results are told as text."""
     if not tools and not any(message.calls or message.call for message in messages):
         return list(messages)
-    functions = "\n".join(json_text(tool.as_function()["function"]) for tool in tools)
+    functions = "\n".join(json_text(tool.as_prompt()["function"]) for tool in tools)
     told = [Message("system", f"{USE}\n{functions}")] if tools else []
     names = {call.id: call.name for message in messages for call in message.calls}
     first = next((n for n, message in enumerate(messages) if message.role != "system"), len(messages))

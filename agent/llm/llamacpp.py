@@ -579,7 +579,7 @@ class LlamaCpp:
             "chat_template_kwargs": self._template,
         }
         if own:
-            asked["tools"] = [_harmless(tool.as_function()) for tool in self._tools]
+            asked["tools"] = [_harmless(tool.as_prompt()) for tool in self._tools]
         return self._post("/apply-template", asked)["prompt"]
 
     def _tokens(self, text: str, *, special: bool, begins: bool = False) -> list[int]:

@@ -284,7 +284,7 @@ class Transformers:
             raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
 
     def _apply(self, said: list[Message], *, answer: bool) -> str:
-        tools = [self._harmless(tool.as_function()) for tool in self._tools] if self._own_form else None
+        tools = [self._harmless(tool.as_prompt()) for tool in self._tools] if self._own_form else None
         return self._tokenizer.apply_chat_template(
             [message.as_dict(message.content, self._arguments) for message in said],
             tools=tools,

@@ -130,7 +130,9 @@ def calculate(expression: str) -> str:
 def convert_units(value: float, unit: str, to: str) -> str:
     """Convert a length, weight, volume, time, speed, area, amount of data or temperature into another unit.
 
-    value: how much. unit: of it, such as "miles" or "celsius". to: the unit that is wanted.
+    value: how much.
+    unit: of it, such as "miles" or "celsius".
+    to: the unit that is wanted.
     """
     return f"{_shown(value)} {unit} = {_shown(converted(value, unit, to))} {to}"
 

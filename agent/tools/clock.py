@@ -52,7 +52,7 @@ def day_of(
     day: Annotated[
         str, Field(description='"today", "tomorrow", "yesterday", or a date as YYYY-MM-DD')
     ] = "today",
-    days_later: Annotated[int, Field(ge=-100_000, le=100_000, description="days to add to it")] = 0,
+    days_later: Annotated[int, Field(description="days to add to it; below 0 for earlier ones")] = 0,
 ) -> str:
     """The weekday and date of a day, and how many days it is from today."""
     today = date.today()

@@ -107,21 +107,22 @@ def timers(config: ToolsConfig) -> list[Tool]:
 
 Of: TypeAlias = Callable[[ToolContext], Timers]
 """The timers of whom a conversation is with."""
-Hours = Annotated[float, Field(ge=0, le=10_000)]
-Sixty = Annotated[float, Field(ge=0, le=100_000)]
+LONGEST = 10_000 * 3600.0
+"""Seconds that a timer may run."""
 
 
 def _set_timer(of: Of) -> Callable[..., str]:
     def set_timer(
-        conversation: ToolContext, minutes: Sixty = 0, seconds: Sixty = 0, hours: Hours = 0, about: str = ""
+        conversation: ToolContext, minutes: float = 0, seconds: float = 0, hours: float = 0, about: str = ""
     ) -> str:
         """Set a timer, or a reminder after some time. It speaks up by itself when it is due.
 
         about: what to remind of, if the user says so; empty for a plain timer.
         """
         length = hours * 3600 + minutes * 60 + seconds
-        if length <= 0:
-            raise ToolError("Say how long: hours, minutes or seconds above 0.")
+        if not 0 < length <= LONGEST:
+            most = length_in_words(LONGEST)
+            raise ToolError(f"Say how long: hours, minutes or seconds above 0, up to {most}.")
         told = length_in_words(length)
         about = cleaned(about).strip()
         kind, about = ("reminder:", about) if about else ("timer", f"for {told}")

@@ -309,15 +309,20 @@ class _Signature:
 
 
 def _explained(documented: str, parameters: list[str]) -> tuple[str, dict[str, str]]:
-    """What a docstring says of the function, and of each parameter that has a line "name: text" in it."""
+    """What a docstring says of the function, and of each parameter that has "name: text" in it: on a line of
+    its own, or behind the full stop of another one's.
+    """
     told: dict[str, str] = {}
+    another = re.compile(rf"(?<=[.;])\s+({'|'.join(map(re.escape, parameters)) or '(?!)'}):\s+")
     about: list[str] = []
     last = ""
     for line in documented.splitlines():
         found = re.match(r"\s*(?::param\s+(?:[\w\[\], |.]+\s)?)?(\w+)(?:\s*\([^)]*\))?\s*:\s+(\S.*)", line)
         if found and found[1] in parameters:
-            last = found[1]
-            told[last] = found[2].strip()
+            text, *others = another.split(found[2].strip())
+            names = [found[1], *others[::2]]
+            told |= zip(names, [text, *others[1::2]], strict=True)
+            last = names[-1]
         elif not line.strip():
             last = ""
             about.append("")

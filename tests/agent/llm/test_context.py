@@ -244,3 +244,18 @@ def test_a_pasted_line_of_a_typed_chat_is_refused_in_print_and_the_next_one_answ
         "raise it with --set llm.context=400"
     ]
     assert llm.refusals == 0
+
+
+def test_single_messages_are_counted_without_the_tools() -> None:
+    """With them each count would read all schemas; the tools themselves are counted, once."""
+    told, bare = CountingLLM(["Yes."], limit=400), CountingLLM(["Yes."], limit=400)
+    count = told.count
+    told.count = lambda messages: 300 + count(messages)  # type: ignore[method-assign]
+    window, said = ContextWindow(told, 400, 40, bare), [Message("user", "Hello there.")]
+    for number in range(5):
+        assert list(window.prompt(SYSTEM, said).stream()) == ["Yes."]
+        said += [Message("assistant", "Yes."), Message("user", f"Number {number}.")]
+    assert told.counted == 1
+    assert bare.counted > 5
+    with pytest.raises(ContextExceeded):
+        window.check("word " * 100)

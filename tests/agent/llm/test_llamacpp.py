@@ -248,6 +248,31 @@ def test_what_is_read_already_or_hardly_anything_is_not_read_ahead(
 
 
 @pytest.mark.model
+def test_what_begins_a_prompt_is_taken_into_tokens_once_and_as_a_whole_would_be(
+    small: LlamaCpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = " \n  indented, <b>odd</b> 12 345\u00a0é中 "
+    asked = [
+        [Message("system", "Be kind."), Message("user", said)] for said in ("Hello.", odd, "<|im_end|> x")
+    ]
+    prompts = [small._prompt(messages) for messages in asked]
+    whole = [
+        [
+            id
+            for n, part in enumerate(prompt)
+            for id in ([part] if isinstance(part, int) else small._tokens(part, special=True, begins=n == 0))
+        ]
+        for prompt in prompts
+    ]
+    small._head.cache_clear()
+    sent = list[str]()
+    tokens = small._tokens
+    monkeypatch.setattr(small, "_tokens", lambda text, **how: sent.append(text) or tokens(text, **how))
+    assert [small._prompt_ids(prompt) for prompt in prompts] == whole
+    assert sum("Be kind." in text for text in sent) == 1
+
+
+@pytest.mark.model
 def test_pulling_token_by_token_is_what_llama_cpp_streams_itself(small: LlamaCpp) -> None:
     story = [SYSTEM, Message("user", "Tell me about the sea.")]
     body = {**small._sampling, "repeat_penalty": 1.0, "prompt": small._prompt(story), "n_predict": 30}

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent.errors import ToolError
+from agent.messages import ToolSchema
 from agent.tools.nowhere import Nowhere
 from agent.tools.tool import Tool, ToolContext, tool
 
@@ -89,6 +90,40 @@ def test_parameters_are_explained_as_docstrings_do(style: str) -> None:
     made = tool(function, effect="reads")
     assert made.schema.parameters["properties"]["count"]["description"] == "how many"
     assert made.schema.description == "Look."
+
+
+@pytest.mark.parametrize("between", [" ", "; ", "\n    ", "\n\n    "])
+def test_two_parameters_may_be_explained_on_one_line(between: str) -> None:
+    def function(value: float, unit: str, to: str) -> None: ...
+
+    function.__doc__ = (
+        f"Convert.\n\n    value: how much, as in: 3.{between}unit: of it.{between}to: what else: miles."
+    )
+    properties = tool(function, effect="reads").schema.parameters["properties"]
+    told = [properties[name]["description"].rstrip(";") for name in ("value", "unit", "to")]
+    assert told == ["how much, as in: 3.", "of it.", "what else: miles."]
+
+
+def test_a_model_reads_nothing_that_tells_it_nothing() -> None:
+    """What no argument needs to say is left out of its prompt, and stays in the schema that judges."""
+
+    def function(city: str, default: str = "", days: int = 3, names: list[str] = [], *, deep: Place) -> None:  # noqa: B006
+        """Look."""
+
+    schema = tool(function, effect="reads").schema
+    told = schema.as_prompt()["function"]["parameters"]
+    assert told["properties"]["city"] == {"type": "string"}
+    assert told["properties"]["default"] == {"type": "string"}
+    assert told["properties"]["days"] == {"type": "integer", "default": 3}
+    assert told["properties"]["names"] == {"type": "array", "items": {"type": "string"}}
+    assert told["properties"]["deep"]["required"] == ["city"]
+    assert told["required"] == ["city", "deep"]
+    assert "additionalProperties" not in told
+    assert schema.parameters["additionalProperties"] is False
+    (loose,) = [
+        ToolSchema("x", "X.", {"additionalProperties": True, "properties": {"required": {"enum": [""]}}})
+    ]
+    assert loose.as_prompt()["function"]["parameters"] == loose.parameters
 
 
 def test_arguments_come_as_their_types() -> None:
