@@ -32,6 +32,7 @@ from agent.settings import Config
 from agent.speakers import Speaker, amid
 from agent.tools.execution import Execution, Running
 from agent.turns.comprehension import Comprehension, misheard, understood
+from agent.turns.corrections import corrected
 from agent.turns.elicitation import Elicitation
 from agent.turns.endpointing import EndpointingDecision
 from audio.frame import Frame
@@ -160,6 +161,12 @@ class Generation:
         told = [Message("system", behind)] if behind else []
         return self._window(manner).prompt(self._history.system, [*said, *told])
 
+    def _meant(self, reply: Reply, said: Transcript) -> str:
+        """The question as it is meant: what is called for it has no place for what the user took back."""
+        if not self._execution.among(reply.manner.tools, own=reply.manner.own_tools):
+            return reply.question or ""
+        return corrected(reply.question or "", self._recognition.language_of(said))
+
     def _behind(self, reply: Reply) -> str:
         """What the language model is told last, for one reply: what its client says, and which language."""
         asked, name = "", self._recognition.name_of(reply.answers_in)
@@ -182,8 +189,8 @@ class Generation:
             await reply.authorized.wait()
             self._note(reply, pending)
             return
-        asked = self._images.asked(pending, self._by(reply, question))
         said = reply.transcript or Transcript(question)
+        asked = self._images.asked(pending, self._by(reply, self._meant(reply, said)))
         reply.answers_in = self.voices.able(self._recognition.answer_in(said, reply.kind))
         worded = Transcript(question, language=said.language)
         kind = self._recognition.kind(worded, self._asked(reply.onset), None)

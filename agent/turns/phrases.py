@@ -80,6 +80,7 @@ class Language:
     openings: frozenset[str]
     closings: frozenset[Phrase]
     farewells: Command
+    corrections: frozenset[Phrase]
     digits: frozenset[str]
     numbers: frozenset[str]
     announcing: frozenset[str]
@@ -282,6 +283,7 @@ class _File(Section):
     openings: tuple[str, ...]
     closings: tuple[str, ...]
     farewells: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
     digits: tuple[str, ...]
     numbers: tuple[str, ...]
     announcing: tuple[str, ...]
@@ -356,6 +358,7 @@ def _built(code: str, file: _File) -> Language:
         choosing=frozenset(asking.choosing),
         closings=phrases_of(file.closings),
         farewells=Command(phrases_of(file.farewells), softeners),
+        corrections=phrases_of(file.corrections),
         dangling=frozenset(file.dangling),
         maybe_dangling=frozenset(file.maybe_dangling),
         halves=phrases_of(file.halves),

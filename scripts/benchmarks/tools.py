@@ -20,6 +20,8 @@ from agent.settings import Config
 from agent.text.spoken_form import TextNormalizer
 from agent.tools.registry import loaded
 from agent.tools.tool import Tool
+from agent.turns.corrections import corrected
+from agent.turns.phrases import language
 from audio.frame import HEARING_RATE, Frame, resample
 from benchmarks.results import Results
 from benchmarks.tool_requests import HOUSE_TOOLS, SETS, Given, judged
@@ -55,6 +57,7 @@ class Asked:
 
     def calls(self, text: str) -> list[tuple[str, Given]]:
         """What it calls for this."""
+        text = corrected(text, language("en"))  # as a conversation has it
         began, words, first, made = time.perf_counter(), 0, 0.0, list[Any]()
         try:
             with closed(
