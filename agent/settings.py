@@ -93,9 +93,10 @@ class LLMConfig(Section):
     Thoughts are never spoken, and the answer waits for them; they count as `max_tokens`."""
     max_tokens: int = Field(default=400, ge=1)
     """Most tokens of an answer."""
-    call_threshold: float = Field(default=0.0, ge=-1.0, le=1.0)
-    """How probable a call of a tool must be to be what an answer of `llamacpp` begins with. 0: what the list
-    of models has for this one (`scripts/bench tools`), or else as it is drawn; -1: always as it is drawn."""
+    call_threshold: float = Field(default=0.0, ge=-1.0, le=10.0)
+    """How much must be in favour of calling a tool, in log-odds, for an answer of `llamacpp` to begin with
+    that. 0: what the list of models has for this one (`scripts/bench tools`), or else as it is drawn; -1:
+    always as it is drawn."""
     temperature: float = Field(default=0.6, ge=0.0)
     """How freely the next token is drawn; 0: always the likeliest."""
     top_p: float = Field(default=0.9, gt=0.0, le=1.0)

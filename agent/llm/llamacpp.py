@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from agent.errors import ContextExceeded, EngineFault, ModelError, RequestError, first_line
 from agent.llm.decoding import calls
@@ -52,8 +52,13 @@ CLOSING = " \t\n.?!…。？！؟।"
 TRIES = 4
 """How often an answer that ends before its first word is begun anew."""
 
-HEADS = 16
-"""Beginnings of prompts whose tokens are remembered: one for each set of instructions and tools."""
+HEADS = 64
+"""Sets of tools of which is remembered what was found out, and beginnings of prompts as tokens."""
+
+T = TypeVar("T")
+
+NOTHING_ASKED = ("Hello.", "Okay.", "I see.")
+"""What asks for no tool."""
 
 CPU = 0
 """The processor among the kinds of devices that llama.cpp knows."""
@@ -79,7 +84,7 @@ class LlamaCpp:
     and nothing else: it punishes neither the user's own words nor the end-of-turn marks of the prompt.
     slots: conversations that may be answered at the same time, each with a context and a prefix cache of its
     own; see `slots`. thinking: whether the model may think first, for templates that ask. call_threshold: how
-    probable a call must be to be made as the first thing; 0 or less: as it is drawn.
+    much must be in favour of a call to be made as the first thing (log-odds); 0 or less: as it is drawn.
 
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
     """
@@ -132,6 +137,8 @@ class LlamaCpp:
         # These are shared by all that this one gives:
         self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}
         self._behind: dict[tuple[ToolSchema, ...], str] = {}
+        self._usual: dict[tuple[ToolSchema, ...], dict[str, float]] = {}
+        """How probable each tool is where nothing is asked for."""
         self._head = lru_cache(HEADS)(self._begun)
         self._call_threshold = call_threshold
         self._max_tokens = max_tokens
@@ -154,6 +161,7 @@ class LlamaCpp:
         the context is full. Raises ContextExceeded when `messages` do not fit it, EngineFault when llama.cpp
         fails.
         """
+        self._learn(messages)
         parts = self._prompt(messages)
         prompt = self._prompt_ids(parts)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
@@ -166,18 +174,21 @@ class LlamaCpp:
         if self._schema is not None:
             yield from self._json(prompt, seed)
         elif self._tools:
-            tagged = any(isinstance(part, str) and TAG in part for part in parts)
-            yield from self._calling(prompt, seed, f"{TAG}\n" if tagged else "")
+            yield from self._calling(prompt, seed, _lead(parts), told=messages[-1].role == "tool")
         else:
             yield from self._written(prompt, seed, self._max_tokens)
 
-    def _calling(self, prompt: list[int], seed: int, lead: str) -> Iterator[str | Delta]:
+    def _calling(
+        self, prompt: list[int], seed: int, lead: str, *, told: bool = False
+    ) -> Iterator[str | Delta]:
         """An answer that may call tools: from where a call begins its text is held to their schemas.
 
-        lead: with what a call begins that the model has not begun itself.
+        lead: with what a call begins that the model has not begun itself. told: it has just been told what
+        came of a call.
         """
         left, tokens, called, begun = self._max_tokens, 0, False, list(prompt)
-        first = Opening(0, lead, sure=True) if self._must_call else self._decided(prompt, seed, lead)
+        calling = Opening(0, lead, sure=True)
+        first = calling if self._must_call else self._decided(prompt, seed, lead, told=told)
         while True:
             held, kept = "", ""
             opens = first if isinstance(first, Opening) else None
@@ -227,24 +238,44 @@ class LlamaCpp:
             closer = "\n</tool_call>" if "<" in opens.lead else "\n```" if opens.lead else ""
             prompt += self._tokens(written + closer, special=True)
 
-    def _decided(self, prompt: list[int], seed: int, lead: str) -> Opening | _First | None:
+    def _decided(self, prompt: list[int], seed: int, lead: str, *, told: bool) -> Opening | _First | None:
         """Whether the answer begins with a call: where one begins, or with what it begins instead; None where
         that is left to the draw.
 
         A small model that is sure of a tool is seldom sure that it should call one at all: it rather makes up
-        what it could look up. So the likeliest of all calls decides, by its probability, and no draw.
+        what it could look up. So it is asked which tool it would be, and how sure it is of that decides. Told
+        what came of a call it is still as sure of the same one: then it must want another one by itself.
         """
         if self._call_threshold <= 0.0:
             return None
         first = self._complete(prompt, seed, 0, scores=calls.SCORES)
-        opened = calls.opened(_scores(first))
-        if opened >= self._call_threshold:
-            name = self._tokens(f'{lead}{{"name": "', special=True)
-            asked = {"prompt": [*prompt, *name], "n_predict": 1, "n_probs": calls.SCORES, "temperature": 0.0}
-            named = calls.named(_scores(self._completed(asked)), [tool.name for tool in self._tools])
-            if opened * named >= self._call_threshold:
-                return Opening(0, lead, sure=True)
+        if told:
+            calling = calls.opened(_scores(first)) > 0.5
+        else:
+            usual = self._usual.get(self._tools, {})
+            calling = calls.evidence(self._named(prompt, lead), usual) >= self._call_threshold
+        if calling:
+            return Opening(0, lead, sure=True)
         return self._in_words(first)
+
+    def _named(self, prompt: list[int], lead: str) -> dict[str, float]:
+        """How probable each tool is, if one were called here; see `calls.named`."""
+        name = self._tokens(f'{lead}{{"name": "', special=True)
+        asked = {"prompt": [*prompt, *name], "n_predict": 1, "n_probs": calls.SCORES, "temperature": 0.0}
+        return calls.named(_scores(self._completed(asked)), [tool.name for tool in self._tools])
+
+    def _learn(self, messages: Sequence[Message]) -> None:
+        """Find out once which of these tools the model would name for what asks for none.
+
+        Before anything else is read: it shares no more than the instructions with the conversation.
+        """
+        if not self._tools or self._must_call or self._call_threshold <= 0.0 or self._tools in self._usual:
+            return
+        system, found = [each for each in messages[:1] if each.role == "system"], list[dict[str, float]]()
+        for said in NOTHING_ASKED:
+            parts = self._prompt([*system, Message("user", said)])
+            found.append(self._named(self._prompt_ids(parts), _lead(parts)))
+        _remember(self._usual, self._tools, calls.usual(found))
 
     def _in_words(self, first: dict[str, Any]) -> _First:
         """That an answer begins with words. first: its first token as it was drawn, with scores."""
@@ -259,9 +290,9 @@ class LlamaCpp:
             "n_predict": max(1, min(most, MOST_OF_A_CALL)),
             "temperature": 0.0,
         }
-        if self._tools not in self._loose:
-            self._loose[self._tools] = self._unkept(body)
-        loose = self._loose[self._tools]
+        loose = self._loose.get(self._tools)
+        if loose is None:
+            loose = _remember(self._loose, self._tools, self._unkept(body))
         asked = {**body, "stream": True, "json_schema": calls.form(self._tools, loose)}
         for event in self._events("/completion", self._asked(asked)):
             yield event["content"]
@@ -350,6 +381,7 @@ class LlamaCpp:
         """The same in parts; see `agent.protocols.ReadsInParts`."""
         if not messages:
             return
+        self._learn(messages)
         prompt = self._prompt(messages)
         last, said = prompt[-1], messages[-1].content
         if isinstance(last, str) and said in last:
@@ -400,10 +432,11 @@ class LlamaCpp:
 
     def _behind_the_user(self) -> str:
         """What the template puts behind the user's last words, up to the answer."""
-        if self._tools not in self._behind:
-            word = secrets.token_hex(16)
-            self._behind[self._tools] = str(self._prompt([Message("user", word)])[-1]).rpartition(word)[2]
-        return self._behind[self._tools]
+        if (known := self._behind.get(self._tools)) is not None:
+            return known
+        word = secrets.token_hex(16)
+        behind = str(self._prompt([Message("user", word)])[-1]).rpartition(word)[2]
+        return _remember(self._behind, self._tools, behind)
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that `messages` make."""
@@ -666,6 +699,19 @@ class _First:
 
     token: dict[str, Any] | None
     never: Sequence[int]
+
+
+def _remember(known: dict[tuple[ToolSchema, ...], T], tools: tuple[ToolSchema, ...], value: T) -> T:
+    """Know this of these tools, and forget the oldest of too many: clients bring ever new ones."""
+    if len(known) >= HEADS:
+        known.pop(next(iter(known)), None)
+    known[tools] = value
+    return value
+
+
+def _lead(parts: Sequence[str | int]) -> str:
+    """With what a call begins in the template of this prompt."""
+    return f"{TAG}\n" if any(isinstance(part, str) and TAG in part for part in parts) else ""
 
 
 def _scores(token: dict[str, Any]) -> list[calls.Scored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -33,6 +34,8 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _RUNS = re.compile(r"(?:([^\"]{4,24}?)\1{3,}|([^\"]{1,3}?)\2{11,})\Z")
 _NUMBER = re.compile(r"[\d.]{25,}\Z")
 """A text that says the same again and again, and a number without an end."""
+LEAST = 0.01
+"""The smallest probability that is told from none."""
 SCORES = 60
 """Of how many of the likeliest tokens the probability is asked for."""
 
@@ -56,10 +59,38 @@ def opened(scores: Sequence[Scored]) -> float:
     return sum(token.chance for token in scores if opens(token.text))
 
 
-def named(scores: Sequence[Scored], names: Sequence[str]) -> float:
-    """How probable the likeliest tool is in a call. scores: of the first token of its name."""
-    known = (token.chance for token in scores if token.text and any(n.startswith(token.text) for n in names))
-    return max(known, default=0.0)
+def named(scores: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
+    """How probable each tool is in a call, by the beginning of its name that is one token.
+
+    scores: of the first token of the name.
+    """
+    return {
+        token.text: token.chance
+        for token in scores
+        if token.text and any(name.startswith(token.text) for name in names)
+    }
+
+
+def usual(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """How probable each tool is where nothing is asked for: the mean of some such places."""
+    names = dict.fromkeys(name for each in found for name in each)
+    return {name: sum(each.get(name, 0.0) for each in found) / len(found) for name in names}
+
+
+def evidence(now: Mapping[str, float], usual: Mapping[str, float]) -> float:
+    """How much is in favour of the likeliest tool: the log-odds of its name, less those that it has anyway.
+
+    A model is sure of a name long before it is sure to call, and has its favourites, which it names for
+    whatever is said (contextual calibration: Zhao et al., 2021).
+    """
+    name = max(now, key=now.__getitem__, default="")
+    return _odds(now[name]) - _odds(usual.get(name, 0.0)) if name else -math.inf
+
+
+def _odds(chance: float) -> float:
+    """Log-odds; what is hardly ever, or nearly always, so is never quite certain."""
+    certain = min(max(chance, LEAST), 1 - LEAST)
+    return math.log(certain / (1 - certain))
 
 
 def form(tools: Sequence[ToolSchema], loose: Collection[str] = ()) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def notes(config: ToolsConfig) -> list[Tool]:
 
 def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def remember(conversation: ToolContext, note: str) -> str:
-        """Remember something for later conversations. Only when the user asks for it.
+        """Write a note of what the user wants remembered. Only when they ask for it.
 
         note: what the user wants remembered, in one sentence about them.
         """
@@ -126,7 +126,7 @@ def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..
 
 def _recall(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def recall(conversation: ToolContext, about: str = "") -> str:
-        """What the user has asked to be remembered: about them, what they like or must not eat, plans.
+        """Look up what is known about the user: what they like, can eat or cannot eat, family, things, plans.
 
         about: words of what is looked for; empty for everything.
         """
@@ -141,7 +141,7 @@ def _recall(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
 
 def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def forget(conversation: ToolContext, about: str = "") -> str:
-        """Forget something that was remembered, for good.
+        """Delete a note for good. Only when the user says that something is to be forgotten.
 
         about: words of it, or "everything"; empty for what was remembered or recalled last.
         """

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import NoAnswer
-from agent.llm.decoding.calls import Scored, form, named, opened, opens, runs_away, whole
+from agent.llm.decoding.calls import Scored, evidence, form, named, opened, opens, runs_away, usual, whole
 from agent.llm.deltas import deltas
 from agent.llm.llamacpp import TRIES, LlamaCpp
 from agent.messages import ToolSchema
@@ -41,8 +41,26 @@ def test_how_probable_a_call_is() -> None:
     first = [Scored(1, "The", 0.5), Scored(2, "{{", 0.2), Scored(3, "<", 0.1), Scored(4, "Hm", 0.1)]
     assert opened(first) == pytest.approx(0.3)
     names = [Scored(1, "set", 0.6), Scored(2, "get", 0.3), Scored(3, "set_a", 0.05), Scored(4, "", 0.05)]
-    assert named(names, ["set_timer", "set_alarm"]) == 0.6
-    assert named(names, ["talk"]) == 0.0
+    assert named(names, ["set_timer", "set_alarm"]) == {"set": 0.6, "set_a": 0.05}
+    assert named(names, ["talk"]) == {}
+
+
+def test_what_a_model_names_for_whatever_is_said_is_no_evidence() -> None:
+    habits = usual([{"clock": 0.7, "sum": 0.1}, {"clock": 0.5}, {"clock": 0.6, "note": 0.3}])
+    assert habits == pytest.approx({"clock": 0.6, "sum": 1 / 30, "note": 0.1})
+    assert evidence({"clock": 0.6, "sum": 0.3}, habits) == pytest.approx(0.0)
+    assert evidence({"clock": 0.97, "sum": 0.02}, habits) == pytest.approx(math.log(0.97 / 0.03 / 1.5))
+    assert evidence({"note": 0.6, "clock": 0.3}, habits) == pytest.approx(math.log(1.5 * 9))
+    assert evidence({"new": 1.0}, habits) == pytest.approx(2 * math.log(99)), "never quite certain"
+    assert evidence({}, habits) == -math.inf
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.floats(0, 1), min_size=1), st.floats(0, 1))
+def test_the_surer_a_model_is_the_more_speaks_for_a_call(habits: dict[str, float], chance: float) -> None:
+    surer = min(1.0, chance + 0.1)
+    assert evidence({"a": chance}, habits) <= evidence({"a": surer}, habits)
+    more = habits | {"a": min(1.0, habits.get("a", 0.0) + 0.1)}
+    assert evidence({"a": chance}, more) <= evidence({"a": chance}, habits)
 
 
 @given(st.dictionaries(TEXT, JSON, max_size=3))
@@ -92,7 +110,8 @@ class Drawn(LlamaCpp):
         self, script: list[str], constrained: list[str], scores: dict[str, float], name: float
     ) -> None:
         self.draws, self.call, self.first, self.name = iter(script), constrained, scores, name
-        self._tools, self._must_call, self._call_threshold = (TIMER,), False, 0.25
+        self._tools, self._must_call, self._call_threshold = (TIMER,), False, 3.0
+        self._usual = {self._tools: {"set": 0.5}}
         self._max_tokens, self._stop, self._seed, self.prompt_tokens = 200, (), 0, 0
 
     def _complete(self, prompt: Any, seed: int, index: int, never: Any = (), *, scores: bool = False) -> Any:
@@ -111,8 +130,8 @@ class Drawn(LlamaCpp):
     def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
         yield from self.call
 
-    def answer(self) -> tuple[str, list[str]]:
-        found = list(deltas(self._calling([1], 0, "<tool_call>\n"), calls=True))
+    def answer(self, *, told: bool = False) -> tuple[str, list[str]]:
+        found = list(deltas(self._calling([1], 0, "<tool_call>\n", told=told), calls=True))
         return "".join(each.text for each in found), [each.call.name for each in found if each.call]
 
 
@@ -135,16 +154,23 @@ LOST = ['{"name": "set_timer", "arguments": {"minutes": 3.', *["0"] * 40]
 @pytest.mark.parametrize(
     ("script", "scores", "name", "answer"),
     [
-        (["Done."], {"Done": 0.7, "{": 0.3}, 0.9, ("", ["set_timer"])),  # drawn as words, and likely a call
-        (["Well."], {"Well": 0.7, "{": 0.3}, 0.5, ("Well.", [])),  # a call of what?
-        (["Well."], {"Well": 0.9, "{": 0.1}, 1.0, ("Well.", [])),
-        (["{", "Well."], {"Well": 0.9, "{": 0.1}, 1.0, ("Well.", [])),  # drawn as a call, and unlikely
+        (["Done."], {"Done": 0.99, "{": 0.01}, 0.97, ("", ["set_timer"])),  # drawn as words, sure of the tool
+        (["Well."], {"Well": 0.3, "{": 0.7}, 0.94, ("Well.", [])),  # it nearly always names it
+        (["{", "Well."], {"Well": 0.1, "{": 0.9}, 0.5, ("Well.", [])),  # drawn as a call, and of what?
     ],
 )
-def test_the_likeliest_call_decides_and_no_draw(
+def test_how_sure_it_is_of_the_tool_decides_and_no_draw(
     script: list[str], scores: dict[str, float], name: float, answer: tuple[str, list[str]]
 ) -> None:
     assert Drawn(script, CALL, scores, name).answer() == answer
+
+
+@pytest.mark.parametrize(("opens", "answer"), [(0.4, ("Ten minutes.", [])), (0.6, ("", ["set_timer"]))])
+def test_told_what_came_of_a_call_it_calls_again_only_by_itself(
+    opens: float, answer: tuple[str, list[str]]
+) -> None:
+    model = Drawn(["Ten minutes."], CALL, {"Ten": 1 - opens, "{": opens}, 0.999)
+    assert model.answer(told=True) == answer
 
 
 def test_a_call_that_never_ends_becomes_words() -> None:
