@@ -34,7 +34,7 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _RUNS = re.compile(r"(?:([^\"]{4,24}?)\1{3,}|([^\"]{1,3}?)\2{11,})\Z")
 _NUMBER = re.compile(r"[\d.]{25,}\Z")
 """A text that says the same again and again, and a number without an end."""
-LEAST = 0.01
+LEAST = 0.001
 """The smallest probability that is told from none."""
 SCORES = 60
 """Of how many of the likeliest tokens the probability is asked for."""
@@ -78,13 +78,14 @@ def usual(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def evidence(now: Mapping[str, float], usual: Mapping[str, float]) -> float:
-    """How much is in favour of the likeliest tool: the log-odds of its name, less those that it has anyway.
+    """How much is in favour of the likeliest tool: the log-odds of its name; of a favourite, which a model names
+    for whatever is said, less those that it has anyway (after the contextual calibration of Zhao et al.,
+    2021, which divides by all of them: what is hardly ever named would then be likely at once).
 
-    A model is sure of a name long before it is sure to call, and has its favourites, which it names for
-    whatever is said (contextual calibration: Zhao et al., 2021).
+    A model is sure of a name long before it is sure to call.
     """
     name = max(now, key=now.__getitem__, default="")
-    return _odds(now[name]) - _odds(usual.get(name, 0.0)) if name else -math.inf
+    return _odds(now[name]) - max(0.0, _odds(usual.get(name, 0.0))) if name else -math.inf
 
 
 def _odds(chance: float) -> float:

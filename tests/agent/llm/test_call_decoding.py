@@ -50,8 +50,8 @@ def test_what_a_model_names_for_whatever_is_said_is_no_evidence() -> None:
     assert habits == pytest.approx({"clock": 0.6, "sum": 1 / 30, "note": 0.1})
     assert evidence({"clock": 0.6, "sum": 0.3}, habits) == pytest.approx(0.0)
     assert evidence({"clock": 0.97, "sum": 0.02}, habits) == pytest.approx(math.log(0.97 / 0.03 / 1.5))
-    assert evidence({"note": 0.6, "clock": 0.3}, habits) == pytest.approx(math.log(1.5 * 9))
-    assert evidence({"new": 1.0}, habits) == pytest.approx(2 * math.log(99)), "never quite certain"
+    assert evidence({"note": 0.6, "clock": 0.3}, habits) == pytest.approx(math.log(1.5)), "no favourite"
+    assert evidence({"new": 1.0}, habits) == pytest.approx(math.log(999)), "never quite certain"
     assert evidence({}, habits) == -math.inf
 
 
@@ -110,8 +110,8 @@ class Drawn(LlamaCpp):
         self, script: list[str], constrained: list[str], scores: dict[str, float], name: float
     ) -> None:
         self.draws, self.call, self.first, self.name = iter(script), constrained, scores, name
-        self._tools, self._must_call, self._call_threshold = (TIMER,), False, 3.0
-        self._usual = {self._tools: {"set": 0.5}}
+        self._tools, self._must_call, self._call_threshold = (TIMER,), False, 2.0
+        self._usual = {self._tools: {"set": 0.6}}
         self._max_tokens, self._stop, self._seed, self.prompt_tokens = 200, (), 0, 0
 
     def _complete(self, prompt: Any, seed: int, index: int, never: Any = (), *, scores: bool = False) -> Any:
@@ -155,7 +155,7 @@ LOST = ['{"name": "set_timer", "arguments": {"minutes": 3.', *["0"] * 40]
     ("script", "scores", "name", "answer"),
     [
         (["Done."], {"Done": 0.99, "{": 0.01}, 0.97, ("", ["set_timer"])),  # drawn as words, sure of the tool
-        (["Well."], {"Well": 0.3, "{": 0.7}, 0.94, ("Well.", [])),  # it nearly always names it
+        (["Well."], {"Well": 0.3, "{": 0.7}, 0.9, ("Well.", [])),  # it often names it
         (["{", "Well."], {"Well": 0.1, "{": 0.9}, 0.5, ("Well.", [])),  # drawn as a call, and of what?
     ],
 )
