@@ -78,9 +78,9 @@ def usual(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def evidence(now: Mapping[str, float], usual: Mapping[str, float]) -> float:
-    """How much is in favour of the likeliest tool: the log-odds of its name; of a favourite, which a model names
-    for whatever is said, less those that it has anyway (after the contextual calibration of Zhao et al.,
-    2021, which divides by all of them: what is hardly ever named would then be likely at once).
+    """How much is in favour of the likeliest tool: the log-odds of its name; of a favourite, which a model
+    names for whatever is said, less those that it has anyway (after the contextual calibration of Zhao et
+    al., 2021, which divides by all of them: what is hardly ever named would then be likely at once).
 
     A model is sure of a name long before it is sure to call.
     """
