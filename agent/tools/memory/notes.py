@@ -143,7 +143,7 @@ def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
     def forget(conversation: ToolContext, about: str = "") -> str:
         """Delete a note for good. Only when the user says that something is to be forgotten.
 
-        about: words of it, or "everything"; empty for what was remembered or recalled last.
+        about: words of it; empty for what was remembered or recalled last ("forget that").
         """
         store = of(conversation)
         there, wanted = store.all(), about.strip().lower().rstrip(".!")
