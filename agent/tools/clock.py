@@ -49,14 +49,16 @@ def current_time(place: str = "") -> str:
 
 @tool(effect="reads")
 def day_of(
+    days_later: Annotated[
+        int, Field(description="days from today: 1 is tomorrow, -1 yesterday, 14 in two weeks")
+    ] = 0,
     day: Annotated[
-        str, Field(description='"today", "tomorrow", "yesterday", or a date as YYYY-MM-DD')
-    ] = "today",
-    days_later: Annotated[int, Field(description="days to add to it; below 0 for earlier ones")] = 0,
+        str, Field(description="a date as YYYY-MM-DD to count from instead, if one is named")
+    ] = "",
 ) -> str:
     """The weekday and date of a day, and how many days it is from today."""
     today = date.today()
-    named = {"today": 0, "tomorrow": 1, "yesterday": -1}
+    named = {"": 0, "today": 0, "tomorrow": 1, "yesterday": -1}
     try:
         begin = today + timedelta(named[day.lower()]) if day.lower() in named else date.fromisoformat(day)
         found = begin + timedelta(days_later)

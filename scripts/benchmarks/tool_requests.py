@@ -58,7 +58,7 @@ def zone(name: str) -> Judge:
 def day(later: int) -> Judge:
     def right(given: Given) -> bool:
         named = {"today": 0, "tomorrow": 1, "yesterday": -1}
-        begin = str(given.get("day", "today")).lower()
+        begin = (str(given.get("day", "")) or "today").lower()
         at = date.today() + timedelta(named[begin]) if begin in named else date.fromisoformat(begin)
         return at + timedelta(int(given.get("days_later", 0))) == date.today() + timedelta(later)
 
