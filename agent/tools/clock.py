@@ -50,7 +50,7 @@ def current_time(place: str = "") -> str:
 @tool(effect="reads")
 def day_of(
     days_later: Annotated[
-        int, Field(description="days from today: 1 is tomorrow, -1 yesterday, 14 in two weeks")
+        int, Field(description="days from today: 1 is tomorrow, -1 yesterday, 7 in a week")
     ] = 0,
     day: Annotated[
         str, Field(description="a date as YYYY-MM-DD to count from instead, if one is named")
