@@ -111,7 +111,7 @@ class Drawn(LlamaCpp):
     ) -> None:
         self.draws, self.call, self.first, self.name = iter(script), constrained, scores, name
         self._tools, self._must_call, self._call_threshold = (TIMER,), False, 2.0
-        self._usual = {self._tools: {"set": 0.6}}
+        self._usual, self._told = {self._tools: {"set": 0.6}}, None
         self._max_tokens, self._stop, self._seed, self.prompt_tokens = 200, (), 0, 0
 
     def _complete(self, prompt: Any, seed: int, index: int, never: Any = (), *, scores: bool = False) -> Any:
