@@ -174,21 +174,21 @@ class LlamaCpp:
         if self._schema is not None:
             yield from self._json(prompt, seed)
         elif self._tools:
-            yield from self._calling(prompt, seed, _lead(parts), told=messages[-1].role == "tool")
+            yield from self._calling(prompt, seed, _lead(parts), answered=messages[-1].role == "tool")
         else:
             yield from self._written(prompt, seed, self._max_tokens)
 
     def _calling(
-        self, prompt: list[int], seed: int, lead: str, *, told: bool = False
+        self, prompt: list[int], seed: int, lead: str, *, answered: bool = False
     ) -> Iterator[str | Delta]:
         """An answer that may call tools: from where a call begins its text is held to their schemas.
 
-        lead: with what a call begins that the model has not begun itself. told: it has just been told what
-        came of a call.
+        lead: with what a call begins that the model has not begun itself. answered: it has just been told
+        what came of a call.
         """
         left, tokens, called, begun = self._max_tokens, 0, False, list(prompt)
         calling = Opening(0, lead, sure=True)
-        first = calling if self._must_call else self._decided(prompt, seed, lead, told=told)
+        first = calling if self._must_call else self._decided(prompt, seed, lead, answered=answered)
         while True:
             held, kept = "", ""
             opens = first if isinstance(first, Opening) else None
@@ -249,7 +249,7 @@ class LlamaCpp:
         if self._call_threshold <= 0.0:
             return None
         first = self._complete(prompt, seed, 0, scores=calls.SCORES)
-        if told:
+        if answered:
             calling = calls.opened(_scores(first)) > 0.5
         else:
             usual = self._usual.get(self._tools, {})

@@ -130,8 +130,8 @@ class Drawn(LlamaCpp):
     def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
         yield from self.call
 
-    def answer(self, *, told: bool = False) -> tuple[str, list[str]]:
-        found = list(deltas(self._calling([1], 0, "<tool_call>\n", told=told), calls=True))
+    def answer(self, *, answered: bool = False) -> tuple[str, list[str]]:
+        found = list(deltas(self._calling([1], 0, "<tool_call>\n", answered=answered), calls=True))
         return "".join(each.text for each in found), [each.call.name for each in found if each.call]
 
 
@@ -170,7 +170,7 @@ def test_told_what_came_of_a_call_it_calls_again_only_by_itself(
     opens: float, answer: tuple[str, list[str]]
 ) -> None:
     model = Drawn(["Ten minutes."], CALL, {"Ten": 1 - opens, "{": opens}, 0.999)
-    assert model.answer(told=True) == answer
+    assert model.answer(answered=True) == answer
 
 
 def test_a_call_that_never_ends_becomes_words() -> None:
