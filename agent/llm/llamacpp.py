@@ -238,7 +238,7 @@ class LlamaCpp:
             closer = "\n</tool_call>" if "<" in opens.lead else "\n```" if opens.lead else ""
             prompt += self._tokens(written + closer, special=True)
 
-    def _decided(self, prompt: list[int], seed: int, lead: str, *, told: bool) -> Opening | _First | None:
+    def _decided(self, prompt: list[int], seed: int, lead: str, *, answered: bool) -> Opening | _First | None:
         """Whether the answer begins with a call: where one begins, or with what it begins instead; None where
         that is left to the draw.
 
