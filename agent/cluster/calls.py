@@ -13,6 +13,7 @@ from agent.protocols import (
     ReadsInParts,
     TakesPictures,
     TakesSampling,
+    TellsProbabilities,
     WritesJSON,
 )
 from audio.frame import Frame
@@ -27,6 +28,7 @@ OFFERS: Mapping[str, type] = {
     for each in (
         *(TimesWords, TakesContext, DetectsLanguage, VariesSpeed, ChangesVoice, TellsGender),
         *(ReadsInParts, TakesSampling, CallsTools, WritesJSON, PredictsEndOfTurn, TakesPictures),
+        TellsProbabilities,
     )
 }
 """What an engine may also offer, and offers through another process too. Not `CountsTokens`: a conversation

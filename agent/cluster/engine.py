@@ -149,6 +149,11 @@ class _PredictsEndOfTurn(_Remote):
         return self._other("with_end_of_turn")
 
 
+class _TellsProbabilities(_Remote):
+    def with_probabilities(self, count: int) -> Self:
+        return self._other("with_probabilities", count)
+
+
 class _TakesPictures(_Remote):
     @property
     def takes_pictures(self) -> bool:
@@ -179,6 +184,7 @@ _ALSO: Mapping[str, type[_Remote]] = {
     "WritesJSON": _WritesJSON,
     "PredictsEndOfTurn": _PredictsEndOfTurn,
     "TakesPictures": _TakesPictures,
+    "TellsProbabilities": _TellsProbabilities,
 }
 
 

@@ -33,6 +33,7 @@ ASKED: Mapping[Served, frozenset[str]] = {
         (
             *("stream", "prefill", "prefill_parts"),
             *("with_sampling", "with_tools", "with_schema", "with_end_of_turn"),
+            "with_probabilities",
         )
     ),
     "tts": frozenset(("stream", "faster", "with_voice")),
