@@ -36,6 +36,8 @@ pytestmark = pytest.mark.net
 ELSEWHERE = {
     "connections": "a connection is cut without a word: test_slow_clients",
     "load": "it is measured over ten seconds: test_load",
+    "resume": "nobody is refused, a session is forgotten: test_resume",
+    "resumable": "the same",
     "max_buffer": "a client that does not read cannot be told: test_serve_model, test_grpc",
 }
 TOKEN = "t" * 20
