@@ -68,7 +68,7 @@ def test_a_timer_is_set_asked_for_heard_and_silenced(tmp_path: Path) -> None:
 @pytest.mark.model
 @pytest.mark.skipif("BACKCHAT_THOROUGH" not in os.environ, reason="optional: a minute with a larger model")
 def test_the_scenario_holds_with_the_real_models(tmp_path: Path) -> None:
-    """All but how long is left: the 1.5B answers that without a look (docs/tools.md)."""
+    """With the 1.5B, which looks how long is left."""
     script = scenario.read(FILE)
     config = load(None, [*script.pairs, f"tools.folder={json.dumps(str(tmp_path))}"])
     seen: list[ev.Event] = []
