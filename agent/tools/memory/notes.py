@@ -148,7 +148,7 @@ def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
         store = of(conversation)
         there, wanted = store.all(), about.strip().lower().rstrip(".!")
         last = [note for note in (meant.get(conversation), *reversed(there)) if note in there]
-        found = there if wanted in _EVERYTHING else store.about(about) if stems(about) else last
+        found = there if wanted in _EVERYTHING else _named(store, about) if stems(about) else last
         if not found:
             raise ToolError(f"No note has that. There are: {'; '.join(there) or 'none'}.")
         dropped = found if wanted in _EVERYTHING else found[:1]
@@ -157,6 +157,19 @@ def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
         return f"Forgotten: {len(dropped)} note{'s' if len(dropped) != 1 else ''}."
 
     return forget
+
+
+def _named(store: Notes, about: str) -> list[str]:
+    """The notes that share a telling word with `about`, the best first.
+
+    Raises ToolError where one is only near in meaning: that is enough for recalling it, not for deleting it.
+    """
+    words, near = stems(about), store.about(about)
+    telling = words - _USUAL or words
+    found = [note for note in near if not telling.isdisjoint(stems(_DATE.sub("", note)))]
+    if near and not found:
+        raise ToolError(f"No note has these words. Ask the user whether this is the one: {near[0]}")
+    return found
 
 
 def about_any(notes: Sequence[str]) -> Callable[[str], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -14,9 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.conversation.history import History
+from agent.errors import ToolError
 from agent.messages import Message, ToolCall
+from agent.settings import ToolsConfig
+from agent.tools.memory import meaning
 from agent.tools.memory.keeping import InFile
 from agent.tools.memory.notes import Notes, about_any
+from agent.tools.nowhere import Nowhere
+from agent.tools.registry import loaded
+from agent.tools.tool import Tool, ToolContext
 
 PROGRAM = """
 import json, sys
@@ -211,3 +218,28 @@ def test_notes_are_found_by_what_they_mean_with_the_real_network(tmp_path: Path)
     found = [notes.about(asked)[:1] for asked in ASKED]
     assert found == [[f"{note} (2026-01-01)"] for note in NOTES]
     assert notes.about("the boiling point of lead") == []
+
+
+def test_what_is_only_near_in_meaning_is_asked_about_before_it_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "Forget that" of a model that had invented chocolate deleted the note about peanuts."""
+    monkeypatch.setattr(meaning.Meaning, "fetched", lambda: Alike(The=0.3))
+    config = ToolsConfig(use=("notes",), folder=str(tmp_path), recall="meaning")
+    remember, recall, forget = loaded(config)
+    here = Nowhere()
+    work(remember, here, note="The user is allergic to peanuts.")
+    assert "peanuts" in work(recall, here, about="chocolate")
+    with pytest.raises(ToolError, match="Ask the user whether this is the one: The user is allergic to pea"):
+        work(forget, here, about="chocolate")
+    with pytest.raises(ToolError, match="Ask the user"):
+        work(forget, here, about="the user likes it")
+    assert "peanuts" in (tmp_path / "notes.md").read_text()
+    assert work(forget, here, about="peanuts") == "Forgotten: 1 note."
+    assert "peanuts" not in (tmp_path / "notes.md").read_text()
+
+
+def work(tool: Tool, conversation: ToolContext, **arguments: str) -> str:
+    done = tool.begin(arguments, conversation)
+    assert not inspect.isawaitable(done)
+    return done()
