@@ -285,7 +285,12 @@ def test_pulling_token_by_token_is_what_llama_cpp_streams_itself(small: LlamaCpp
 def test_nothing_runs_between_two_pulls(small: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[float] = []
     complete = small._complete
-    monkeypatch.setattr(small, "_complete", lambda *a: calls.append(time.monotonic()) or complete(*a))
+
+    def counted(*args: Any, **wishes: Any) -> Any:
+        calls.append(time.monotonic())
+        return complete(*args, **wishes)
+
+    monkeypatch.setattr(small, "_complete", counted)
     stream = small.stream(CAPITAL)
     assert calls == []
     next(stream)
