@@ -89,6 +89,8 @@ from agent.errors import MissingExtra
 for name in engines.BUILT_IN[{kind!r}]:
     about = BUILT_IN[{kind!r}][name]
     model = "llm.model=smollm2" if {kind!r} == "llm" else ""
+    if name == "ray":  # it asks the engines of a cluster, whose command names the extra
+        continue
     if not about.extra or not (model or getattr(engines.find({kind!r}, name), "default_model", "")):
         continue
     try:

@@ -163,7 +163,8 @@ def test_never_two_at_once_but_for_the_barge_in(sound: tuple[Frame, ...]):
     agent = stretches(sound[1], AGENT_AUDIBLE, gap=1.0)
     assert (len(user), len(agent)) == (3, 3)
     spans = sorted([*user, *agent])
-    overlaps = [(a, b) for a, b in pairwise(spans) if b[0] < a[1]]
+    # What the model tells may pause just there: then the words begin within that pause.
+    overlaps = [(a, b) for a, b in pairwise(spans) if b[0] < a[1] + 0.3]
     assert overlaps == [(agent[1], user[2])]
 
 

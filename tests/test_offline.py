@@ -86,7 +86,13 @@ def test_no_engine_and_no_voice_opens_a_connection(tmp_path: Path):
         "vision.engine=ocr",
         "vision.engine=passthrough",
     }
-    told = ("BACKCHAT_OFFLINE", "name the path", "projector", "no server at http://127.0.0.1:8080")
+    told = (
+        "BACKCHAT_OFFLINE",
+        "name the path",
+        "projector",
+        "no server at http://127.0.0.1:8080",
+        "serve --cluster",
+    )
     for case, (came, _) in came_of_it.items():
         assert "\n" not in came, case
         assert came == "loaded" or any(words in came for words in told), (case, came)
