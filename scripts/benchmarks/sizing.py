@@ -55,7 +55,8 @@ class Times:
 
 SMALL = Times(stt=0.09, first=0.05, token=0.0114, tts=0.032, hop=0.003)
 """One core each: Whisper tiny.en on a short window, SmolLM2 135M (88 tokens/s), hibari (docs/benchmarks.md);
-the hop as `scripts/bench cluster` finds it."""
+the hop is assumed: put in what
+`scripts/bench cluster` finds on your machines."""
 
 
 @dataclass
