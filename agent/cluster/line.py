@@ -7,6 +7,7 @@ what is asked goes straight to the engine's process, one item at a time: nothing
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,16 +49,16 @@ class Seat(Protocol):
         ...
 
 
-class Line:
+class Line(ABC):
     """What one session, or one copy of an engine, asks; one thing at a time."""
 
     def __init__(self, kind: Served) -> None:
         self._kind: Served = kind
         self._seat: Seat | None = None
 
+    @abstractmethod
     def take(self) -> Seat | None:
         """A seat at some replica; None where there is none free. Raises Lost, EngineFault."""
-        raise NotImplementedError
 
     def call(self, request: Request) -> Any:
         """The result of a method. Raises what it raises; EngineFault where no replica can be reached."""

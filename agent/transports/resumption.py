@@ -165,12 +165,12 @@ class State:
     """What is kept of a session.
 
     said: the conversation, of replies what was heard. unheard: what was not, of the last that was cut.
-    updates: what the client has chosen, in the order in which it has.
+    chosen: what the client has chosen, setting by setting.
     """
 
     said: list[Message] = field(default_factory=list[Message])
     unheard: str = ""
-    updates: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    chosen: dict[str, Any] = field(default_factory=dict[str, Any])
     reply: Reply | None = None
 
     def parted(self, item: str | None, played: int | None) -> tuple[list[Message], str, bool]:
@@ -190,7 +190,7 @@ class State:
         said = [
             _as_dict(message) for message in self.said if message.content or message.calls or message.call
         ]
-        return json.dumps({"said": said, "unheard": self.unheard, "updates": self.updates})
+        return json.dumps({"said": said, "unheard": self.unheard, "chosen": self.chosen})
 
     def reply_part(self) -> str:
         """The reply, as JSON."""
@@ -205,21 +205,18 @@ class State:
         if reply is not None:
             ends = [(ms, end) for ms, end in reply["ends"]]
             reply = Reply(reply["text"], reply["whole"], ends, reply["item"])
-        return cls(said, told.get("unheard", ""), told.get("updates", []), reply)
+        return cls(said, told.get("unheard", ""), told.get("chosen", {}), reply)
 
 
-def merged(updates: list[dict[str, Any]], given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The updates with one more behind them, in which no older one is left that it takes the place of."""
-    return [_over(updates[0], given)] if updates else [dict(given)]
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 2) -> dict[str, Any]:
-    """Only `audio`, `input` and `output` hold settings that are chosen one by one."""
+def merged(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 2) -> dict[str, Any]:
+    """What was chosen, and what is chosen above it. Only `audio`, `input` and `output` hold settings that are
+    chosen one by one.
+    """
     whole = dict(below)
     for name, value in above.items():
         if depth and name in ("audio", "input", "output") and isinstance(value, dict):
             lower: Any = whole.get(name)
-            value = _over(lower if isinstance(lower, dict) else {}, value, depth - 1)  # pyright: ignore[reportUnknownArgumentType]
+            value = merged(lower if isinstance(lower, dict) else {}, value, depth - 1)  # pyright: ignore[reportUnknownArgumentType]
         whole[name] = value
     return whole
 

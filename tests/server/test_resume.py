@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from functools import reduce
 
 import anyio
 import pytest
@@ -85,7 +86,7 @@ MESSAGES = st.builds(
 REPLIES = st.builds(Reply, TEXT, st.booleans(), st.lists(st.tuples(st.integers(), st.integers())), TEXT)
 
 
-@given(st.builds(State, st.lists(MESSAGES), TEXT, st.just([]), st.none() | REPLIES))
+@given(st.builds(State, st.lists(MESSAGES), TEXT, st.just({}), st.none() | REPLIES))
 def test_what_is_kept_is_read_back_as_it_was(state: State) -> None:
     found = State.of({"session": state.session(), "reply": state.reply_part()})
     state.said = [message for message in state.said if not message.empty]
@@ -114,16 +115,11 @@ def test_what_was_chosen_last_counts_setting_by_setting() -> None:
         {"audio": {"output": {"voice": "x"}, "input": {"turn_detection": None}}},
         {"instructions": "b", "tools": []},
     ]
-    updates = list[dict]()
-    for each in told:
-        updates = merged(updates, each)
-    assert updates == [
-        {
-            "instructions": "b",
-            "audio": {"input": {"turn_detection": None}, "output": {"voice": "x"}},
-            "tools": [],
-        }
-    ]
+    assert reduce(merged, told, {}) == {
+        "instructions": "b",
+        "audio": {"input": {"turn_detection": None}, "output": {"voice": "x"}},
+        "tools": [],
+    }
 
 
 @asynccontextmanager

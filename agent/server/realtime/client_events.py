@@ -255,8 +255,8 @@ class ClientEvents:
         except ConnectionError as error:
             text = "what is kept of sessions cannot be reached; try again"
             raise RequestError(text, 503, "not_resumable", retry_after=1) from error
-        for given in () if state is None else state.updates:
-            await self._take_over(given)
+        if state is not None and state.chosen:
+            await self._take_over(state.chosen)
         seconds = self._limits.resume
         about: dict[str, Any] = {"token": self.keeper.token, "resumed": state is not None, "seconds": seconds}
         if state is None:

@@ -62,7 +62,7 @@ class Keeper:
             return None
         self._token = token
         found, self._sent = State.of(parts), dict(parts)
-        self._state.updates = list(found.updates)
+        self._state.chosen = found.chosen
         return found
 
     def goes_on(self, turn: int, text: str) -> None:
@@ -77,7 +77,7 @@ class Keeper:
 
     def chosen(self, given: Mapping[str, Any]) -> None:
         """The client has chosen this."""
-        self._state.updates = merged(self._state.updates, given)
+        self._state.chosen = merged(self._state.chosen, given)
 
     def watch(self, event: ev.Event) -> None:
         """Note what a reply says, and what of it is heard."""
