@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("random", deadline=None)  # a busy machine makes no property untrue
-settings.register_profile("backchat", deadline=None, derandomize=True)  # whoever runs it judges the same examples
+settings.register_profile("backchat", deadline=None, derandomize=True)  # the same examples for everybody
 settings.load_profile("backchat")  # --hypothesis-profile random looks for others
 
 KINDS = ("model", "device", "browser", "net")
