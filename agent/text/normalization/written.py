@@ -340,11 +340,15 @@ class _Rules:
         return self.words.ordinal(number, changed) + stays if number else None
 
     def goes_on(self, found: Found) -> bool:
-        """Whether the sentence goes on after a number with a full stop."""
+        """Whether the sentence goes on after a number with a full stop.
+
+        Before a capital only where a word before the number opens a noun: a sentence begins with one, too.
+        """
         following = re.match(r" +([^\W\d_]+)", found.string[found.end() :])
-        return following is not None and not (
-            following[1][0].isupper() and following[1].lower() in self.file.sentences.starters
-        )
+        if following is None or following[1].lower() in self.file.sentences.starters:
+            return following is not None and following[1][0].islower()
+        opens = self._case_known(found) or self._word_before(found) in self.file.cases.undetermined
+        return opens or following[1][0].islower()
 
     def _case_known(self, found: Found) -> bool:
         cases, word = self.file.cases, self._word_before(found)
