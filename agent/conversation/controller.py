@@ -234,6 +234,14 @@ class TurnController:
         """The last sentence that the user has heard; see `agent.tools.tool.ToolContext`."""
         return self._history.last_sentence
 
+    @property
+    def user_said(self) -> Sequence[str]:
+        """All that the user has said; see `agent.tools.tool.ToolContext`. The newest may not be noted yet."""
+        latest = self._latest
+        newest = latest.question if latest is not None and not latest.noted else ""
+        said = [message.content for message in self._history.said() if message.role == "user"]
+        return [*said, newest] if newest else said
+
     def say(self, text: str, *, soon: bool = False) -> None:
         """Say this when there is room; see `agent.tools.tool.ToolContext`."""
         self._runner.here(partial(self._take, Notice(cleaned(text), soon)))

@@ -140,7 +140,9 @@ class Generation:
         Where others need it meanwhile, no more of it is read.
         """
         tools = replace(Manner(), tools=manner.tools, own_tools=manner.own_tools)
-        prompt = self._prompt(self._images.so_far(question) if question else [], tools)
+        asked = self._images.so_far(question) if question else []
+        past = self._past(tools)
+        prompt = self._prompt(past, asked, tools, self._known(tools) if past else "")
         try:
             await self._runner.ahead("llm", prompt.prefill, self._limits.first_token, AHEAD)
         except BackchatError as error:
@@ -155,11 +157,35 @@ class Generation:
         if running.kept and running.background and not running.untold and not running.by_client:
             self.news.append(running)
 
-    def _prompt(self, question: Sequence[Message], manner: Manner, behind: str = "") -> Prompt:
-        """The conversation, the question, and what else it is told behind that, for the language model."""
-        said = self._history.said(question) if manner.context is None else manner.context
-        told = [Message("system", behind)] if behind else []
-        return self._window(manner).prompt(self._history.system, [*said, *told])
+    def _past(self, manner: Manner) -> Sequence[Message]:
+        """What was said before, as such a reply has it."""
+        return self._history.said() if manner.context is None else manner.context
+
+    def _known(self, manner: Manner) -> str:
+        """What its tools tell unasked, for such a reply."""
+        tools = self._execution.among(manner.tools, own=manner.own_tools)
+        return self._execution.told(tools) if manner.context is None else ""
+
+    def _prompt(
+        self,
+        past: Sequence[Message],
+        question: Sequence[Message],
+        manner: Manner,
+        known: str,
+        behind: str = "",
+        done: Sequence[Message] = (),
+    ) -> Prompt:
+        """What was said, the question, what was done for it, and what else the language model is told.
+
+        What is known stands before the question: it changes, and all behind it is then read anew. Where
+        nothing was said yet it stands behind: next to the instructions it would be one with them.
+        """
+        asked = [each for each in question if not each.empty] if manner.context is None else []
+        past = self._history.still_said([*past, *asked])[: -len(asked) or None]
+        told = [Message("system", known)] if known and not self._history.forgets(known) else []
+        asked = [*told, *asked] if past else [*asked, *told] if asked else []
+        said = [*past, *asked, *done, *([Message("system", behind)] if behind else [])]
+        return self._window(manner).prompt(self._history.system, said)
 
     def _meant(self, reply: Reply, said: Transcript) -> str:
         """The question as it is meant: what is called for it has no place for what the user took back."""
@@ -200,20 +226,16 @@ class Generation:
             self._tool_use.agreed(reply, self._asks.calls)
             again = ""
         words = re.findall(r"\s*\S+", reply.notice or reply.rest or again)
-        behind = self._behind(reply)
-        prompt = self._prompt(asked, reply.manner, behind)
+        past, told = self._past(reply.manner), (self._known(reply.manner), self._behind(reply))
+        prompt = self._prompt(past, asked, reply.manner, *told)
 
         def ask(done: Sequence[Message]) -> Callable[[], Iterator[str | Delta]]:
             nonlocal prompt
             if done:
-                window = self._window(replace(reply.manner, must_call=False))
-                still = self._history.still_said(before)
-                at = len(still) - bool(behind)
-                prompt = window.prompt(prompt.system.content, [*still[:at], *done, *still[at:]])
+                prompt = self._prompt(past, asked, replace(reply.manner, must_call=False), *told, done)
             first = partial(prompt.stream, end_of_turn=not done and self._in_doubt(reply))
             return (lambda: iter(words)) if words else first
 
-        before = prompt.said
         reply.tasks.start_soon(self._commit, reply, pending)
         try:
             await self._say(reply, ask)

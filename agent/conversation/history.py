@@ -192,7 +192,7 @@ class History:
     def _clear(self, *, newest: bool) -> None:
         gone = self._gone([part.message for part in self._parts], newest=newest)
         self._parts = [part for part in self._parts if id(part.message) not in gone]
-        if any(about(self.unheard) for about in self._forgotten):
+        if self.forgets(self.unheard):
             self.unheard = ""
 
     def _gone(self, messages: Sequence[Message], *, newest: bool) -> set[int]:
@@ -206,8 +206,11 @@ class History:
         return {id(message) for turn in looked if any(map(self._forgets, turn)) for message in turn}
 
     def _forgets(self, message: Message) -> bool:
-        texts = (message.content, *(call.arguments for call in message.calls))
-        return any(about(text) for about in self._forgotten for text in texts)
+        return any(map(self.forgets, (message.content, *(call.arguments for call in message.calls))))
+
+    def forgets(self, text: str) -> bool:
+        """Whether this is about what is being forgotten."""
+        return any(about(text) for about in self._forgotten)
 
     def messages(self, question: str | Sequence[Message] = "") -> list[Message]:
         """The whole conversation, and `question` as if the user had said it."""

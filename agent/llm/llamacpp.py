@@ -174,7 +174,7 @@ class LlamaCpp:
         if self._schema is not None:
             yield from self._json(prompt, seed)
         elif self._tools:
-            yield from self._calling(prompt, seed, _lead(parts), answered=messages[-1].role == "tool")
+            yield from self._calling(prompt, seed, _lead(parts), answered=_answered(messages))
         else:
             yield from self._written(prompt, seed, self._max_tokens)
 
@@ -707,6 +707,11 @@ def _remember(known: dict[tuple[ToolSchema, ...], T], tools: tuple[ToolSchema, .
         known.pop(next(iter(known)), None)
     known[tools] = value
     return value
+
+
+def _answered(messages: Sequence[Message]) -> bool:
+    """Whether what was said last is what came of a call, whatever instructions stand behind it."""
+    return next((each.role for each in reversed(messages) if each.role != "system"), "") == "tool"
 
 
 def _lead(parts: Sequence[str | int]) -> str:

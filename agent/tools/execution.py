@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -235,6 +236,15 @@ class Execution:
         if tool is None or not tool.speakers or speaker in tool.speakers:
             return ""
         return (NOT_THEIRS if speaker else NOT_SURE).format(" or ".join(tool.speakers))
+
+    def told(self, tools: Mapping[str, Tool]) -> str:
+        """What these tell a model unasked. What cannot be read is told to who calls them."""
+        told = list[str]()
+        for tool in tools.values():
+            if tool.tells is not None:
+                with suppress(ToolError):
+                    told.append(tool.tells(self._context))
+        return "\n".join(filter(None, told))
 
     def question(self, call: ToolCall, go_ahead: str, tools: Mapping[str, Tool]) -> str:
         """What the user is to be asked before this is done; "" where it needs no asking, or cannot be done.

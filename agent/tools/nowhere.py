@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from agent.errors import ToolError
@@ -14,6 +14,7 @@ class Nowhere:
     """See `agent.tools.tool.ToolContext`. Nothing is said and nothing ends; `tell` is told of it."""
 
     last_said = ""
+    user_said: Sequence[str] | None = None
 
     def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
         self._tell = tell

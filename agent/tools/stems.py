@@ -17,13 +17,16 @@ _SMALL = re.findall(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty",
 )
-_TENS = {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90"}
-_NUMBERS = {word: str(number) for number, word in enumerate(_SMALL)} | _TENS
+_TENS = re.findall(r"\S+", "thirty forty fifty sixty seventy eighty ninety")
+_NUMBERS = {
+    word: str(n) for word, n in zip((*_SMALL, *_TENS), (*range(21), *range(30, 100, 10)), strict=True)
+}
 
 
 def stems(text: str) -> frozenset[str]:
     """The words of `text` that tell what it is about, without their common endings, numbers as digits."""
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("’", "'"))
+    words = [word.removesuffix("'s") for word in words]
     return frozenset(_stem(word) for word in words if word not in _COMMON)
 
 

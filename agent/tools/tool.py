@@ -86,6 +86,13 @@ class ToolContext(Protocol):
         """The last sentence of the agent's that the user has heard; "" before there was one."""
         ...
 
+    @property
+    def user_said(self) -> Sequence[str] | None:
+        """All that the user has said and that is not forgotten, the newest last; None where there is no user,
+        as when a tool is tried by hand.
+        """
+        ...
+
     def say(self, text: str, *, soon: bool = False) -> None:
         """Have this said when there is room, as the agent's own words: not over anybody.
 
@@ -120,6 +127,10 @@ Begins: TypeAlias = Callable[[Mapping[str, Any], ToolContext], Work]
 Lives: TypeAlias = Callable[[ToolContext], Awaitable[None]]
 """What goes on beside a conversation from its beginning on; it is cancelled at the end."""
 
+Tells: TypeAlias = Callable[[ToolContext], str]
+"""What a model is told with the user's words, as long as it is so; "" where there is nothing. ToolError where
+it cannot be read."""
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -131,8 +142,9 @@ class Tool:
     what it is called with and what it gives is for the language model alone: no event has it, so that no
     screen, page or recording shows it. speakers: names of enrolled speakers whose voice must ask for it; with
     none anybody may.
-    begin: what it does; see `Begins`. lives: what it does besides, unasked; see `Lives`. source: where it is
-    from. function: what it was made of. by_client: gives what a client made of a call, which it runs itself.
+    begin: what it does; see `Begins`. lives: what it does besides, unasked; see `Lives`. tells: what a model
+    is told unasked; see `Tells`. source: where it is from. function: what it was made of. by_client: gives
+    what a client made of a call, which it runs itself.
     """
 
     schema: ToolSchema
@@ -146,6 +158,7 @@ class Tool:
     speakers: tuple[str, ...] = ()
     function: Callable[..., Any] | None = field(default=None, repr=False)
     lives: Lives | None = field(default=None, repr=False)
+    tells: Tells | None = field(default=None, repr=False)
     by_client: Callable[[ToolCall], Awaitable[str]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

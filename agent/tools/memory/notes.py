@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Protocol, TypeAlias
 from weakref import WeakKeyDictionary
@@ -18,11 +19,18 @@ from agent.tools.tool import Tool, ToolContext, tool
 FILE = "notes.md"
 LONGEST, MOST = 500, 500
 """Characters of a note, and notes."""
+TOLD = 600
+"""Characters of notes that are told unasked: each is read anew with every turn."""
 FOUND = 20
 """Notes that are told at once."""
+OWN = 1 / 3
+"""Of the words of a note, how many must be the user's own: a model says some of them in its way."""
 _DATE = re.compile(r" \(\d{4}-\d\d-\d\d\)$")
 """When it was noted, at its end."""
+NOT_SAID = "The user did not say that, and it is not noted. What they said is: {}"
 _EVERYTHING = ("everything", "all", "all of it")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of Thai, Lao, Japanese and Chinese."""
 _USUAL = stems(
     "user like love want need prefer favorite name live work have get go make take day time year thing"
 )
@@ -98,14 +106,28 @@ def notes(config: ToolsConfig) -> list[Tool]:
     def of(conversation: ToolContext) -> Notes:
         return Notes(keeping.of(conversation), similar)
 
+    def tells(conversation: ToolContext) -> str:
+        return known(of(conversation).all())
+
     # The note that "that" is in each conversation: what was remembered or recalled last.
     meant: WeakKeyDictionary[ToolContext, str] = WeakKeyDictionary()
 
     return [
         tool(_remember(of, meant), effect="changes", name="remember"),
-        tool(_recall(of, meant), effect="reads", name="recall"),
+        replace(tool(_recall(of, meant), effect="reads", name="recall"), tells=tells),
         tool(_forget(of, meant), effect="changes", name="forget"),
     ]
+
+
+def known(notes: Sequence[str]) -> str:
+    """What a model is told of the user unasked: all notes as long as they are few, or the newest of many."""
+    newest, left = list[str](), TOLD
+    for note in reversed(notes):
+        left -= len(note)
+        if left < 0:
+            break
+        newest.insert(0, note)
+    return f"What the user wanted remembered: {'; '.join(newest)}." if newest else ""
 
 
 def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
@@ -117,6 +139,8 @@ def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..
         line = " ".join(cleaned(note).split())
         if not line or len(line) > LONGEST:
             raise ToolError(f"A note has 1 to {LONGEST} characters.")
+        if (said := conversation.user_said) is not None and not grounded(line, said):
+            raise ToolError(NOT_SAID.format(said[-1] if said else ""))
         meant[conversation] = dated = f"{line} ({date.fromtimestamp(conversation.time()).isoformat()})"
         of(conversation).add(dated)
         return f"Remembered: {line}{of(conversation).until}"
@@ -143,11 +167,12 @@ def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
     def forget(conversation: ToolContext, about: str = "") -> str:
         """Delete a note for good. Only when the user says that something is to be forgotten.
 
-        about: words of it; empty for what was remembered or recalled last ("forget that").
+        about: words of it; empty for what was spoken of last ("forget that").
         """
         store = of(conversation)
         there, wanted = store.all(), about.strip().lower().rstrip(".!")
-        last = [note for note in (meant.get(conversation), *reversed(there)) if note in there]
+        newest = [note for note in (meant.get(conversation), *reversed(there)) if note in there]
+        last = _spoken_of(newest, conversation)
         found = there if wanted in _EVERYTHING else _named(store, about) if stems(about) else last
         if not found:
             raise ToolError(f"No note has that. There are: {'; '.join(there) or 'none'}.")
@@ -157,6 +182,27 @@ def _forget(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[...,
         return f"Forgotten: {len(dropped)} note{'s' if len(dropped) != 1 else ''}."
 
     return forget
+
+
+def grounded(note: str, said: Sequence[str]) -> bool:
+    """Whether a note is of what the user has said, and not made up: it has a word of theirs that tells what
+    it is about, enough of its words are theirs, and no number where they said none.
+    """
+    words, own = _spelled(note), _spelled(" ".join(said))
+    shared, telling = words & own, words - _USUAL or words
+    numbers = any(word.isdigit() for word in words) and not any(word.isdigit() for word in own)
+    return not numbers and not telling.isdisjoint(own) and len(shared) >= OWN * len(words)
+
+
+def _spelled(text: str) -> frozenset[str]:
+    """The words that tell what a text is about; of a script without blanks, its letters."""
+    return stems(_UNSPACED.sub(r" \g<0> ", text))
+
+
+def _spoken_of(notes: Sequence[str], conversation: ToolContext) -> list[str]:
+    """The notes, what was spoken of last first: a note is told unasked, and nobody recalls it before."""
+    said = stems(" ".join([conversation.last_said, *(conversation.user_said or ())[-2:]])) - _USUAL
+    return sorted(notes, key=lambda note: -len(said & stems(_DATE.sub("", note))))
 
 
 def _named(store: Notes, about: str) -> list[str]:

@@ -408,6 +408,28 @@ def test_a_tool_ends_the_conversation_and_says_what_nobody_asked_for(tmp_path: P
     assert of(events, ev.SessionEnded)[0].time < 10.0
 
 
+def test_what_a_tool_tells_unasked_stands_before_the_question_and_not_with_the_instructions(
+    tmp_path: Path,
+) -> None:
+    """All that was read before stays as it was. Where nothing was said yet, it would be one with those."""
+    light = replace(Light(0.0).tool("reads"), tells=lambda conversation: f"{conversation.last_said} is told.")
+    events: list[ev.Event] = []
+    engines = Engines(Levels(), model := Caller(events), scripted.ScriptedTTS(), tools=(light,))
+    engines = replace(engines, vad=scripted.LoudnessDetector)
+    lines = [Line(said(SECOND, 1.0)), Line(said(FIRST, 1.0))]
+    converse(engines, load(None, DECLARED), lines, tmp_path / "c.wav", watchers=[events.append])
+    first, second, third = ([(m.role, m.content) for m in messages][1:] for _, messages in model.seen)
+    assert first == [("user", WORDS[SECOND]), ("system", " is told.")]
+    assert second == [
+        ("user", WORDS[SECOND]),
+        ("assistant", OTHER),
+        ("system", f"{OTHER} is told."),
+        ("user", WORDS[FIRST]),
+    ]
+    assert third[:4] == second
+    assert [role for role, _ in third[4:]] == ["assistant", "tool"]
+
+
 def test_a_model_that_cannot_be_told_of_tools_goes_on_as_ever(tmp_path: Path) -> None:
     class Old:
         def prefill(self, messages: Sequence[Message]) -> None: ...

@@ -226,7 +226,8 @@ def test_timers_are_found_by_the_words_that_users_have_for_them(about: str, gone
 
 def test_what_is_remembered_is_there_the_next_day_and_what_is_forgotten_nowhere(tmp_path: Path) -> None:
     note = "The user is allergic to peanuts."
-    conversation(tmp_path, ["Remember."], [[call("remember", note=note)], "I will."], ("notes",), 0.0)
+    said = "Remember that I am allergic to peanuts."
+    conversation(tmp_path, [said], [[call("remember", note=note)], "I will."], ("notes",), 0.0)
     assert stat.S_IMODE((tmp_path / "notes.md").stat().st_mode) == 0o600
     events = conversation(
         tmp_path, ["What?"], [[call("recall", about="food")], "No peanuts."], ("notes",), 0.0
