@@ -232,7 +232,7 @@ class Session:
         Instead of `async with`. microphone, speaker: number, name or None for the default, as `backchat
         devices` lists them. Raises DeviceError, and what `async with` raises.
         """
-        from agent.transports.local import LocalSession
+        from agent.transports.local import LocalDevices, LocalSession
 
         self._check("run_local", "new")
         self._state = "starting"
@@ -241,12 +241,13 @@ class Session:
             stack.callback(self._end)
             engines = await self._engines()
             stack.enter_context(_claimed(engines))
-            local = LocalSession(engines, self._config, [self._take])
+            devices = LocalDevices(self._config.echo, microphone, speaker)
+            local = LocalSession(engines, self._config, [self._take], devices)
             self._conversation, self._clock = local.session, local.runner
             stack.enter_context(_plain())
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(self._call_back)
-            tasks.start_soon(self._run, partial(local.run, microphone, speaker, self._until_closed))
+            tasks.start_soon(self._run, partial(local.run, self._until_closed))
 
     async def push_audio(self, samples: Any, rate: int) -> None:
         """What the user says next; waits while more than `server.max_buffer` seconds are still unheard.

@@ -142,7 +142,7 @@ def virtual_card() -> Iterator[SoundCard]:
         card = SoundCard(_private_environment(home))
         modules = [
             f"module-native-protocol-unix auth-anonymous=1 socket={home}/native",
-            f"module-null-sink sink_name={card.speaker} rate=48000 channels=2",
+            f"module-null-sink sink_name={card.speaker} rate=48000 channels=2 norewinds=1",
             f"module-null-sink sink_name={card.fake_mouth} rate=48000 channels=1",
             f"module-remap-source master={card.fake_mouth}.monitor source_name={card.microphone}",
         ]

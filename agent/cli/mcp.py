@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from agent.events import Watcher
     from agent.messages import Message
     from agent.transports.exchange import Exchanged, Voice
 
@@ -70,7 +71,7 @@ def mcp(
     from agent.server.admission.exposure import MAKE, checked_token
     from agent.settings import ToolsConfig
     from agent.transports.exchange import Voice
-    from agent.transports.local import LocalSession
+    from agent.transports.local import LocalDevices, LocalSession
     from audio.devices.portaudio import check_devices, quiet
 
     if token_file is not None:
@@ -83,7 +84,11 @@ def mcp(
     _check_library()
     with loading(lines=False) as (progress, tell):
         engines = load(config, progress, tell, Given(llm=Silent()))
-    server = server_of(Voice(lambda watchers: LocalSession(engines, config, watchers), microphone, speaker))
+
+    def place(watchers: Sequence[Watcher]) -> LocalSession:
+        return LocalSession(engines, config, watchers, LocalDevices(config.echo, microphone, speaker))
+
+    server = server_of(Voice(place))
     with quiet():
         if token:
             anyio.run(partial(_serve, server, port, token))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.cli.parts.visual_input import VisualInput
     from agent.protocols import Engines
     from agent.settings import Config
+    from agent.transports.local import LocalDevices
     from audio.frame import Frame
 
 
@@ -62,6 +63,7 @@ def talk(
     from agent.cli.parts.view import LiveView, PlainView
     from agent.cli.parts.visual_input import VisualInput
     from agent.runner import run_real
+    from agent.transports.local import LocalDevices
     from audio.devices.portaudio import check_devices, quiet
 
     if wake is not None:
@@ -71,26 +73,27 @@ def talk(
         check_new("--record", record)
     check_devices(microphone, speaker)
     shown = VisualInput(image, camera, screen)
-    loaded = load_engines(config)
     plain = plain or not sys.stdout.isatty()
     view = PlainView(verbose=verbose) if plain else LiveView(verbose=verbose)
+    devices = LocalDevices(config.echo, microphone, speaker)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(quiet())
+        stack.enter_context(devices.awake())
+        loaded = load_engines(config)
         afterwards = stack.enter_context(contextlib.ExitStack())  # left when the view has been
         recorder = None
         if record is not None:
             stack.enter_context(Afterwards(lambda: write_all(record, recorder.seen) if recorder else None))
             recorder = stack.enter_context(LiveRecorder(record, view.watch))
-        stack.enter_context(quiet())
         stack.enter_context(view)
         stack.enter_context(shown)
-        run_real(_talk, loaded, config, microphone, speaker, view, recorder, shown, afterwards)
+        run_real(_talk, loaded, config, devices, view, recorder, shown, afterwards)
 
 
 async def _talk(
     loaded: Engines,
     config: Config,
-    microphone: str | None,
-    speaker: str | None,
+    devices: LocalDevices,
     view: View,
     recorder: LiveRecorder | None,
     shown: VisualInput,
@@ -102,7 +105,7 @@ async def _talk(
     from agent.transports.local import LocalSession
 
     watchers = [view.watch, *([recorder.watch] if recorder else [])]
-    local = LocalSession(loaded, config, watchers, recorder.played if recorder else None)
+    local = LocalSession(loaded, config, watchers, devices, recorder.played if recorder else None)
     attention = local.session.controller.attention
     shown.show_to(local.session)
     # A line of its own: the terminal has just echoed ^C.
@@ -121,5 +124,5 @@ async def _talk(
     async with anyio.create_task_group() as tasks:
         if Keys.usable():
             tasks.start_soon(mute)
-        await local.run(microphone, speaker, through)
+        await local.run(through)
         tasks.cancel_scope.cancel()

@@ -38,12 +38,7 @@ class Place(Protocol):
         """The session."""
         ...
 
-    async def run(
-        self,
-        microphone: int | str | None = None,
-        speaker: int | str | None = None,
-        through: Callable[[AsyncIterable[Frame]], AsyncIterable[Frame]] = ...,
-    ) -> None:
+    async def run(self, through: Callable[[AsyncIterable[Frame]], AsyncIterable[Frame]] = ...) -> None:
         """Hold it until the frames that have gone `through` end."""
         ...
 
@@ -51,16 +46,11 @@ class Place(Protocol):
 class Voice:
     """Says and hears one thing after the other. The microphone is open meanwhile, and at no other time.
 
-    place: makes where the next one is held, given who watches. microphone, speaker: as `LocalSession.run`.
+    place: makes where the next one is held, given who watches.
     """
 
-    def __init__(
-        self,
-        place: Callable[[Sequence[ev.Watcher]], Place],
-        microphone: str | None = None,
-        speaker: str | None = None,
-    ) -> None:
-        self._place, self._devices = place, (microphone, speaker)
+    def __init__(self, place: Callable[[Sequence[ev.Watcher]], Place]) -> None:
+        self._place = place
         self._lock = anyio.Lock()
 
     async def exchange(self, say: str = "", wait: float | None = None) -> Exchanged:
@@ -72,7 +62,7 @@ class Voice:
             exchange = _Exchange(say, wait)
             place = self._place([exchange.watch])
             place.session.controller.manner = Manner(respond=False)
-            await place.run(*self._devices, lambda frames: exchange.through(place.session, frames))
+            await place.run(lambda frames: exchange.through(place.session, frames))
             return exchange.result()
 
 

@@ -7,6 +7,7 @@ a bounded queue, the speaker asks its source.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -165,7 +166,8 @@ class Speaker:
 
     source: `source(count, at)` gives exactly `count` samples, shape (count,), of which the first sounds
     at `at` on the session's clock. It is called from PortAudio's thread every 20 ms and must not wait.
-    clock: as for `Microphone`. `underflows` counts the gaps that late answers have torn.
+    clock: as for `Microphone`. `underflows` counts the gaps that late answers have torn. A sound server may
+    take seconds until it keeps time: `open`, before, has that pass while something else goes on.
 
     Runs on trio and asyncio. Raises DeviceError on entry (none, unknown, busy). When the source raises
     or the device goes, the block is cancelled and DeviceError comes out of it.
@@ -181,24 +183,44 @@ class Speaker:
         self._wanted, self._source, self._rate, self._clock = device, source, rate, clock
         self._held = silence(0, rate)
         self._asked = self._played = self._renewed = 0.0
-        self._warm = self._ended = self._closing = False
+        self._stream: Any = None
+        self._warm = self._ended = self._closing = self._entered = False
         self._began: float | None = None
-        self._even = 0.0
+        self._even = self._before = -math.inf
         self._failure: Exception | None = None
         self.latency = 0.0
         """Seconds from the source being asked for a sample to its sounding, as last measured."""
         self.underflows = 0
 
-    async def __aenter__(self) -> Speaker:
+    def open(self) -> None:
+        """Have the device begin, with silence, once; entered, it goes on from there. Raises DeviceError.
+
+        Who opens it and does not enter it calls `close`.
+        """
+        if self._stream is not None:
+            return
         self._device = find_device(self._wanted, "output")
+        wish = Wish(self._rate, (min(2, self._device.outputs), 1), _PULL, _RESERVE)
+        stream = open_stream(self._device, "output", wish, self._pull, self._finished)
+        rate = round(stream.samplerate)
+        self._steady, self._resampler = Steady(rate), Resampler(self._rate, rate)
+        start(stream, self._device)
+        self._stream = stream
+
+    def close(self) -> None:
+        """Let go of the device, however often this is called."""
+        self._closing = True
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            close(stream)
+
+    async def __aenter__(self) -> Speaker:
+        self.open()
         self._scope = anyio.CancelScope()
         self._loop_ahead = anyio.current_time() - self._clock()
         self._in_loop = _loop_caller()
-        wish = Wish(self._rate, (min(2, self._device.outputs), 1), _PULL, _RESERVE)
-        self._stream = open_stream(self._device, "output", wish, self._pull, self._finished)
-        rate = round(self._stream.samplerate)
-        self._steady, self._resampler = Steady(rate), Resampler(self._rate, rate)
-        start(self._stream, self._device)
+        self._began = None  # however long it has been open: it is waited for from now on
+        self._entered = True
         try:
             with anyio.move_on_after(_STARTING):
                 while not self._warm and not self._ended:
@@ -206,8 +228,7 @@ class Speaker:
             if not self._warm:
                 raise DeviceError(f"speaker {self._device.name!r} does not start; choose another")
         except BaseException:
-            self._closing = True
-            close(self._stream)
+            self.close()
             raise
         self._renew()
         self._scope.__enter__()
@@ -216,8 +237,7 @@ class Speaker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._closing = True
-        close(self._stream)
+        self.close()
         swallowed = self._scope.__exit__(kind, error, trace)
         if self._ended if kind is None else swallowed:
             if self._failure is not None:
@@ -232,20 +252,21 @@ class Speaker:
     def _finished(self) -> None:
         if not self._closing:
             self._ended = True
-            self._in_loop(self._scope.cancel)
+            if self._entered:
+                self._in_loop(self._scope.cancel)
 
     def _pull(self, out: Any, count: int, times: Any, status: Any) -> None:
         """PortAudio's callback, from its own thread: fill `out`, shape (count, channels)."""
         now = self._clock()
         lead = min(max(times.outputBufferDacTime - times.currentTime, 0.0), 1.0)
         at = self._steady.place(count, now + lead)
-        if self._warm and now - self._renewed > _MUTE / 8:
-            self._renewed = now
-            self._in_loop(self._renew)
-        if not self._warm:
+        if not (self._warm and self._entered):
             out[:] = 0.0
             self._warm_up(times.currentTime, bool(status.output_underflow))
             return
+        if now - self._renewed > _MUTE / 8:
+            self._renewed = now
+            self._in_loop(self._renew)
         self.underflows += bool(status.output_underflow)
         try:
             out[:] = self._next(count, at)[:, np.newaxis]
@@ -257,10 +278,12 @@ class Speaker:
     def _warm_up(self, now: float, torn: bool) -> None:
         """One more block of silence at `now` on the device's clock (s), after a gap or not."""
         if self._began is None:
-            self._began = self._even = now
-        if torn:
+            self._began = now
+        if torn or now - self._before > _WARM_UP:  # this program itself was late
             self._even = now
-        self._warm = now - self._even >= _WARM_UP or now - self._began >= _WARM_UP_LIMIT
+        self._before = now
+        even = now - self._even >= _WARM_UP
+        self._warm = even or (self._entered and now - self._began >= _WARM_UP_LIMIT)
 
     def _next(self, count: int, at: float) -> Samples:
         """The next `count` samples at the device's rate, of which the first sounds at `at`."""

@@ -38,10 +38,7 @@ class Room:
         self.session = Session(engines, CONFIG, self._runner, self._playback, watchers)
 
     async def run(
-        self,
-        microphone: int | str | None = None,
-        speaker: int | str | None = None,
-        through: Callable[[AsyncIterable[Frame]], AsyncIterable[Frame]] = lambda frames: frames,
+        self, through: Callable[[AsyncIterable[Frame]], AsyncIterable[Frame]] = lambda frames: frames
     ) -> None:
         Room.open += 1
         try:

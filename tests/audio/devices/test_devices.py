@@ -475,6 +475,63 @@ def test_speaker_starts_on_a_device_that_never_stops_tearing(sound: FakeSound, b
 
 
 @BOTH
+def test_speaker_that_is_opened_before_has_warmed_up_when_it_is_entered(sound: FakeSound, backend: str):
+    sound.pulls = False
+    asked: list[float] = []
+    speaker = Speaker(None, lambda n, at: asked.append(at) or silent(n, at), 24000, time.monotonic)
+    speaker.open()
+    speaker.open()
+    (stream,) = sound.streams
+    stream.pull(60, underflow=True)  # the server fills its buffers
+    assert not stream.pull(50).any()
+    assert not asked, "nobody listens yet"
+
+    async def main():
+        async with speaker:
+            stream.pull(1)
+            assert asked
+            assert sound.streams == [stream]
+
+    anyio.run(main, backend=backend)
+    assert stream.closed
+
+
+@BOTH
+def test_what_was_not_asked_for_a_while_is_not_held_for_even(sound: FakeSound, backend: str):
+    """While engines load, the interpreter may be away for a second: then the device begins anew."""
+    sound.pulls = False
+    asked: list[float] = []
+    speaker = Speaker(None, lambda n, at: asked.append(at) or silent(n, at), 24000, time.monotonic)
+    speaker.open()
+    (stream,) = sound.streams
+    stream.pull(50)
+    stream.time += 0.9
+    stream.pull(2)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(goes_on)
+            async with speaker:
+                assert asked
+
+    async def goes_on():
+        await anyio.sleep(0.05)
+        stream.pull(10)
+        assert not asked
+        stream.pull(5)
+
+    anyio.run(main, backend=backend)
+
+
+def test_speaker_that_is_opened_and_not_entered_is_let_go_once(sound: FakeSound):
+    speaker = Speaker(None, silent, 24000, time.monotonic)
+    speaker.open()
+    speaker.close()
+    assert sound.streams[0].closed
+    speaker.close()
+
+
+@BOTH
 def test_speaker_that_never_starts_is_a_device_error(sound: FakeSound, monkeypatch, backend: str):
     monkeypatch.setattr(devices, "_STARTING", 0.1)
     sound.pulls = False
