@@ -35,7 +35,7 @@ def say(text: str | None, out: Path | None, device: str | None, **options: Any) 
     if not words or not words.strip():
         raise click.UsageError("there is nothing to say: give a text, or pipe one in")
     with loading(lines=False) as (progress, tell):
-        voice = engines.load_one("tts", config, progress, tell)
+        voice = engines.load_one("tts", config, progress, tell, warm=False)
     if out is not None:
         from agent.conversation.speak import render_in_time
         from audio.files import write_sound

@@ -312,8 +312,10 @@ def load_vision(config: Config, llm: LanguageModel) -> VisionEngine:
     return vision
 
 
-def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody) -> Any:
-    """One engine of that kind, loaded and warmed up."""
+def load_one(
+    kind: Kind, config: Config, progress: Progress | None = None, tell: Tell = _nobody, *, warm: bool = True
+) -> Any:
+    """One engine of that kind, loaded and warmed up; `warm` is False for who uses it once."""
     chosen, given = _chosen(kind, config)
     factory = find(kind, chosen)
     wanted = inspect.signature(factory).parameters
@@ -328,7 +330,7 @@ def load_one(kind: Kind, config: Config, progress: Progress | None = None, tell:
         tell(f"{_TITLES[kind]} {model_of(kind, config) or chosen}")
     engine = _theirs(kind, chosen, lambda: factory(**used))
     lacks(f"{setting(kind)}: {chosen}", OFFERED[kind], engine, NEWER)
-    if isinstance(engine, WarmsUp):
+    if warm and isinstance(engine, WarmsUp):
         _theirs(kind, chosen, engine.warm)
     return engine
 
@@ -417,13 +419,16 @@ def _voice(config: Config) -> str:
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:
     """The class behind an engine's name, imported. Raises ConfigError for a name that nobody offers."""
-    places = {name: each.place for name, each in BUILT_IN[kind].items()}
-    places |= {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
-    if name not in places:
-        if new := RENAMED.get((kind, name)):
-            raise ConfigError(f"{setting(kind)}: {name!r} is called {new!r} now")
-        known = ", ".join(sorted(places))
-        what = "policy" if kind == "turns" else "engine"
-        raise ConfigError(f"{setting(kind)}: no {what} is called {name!r}; known: {known}")
-    module, _, attribute = places[name].partition(":")
+    if name in BUILT_IN[kind]:  # all other packages are looked through for the others only
+        place = BUILT_IN[kind][name].place
+    else:
+        places = {point.name: point.value for point in entry_points(group=f"backchat.{kind}")}
+        if name not in places:
+            if new := RENAMED.get((kind, name)):
+                raise ConfigError(f"{setting(kind)}: {name!r} is called {new!r} now")
+            known = ", ".join(sorted({*BUILT_IN[kind], *places}))
+            what = "policy" if kind == "turns" else "engine"
+            raise ConfigError(f"{setting(kind)}: no {what} is called {name!r}; known: {known}")
+        place = places[name]
+    module, _, attribute = place.partition(":")
     return _theirs(kind, name, lambda: getattr(importlib.import_module(module), attribute))

@@ -24,10 +24,15 @@ def code(name: str) -> str:
 
 
 @cache
+def _ours() -> dict[str, Traversable]:
+    ours = importlib.resources.files("agent.languages")
+    return {folder.name: folder for folder in ours.iterdir() if folder.joinpath("turns.toml").is_file()}
+
+
+@cache
 def folders() -> dict[str, Traversable | EntryPoint]:
     """Every language that has a folder, by its code: ours, and the entry points of other packages."""
-    ours = importlib.resources.files("agent.languages")
-    found = {folder.name: folder for folder in ours.iterdir() if folder.joinpath("turns.toml").is_file()}
+    found = _ours()
     others = {point.name: point for point in entry_points(group="backchat.languages")}
     return {name: (others | found)[name] for name in sorted(others | found)}
 
@@ -37,7 +42,7 @@ def data(name: str, file: str) -> bytes | None:
 
     Raises ConfigError where it is of a package that cannot be imported.
     """
-    folder = folders().get(code(name))
+    folder = _ours().get(code(name)) or folders().get(code(name))
     if isinstance(folder, EntryPoint):
         folder = _folder_of(folder)
     path = folder.joinpath(file) if folder else None

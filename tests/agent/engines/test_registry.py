@@ -199,6 +199,18 @@ def test_another_package_offers_an_engine_and_gets_the_settings_that_it_uses():
         engines.find("tts", "nope")
 
 
+def test_who_speaks_once_does_not_warm_up(plugin: None):
+    config = load(None, ["tts.engine=parrot"])
+    assert engines.load_one("tts", config).warmed
+    assert not engines.load_one("tts", config, warm=False).warmed
+
+
+def test_built_in_engines_are_found_without_a_look_at_other_packages(monkeypatch: pytest.MonkeyPatch):
+    """A look at each installed package, at each start, twenty times over."""
+    monkeypatch.setattr(engines, "entry_points", lambda group: pytest.fail(f"looked for {group}"))
+    engines.check(load(None, []))
+
+
 @pytest.mark.usefixtures("plugin")
 def test_another_package_offers_a_vad_of_which_each_stream_has_its_own():
     config = load(None, ["vad.engine=gate", "vad.start=0.7"])
