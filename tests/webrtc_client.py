@@ -49,13 +49,17 @@ class Microphone(aiortc.MediaStreamTrack):
 
 
 class Client:
-    """One call."""
+    """One call. more: whether it offers a camera before its microphone, and another microphone behind it."""
 
-    def __init__(self, loss: float = 0.0) -> None:
+    def __init__(self, loss: float = 0.0, *, more: bool = False) -> None:
         self._loss, self._draw = loss, random.Random(1)
         self.connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
         self.microphone = Microphone()
-        self.connection.addTrack(self.microphone)
+        if more:
+            self.connection.addTransceiver("video")
+        self._sender = self.connection.addTrack(self.microphone)
+        if more:
+            self.connection.addTransceiver("audio")
         self.channel = self.connection.createDataChannel("oai-events")
         self.told: list[dict] = []
         self.heard: list[np.ndarray] = []
@@ -81,13 +85,11 @@ class Client:
     async def accept(self, answer: str) -> None:
         """Take the answer; from here on a share of the packets that are sent is lost."""
         if self._loss:
-            (sender,) = self.connection.getSenders()
-            sender.transport._send_rtp = self._lossy(sender.transport._send_rtp)
+            self._sender.transport._send_rtp = self._lossy(self._sender.transport._send_rtp)
         if (most := re.search(r"maxaveragebitrate=(\d+)", answer)) is not None:  # aiortc takes no notice
             encoder = OpusEncoder()
             encoder.codec.bit_rate = int(most[1])
-            (sender,) = self.connection.getSenders()
-            sender._RTCRtpSender__encoder = encoder
+            self._sender._RTCRtpSender__encoder = encoder
         await self.connection.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
 
     def _lossy(self, carry: Callable[..., Coroutine]) -> Callable[..., Coroutine]:
@@ -117,6 +119,8 @@ def called(
     pool: serving.Scripted,
     main: Callable[[Client], Coroutine],
     loss: float = 0.0,
+    *,
+    more: bool = False,
 ) -> Client:
     """Hold a call; a deadlock fails, and so does a slot that is not given back."""
     found: list[Client] = []
@@ -124,7 +128,7 @@ def called(
     async def inside() -> None:
         with anyio.fail_after(30):
             async with serving.running(pool) as address, httpx.AsyncClient(base_url=address) as http:
-                found.append(client := Client(loss))
+                found.append(client := Client(loss, more=more))
                 reply = await http.post(
                     "/v1/realtime/calls",
                     content=await client.offer(),

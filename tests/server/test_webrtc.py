@@ -47,9 +47,9 @@ def seconds(client: Client) -> float:
 
 
 @pytest.mark.net
-@pytest.mark.parametrize("loss", [0.0, 0.1])
-def test_a_question_is_heard_and_its_answer_sounds(loss: float) -> None:
-    """Also where every tenth packet of the user's is lost."""
+@pytest.mark.parametrize(("loss", "more"), [(0.0, True), (0.1, False)])
+def test_a_question_is_heard_and_its_answer_sounds(loss: float, more: bool) -> None:
+    """Also where every tenth packet of the user's is lost; or where the client offers more than is taken."""
 
     async def main(client: Client) -> None:
         created = await client.until("session.created")
@@ -58,7 +58,10 @@ def test_a_question_is_heard_and_its_answer_sounds(loss: float) -> None:
         await client.until("output_audio_buffer.stopped")
         await anyio.sleep(0.3)
 
-    client = called(humming(["What is that?"], ["A bell."]), main, loss)
+    client = called(humming(["What is that?"], ["A bell."]), main, loss, more=more)
+    taken = [(each.kind, each.currentDirection) for each in client.connection.getTransceivers()]
+    beside = [("audio", "inactive"), ("video", "inactive")] if more else []
+    assert sorted(taken) == sorted([("audio", "sendrecv"), *beside])
     (words,) = client.of("conversation.item.input_audio_transcription.completed")
     assert words["transcript"] == "What is that?"
     (done,) = client.of("response.done")
@@ -169,6 +172,7 @@ def test_what_is_no_offer_is_refused_in_one_line_and_holds_no_slot() -> None:
             (offer.replace("a=ice-ufrag", "a=nothing").encode(), 400, "sdp"),
             (re.sub("opus|PCM[UA]|G722", "other", offer).encode(), 400, "sdp"),
             (("x" * 70_000).encode(), 413, "sdp"),
+            ((offer + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" * 8).encode(), 413, "sdp"),
             ((offer + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * 30).encode(), 413, "sdp"),
         ]
         draw = random.Random(1)

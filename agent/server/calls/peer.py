@@ -21,7 +21,7 @@ from audio.pcm import from_int16, to_int16
 
 CHANNEL = "oai-events"
 """The data channel on which the protocol's events are."""
-LONGEST_OFFER, MOST_CANDIDATES = 65_536, 20
+LONGEST_OFFER, MOST_CANDIDATES, MOST_PARTS = 65_536, 20, 8
 NEEDED = ("a=fingerprint:", "a=ice-ufrag:", "a=ice-pwd:")
 """Lines without which nobody can connect."""
 STEP = BLOCK / RATE
@@ -130,7 +130,10 @@ class Peer:
             pass  # it came behind the end
 
     async def answer(self, offer: str) -> str:
-        """The answer to an offer (SDP). Raises RequestError for what is none."""
+        """The answer to an offer (SDP), which declines all but the first sound in it and the channel.
+
+        Raises RequestError for what is none.
+        """
         import aiortc
         from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
@@ -138,11 +141,13 @@ class Peer:
             await self._connection.setRemoteDescription(
                 aiortc.RTCSessionDescription(_checked(offer), "offer")
             )
-            receiver = self._connection.getReceivers()[0]
-            self._track = receiver.track
-            _unheld(receiver, self._full)
+            heard, *declined = sorted(self._connection.getTransceivers(), key=lambda it: it.kind != "audio")
+            self._track = heard.receiver.track
+            _unheld(heard.receiver, self._full)
             sender = self._connection.addTrack(_track(self.outgoing))
-            _narrow(self._connection.getTransceivers()[0], sender)
+            _narrow(heard, sender)
+            for each in declined:
+                each.direction = "inactive"
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except (*WRONG, InvalidAccessError, InvalidStateError, OperationError) as error:
             raise RequestError(f"the offer cannot be answered: {str(error)[:100]}", param="sdp") from error
@@ -215,9 +220,15 @@ def _checked(offer: str) -> str:
         raise RequestError(f"sdp: more than {LONGEST_OFFER} characters", 413, "too_large", param="sdp")
     lines = offer.splitlines()
     kinds = sorted(line[2:].partition(" ")[0] for line in lines if line.startswith("m="))
-    if kinds != ["application", "audio"]:
+    if len(kinds) > MOST_PARTS:
+        raise RequestError(f"sdp: more than {MOST_PARTS} media", 413, "too_large", param="sdp")
+    if (
+        "audio" not in kinds
+        or kinds.count("application") != 1
+        or {*kinds} - {"application", "audio", "video"}
+    ):
         raise RequestError(
-            f"sdp: one audio and one data channel ({CHANNEL!r}) are spoken here; this has "
+            f"sdp: audio and one data channel ({CHANNEL!r}) are spoken here; this has "
             f"{', '.join(kinds)[:80] or 'nothing'}",
             param="sdp",
         )
@@ -226,7 +237,7 @@ def _checked(offer: str) -> str:
     named = [line.removeprefix("a=mid:").strip() for line in lines if line.startswith("a=mid:")]
     bundles = [line.split()[1:] for line in lines if line.startswith("a=group:BUNDLE ")]
     if [sorted(each) for each in bundles] != [sorted(named)] or len(set(named)) != len(kinds):
-        raise RequestError("sdp: both are to be in one bundle (a=group:BUNDLE)", param="sdp")
+        raise RequestError("sdp: all are to be in one bundle (a=group:BUNDLE)", param="sdp")
     candidates = [line for line in lines if line.startswith("a=candidate:")]
     dropped = {line for line in candidates if ".local " in line} | {"a=end-of-candidates"}
     if len(candidates) > MOST_CANDIDATES:
