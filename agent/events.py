@@ -172,7 +172,8 @@ class TurnCommitted:
     """The user's turn is judged over: its answer may sound, and `text`, in `language`, is in the history.
 
     cause: why now and not before. answered: whether its reply follows; else it waits until one is asked for.
-    That is in no file and on no wire. speaker: as `Transcribed` has it.
+    speaker: as `Transcribed` has it. tokens: what the text is made of and the log-probability of each, where
+    that was asked for (`stt.scores`). Those and `answered` are in no file and on no wire.
     """
 
     type: ClassVar[Literal["turn_committed"]] = "turn_committed"
@@ -183,6 +184,7 @@ class TurnCommitted:
     answered: bool = field(default=True, compare=False, metadata=INSIDE)
     language: str = ""
     speaker: str = ""
+    tokens: tuple[tuple[bytes, float], ...] = field(default=(), compare=False, metadata=INSIDE)
 
 
 @dataclass(frozen=True, slots=True)

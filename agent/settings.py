@@ -147,6 +147,9 @@ class STTConfig(Section):
     prompt: str = ""
     """Words that are told to the transcriber before it hears any, whose names and spellings it then prefers,
     as "Siobhan, Nguyen, Reykjavik." (`whisper`)."""
+    scores: bool = False
+    """Whether it is told how probable each token of a transcript was (`whisper`, `whisper-torch`): in the
+    event `TurnCommitted`. A client that asks for it is told without it."""
     interim: float = Field(default=0.6, ge=0.0)
     """Seconds of speech between two interim transcripts; 0 switches them off."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -17,7 +17,7 @@ from agent.protocols import (
     WritesJSON,
 )
 from audio.frame import Frame
-from audio.stt import DetectsLanguage, TakesContext, TimesWords, likeliest
+from audio.stt import DetectsLanguage, ScoresTokens, TakesContext, TimesWords, likeliest
 from audio.tts import ChangesVoice, TellsGender, VariesSpeed
 
 Served = Literal["stt", "llm", "tts", "endpointing"]
@@ -28,7 +28,7 @@ OFFERS: Mapping[str, type] = {
     for each in (
         *(TimesWords, TakesContext, DetectsLanguage, VariesSpeed, ChangesVoice, TellsGender),
         *(ReadsInParts, TakesSampling, CallsTools, WritesJSON, PredictsEndOfTurn, TakesPictures),
-        TellsProbabilities,
+        *(TellsProbabilities, ScoresTokens),
     )
 }
 """What an engine may also offer, and offers through another process too. Not `CountsTokens`: a conversation

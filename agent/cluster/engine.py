@@ -57,6 +57,11 @@ class _TakesContext(_Remote):
         return self._other("expecting", language, context)
 
 
+class _ScoresTokens(_Remote):
+    def scoring(self) -> Self:
+        return self._other("scoring")
+
+
 class _DetectsLanguage(_Remote):
     @property
     def detects(self) -> bool:
@@ -174,6 +179,7 @@ _KINDS: Mapping[Served, type[_Remote]] = {
 _ALSO: Mapping[str, type[_Remote]] = {
     "TimesWords": _TimesWords,
     "TakesContext": _TakesContext,
+    "ScoresTokens": _ScoresTokens,
     "DetectsLanguage": _DetectsLanguage,
     "VariesSpeed": _VariesSpeed,
     "ChangesVoice": _ChangesVoice,

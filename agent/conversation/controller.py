@@ -363,7 +363,7 @@ class TurnController:
 
     def update(self, turns: TurnsConfig, vad: VADConfig, stt: STTConfig) -> None:
         """Find turns in another way from the next pause on, and expect the languages of `stt`."""
-        self._utterances.update(turns, vad)
+        self._utterances.update(turns, vad, stt)
         self._recognition.update(turns, stt)
 
     @property

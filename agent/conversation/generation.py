@@ -292,7 +292,7 @@ class Generation:
         if reply.notice and reply.misheard:
             self._emit(ev.NotUnderstood(self._runner.now(), reply.number, reply.misheard))
         now, respond = self._runner.now(), reply.manner.respond
-        told = (question, reply.committed, respond, said.language, reply.said_by)
+        told = (question, reply.committed, respond, said.language, reply.said_by, said.tokens)
         self._emit(ev.TurnCommitted(now, reply.number, *told))
 
     def _failed(self, reply: Reply, group: BaseExceptionGroup) -> None:

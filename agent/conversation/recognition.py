@@ -24,7 +24,7 @@ from agent.turns.phrases import Language, words_of
 from agent.turns.self_echo import SelfEchoFilter
 from agent.turns.spoken_language import SpokenLanguage
 from audio.frame import Frame
-from audio.stt import DetectsLanguage, Transcript, behind
+from audio.stt import DetectsLanguage, Transcript, behind, scored
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class Recognition:
         self.spoken.restrict(_among(stt))
 
     def _expect(self, settings: STTConfig) -> None:
-        self._stt = stt = behind(self._engines.stt, settings.prompt)
+        self._stt = stt = scored(behind(self._engines.stt, settings.prompt), settings.scores)
         self._detector = stt if isinstance(stt, DetectsLanguage) and stt.detects else None
 
     async def transcribe(self, audio: Frame) -> Transcript:

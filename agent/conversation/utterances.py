@@ -8,7 +8,7 @@ from typing import Protocol
 from agent import events as ev
 from agent.protocols import Engines
 from agent.runner import Runner
-from agent.settings import Config, TurnsConfig, VADConfig
+from agent.settings import Config, STTConfig, TurnsConfig, VADConfig
 from agent.turns.policy import Action, Policy
 from audio import segment as seg
 from audio.frame import Frame
@@ -47,7 +47,6 @@ class UtteranceDetector:
     ) -> None:
         self._engines, self._runner = engines, runner
         self._emit, self._listener = emit, listener
-        self._interim = config.stt.interim
         self._last_interim = 0.0
         self.interim_took = 0.0
         """Seconds that the last interim transcript took; written by who has it made."""
@@ -59,7 +58,7 @@ class UtteranceDetector:
         """Cuts what those say who are only overheard."""
         self.aside: list[Frame] = []
         """What they have said in the newest frames, to its end."""
-        self._turns, self._vad = config.turns, config.vad
+        self._turns, self._vad, self._stt = config.turns, config.vad, config.stt
         self.reset()
 
     def reset(self) -> None:
@@ -68,11 +67,14 @@ class UtteranceDetector:
         self.policy: Policy = self._engines.policy(self._turns)
         self._utterance: list[Frame] = []
         self._unread: list[Frame] = []
-        self.update(self._turns, self._vad)
+        self.update(self._turns, self._vad, self._stt)
 
-    def update(self, turns: TurnsConfig, vad: VADConfig) -> None:
-        """Find turns as these say; `turns.policy`, `vad.engine` and `vad.aggressiveness` stay."""
-        self._turns, self._vad = turns, vad
+    def update(self, turns: TurnsConfig, vad: VADConfig, stt: STTConfig) -> None:
+        """Find turns as these say, and tell what is said meanwhile as often as `stt.interim` says.
+
+        `turns.policy`, `vad.engine` and `vad.aggressiveness` stay.
+        """
+        self._turns, self._vad, self._stt = turns, vad, stt
         segmenter = self._segmenter
         segmenter.onset_frames, segmenter.confirm = vad.onset_frames, vad.confirm
         segmenter.start, segmenter.stop, segmenter.pre_roll = vad.start, vad.stop, vad.pre_roll
@@ -154,9 +156,9 @@ class UtteranceDetector:
             self._last_interim = now
             return None
         silent = now - segmenter.last_sound >= BRIEF_SILENCE and segmenter.last_sound > self._silence_told
-        rarely = max(self._interim, SHARE * self.interim_took)
+        rarely = max(self._stt.interim, SHARE * self.interim_took)
         due = now - self._last_interim >= rarely and now - segmenter.last_speech < BRIEF_SILENCE
-        if not self._interim or not (silent or due):
+        if not self._stt.interim or not (silent or due):
             return None
         self._last_interim = now
         self._silence_told = segmenter.last_sound if silent else self._silence_told

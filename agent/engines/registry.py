@@ -48,7 +48,7 @@ from agent.tools.tool import Tool
 from agent.turns import phrases
 from agent.turns.policy import Policy
 from agent.weights.catalogue import Progress, catalogue, resolve
-from audio.stt import EndOfTurn, TakesContext, Transcriber
+from audio.stt import EndOfTurn, ScoresTokens, TakesContext, Transcriber
 from audio.tts import ChangesVoice, Synthesizer
 from audio.vad import VAD
 from audio.wake import ListsWords, WakeWord
@@ -179,6 +179,8 @@ def load(
     stt: Transcriber = given.stt or load_one("stt", config, progress, tell)
     if config.stt.prompt and not isinstance(stt, TakesContext):
         raise ConfigError(f"stt.prompt: the engine {config.stt.engine!r} takes none; leave it out")
+    if config.stt.scores and not isinstance(stt, ScoresTokens):
+        raise ConfigError(f"stt.scores: the engine {config.stt.engine!r} tells none; leave it out")
     llm: LanguageModel = given.llm or load_llm(config, progress, tell)
     tts: Synthesizer = given.tts or load_one("tts", config, progress, tell)
     _ready(tts, config)

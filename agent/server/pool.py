@@ -23,7 +23,7 @@ from agent.settings import Config
 from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
 from audio.cores import usable_cores
-from audio.stt import DetectsLanguage, TakesContext
+from audio.stt import DetectsLanguage, ScoresTokens, TakesContext
 from audio.tts import ChangesVoice
 
 CORES_PER_COPY = 2
@@ -211,6 +211,12 @@ class Pool:
         """Raise RequestError where the transcriber cannot be told what to expect."""
         if not isinstance(self._halves[0].engines.stt, TakesContext):
             text = f"{param}: the transcriber that is loaded takes none; leave it out"
+            raise RequestError(text, param=param)
+
+    def check_scores(self, param: str = "include") -> None:
+        """Raise RequestError where the transcriber cannot tell how probable its tokens were."""
+        if not isinstance(self._halves[0].engines.stt, ScoresTokens):
+            text = f"{param}: the transcriber that is loaded does not tell how probable its tokens were"
             raise RequestError(text, param=param)
 
     @property

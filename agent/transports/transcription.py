@@ -17,7 +17,7 @@ from agent.transports.slot import SessionSlot
 from audio.files import stream_bytes
 from audio.frame import HEARING_RATE, Frame, Samples, silence
 from audio.resampler import Resampler
-from audio.stt import DetectsLanguage, Transcriber, Transcript, behind, likeliest
+from audio.stt import DetectsLanguage, Transcriber, Transcript, behind, likeliest, scored, strung
 from audio.stt.shortwindow import Cutter
 
 STEP = 1 << 20
@@ -54,7 +54,11 @@ def together(heard: Sequence[Segment]) -> str:
 def as_one(heard: Sequence[Segment]) -> Transcript:
     """The same, in the language that most of them are in."""
     known = [segment.said.language for segment in heard if segment.said.language]
-    return Transcript(together(heard), language=max(known, key=known.count, default=""))
+    return Transcript(
+        together(heard),
+        language=max(known, key=known.count, default=""),
+        tokens=strung(segment.said.tokens for segment in heard),
+    )
 
 
 async def words(slot: SessionSlot, config: Config, data: bytes) -> Transcript:
@@ -160,7 +164,7 @@ def heard_in(stt: Transcriber, settings: STTConfig) -> Callable[[Frame], Transcr
     """What transcribes sound behind the words of these settings, and in their language, if the engine was not
     loaded for one alone.
     """
-    stt, language = behind(stt, settings.prompt), settings.language
+    stt, language = scored(behind(stt, settings.prompt), settings.scores), settings.language
     if language == "auto" or not isinstance(stt, DetectsLanguage) or not stt.detects:
         return stt.transcribe
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from audio.frame import Frame
 
@@ -23,6 +23,13 @@ class Word:
     finish: float
 
 
+class Token(NamedTuple):
+    """One token of a `Transcript`: its bytes, which may be half a character, and its log-probability."""
+
+    data: bytes
+    logprob: float
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What was understood.
@@ -33,6 +40,7 @@ class Transcript:
     doubtful: a quick guess that a careful look might correct; never set for `final`.
     words: when each word is said, where that was asked for (`TimesWords`).
     language: ISO code of what it is in; "" where the engine does not say.
+    tokens: what the text is made of, where that was asked for (`ScoresTokens`).
     """
 
     text: str
@@ -41,6 +49,14 @@ class Transcript:
     doubtful: bool = False
     words: tuple[Word, ...] = ()
     language: str = ""
+    tokens: tuple[Token, ...] = ()
+
+
+def strung(parts: Iterable[Sequence[Token]]) -> tuple[Token, ...]:
+    """The tokens of texts that are joined by blanks."""
+    spoken = [part for part in parts if part]
+    heads = [part[0]._replace(data=b" " * (n > 0) + part[0].data) for n, part in enumerate(spoken)]
+    return tuple(token for head, part in zip(heads, spoken, strict=True) for token in (head, *part[1:]))
 
 
 class Transcriber(Protocol):
@@ -65,6 +81,15 @@ class TimesWords(Protocol):
 
 
 @runtime_checkable
+class ScoresTokens(Protocol):
+    """What a `Transcriber` also offers that can tell how probable its tokens were."""
+
+    def scoring(self) -> Transcriber:
+        """The same, whose transcripts have `tokens`."""
+        ...
+
+
+@runtime_checkable
 class TakesContext(Protocol):
     """What a `Transcriber` also offers that can be told what to expect."""
 
@@ -83,6 +108,11 @@ class TakesContext(Protocol):
 def behind(stt: Transcriber, words: str) -> Transcriber:
     """The same behind these words; without any, or where it takes none (`TakesContext`), as it is."""
     return stt.expecting(context=words) if words.strip() and isinstance(stt, TakesContext) else stt
+
+
+def scored(stt: Transcriber, wanted: bool) -> Transcriber:
+    """The same with `tokens`, where they are wanted and it can tell them (`ScoresTokens`)."""
+    return stt.scoring() if wanted and isinstance(stt, ScoresTokens) else stt
 
 
 Choose: TypeAlias = Callable[[Mapping[str, float]], str]

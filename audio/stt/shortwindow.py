@@ -14,12 +14,14 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from audio.frame import HEARING_RATE, Frame, Samples, level_dbfs, silence
-from audio.stt import Choose, Transcript, Word
+from audio.stt import Choose, Token, Transcript, Word, strung
 from audio.stt.mel import HOP
+from audio.stt.tokens import written
 
 FULL = 30.0
 """Seconds of audio that Whisper was trained on: the longest that one decode can take."""
@@ -118,7 +120,13 @@ def joined(heard: Sequence[tuple[Transcript, float]]) -> Transcript:
         doubtful,
         tuple(words),
         max((said for said, _ in spoken), key=lambda said: len(said.text)).language,
+        strung([said.tokens for said, _ in spoken]),
     )
+
+
+def scored(tokens: Sequence[str], chances: Sequence[float]) -> tuple[Token, ...]:
+    """The tokens of a text as it is told, with their log-probabilities; without those that write nothing."""
+    return tuple(Token(*each) for each in zip(written(tokens), chances, strict=True) if each[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,7 @@ class Decoded:
     text: stripped. confidence: mean log-probability of the tokens. no_speech: 0 to 1. capped: the
     token limit ended it. tokens: those of the text, where they are known.
     language: ISO code of what the text is in, "" where that is not known.
+    scored: the text's bytes, token by token, and how probable each was, where that was asked for.
     """
 
     text: str
@@ -136,13 +145,18 @@ class Decoded:
     capped: bool
     tokens: tuple[str, ...] = ()
     language: str = ""
+    scored: tuple[Token, ...] = ()
 
     def transcript(self, doubtful: bool) -> Transcript:
         """What of it is believed."""
         if self.noise or self.wordless:
             return Transcript("", self.confidence, self.no_speech, doubtful)
         text = unloop(self.text) if self.capped else self.text
-        return Transcript(text, self.confidence, self.no_speech, doubtful, language=self.language)
+        kept, ends = len(text.encode()), accumulate(len(token.data) for token in self.scored)
+        tokens = tuple(token for token, end in zip(self.scored, ends, strict=True) if end <= kept)
+        return Transcript(
+            text, self.confidence, self.no_speech, doubtful, language=self.language, tokens=tokens
+        )
 
     @property
     def noise(self) -> bool:

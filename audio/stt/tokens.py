@@ -110,11 +110,9 @@ def spans(tokens: Sequence[str]) -> list[tuple[int, int, int, int]]:
 
     A word is what stands between blanks, without the punctuation around it.
     """
-    pieces = [bytes(BYTE_LEVEL[c] for c in token if c in BYTE_LEVEL) for token in tokens]
-    pieces = [b"" if is_control(token) else piece for token, piece in zip(tokens, pieces, strict=True)]
-    whole = b"".join(pieces)
-    text = whole.decode("utf-8", "ignore")
-    ahead = len(text) - len(text.lstrip())
+    pieces = written(tokens)
+    text = b"".join(pieces).decode("utf-8", "ignore")
+    ahead = len(text) - len(text.lstrip())  # behind half a character
     ends = list(accumulate(map(len, pieces)))
     found: list[tuple[int, int, int, int]] = []
     for match in _WORD.finditer(text):
@@ -122,6 +120,18 @@ def spans(tokens: Sequence[str]) -> list[tuple[int, int, int, int]]:
         first, last = bisect_right(ends, begin), bisect_left(ends, end)
         found.append((match.start() - ahead, match.end() - ahead, first, last + 1))
     return found
+
+
+def written(tokens: Sequence[str]) -> list[bytes]:
+    """What each of them is of `detokenise(tokens)`, in bytes: nothing of a control token."""
+    pieces = [bytes(BYTE_LEVEL[c] for c in token if c in BYTE_LEVEL) for token in tokens]
+    pieces = [b"" if is_control(token) else piece for token, piece in zip(tokens, pieces, strict=True)]
+    for places, strip in ((range(len(pieces)), bytes.lstrip), (reversed(range(len(pieces))), bytes.rstrip)):
+        for place in places:
+            pieces[place] = strip(pieces[place])
+            if pieces[place]:
+                break
+    return pieces
 
 
 def detokenise(tokens: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,7 +18,7 @@ from audio.frame import HEARING_RATE, Samples
 from audio.offline import demand_network, offline
 from audio.stt import Choose, likeliest
 from audio.stt.mel import log_mel
-from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, token_cap
+from audio.stt.shortwindow import Decoded, ShortWindow, even_frames, scored, token_cap
 from audio.stt.tokens import MULTILINGUAL, detokenise, is_control, is_language, prompt, unwritten
 
 _CURE = (
@@ -80,6 +81,13 @@ class WhisperTorch(ShortWindow):
         self._language = "en" if language == "auto" else language
         self._banned, self._banned_first = self._bans()
         self._unwritten = dict[str, Any]()
+        self._scores = False
+
+    def scoring(self) -> WhisperTorch:
+        """The same, whose transcripts have `tokens`."""
+        made = copy(self)
+        made._scores = True
+        return made
 
     @staticmethod
     def fetches(model: str) -> bool:
@@ -159,7 +167,7 @@ class WhisperTorch(ShortWindow):
             following = scores(self._prompt)
             first = following[0]
         no_speech = float(first.softmax(-1)[self._silence])
-        written: list[int] = []
+        written, chosen = list[int](), list[float]()
         never = self._never(language)
         token, total, banned = -1, 0.0, self._banned_first
         while len(written) < cap:
@@ -169,10 +177,13 @@ class WhisperTorch(ShortWindow):
             if token == self._end:
                 break
             written.append(token)
+            chosen.append(float(chances[token]))
             if len(written) < cap:
                 following, banned = scores([token]), self._banned
-        text = detokenise([self._names.get(number, "") for number in written])
-        return Decoded(text, total / max(1, len(written)), no_speech, token != self._end, language=language)
+        names = [self._names.get(number, "") for number in written]
+        tokens = scored(names, chosen) if self._scores else ()
+        sure, capped = total / max(1, len(written)), token != self._end
+        return Decoded(detokenise(names), sure, no_speech, capped, language=language, scored=tokens)
 
 
 def _kind(weights: Path) -> str:

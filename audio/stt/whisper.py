@@ -16,9 +16,18 @@ from audio import torch_library
 from audio.cores import physical_cores
 from audio.errors import EngineFault, ModelError, first_line
 from audio.frame import HEARING_RATE, Frame, Samples
-from audio.stt import Choose, Transcript, Word, likeliest
+from audio.stt import Choose, Token, Transcript, Word, likeliest
 from audio.stt.mel import HOP, log_mel
-from audio.stt.shortwindow import Decoded, ShortWindow, audible, even_frames, joined, pieces, token_cap
+from audio.stt.shortwindow import (
+    Decoded,
+    ShortWindow,
+    audible,
+    even_frames,
+    joined,
+    pieces,
+    scored,
+    token_cap,
+)
 from audio.stt.tokens import (
     detokenise,
     is_control,
@@ -94,6 +103,7 @@ class Whisper(ShortWindow):
         self._language = "en" if language == "auto" else language
         self._prompt = prompt(language, multilingual, names, languages)
         self._before: list[str] = []
+        self._scores = False
         self._unwritten = dict[str, list[int]]()
 
     @property
@@ -109,6 +119,12 @@ class Whisper(ShortWindow):
             made.detects, made._language = False, language
         if tokens := tokenise(f" {context.strip()}" if context.strip() else "", self._numbers):
             made._before = ["<|startofprev|>", *tokens[-CONTEXT:]]
+        return made
+
+    def scoring(self) -> Whisper:
+        """The same, whose transcripts have `tokens`."""
+        made = copy(self)
+        made._scores = True
         return made
 
     def transcribe_words(self, audio: Frame) -> Transcript:
@@ -183,6 +199,7 @@ class Whisper(ShortWindow):
                 # CTranslate2 generates at most half of max_length, and what the prompt leaves of it.
                 max_length=cap + max(cap, len(spoken)),
                 return_scores=True,
+                return_logits_vocab=self._scores,
                 return_no_speech_prob=True,
             )[0]
         except RuntimeError as error:
@@ -195,7 +212,18 @@ class Whisper(ShortWindow):
             len(tokens) >= cap,
             tuple(tokens),
             language,
+            _scored(tokens, result) if self._scores else (),
         )
+
+
+def _scored(tokens: Sequence[str], result: Any) -> tuple[Token, ...]:
+    """The tokens with their probabilities. CTranslate2 gives logits, also of the end."""
+    chances = list[float]()
+    for number, logits in zip(result.sequences_ids[0], result.logits[0], strict=False):
+        values = np.asarray(logits, np.float32)
+        most = values.max()
+        chances.append(float(values[number] - most - np.log(np.exp(values - most).sum())))
+    return scored(tokens, chances)
 
 
 def _drawn_in(samples: Samples, begin: float, finish: float) -> tuple[float, float]:

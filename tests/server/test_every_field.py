@@ -43,7 +43,7 @@ from agent.server.realtime.calls import FunctionCall, FunctionOutput
 from agent.server.realtime.client_events import ClientEvents, _Item, _Wanted
 from agent.server.realtime.client_secrets import ClientSecret
 from agent.server.realtime.session_config import RealtimeConfig, update_of
-from audio.stt import Transcript, Word
+from audio.stt import Token, Transcript, Word
 from audio.tts import Speech
 from pictures import encoded, sign
 
@@ -121,6 +121,17 @@ class Ears(scripted.ScriptedSTT):
     """Understands two languages, is told what to expect, and times words: 0.1 s each."""
 
     languages = ("en", "de")
+    scores = False
+
+    def scoring(self) -> Ears:
+        made = Ears(self.texts)
+        made.scores = True
+        return made
+
+    def transcribe(self, audio: Any, *, final: bool = True) -> Transcript:
+        said = super().transcribe(audio, final=final)
+        words = re.findall(r" ?\S+", said.text) if self.scores else []
+        return replace(said, tokens=tuple(Token(word.encode(), -0.5) for word in words))
 
     def expecting(self, language: str = "", context: str = "") -> Ears:
         known = language in ("", "en") and not context
@@ -512,7 +523,7 @@ async def speech(served: Served) -> None:
     assert "backchat-left-out" not in (await said(instructions="")).headers
 
 
-@probes(r"transcription: (language|prompt|keywords|response_format|timestamp_granularities|stream)")
+@probes(r"transcription: (languages?|prompt|keywords|response_format|timestamp_granularities|stream)")
 async def transcriptions(served: Served) -> None:
     assert (await served.heard(language="en")).json() == {"text": "What is it?"}
     assert error(await served.heard(language="fi")) == (400, "language")
@@ -537,9 +548,27 @@ async def transcriptions(served: Served) -> None:
     assert told.json() == {"text": "What is it? [en: Ely. March, Soham]"}
     assert (await served.heard(keywords="March")).json() == {"text": "What is it? [en: March]"}
     assert (await served.heard(language="de-AT")).json() == {"text": "What is it? [de: ]"}
+    assert (await served.heard(**{"languages[]": ["de-AT"]})).json() == {"text": "What is it? [de: ]"}
+    assert error(await served.heard(**{"languages[]": ["fi"]})) == (400, "languages")
+    assert error(await served.heard(**{"languages[]": ["de", "en"]})) == (400, "languages"), "it cannot tell"
+    assert error(await served.heard(languages="de", language="de")) == (400, "languages")
     told = (await served.heard(**form, language="de")).json()
     assert told["language"] == "german"
     assert "transcript.text.delta" in (await served.heard(stream="true")).text
+
+
+WORDS = [{"token": word, "logprob": -0.5, "bytes": list(word.encode())} for word in ("What", " is", " it?")]
+
+
+@probes(r"transcription: include")
+async def how_probable_words_were(served: Served) -> None:
+    wish = {"include[]": "logprobs"}
+    assert (await served.heard(**wish)).json() == {"text": "What is it?", "logprobs": WORDS}
+    told = (await served.heard(**wish, stream="true")).text
+    events = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+    assert [event["logprobs"] for event in events] == [WORDS, WORDS]
+    assert error(await served.heard(**wish, response_format="text")) == (400, "include")
+    assert error(await served.heard(include="timestamps"))[0] == 400
 
 
 @probes(r"secret: expires_after.*")
@@ -571,7 +600,9 @@ INPUTS = [
     {"transcription": {"languages": ["en"]}},
     {"transcription": {"prompt": "Ely."}},
     {"transcription": {"keywords": ["Ely"]}},
+    {"transcription": {"delay": "high"}},
 ]
+INCLUDED = {"include": ["item.input_audio_transcription.logprobs"]}
 SESSIONS = ("realtime", "transcription")
 WISHES: list[dict[str, Any]] = [
     *(
@@ -580,6 +611,7 @@ WISHES: list[dict[str, Any]] = [
         for vad in VADS
     ),
     *({"type": kind, "audio": {"input": wish}} for kind in SESSIONS for wish in INPUTS),
+    *({"type": kind, **INCLUDED} for kind in SESSIONS),
     *({"audio": {"input": {"turn_detection": vad}}} for vad in ANSWERED),
     *({"audio": {"output": {"format": form}}} for form in FORMS),
     {"audio": {"output": {"speed": 1.5}}},
@@ -800,7 +832,7 @@ def test_every_honoured_field_has_a_probe_and_every_probe_a_field() -> None:
 
 def run(main: Probe) -> None:
     async def inside() -> None:
-        config = load(None, [*serving.SETTINGS, "server.port=0"])
+        config = load(None, [*serving.SETTINGS, "server.port=0", "stt.interim=0.6"])
         llm = NotingLLM(["One two three."])
         engines = Engines(Ears(["What is it?"]), llm, Voice(), vision=Eye())
         pool = Pool(config, [engines])

@@ -103,7 +103,7 @@ WRONG: list[tuple[tuple[str, ...], Any]] = [
     (("audio", "input", "noise_reduction"), {"type": "near_field"}),
     (("audio", "input", "turn_detection", "threshold"), 5),
     (("audio", "input", "turn_detection", "str"), 5),
-    (("audio", "input", "transcription", "delay"), "low"),
+    (("audio", "input", "transcription", "delay"), "slow"),
     (("audio", "output", "speed"), 3),
     (("audio", "output", "voice"), 3),
 ]

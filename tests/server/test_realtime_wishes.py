@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -15,7 +15,7 @@ from realtime_client import Client, talked
 import scripted
 from agent.config import load
 from audio.frame import Frame
-from audio.stt import Transcript
+from audio.stt import Token, Transcript
 from audio.tts import Speech
 
 pytestmark = pytest.mark.net
@@ -136,6 +136,67 @@ def test_the_transcriber_is_told_what_words_to_expect_from_the_next_turn_on(kind
         assert done["transcript"] == "By Committed."
 
     talked(served(stt=Expecting(), settings=("stt.prompt=Our own.",)), main, seconds=20)
+
+
+class Scoring(scripted.ScriptedSTT):
+    """Tells how probable its words were, where that is asked for."""
+
+    scores = False
+
+    def scoring(self) -> Self:
+        made = type(self)(self.texts)
+        made.scores = True
+        return made
+
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
+        tokens = (Token(b"Wh", -0.25), Token(b"at?", -1.5)) if self.scores else ()
+        return Transcript("What?", tokens=tokens)
+
+
+TOKENS = [
+    {"token": "Wh", "logprob": -0.25, "bytes": [87, 104]},
+    {"token": "at?", "logprob": -1.5, "bytes": [97, 116, 63]},
+]
+PROBABLE = ["item.input_audio_transcription.logprobs"]
+
+
+@pytest.mark.parametrize("kind", ["realtime", "transcription"])
+def test_it_is_told_how_probable_the_words_were_once_that_is_asked_for(kind: str) -> None:
+    async def ask(client: Client, detection: Any, *include: str) -> None:
+        audio = {"input": {"turn_detection": detection}}
+        await client.send("session.update", session={"type": kind, "include": include, "audio": audio})
+        told = (await client.until("session.updated"))["session"]["include"]
+        assert (told, client.errors) == ([*include] or None, [])
+
+    async def told(client: Client) -> list[Any]:
+        await client.until("conversation.item.input_audio_transcription.completed")
+        found = [
+            client.of(f"conversation.item.input_audio_transcription.{n}") for n in ("delta", "completed")
+        ]
+        client.told.clear()
+        return [event.get("logprobs") for (event,) in found]
+
+    async def main(client: Client) -> None:
+        await ask(client, DETECTIONS[kind], *PROBABLE)
+        for sound in (serving.tone(0.6), serving.tone(0.8, 0.0)):
+            await client.send("input_audio_buffer.append", audio=base64.b64encode(sound).decode())
+        assert await told(client) == [TOKENS, TOKENS]
+        for include, probable in (((), None), (PROBABLE, TOKENS)):
+            await ask(client, None, *include)
+            await client.send("input_audio_buffer.append", audio=base64.b64encode(serving.tone(0.4)).decode())
+            await client.send("input_audio_buffer.commit")
+            assert await told(client) == [probable, probable]
+
+    talked(served(stt=Scoring(["What?"])), main, seconds=20)
+
+
+def test_a_transcriber_that_does_not_know_how_probable_they_were_refuses_that_alone() -> None:
+    async def main(client: Client) -> None:
+        told = await client.update(instructions="Rhyme.", include=PROBABLE)
+        assert (told["instructions"], told["include"]) == ("Rhyme.", None)
+        assert [error["param"] for error in client.errors] == ["session.include"]
+
+    talked(served(), main)
 
 
 @pytest.mark.parametrize(("field", "value"), [("prompt", "Ely."), ("keywords", ["Ely"])])

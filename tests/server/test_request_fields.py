@@ -238,7 +238,7 @@ def test_the_name_of_a_field_is_its_path_in_the_request(part: dict[str, Any], wh
     [
         (
             Update,
-            {"audio": {"input": {"transcription": {"delay": "low"}}}},
+            {"audio": {"input": {"transcription": {"delay": "slow"}}}},
             "audio.input.transcription.delay",
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from agent.protocols import Delta, TokenProbability
@@ -61,6 +62,11 @@ class Logprobs:
             at += len(data)
         found = whole.find(text)
         return (found, found + len(text)) if found >= 0 else (0, len(whole))
+
+
+def transcribed(tokens: Iterable[tuple[bytes, float]]) -> list[Entry]:
+    """The same of what a transcript is made of."""
+    return [_told(data, chance) for data, chance in tokens]
 
 
 def _entry(token: TokenProbability) -> Entry:

@@ -56,6 +56,7 @@ ERROR = {
         }
     },
 }
+TEXTS = {"type": "array", "items": STRING}
 FORM = {
     "type": "object",
     "required": ["file"],
@@ -66,6 +67,9 @@ FORM = {
         "response_format": {"type": "string", "enum": ["json", "text", "verbose_json", "srt", "vtt"]},
         "stream": {"type": "boolean"},
         "prompt": STRING,
+        "keywords[]": TEXTS,
+        "languages[]": TEXTS,
+        "include[]": {"type": "array", "items": {"type": "string", "enum": ["logprobs"]}},
         "timestamp_granularities[]": {
             "type": "array",
             "items": {"type": "string", "enum": ["segment", "word"]},

@@ -18,6 +18,7 @@ from agent.errors import MissingExtra, RequestError
 from agent.runner import Runner
 from agent.server.fields import Fields
 from agent.server.http.forms import form_of
+from agent.server.http.logprobs import transcribed
 from agent.server.http.responses import EVENTS, JSON, TEXT, Streamed, Write, error_body, line, sse
 from agent.server.http.subtitles import srt, verbose, vtt
 from agent.server.http.text import checked, read_body
@@ -27,7 +28,16 @@ from agent.transports.slot import SessionSlot
 from agent.transports.transcription import Segment, as_one, heard_in, segments, together
 from audio.encode import MEDIA, Encoder, Format
 from audio.frame import Frame
-from audio.stt import TakesContext, TimesWords, Transcriber, Transcript
+from audio.stt import (
+    DetectsLanguage,
+    TakesContext,
+    TimesWords,
+    Token,
+    Transcriber,
+    Transcript,
+    likeliest,
+    scored,
+)
 from audio.tts import Speech, Synthesizer
 
 if TYPE_CHECKING:
@@ -65,15 +75,15 @@ class Transcribe(Fields):
 
     ELSEWHERE: ClassVar = {
         "chunking_strategy": ("auto",),
-        "include": (),
         "known_speaker_names": (),
         "known_speaker_references": (),
-        "languages": (),
         "temperature": ("0", "0.0"),
     }
 
     model: str | None = None
+    include: list[Literal["logprobs"]] = Field(default_factory=list[Literal["logprobs"]])
     language: str | None = None
+    languages: list[str] = Field(default_factory=list[str])
     prompt: str = ""
     keywords: list[str] = Field(default_factory=list[str])
     response_format: Literal["json", "text", "verbose_json", "srt", "vtt"] = "json"
@@ -81,9 +91,15 @@ class Transcribe(Fields):
     timestamp_granularities: list[Literal["segment", "word"]] | None = None
 
     @property
+    def among(self) -> tuple[str, ...]:
+        """The languages that may be spoken, as ISO codes; none where that is not said."""
+        named = filter(None, [self.language, *self.languages])
+        return tuple(dict.fromkeys(name.lower().replace("_", "-").partition("-")[0] for name in named))
+
+    @property
     def spoken(self) -> str:
-        """The language that is spoken, as an ISO code; "" where that is not said."""
-        return (self.language or "").lower().replace("_", "-").partition("-")[0]
+        """The one that is spoken; "" where that is not said."""
+        return self.among[0] if len(self.among) == 1 else ""
 
     @property
     def context(self) -> str:
@@ -94,12 +110,18 @@ class Transcribe(Fields):
     def _together(self) -> Self:
         if self.stream and self.response_format not in ("json", "text"):
             raise PydanticCustomError("refused", "only with json or text", {"field": "stream"})
+        if self.include and self.response_format != "json":
+            raise PydanticCustomError("refused", "logprobs only with json", {"field": "include"})
+        if self.language and self.languages:
+            raise PydanticCustomError("refused", "only without language", {"field": "languages"})
         if self.timestamp_granularities and self.response_format != "verbose_json":
             where = {"field": "timestamp_granularities"}
             raise PydanticCustomError("refused", "only with verbose_json", where)
         return self
 
 
+FIELDS = 200
+"""Fields that the form may have, each entry of a list counted."""
 TIMED = ("verbose_json", "srt", "vtt")
 """Forms that tell when something was said."""
 LISTS = ("include", "keywords", "languages", "timestamp_granularities")
@@ -184,7 +206,7 @@ def _failed(error: RequestError) -> bytes:
 
 async def transcription(request: Request, pool: Pool) -> Streamed:
     """`POST /v1/audio/transcriptions`: a sound file in, its words out."""
-    async with form_of(request, files=1, fields=20) as form:
+    async with form_of(request, files=1, fields=FIELDS) as form:
         upload = form.get("file")
         if upload is None or isinstance(upload, str):
             raise RequestError(
@@ -210,19 +232,21 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
         await send(_written(heard, body, body.spoken or as_one(heard).language or pool.config.stt.language))
 
     async def stream(send: Write) -> None:
-        told = False
+        told: list[Segment] = []
 
         async def hear(segment: Segment) -> None:
-            nonlocal told
             if segment.text:
-                delta = f" {segment.text}" if told else segment.text
-                told = True
-                await send(sse({"type": "transcript.text.delta", "delta": delta}))
+                before = len(as_one(told).tokens)
+                told.append(segment)
+                delta = f" {segment.text}" if len(told) > 1 else segment.text
+                probable = _probable(body, as_one(told).tokens[before:])
+                await send(sse({"type": "transcript.text.delta", "delta": delta, **probable}))
 
         with pool.shared_slot() as slot:
             understand = _understanding(slot.engines.stt, body, pool)
             heard = await segments(slot, pool.config, data, hear, understand)
-        await send(sse({"type": "transcript.text.done", "text": together(heard)}))
+        probable = _probable(body, as_one(heard).tokens)
+        await send(sse({"type": "transcript.text.done", "text": together(heard), **probable}))
 
     if body.stream:
         return Streamed(EVENTS, stream, client_timeout, _failed)
@@ -232,25 +256,53 @@ async def transcription(request: Request, pool: Pool) -> Streamed:
 
 def _understanding(stt: Transcriber, wish: Transcribe, pool: Pool) -> Callable[[Frame], Transcript]:
     """How the transcriber is to understand what comes. Raises RequestError for what it cannot do."""
+    _check(stt, wish, pool)
+    stt = scored(stt, bool(wish.include))
+    if isinstance(stt, TakesContext) and (wish.spoken or wish.context or pool.config.stt.prompt):
+        stt = stt.expecting(wish.spoken, wish.context or pool.config.stt.prompt)
+    if not (wish.response_format in TIMED and isinstance(stt, TimesWords)):
+        own = isinstance(stt, TakesContext)
+        plain = stt.transcribe if own else heard_in(stt, pool.hearing(wish.spoken).stt)
+        return _among(stt, wish.among) or plain
+    timed = stt
+    if (listen := _among(stt, wish.among)) is None or not isinstance(stt, TakesContext):
+        return timed.transcribe_words
+    known = stt
+
+    def in_one(audio: Frame) -> Transcript:
+        one = known.expecting(listen(audio).language)
+        return one.transcribe_words(audio) if isinstance(one, TimesWords) else one.transcribe(audio)
+
+    return in_one
+
+
+def _check(stt: Transcriber, wish: Transcribe, pool: Pool) -> None:
+    """Raise RequestError for what that transcriber cannot do."""
+    where = "languages" if wish.languages else "language"
     if not isinstance(stt, TakesContext):
-        listen = heard_in(stt, pool.hearing(wish.language).stt)
+        pool.hearing(*wish.among, param=where)
         if wish.context:
             pool.check_context("prompt" if wish.prompt.strip() else "keywords")
-        if wish.response_format not in TIMED:
-            return listen
-    elif wish.spoken and wish.spoken not in stt.languages:
+    elif unknown := [code for code in wish.among if code not in stt.languages]:
         known = ", ".join(sorted(stt.languages))
-        raise RequestError(f"language: {known} are understood here"[:300], param="language")
-    elif wish.spoken or wish.context or pool.config.stt.prompt:
-        stt = stt.expecting(wish.spoken, wish.context or pool.config.stt.prompt)
-    if wish.response_format not in TIMED:
-        return stt.transcribe
-    if isinstance(stt, TimesWords):
-        return stt.transcribe_words
-    if "word" in (wish.timestamp_granularities or []):
+        raise RequestError(
+            f"{where}: {unknown[0][:20]!r} is not; {known} are understood here"[:300], param=where
+        )
+    elif len(wish.among) > 1 and not (isinstance(stt, DetectsLanguage) and stt.detects):
+        text = f"{where}: which of them is spoken is not heard here; name one (stt.language)"
+        raise RequestError(text, param=where)
+    if wish.include:
+        pool.check_scores()
+    if "word" in (wish.timestamp_granularities or []) and not isinstance(stt, TimesWords):
         where = "timestamp_granularities"
         raise RequestError(f"{where}: the transcriber that is loaded does not time words", param=where)
-    return stt.transcribe
+
+
+def _among(stt: Transcriber, codes: Sequence[str]) -> Callable[[Frame], Transcript] | None:
+    """What transcribes in that one of these languages that is heard; None where there is no choice."""
+    if len(codes) < 2 or not isinstance(stt, DetectsLanguage):
+        return None
+    return lambda audio: stt.transcribe_in(audio, partial(likeliest, among=codes))
 
 
 def _written(heard: Sequence[Segment], body: Transcribe, language: str) -> bytes:
@@ -265,4 +317,9 @@ def _written(heard: Sequence[Segment], body: Transcribe, language: str) -> bytes
         case "verbose_json":
             return line(verbose(heard, language, body.timestamp_granularities or []))
         case "json":
-            return line({"text": together(heard)})
+            return line({"text": together(heard), **_probable(body, as_one(heard).tokens)})
+
+
+def _probable(body: Transcribe, tokens: Sequence[Token]) -> dict[str, Any]:
+    """How probable these were, where that was asked for."""
+    return {"logprobs": transcribed(tokens)} if body.include else {}

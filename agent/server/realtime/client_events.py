@@ -309,7 +309,7 @@ class ClientEvents:
             self._buffer[:] = pcm16(resample(from_pcm16(bytes(self._buffer)), rate, now))
         told = self.server_events
         told.modality, told.format, told.voice = self.chosen.modality, self.chosen.said, self.chosen.voice
-        told.transcribing = self.chosen.transcription is not None
+        told.transcribing, told.scores = self.chosen.transcription is not None, self.chosen.scores
         told.interrupts, told.limit = self.chosen.interrupts, self.chosen.limit
         told.tools.update(tool.name for tool in self.chosen.tools)
         return refused
@@ -381,7 +381,7 @@ class ClientEvents:
             raise
         content["transcript"] = said.text
         self._put(session, name, Message("user", said.text, language=said.language))
-        await self._send(self.server_events.transcribed(name, said.text, audio.duration))
+        await self._send(self.server_events.transcribed(name, said.text, audio.duration, tokens=said.tokens))
 
     async def _create_item(self, event: dict[str, Any]) -> None:
         item: Any = event.get("item")

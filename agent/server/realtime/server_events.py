@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from agent import events as ev
 from agent.errors import RequestError
 from agent.messages import ToolCall
+from agent.server.http import logprobs
 from agent.server.http.responses import error_type
 from agent.server.realtime.calls import call_item
 from agent.server.realtime.formats import PCM, Encoder, Format
@@ -22,6 +23,8 @@ from audio.frame import Frame, Samples
 from audio.pcm import pcm16
 
 Message = dict[str, Any]
+Tokens: TypeAlias = Sequence[tuple[bytes, float]]
+"""What words are made of, and the log-probability of each."""
 
 GOES_ON = ("no_speech", "false_interruption")
 """Why a reply is said on while it is not settled what the user says, if they do."""
@@ -96,6 +99,8 @@ class ServerEvents:
         self.format: Format = PCM()
         self.limit: int | None = None
         """Most tokens of a response that the client does not ask for."""
+        self.scores = False
+        """Whether it is told how probable each token of the user's words was."""
         self.transcribing = self.interrupts = True
         """Whether the user's words are told; whether what they say over a reply may end it."""
         self.tools = set[str]()
@@ -194,7 +199,7 @@ class ServerEvents:
             case ev.ToolCalled(turn=turn, name=name, effect=str()) if name in self.tools:  # not refused
                 return self._called(turn, ToolCall(item.call, name, item.arguments))
             case ev.TurnCommitted(turn=turn, text=text):
-                heard = self._heard(turn, text, speaker=item.speaker)
+                heard = self._heard(turn, text, speaker=item.speaker, tokens=item.tokens)
                 return [*heard, *(self._begin(turn) if item.answered else [])]
             case ev.TurnDiscarded(turn=turn):
                 return self._dropped(turn, item)
@@ -277,7 +282,9 @@ class ServerEvents:
         self._words = stable
         return [_transcription("delta", self._item, delta=added)]
 
-    def _heard(self, turn: int, text: str | None, why: str = "", speaker: str = "") -> list[Message]:
+    def _heard(
+        self, turn: int, text: str | None, why: str = "", speaker: str = "", tokens: Tokens = ()
+    ) -> list[Message]:
         """The user's turn is over; where the client asked itself, its item is there already.
 
         text: None where it could not be transcribed, and `why`. speaker: whose voice it was, if known.
@@ -302,20 +309,23 @@ class ServerEvents:
         else:
             seconds = end - began if sound is None else sound.duration
             content["transcript"] = text
-            told = self.transcribed(name, text, seconds, words)
+            told = self.transcribed(name, text, seconds, words, tokens)
             if speaker and told:
                 told.insert(-1, _segment(name, text, seconds, speaker))
         return [*begun, *stopped, committed, *added, *told]
 
-    def transcribed(self, name: str, text: str, seconds: float, told: str = "") -> list[Message]:
-        """The words of an item that the user said, `told` of them before."""
+    def transcribed(
+        self, name: str, text: str, seconds: float, told: str = "", tokens: Tokens = ()
+    ) -> list[Message]:
+        """The words of an item that the user said, `told` of them before. tokens: what they are made of."""
         if not self.transcribing:
             return []
         rest = text.removeprefix(told) if text.startswith(told) else ""
         usage = {"type": "duration", "seconds": round(seconds, 2)}
+        probable = {"logprobs": logprobs.transcribed(tokens)} if self.scores else {}
         return [
-            *([_transcription("delta", name, delta=rest)] if rest else []),
-            _transcription("completed", name, transcript=text, usage=usage),
+            *([_transcription("delta", name, delta=rest, **({} if told else probable))] if rest else []),
+            _transcription("completed", name, transcript=text, usage=usage, **probable),
         ]
 
     def failed(self, name: str, why: str) -> Message:

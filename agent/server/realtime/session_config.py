@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args
 
 from pydantic import Field, field_validator
 
@@ -19,6 +19,9 @@ from agent.tools.client import ClientTools
 
 EAGERNESS = {"low": 1.6, "medium": 1.0, "auto": 1.0, "high": 0.6}
 """Factor on the silences after which a turn is over, for each eagerness of `semantic_vad`."""
+
+DELAYS = {"minimal": 0.5, "low": 1.0, "medium": 2.0, "high": 4.0, "xhigh": 8.0}
+"""Factor on the time between two interim transcripts, for each `delay` of a transcription."""
 
 Modality = Literal["text", "audio"]
 Kind = Literal["realtime", "transcription"]
@@ -67,11 +70,11 @@ class _SemanticVad(SemanticVad):
 class Transcription(Fields):
     """Whether the user's words are told, in which language they are said, and what words may be among them.
 
-    The model is no choice: it is the one that understands the user for the agent, and told in the answer.
+    delay: how long words are waited for that are told while they speak. The model is no choice: it is the
+    one that understands the user for the agent, and told in the answer.
     """
 
-    ELSEWHERE: ClassVar = {"delay": ()}
-
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     model: str | None = None
     language: str | None = None
     languages: list[str] = Field(default_factory=list[str])
@@ -145,6 +148,8 @@ class _HeardAudio(Fields):
     input: _Heard = Field(default_factory=_Heard)
 
 
+_Included = Literal["item.input_audio_transcription.logprobs"]
+
 ELSEWHERE: dict[str, tuple[Any, ...]] = {
     "prompt": (),
     "reasoning": (),
@@ -177,11 +182,12 @@ def beta_refused(why: str, param: str | None = None) -> RequestError:
 class Update(Fields):
     """The `session` of a `session.update`, of a conversation."""
 
-    ELSEWHERE: ClassVar = {**ELSEWHERE, "include": ([],), "tracing": ("auto",), "truncation": ("auto",)}
+    ELSEWHERE: ClassVar = {**ELSEWHERE, "tracing": ("auto",), "truncation": ("auto",)}
     ABOUT: ClassVar = frozenset({"expires_at", "id", "object"})
 
     type: Literal["realtime"] = "realtime"
     model: str | None = None
+    include: list[_Included] | None = None
     instructions: str | None = None
     output_modalities: list[Modality] | None = Field(default=None, min_length=1, max_length=1)
     audio: _Audio = Field(default_factory=_Audio)
@@ -194,10 +200,10 @@ class Update(Fields):
 class TranscriptionUpdate(Fields):
     """The same of a session that only tells what was said."""
 
-    ELSEWHERE: ClassVar = {"include": ([],)}
     ABOUT: ClassVar = Update.ABOUT
 
     type: Literal["transcription"]
+    include: list[_Included] | None = None
     audio: _HeardAudio = Field(default_factory=_HeardAudio)
 
 
@@ -249,6 +255,8 @@ class RealtimeConfig:
         self._chosen = False
         """Whether the client has said how turns are found; else it is the server's settings that say so."""
         self.transcription: Transcription | None = Transcription(model=pool.names["stt"])
+        self.scores = False
+        """Whether it is told how probable each token of their words was."""
         self.max_output_tokens: int | Literal["inf"] = "inf"
         self.tools: list[Declared] = []
         """What the client can be asked to run."""
@@ -266,6 +274,10 @@ class RealtimeConfig:
         self.kind = wanted.type
         if isinstance(wanted, Update):
             self._answer(wanted, refused)
+        with told_of(refused):
+            if wanted.include:
+                self._pool.check_scores()
+            self.scores = self.scores if wanted.include is None else bool(wanted.include)
         self.heard = given.format or self.heard
         if "turn_detection" in given.model_fields_set:
             self.detection, self._chosen = given.turn_detection, True
@@ -326,6 +338,7 @@ class RealtimeConfig:
             for number, language in enumerate(wish.languages):
                 self._pool.hearing(language, param=f"{where}.languages.{number}")
             kept = kept.model_copy(update={"language": wish.language, "languages": wish.languages})
+        kept = kept.model_copy(update={"delay": wish.delay})
         with told_of(refused):
             if wish.context:
                 self._pool.check_context(f"{where}.{'prompt' if wish.prompt else 'keywords'}")
@@ -338,12 +351,15 @@ class RealtimeConfig:
         if (wish := self.transcription) is None:
             return self._pool.config
         config = self._pool.hearing(wish.language, *wish.languages)
-        told = {"prompt": wish.context} if wish.context else {}
+        told: dict[str, Any] = {"prompt": wish.context} if wish.context else {}
+        if wish.delay is not None:
+            told["interim"] = config.stt.interim * DELAYS[wish.delay]
         return config.model_copy(update={"stt": config.stt.model_copy(update=told)})
 
     def config(self) -> Config:
         """The settings of this session."""
         config, changes = self._hearing, dict[str, Any]()
+        changes["stt"] = config.stt.model_copy(update={"scores": config.stt.scores or self.scores})
         changes["session"] = config.session.model_copy(update={"system": self.instructions})
         turns, vad = config.turns, config.vad
         match self.detection:
@@ -400,7 +416,8 @@ class RealtimeConfig:
             "noise_reduction": None,
             "turn_detection": shown(self.detection, *replies),
         }
-        told = {"type": self.kind, "id": self._name, "include": None}
+        included = [*get_args(_Included)] if self.scores else None
+        told = {"type": self.kind, "id": self._name, "include": included}
         if self.kind == "transcription":
             return {**told, "object": "realtime.transcription_session", "audio": {"input": heard}}
         said = {"format": shown(self.said), "voice": self.voice, "speed": self.speed}

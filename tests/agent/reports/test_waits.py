@@ -264,9 +264,8 @@ def field_values(kind: type) -> st.SearchStrategy:
 def any_event(kind: type) -> st.SearchStrategy:
     """Any event, or cause of one, with fields as a file keeps them."""
     hints = get_type_hints(kind)
-    return st.builds(
-        kind, **{field.name: field_values(hints[field.name]) for field in dataclasses.fields(kind)}
-    )
+    shown = [field.name for field in dataclasses.fields(kind) if field.metadata.get("shown", True)]
+    return st.builds(kind, **{name: field_values(hints[name]) for name in shown})
 
 
 @settings(deadline=None, max_examples=40)

@@ -15,9 +15,20 @@ from hypothesis import strategies as st
 
 from audio.errors import ConfigError, ModelError
 from audio.frame import Frame
+from audio.stt import Token
 from audio.stt.mel import filters, log_mel
-from audio.stt.shortwindow import Cutter, Decoded, audible, loops, pieces, token_cap, unloop
-from audio.stt.tokens import detokenise, prompt, spans, tokenise
+from audio.stt.shortwindow import (
+    Cutter,
+    Decoded,
+    audible,
+    joined,
+    loops,
+    pieces,
+    scored,
+    token_cap,
+    unloop,
+)
+from audio.stt.tokens import detokenise, prompt, spans, tokenise, written
 from audio.stt.whisper import Whisper, physical_cores
 from audio.tts.hibari import Hibari
 
@@ -191,6 +202,21 @@ def test_detokenise_joins_bytes_and_drops_control_tokens():
     assert detokenise(["Ġcaf", "Ã", "©"]) == "café"
     assert detokenise(["Ġcaf", "Ã"]) == "caf"
     assert detokenise([]) == ""
+
+
+@given(st.lists(st.sampled_from(["Ġ", "Ġa", "b", "Ã", "©", "<|en|>", "ĠĠ", "c."]), max_size=9))
+def test_what_each_token_writes_is_the_text(tokens: list[str]):
+    assert b"".join(written(tokens)).decode("utf-8", "ignore").strip() == detokenise(tokens)
+
+
+def test_scored_tokens_say_the_text_that_is_kept():
+    loop = " ".join(["Go on."] * 8)
+    names = ["ĠGo", "Ġon", ".", "<|en|>"] * 8
+    found = Decoded(loop, -0.5, 0.0, True, scored=scored(names, [-0.5] * len(names))).transcript(False)
+    assert (found.text, found.tokens[0]) == ("Go on.", Token(b"Go", -0.5))
+    assert b"".join(token.data for token in found.tokens).decode() == found.text
+    twice = joined([(found, 0.0), (found, 1.0)])
+    assert b"".join(token.data for token in twice.tokens).decode() == twice.text == "Go on. Go on."
 
 
 @given(st.text(max_size=40), st.sets(st.sampled_from(["Ġthe", "the", "he", "Ġ", "ll", "oÃ"])))

@@ -208,10 +208,15 @@ def wrong(ear: Transcriber, questions: list[tuple[Frame, list[str]]]) -> int:
 
 @pytest.mark.model
 def test_it_hears_what_ctranslate2_hears(engine: WhisperTorch, exact: Whisper, questions):
-    """Words, confidence and the doubt whether it is speech: the guards' limits mean the same to both."""
+    """Words, how probable each token is, and the doubt whether it is speech: the guards' limits mean the same
+    to both.
+    """
     for audio, _ in questions:
-        ours, theirs = engine.transcribe(audio), exact.transcribe(audio)
-        assert ours.text == theirs.text
+        ours, theirs = engine.scoring().transcribe(audio), exact.scoring().transcribe(audio)
+        assert ours.text == theirs.text == b"".join(token.data for token in theirs.tokens).decode()
+        assert [token.data for token in ours.tokens] == [token.data for token in theirs.tokens]
+        chances = [[token.logprob for token in said.tokens] for said in (ours, theirs)]
+        assert chances[0] == pytest.approx(chances[1], abs=0.02)
         assert ours.confidence == pytest.approx(theirs.confidence, abs=0.01)
         assert ours.no_speech == pytest.approx(theirs.no_speech, abs=0.01)
 
