@@ -25,10 +25,9 @@ SOUNDS_COMPLETE = 0.9
 """Smart Turn's probability from which the voice sounds finished, and below `SOUNDS_INCOMPLETE` unfinished."""
 SOUNDS_INCOMPLETE = 0.3
 
-EXPECTS_ANSWER = 0.3
-"""The language model's probability of the end of the turn above which it expects an answer, and below
-`EXPECTS_MORE` more words; `scripts/bench endofturn` measures both."""
 EXPECTS_MORE = 0.01
+"""The language model's probability of the end of the turn below which it expects more words. Above which it
+expects an answer is the language's to say; `scripts/bench endofturn` and `turntaking` measure both."""
 
 LONG_ENOUGH, LONG = 7, 10
 """Digits of a number read out that may be all of it (a telephone number without prefix), and that are."""
@@ -96,20 +95,24 @@ def decision(
     """
     wording, sign, word = judge(text, language, asked)
     grade = _ALONE[wording] if complete is None else TOGETHER[wording][heard(complete)]
-    wait: float = getattr(waits, _with(expected, grade))
+    if expected is not None:
+        grade = _with(expected, grade, language.expects_answer)
+    wait: float = getattr(waits, grade)
     return EndpointingDecision(
         wait, Cause("endpointing", text, wait=wait, sign=sign, word=word, voice=complete, model=expected)
     )
 
 
-def _with(expected: float | None, grade: Grade) -> Grade:
+def _with(expected: float, grade: Grade, answer: float) -> Grade:
     """What words and voice come to, a step sooner where the model expects an answer, later where more.
+
+    answer: the probability from which it does.
 
     Where they are sure it stays: waiting longer there spared nobody in `scripts/bench endofturn`.
     """
-    if expected is None or grade == "complete":
+    if grade == "complete":
         return grade
-    step = (expected < EXPECTS_MORE) - (expected > EXPECTS_ANSWER)
+    step = (expected < EXPECTS_MORE) - (expected > answer)
     grades: tuple[Grade, ...] = get_args(Grade)
     return grades[min(max(grades.index(grade) + step, 0), len(grades) - 1)]
 

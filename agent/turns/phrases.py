@@ -85,6 +85,7 @@ class Language:
     numbers: frozenset[str]
     announcing: frozenset[str]
     in_place: bool
+    expects_answer: float
     known: frozenset[str]
 
     def words(self, text: str) -> Phrase:
@@ -288,6 +289,7 @@ class _File(Section):
     numbers: tuple[str, ...]
     announcing: tuple[str, ...]
     in_place: bool = False
+    expects_answer: float = Field(default=0.3, gt=0.0, le=1.0)
     promising: dict[str, tuple[str, ...]]
     asking: _Asking
     stop: _Stop
@@ -371,6 +373,7 @@ def _built(code: str, file: _File) -> Language:
         numbers=frozenset(file.numbers),
         announcing=frozenset(file.announcing),
         in_place=file.in_place,
+        expects_answer=file.expects_answer,
         known=known,
     )
 

@@ -2,7 +2,7 @@
 
 They are those of the Debian package asterisk-core-sounds-en-g722 (CC-BY-SA), one speaker. Cut in: the mean
 chance that a pause of 0.2 to 1.5 s, each as likely, is longer than what is waited. Three prompts of five are
-there to choose the thresholds of `agent.turns.endpointing` by; what is claimed holds of the other two.
+there to choose the thresholds of `agent.turns` by; what is claimed holds of the other two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,7 +70,7 @@ def run(llm: str, prompts: int, texts: Path, sounds: Path) -> Results:
         halves["held out" if kept else "tuning"] += _stops(sounds / f"{name}.g722", loaded, config)
     results = Results("endofturn")
     waits = Delays(*(getattr(config.turns, name) for name in Delays.__annotations__))
-    in_force = (endpointing.EXPECTS_MORE, endpointing.EXPECTS_ANSWER)
+    in_force = (endpointing.EXPECTS_MORE, language("en").expects_answer)
     for half, stops in halves.items():
         for judge, thresholds in (("words and voice", None), ("and the model", in_force)):
             results.add({"half": half, "judged by": judge} | _judged(stops, waits, thresholds))
@@ -127,8 +127,8 @@ def _decoded(path: Path) -> Samples:
 def _judged(stops: list[Stop], waits: Delays, thresholds: tuple[float, float] | None) -> dict[str, Any]:
     """How often somebody is cut off, and how long one who has finished waits. thresholds: of the model."""
     low, high = thresholds or (0.0, 1.0)
-    words = language("en")
-    with patch.multiple(endpointing, EXPECTS_MORE=low, EXPECTS_ANSWER=high):
+    words = replace(language("en"), expects_answer=high)
+    with patch.object(endpointing, "EXPECTS_MORE", low):
         told = [
             (s.over, decision(s.text, s.complete, waits, words, expected=s.expected if thresholds else None))
             for s in stops

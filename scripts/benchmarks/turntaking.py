@@ -13,17 +13,19 @@ import statistics
 import tempfile
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from agent import events as ev
 from agent import languages
+from agent.causes import Cause
 from agent.config import load
 from agent.engines import registry as engines
-from agent.settings import Config, TurnsConfig
+from agent.settings import Config, LLMConfig, TurnsConfig
 from agent.simulation.virtual import Line, converse
 from agent.turns.endpointing import Delays, decision
 from agent.turns.phrases import words_of
@@ -31,6 +33,7 @@ from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.segment import Paused, Segmenter
+from audio.tts import Synthesizer
 from audio.vad import VoiceDetector
 from benchmarks import people
 from benchmarks.measure import AGENT_AUDIBLE, USER_AUDIBLE, expected
@@ -60,16 +63,19 @@ HALVES = {"all": slice(None), "tuning": slice(0, None, 2), "held-out": slice(1, 
 OPTIONS = [
     click.Option(["--language"], default="en", show_default=True, help="Or es, fr, it, ru: real people."),
     click.Option(["--half"], type=click.Choice(list(HALVES)), default="all", help="Of these people."),
-    click.Option(["--llm"], default="smollm2", show_default=True, help="The language model."),
+    click.Option(["--llm"], default="", help="The language model; else smollm2, or the default elsewhere."),
     click.Option(["--set", "settings"], multiple=True, help="A setting, as turns.llm=false."),
 ]
 
 
 def run(language: str, half: str, llm: str, settings: tuple[str, ...]) -> Results:
-    config = _config(language, [f'llm.model="{llm}"', "llm.max_tokens=16", "stt.interim=0.6", *settings])
+    english = language == "en"
+    model = llm or ("smollm2" if english else LLMConfig().model)
+    config = _config(language, [f'llm.model="{model}"', "llm.max_tokens=16", "stt.interim=0.6", *settings])
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
-    english = language == "en"
+    if not english:
+        loaded = replace(loaded, tts=Reading(loaded.tts, language))
     spoken = [*utterances(), *_human()] if english else people.utterances(language)[HALVES[half]]
     results = Results("turntaking")
     if english:
@@ -78,13 +84,24 @@ def run(language: str, half: str, llm: str, settings: tuple[str, ...]) -> Result
     return results
 
 
+class Reading:
+    """A voice that takes the words of any language for its own: who answers does not count here, but that the
+    answer is cut where that language is.
+    """
+
+    def __init__(self, voice: Synthesizer, language: str) -> None:
+        self.voice, self.language = voice, language
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.voice, name)
+
+
 def _config(language: str, settings: list[str]) -> Config:
-    """Of a language that has no folder what Whisper knows of it, and English words for turns."""
+    """A language that has no folder is whatever Whisper hears, and has English words for turns."""
     if language in languages.folders():
-        # Who answers does not count here, and hibari is quick.
+        # hibari is quick.
         return load(None, ["tts.engine=hibari", 'tts.language=""', *settings], language)
-    other = ["stt.model=whisper-base", "stt.language=auto", f'stt.languages=["{language}"]']
-    return load(None, [*other, *settings])
+    return load(None, ["stt.model=whisper-base", "stt.language=auto", *settings])
 
 
 def _human() -> list[Utterance]:
@@ -147,7 +164,7 @@ def _measured(
     results: Results, spoken: list[Utterance], loaded: engines.Engines, config: Config, code: str
 ) -> None:
     """Each utterance alone, in a session of its own."""
-    waits, cut, wrong, count = list[float](), list[float](), 0, 0
+    waits, cut, judged, wrong, count = list[float](), list[float](), list[float](), 0, 0
     for said in spoken:
         seen = list[ev.Event]()
         with tempfile.TemporaryDirectory() as folder:
@@ -162,6 +179,7 @@ def _measured(
         if len(first) == 0:
             print(f"not answered: {said.name} {said.text} ({_understood(seen)})", flush=True)
             continue
+        judged += [cause.wait for cause in _causes(seen) if cause.wait is not None][-1:]
         wait = int(first[0]) / agent.rate - _last(user, USER_AUDIBLE)
         (waits if wait >= 0 else cut).append(wait)
         if wait < 0 or wait > SLOW:
@@ -170,7 +188,7 @@ def _measured(
                 f"{what}, {wait:.2f} s: {said.name} {said.text} ({_understood(seen)}) {_judged(seen)}",
                 flush=True,
             )
-    _told(results, waits, cut, len(spoken), wrong / max(1, count), code)
+    _told(results, waits, cut, judged, len(spoken), wrong / max(1, count), code)
 
 
 SLOW = 1.0
@@ -178,7 +196,13 @@ SLOW = 1.0
 
 
 def _told(
-    results: Results, waits: list[float], cut: list[float], spoken: int, wrong: float, code: str
+    results: Results,
+    waits: list[float],
+    cut: list[float],
+    judged: list[float],
+    spoken: int,
+    wrong: float,
+    code: str,
 ) -> None:
     answered = [*waits, *cut]
     results.add(
@@ -187,6 +211,7 @@ def _told(
             "waits (s)": "measured",
             "cut in": f"{len(cut)} of {len(answered)}",
             "words wrong": wrong,
+            "judged p50 (s)": statistics.median(judged),
             "wait p50 (s)": statistics.median(answered),
             "wait p95 (s)": float(np.percentile(answered, 95)),
         }
@@ -202,10 +227,13 @@ def _understood(seen: list[ev.Event]) -> str:
     return " ".join(event.text for event in seen if isinstance(event, ev.TurnCommitted))
 
 
+def _causes(seen: list[ev.Event]) -> list[Cause]:
+    return [event.cause for event in seen if isinstance(event, ev.TurnCommitted)]
+
+
 def _judged(seen: list[ev.Event]) -> str:
     """By what the turns ended."""
-    causes = [event.cause for event in seen if isinstance(event, ev.TurnCommitted)]
-    return ", ".join(f"{c.sign} {c.word} {c.wait} voice {c.voice} model {c.model}" for c in causes)
+    return ", ".join(f"{c.sign} {c.word} {c.wait} voice {c.voice} model {c.model}" for c in _causes(seen))
 
 
 def _plain(text: str, code: str) -> list[str]:

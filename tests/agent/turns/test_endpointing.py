@@ -190,6 +190,12 @@ def test_waits_with_what_the_model_expects(text: str, voice: float, expected: fl
     assert (found.wait, found.cause.model) == (wait, expected)
 
 
+@pytest.mark.parametrize(("code", "wait"), [("en", 0.5), ("es", 0.3), ("fr", 0.3), ("it", 0.3), ("de", 0.5)])
+def test_from_when_a_model_expects_an_answer_is_the_languages_to_say(code: str, wait: float):
+    """Models are less sure of the end of a turn in other languages than of that of an English one."""
+    assert decision("Paris Roma Madrid.", 0.6, WAITS, language(code), expected=0.15).wait == wait
+
+
 @given(ANY, st.floats(0, 1), st.floats(0, 1))
 def test_a_voice_that_sounds_more_finished_never_waits_longer(text: str, one: float, other: float):
     lower, higher = sorted((one, other))

@@ -206,7 +206,7 @@ def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(
 
 def test_what_may_be_left_out_is_what_a_language_can_do_without():
     optional = {path[0] for path, needed in KEYS.items() if not needed}
-    assert optional == {"corrections", "farewells", "in_place", "switch"}
+    assert optional == {"corrections", "expects_answer", "farewells", "in_place", "switch"}
     assert EN.corrections
     assert not read("xx", changed(("corrections",), MISSING)).corrections
     none = read("xx", changed(("farewells",), MISSING))
@@ -246,7 +246,8 @@ def test_every_entry_of_the_file_can_match():
     """An entry in another spelling than that of `words` would be dead: "Ok", "all-right", a stray space."""
     data = tomllib.loads(FILE.decode())
     data["agreements"] = data["tools"]["agreements"]
-    del data["name"], data["apology"], data["tools"]
+    for key in ("name", "expects_answer", "apology", "tools"):
+        del data[key]
     for name in ("asking", "stop", "go_on", "repeat"):
         data |= {f"{name}.{key}": texts for key, texts in data.pop(name).items()}
     for name, texts in data.items():
