@@ -44,7 +44,7 @@ ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "30"}
 loaded."""
 
 FORCED = 1000.0
-"""Added to the score of a token, which is drawn then whatever is likelier; the others' are told as they were."""
+"""Added to the score of a token, which is then drawn whatever is likelier; all are told as they were."""
 LIKELIEST = 200
 """Tokens whose probabilities are looked at for the end of the user's turn."""
 

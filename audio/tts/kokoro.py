@@ -1,8 +1,4 @@
-"""Kokoro voices: text to 24 kHz speech in nine languages. Knows one text at a time; nothing of replies.
-
-Its network normalizes over the whole of what it says (instance normalization, in decoder and generator), so
-that it cannot be cut inside a sentence as VITS can: sentences and the clauses of long ones are its parts.
-"""
+"""Kokoro voices: text to 24 kHz speech in nine languages. Knows one text at a time; nothing of replies."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ from audio.errors import ConfigError, EngineFault, MissingExtra, ModelError
 from audio.frame import Samples
 from audio.tts import Gender, Speech, Word
 from audio.tts.assembly import Spoken, assembled, pause, timed
-from audio.tts.kokoro_graph import opened
+from audio.tts.kokoro_graph import Said, opened
 from audio.tts.kokoro_phonemes import Phonemes, readable, reader
 from audio.tts.reading import Read, Reader, Sentence, sentences
 
@@ -43,9 +39,6 @@ LANGUAGES = {
 """What the first letter of a voice's name stands for."""
 GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
 """What its second letter stands for."""
-WHOLE = 100
-"""Characters of a first sentence up to which it is made in one go; a longer one begins with its first clause,
-which joins as two sentences do, but for a shorter pause."""
 _LONGEST = 510
 """Phonemes that the network takes in one go."""
 
@@ -146,13 +139,13 @@ class Kokoro:
         return made
 
     def stream(self, text: str) -> Iterator[Speech]:
-        """Yield `text` as speech, one sentence at a time, the first clause of a long first one by itself.
+        """Yield `text` as speech, sentence by sentence, each in chunks where the network's file allows it.
 
         A sentence is trimmed to what is audible and ends with the pause that its punctuation asks for. Word
         times are the network's durations where the file has them, else an even share. Raises EngineFault when
         synthesis fails.
         """
-        for sentence in sentences(text, whole=WHOLE):
+        for sentence in sentences(text):
             try:
                 read = self._reading().reader.read(text, sentence)
                 if read.phonemes:
@@ -161,26 +154,40 @@ class Kokoro:
                 raise EngineFault(f"the voice failed on {text[:40]!r}: {error}") from error
 
     def _spoken(self, text: str, sentence: Sentence, read: Read) -> Iterator[Speech]:
-        made: list[Samples] = []
-        sounds: list[tuple[str, float, float]] | None = []
-        at = 0.0
-        for phonemes in _runs(read.phonemes):
-            ids = [self._reading().phonemes.ids[each] for each in phonemes]
-            samples, edges = self._network.run(ids, self._style()[len(ids) - 1], self._speed)
-            made.append(samples)
-            if edges is None:
-                sounds = None
-            elif sounds is not None:
-                times = at + edges / RATE
-                sounds += zip(phonemes, times[:-1].tolist(), times[1:].tolist(), strict=True)
-            at += len(samples) / RATE
-        if sounds is None:
-            words = [Word(start, end, 0.0, 0.0) for start, end in sentence.words]
-        else:
-            words = timed(sentence.words, read.owners, sounds)
+        runs = list(_runs(read.phonemes))
+        said = [self._said(phonemes) for phonemes in runs]
         rest = pause(text[sentence.start : sentence.end]) / self._speed
-        spoken = Spoken(sentence.start, sentence.end, words, rest, guessed=sounds is None)
-        yield from assembled([(np.concatenate(made), True)], RATE, spoken)
+        if sounds := _timed(runs, said):
+            words = timed(sentence.words, read.owners, sounds)
+        else:
+            words = [Word(start, end, 0.0, 0.0) for start, end in sentence.words]
+        spoken = Spoken(sentence.start, sentence.end, words, rest, guessed=not sounds)
+        yield from assembled(_with_last(said), RATE, spoken)
+
+    def _said(self, phonemes: Sequence[str]) -> Said:
+        ids = [self._reading().phonemes.ids[each] for each in phonemes]
+        return self._network.say(ids, self._style()[len(ids) - 1], self._speed)
+
+
+def _timed(runs: Sequence[Sequence[str]], said: Sequence[Said]) -> list[tuple[str, float, float]]:
+    """Each phoneme with when it begins and ends (s); none where the network does not say."""
+    found, at = list[tuple[str, float, float]](), 0.0
+    for phonemes, each in zip(runs, said, strict=True):
+        if each.edges is None:
+            return []
+        times = at + each.edges / RATE
+        found += zip(phonemes, times[:-1].tolist(), times[1:].tolist(), strict=True)
+        at += each.length / RATE
+    return found
+
+
+def _with_last(said: Sequence[Said]) -> Iterator[tuple[Samples, bool]]:
+    """All chunks, and with each whether it is the last one."""
+    left = sum(each.length for each in said)
+    for each in said:
+        for samples in each.chunks:
+            left -= len(samples)
+            yield samples, left == 0
 
 
 def _installed() -> None:

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 LONGEST = 300
 """Characters that are spoken in one go; longer sentences are cut, best after a clause."""
@@ -20,10 +19,6 @@ _NO_END = re.compile(
     r"(?:^|[\s(\"“])(?:\w|(?:Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|vs|etc|No|Mt|e\.g|i\.e))\.$", re.IGNORECASE
 )
 _CLAUSE = re.compile(r"[,;:،؛，、；：—–]\s*")
-_JOINT = re.compile(r"[,;:—–]\s+|[،؛，、；：]\s*")
-"""Where one clause ends and another begins, which is in no number."""
-OPENING = 40
-"""Letters that the first clause has at least where it is spoken before the rest of its sentence."""
 _STRESS = frozenset("ˈˌ")
 _MOST_KNOWN = 10_000
 """Words whose phonemes are kept."""
@@ -66,16 +61,15 @@ class Reader:
         return self._known[word]
 
 
-def sentences(text: str, longest: int = LONGEST, whole: int = LONGEST) -> list[Sentence]:
+def sentences(text: str, longest: int = LONGEST) -> list[Sentence]:
     """The sentences of `text` that sound. They cover it: what is silent goes with its neighbour.
 
     A word is what stands between white space, with the punctuation on it; of a script without spaces it is
-    a single letter. longest: characters after which a sentence is cut. whole: characters up to which the
-    first one is spoken in one go; a longer one begins with its first clause, since somebody waits for it.
+    a single letter. longest: characters after which a sentence is cut.
     """
     found: list[Sentence] = []
     begin = 0
-    for end in sorted({*_ends(text, longest), *_opening(text, longest, whole), len(text)}):
+    for end in sorted({*_ends(text, longest), len(text)}):
         if words := tuple(_words(text, begin, end)):
             found.append(Sentence(begin, end, words))
             begin = end
@@ -83,19 +77,6 @@ def sentences(text: str, longest: int = LONGEST, whole: int = LONGEST) -> list[S
         last = found[-1]
         found[-1] = Sentence(last.start, len(text), last.words)
     return found
-
-
-def _opening(text: str, longest: int, whole: int) -> Iterator[int]:
-    """Where the first clause ends that is long enough, of a first sentence that is not spoken in one go."""
-    first = next(_ends(text, longest), len(text))
-    if _length(text[:first]) > whole:
-        ends = (found.end() for found in _JOINT.finditer(text, 0, first))
-        yield from islice((end for end in ends if _length(text[:end]) >= OPENING and end < first), 1)
-
-
-def _length(text: str) -> int:
-    """Letters as long as it takes to say them: one of a script without spaces takes as long as three."""
-    return sum(3 if _unspaced(letter) else 1 for letter in text.strip())
 
 
 def sounding(text: str) -> str:

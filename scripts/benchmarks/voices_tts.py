@@ -1,20 +1,22 @@
-"""VITS in chunks against the whole sentence; the converted voice's words against Piper's; word times."""
+"""VITS and Kokoro in chunks against the whole sentence; whose words are understood; word times."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import click
 import numpy as np
 from helpers_align import heard_words, onset_errors
 
 from agent.weights import catalogue as models
 from audio.frame import HEARING_RATE, Frame, Samples, resample
 from audio.stt.whisper import Whisper
-from audio.tts import Speech
+from audio.tts import Speech, kokoro_graph
 from audio.tts.coqui import Coqui
+from audio.tts.kokoro import Kokoro
 from audio.tts.piper import Piper
 from audio.tts.vits.chunks import STREAMED, Plan
 from benchmarks.results import Results
@@ -47,6 +49,11 @@ SENTENCES = (
     "Her favorite color is green, but she often wears blue.",
     "Remember to water the plants while I am away.",
 )
+LONGER = tuple(
+    f"{one.rstrip('.?')}, and {other[0].lower()}{other[1:]}"
+    for one, other in zip(SENTENCES[::2], SENTENCES[1::2], strict=True)
+)
+"""Of seven seconds, which Kokoro says in two or three chunks."""
 WHOLE = Plan(first=10**6, largest=10**6)
 ROUNDS = 7
 
@@ -65,52 +72,64 @@ def timed(voice: Any, text: str) -> tuple[float, float, list[Speech]]:
     return first, time.perf_counter() - began, parts
 
 
-def chunks(results: Results, name: str, voice: Any, plan: Callable[[Plan], None]) -> None:
+def chunks(
+    results: Results, name: str, voice: Any, plan: Callable[[Plan], None], streamed: Plan = STREAMED
+) -> None:
     """One sentence of ten seconds, in chunks and whole by turns."""
-    firsts: dict[Plan, list[float]] = {STREAMED: [], WHOLE: []}
-    totals: dict[Plan, list[float]] = {STREAMED: [], WHOLE: []}
+    firsts: dict[Plan, list[float]] = {streamed: [], WHOLE: []}
+    totals: dict[Plan, list[float]] = {streamed: [], WHOLE: []}
     parts: dict[Plan, list[Speech]] = {}
     voice.warm()
     for _ in range(ROUNDS + 1):
-        for chosen in (STREAMED, WHOLE):
+        for chosen in (streamed, WHOLE):
             plan(chosen)
             first, total, parts[chosen] = timed(voice, LONG)
             firsts[chosen].append(first)
             totals[chosen].append(total)
-    plan(STREAMED)
-    for chosen, how in ((STREAMED, "in chunks"), (WHOLE, "whole")):
+    plan(streamed)
+    for chosen, how in ((streamed, "in chunks"), (WHOLE, "whole")):
         row = {"voice": name, "how": how, "speech (s)": sum(p.duration for p in parts[chosen])}
         first, total = (statistics.median(took[chosen][1:]) for took in (firsts, totals))
         results.add({**row, "first (s)": first, "all (s)": total, "parts": len(parts[chosen])})
-    pairs = list(zip(firsts[WHOLE][1:], firsts[STREAMED][1:], strict=True))
+    pairs = list(zip(firsts[WHOLE][1:], firsts[streamed][1:], strict=True))
     sooner = statistics.median(whole / early for whole, early in pairs)
-    costs = zip(totals[STREAMED][1:], totals[WHOLE][1:], strict=True)
-    difference = float(np.abs(joined(parts[STREAMED]) - joined(parts[WHOLE])).max())
-    results.target(f"{name}: first audio, times sooner than the whole sentence", sooner, ">=", 4.0)
+    costs = zip(totals[streamed][1:], totals[WHOLE][1:], strict=True)
+    exact = streamed is STREAMED
+    results.target(
+        f"{name}: first audio, times sooner than the whole sentence", sooner, ">=", 4.0 if exact else 3.0
+    )
     cost = statistics.median(a / b for a, b in costs)
     results.target(f"{name}: cost against the whole sentence", cost, "<=", 1.3)
-    results.target(f"{name}: largest difference of a sample, in units of 1e-4", difference * 1e4, "<=", 1.0)
+    if exact:
+        difference = float(np.abs(joined(parts[streamed]) - joined(parts[WHOLE])).max())
+        results.target(
+            f"{name}: largest difference of a sample, in units of 1e-4", difference * 1e4, "<=", 1.0
+        )
 
 
-def words_and_times(results: Results, voices: dict[str, Any]) -> None:
-    """What Whisper base understands, and when it hears each word begin."""
+def words_and_times(
+    results: Results, voices: dict[str, Callable[[str], list[Speech]]], texts: Sequence[str], bound: float
+) -> dict[str, float]:
+    """What Whisper base understands, and when it hears each word begin; each voice's word error rate.
+
+    bound: seconds that the median word may be off.
+    """
     with models.progress_bar() as progress:
         base = Whisper(models.resolve("whisper-base", progress), window=30.0)
     rates: dict[str, float] = {}
-    for name, voice in voices.items():
+    for name, speak in voices.items():
         errors: list[tuple[float, int]] = []
         off: list[float] = []
-        for text in SENTENCES:
-            parts = list(voice.stream(text))
-            heard = Frame(resample(joined(parts), voice.rate, HEARING_RATE), HEARING_RATE)
+        for text in texts:
+            parts = speak(text)
+            heard = Frame(resample(joined(parts), parts[0].rate, HEARING_RATE), HEARING_RATE)
             errors.append((wer(text, base.transcribe(heard).text), len(text.split())))
             off += map(abs, onset_errors(begins(parts, text), heard_words(base, heard)))
         rates[name] = sum(e * n for e, n in errors) / sum(n for _, n in errors)
-        row = {"voice": name, "how": f"{len(SENTENCES)} sentences", "word error rate": rates[name]}
+        row = {"voice": name, "how": f"{len(texts)} sentences", "word error rate": rates[name]}
         results.add({**row, "words": len(off), "median off (s)": statistics.median(off)})
-        results.target(f"{name}: begins of words, median error (s)", statistics.median(off), "<=", 0.12)
-    above = rates["coqui"] - rates["piper"]
-    results.target("converted voice: word error rate above Piper's own", above, "<=", 0.05)
+        results.target(f"{name}: begins of words, median error (s)", statistics.median(off), "<=", bound)
+    return rates
 
 
 def begins(parts: list[Speech], text: str) -> list[tuple[str, float]]:
@@ -122,12 +141,44 @@ def begins(parts: list[Speech], text: str) -> list[tuple[str, float]]:
     return found
 
 
-def run() -> Results:
+def kokoro(results: Results) -> None:
+    """Its chunks are not exact: whether they are understood as well as the whole is what counts."""
+    with models.progress_bar() as progress:
+        voice = Kokoro(weights=models.resolve("kokoro", progress), voice="af_heart")
+    network = voice._network
+
+    def by(plan: Plan) -> Callable[[str], list[Speech]]:
+        def speak(text: str) -> list[Speech]:
+            network.plan = plan
+            return list(voice.stream(text))
+
+        return speak
+
+    chunks(results, "kokoro", voice, lambda plan: setattr(network, "plan", plan), kokoro_graph.STREAMED)
+    ways = {"kokoro in chunks": by(kokoro_graph.STREAMED), "kokoro whole": by(WHOLE)}
+    rates = words_and_times(results, ways, LONGER, 0.08)
+    above = rates["kokoro in chunks"] - rates["kokoro whole"]
+    results.target("kokoro in chunks: word error rate above the whole", above, "<=", 0.02)
+
+
+OPTIONS = [
+    click.Option(["--voice"], type=click.Choice(["all", "vits", "kokoro"]), default="all", show_default=True)
+]
+
+
+def run(voice: str = "all") -> Results:
     results = Results("voices_tts")
+    if voice != "vits":
+        kokoro(results)
+    if voice == "kokoro":
+        return results
     with models.progress_bar() as progress:
         weights = models.resolve("piper-joe", progress)
     piper, coqui = Piper(weights=weights), Coqui(weights=weights)
     chunks(results, "piper", piper, lambda plan: setattr(piper, "_plan", plan))
     chunks(results, "coqui", coqui, lambda plan: setattr(coqui, "plan", plan))
-    words_and_times(results, {"piper": piper, "coqui": coqui})
+    ways = {"piper": lambda text: list(piper.stream(text)), "coqui": lambda text: list(coqui.stream(text))}
+    rates = words_and_times(results, ways, SENTENCES, 0.12)
+    above = rates["coqui"] - rates["piper"]
+    results.target("converted voice: word error rate above Piper's own", above, "<=", 0.05)
     return results

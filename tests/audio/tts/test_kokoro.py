@@ -11,9 +11,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audio.errors import ConfigError, MissingExtra, ModelError
+from audio.tts import Speech
 from audio.tts.kokoro import Kokoro
+from audio.tts.kokoro_graph import FADE, NEAR, STREAMED, cuts, joined
 
 _spec = importlib.util.spec_from_file_location("tiny_voices", Path(__file__).with_name("tiny_voices.py"))
 assert _spec is not None
@@ -139,10 +143,55 @@ def test_durations_are_found_in_a_graph_that_keeps_them_to_itself(tmp_path: Path
 
 def test_a_sentence_of_more_phonemes_than_the_network_takes_is_said_whole(weights: Path) -> None:
     text = "Of " + " of ".join(str(n) for n in range(171, 201)) + "."  # 210 letters, 1,000 phonemes
-    (part,) = Kokoro(weights=weights).stream(text)
-    assert [text[w.start : w.end] for w in part.words] == text.split()
-    assert part.words[-1].finish == pytest.approx(part.duration, abs=0.3)
-    assert part.duration > 0.05 * 800
+    parts = list(Kokoro(weights=weights).stream(text))
+    assert [text[w.start : w.end] for part in parts for w in part.words] == text.split()
+    assert parts[-1].words[-1].finish == pytest.approx(parts[-1].duration, abs=0.3)
+    assert sum(part.duration for part in parts) > 0.05 * 800
+
+
+def test_a_network_that_can_be_cut_before_its_decoder_is_heard_in_chunks(tmp_path: Path) -> None:
+    """The same sound as at once, and the same words at the same times; a short sentence is one part."""
+    text = "Of " + " of ".join(str(n) for n in range(171, 201)) + "."
+
+    def said(folder: Path, text: str) -> tuple[list[Speech], list[tuple[float, float]]]:
+        parts, times, at = list(Kokoro(weights=folder).stream(text)), list[tuple[float, float]](), 0.0
+        for part in parts:
+            times += [(at + word.begin, at + word.finish) for word in part.words]
+            at += part.duration
+        return parts, times
+
+    cut, whole = (tiny_voices.kokoro(tmp_path / name, cut=name == "cut") for name in ("cut", "whole"))
+    (parts, times), (once, expected) = said(cut, text), said(whole, text)
+    assert len(parts) > 4
+    assert parts[0].duration <= (STREAMED.first + NEAR) * 0.025
+    joint, alone = (np.concatenate([part.samples for part in each]) for each in (parts, once))
+    assert np.abs(joint - alone).max() < 1e-4
+    assert np.array(times) == pytest.approx(np.array(expected), abs=0.01)
+    assert len(said(cut, "Hello there.")[0]) == 1
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=900))
+def test_chunks_cover_a_sentence_and_the_first_is_short(loudness: list[int]) -> None:
+    at = cuts(np.array(loudness, np.float32))
+    lengths = [end - begin for begin, end in itertools.pairwise(at)]
+    assert at[0] == 0
+    assert at[-1] == len(loudness)
+    assert lengths[0] <= max(STREAMED.first + NEAR, 2 * STREAMED.first if len(lengths) == 1 else 0)
+    assert len(lengths) == 1 or min(lengths) >= STREAMED.first - NEAR
+    for begin in at[1:-1]:
+        near = loudness[begin - 1 : begin + 2]
+        assert loudness[begin] <= max(near)
+
+
+def test_chunks_that_are_parts_of_the_whole_join_to_it_and_others_go_over_into_each_other() -> None:
+    hop, at = 600, [0, 70, 190, 300]
+    whole = np.sin(np.arange(300 * hop) / 9).astype(np.float32)
+    chunks = list(joined(lambda low, high: whole[low * hop : high * hop], at, hop))
+    assert np.abs(np.concatenate(chunks) - whole).max() < 1e-6
+    steps = np.concatenate(
+        list(joined(lambda low, high: np.full((high - low) * hop, low, np.float32), at, hop))
+    )
+    assert np.abs(np.diff(steps)).max() <= max(at) / (FADE - 1) + 1e-3
 
 
 def test_a_foreign_word_is_read_without_the_mark_that_espeak_gives_it(weights: Path) -> None:

@@ -59,25 +59,6 @@ def test_sentences_cover_the_text_and_hold_their_words(text: str, longest: int) 
         assert all(any(c.isalnum() for c in text[a:b]) for a, b in sentence.words)
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [
-        ["The old keeper climbed the winding stairs at night, ", "lit the lamp, and slept."],
-        ["The keeper, who was old, climbed the winding stairs at night, ", "and slept."],
-        ["It was late, and cold."],  # short enough to be whole
-        ["The old keeper climbed the long winding stairs of the tower again."],  # one clause
-        ["Short. ", "The old keeper climbed the winding stairs at night, and lit the lamp."],
-        ["At 10:30 the old keeper of the tower paid 3,50 for a new lamp and went home."],
-        ["从前有一位老渔夫，他每天早上都出海捕鱼，", "每天晚上回家，然后给孩子们讲大海的故事。"],
-    ],
-)
-def test_a_long_first_sentence_begins_with_its_first_clause(parts: list[str]) -> None:
-    text = "".join(parts)
-    assert [text[each.start : each.end].strip() for each in sentences(text, whole=50)] == [
-        part.strip() for part in parts
-    ]
-
-
 def test_words_keep_their_punctuation_and_silent_ones_are_none() -> None:
     assert words('Well — "no" (yes) 😀 it is!') == ["Well", '"no"', "(yes)", "it", "is!"]
     assert words("你好，世界") == ["你", "好，", "世", "界"]

@@ -131,10 +131,43 @@ def mms(folder: Path, *, speakers: int = 1) -> Path:
     return folder
 
 
-def kokoro(folder: Path, *, durations: bool | str = True) -> Path:
+def _decoder(helper: Any) -> list[Any]:
+    """Nodes called as those round the published decoder: from "wave" and "level" to "audio"."""
+
+    def node(kind: str, inputs: str, output: str, name: str = "", **how: object) -> Any:
+        return helper.make_node(kind, inputs.split(), [output], name=name, **how)
+
+    pooled = {"kernel_shape": [2], "strides": [2]}
+    return [
+        node("Atanh", "wave", "straight"),
+        node("Reshape", "straight column", "signal"),
+        node("Tanh", "signal", "tone"),
+        node("Reshape", "tone halves", "by_half"),
+        node("ReduceMax", "by_half", "pitch_curve", axes=[2], keepdims=0),
+        node("Abs", "pitch_curve", "loudness_curve"),
+        node("Unsqueeze", "pitch_curve second", "said_twice"),
+        node("MaxPool", "said_twice", "said", **pooled),
+        node("Unsqueeze", "pitch_curve second", "pitch_1", "decoder/Unsqueeze"),
+        node("Unsqueeze", "loudness_curve second", "loudness_1", "decoder/Unsqueeze_1"),
+        node("MaxPool", "pitch_1", "pitch_2", **pooled),
+        node("MaxPool", "loudness_1", "loudness_2", **pooled),
+        node("Concat", "said pitch_2 loudness_2", "features", "decoder/Concat", axis=1),
+        helper.make_node("STFT", ["tone", "step", "", "window"], ["spectrum"], name="decoder/generator/STFT"),
+        node("ReduceMean", "spectrum", "of_spectrum", keepdims=0),
+        node("ReduceMean", "features", "of_features", keepdims=0),
+        node("Add", "of_spectrum of_features", "both"),
+        node("Mul", "both naught", "nothing_else"),
+        node("Reshape", "tone line", "samples"),
+        node("Mul", "samples level", "loud"),
+        node("Add", "loud nothing_else", "audio"),
+    ]
+
+
+def kokoro(folder: Path, *, durations: bool | str = True, cut: bool = False) -> Path:
     """A graph with Kokoro's inputs and outputs: a tone of 50 ms for each token, two frames of 25 ms.
 
-    durations: whether they are an output; "inside": only rounded and clipped on the way.
+    durations: whether they are an output; "inside": only rounded and clipped on the way. cut: whether its
+    decoder has the names of the published one, so that it can be cut there.
     """
     import numpy as np
     import onnx
@@ -155,7 +188,7 @@ def kokoro(folder: Path, *, durations: bool | str = True) -> Path:
         helper.make_node("Mul", ["steps", "pitch"], ["phase"]),
         helper.make_node("ReduceMax", ["style"], ["level"], keepdims=0),
         helper.make_node("Sin", ["phase"], ["wave"]),
-        helper.make_node("Mul", ["wave", "level"], ["audio"]),
+        *(_decoder(helper) if cut else [helper.make_node("Mul", ["wave", "level"], ["audio"])]),
         helper.make_node("Squeeze", ["tokens"], ["flat"]),
         helper.make_node("Mul", ["flat", "none"], ["nothing"]),
         helper.make_node("Add", ["nothing", "two"], ["duration"]),
@@ -165,8 +198,20 @@ def kokoro(folder: Path, *, durations: bool | str = True) -> Path:
         constant("zero", 0.0, np.float32),
         constant("one", 1.0, np.float32),
         constant("pitch", 0.1, np.float32),
+        constant("naught", 0.0, np.float32),
         constant("none", 0, np.int64),
         constant("two", 2, np.int64),
+        *(
+            constant(name, value, np.int64)
+            for name, value in {
+                "column": [1, -1, 1],
+                "halves": [1, -1, 300],
+                "line": [-1],
+                "second": [1],
+                "step": 300,
+                "window": 20,
+            }.items()
+        ),
     ]
     inputs = [
         helper.make_tensor_value_info("tokens", TensorProto.INT64, [1, "n"]),
