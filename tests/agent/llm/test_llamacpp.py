@@ -588,7 +588,7 @@ def test_the_model_expects_an_answer_to_a_whole_question_and_more_of_half_of_one
 
 @pytest.mark.model
 def test_it_says_so_too_where_half_a_character_would_follow(small: LlamaCpp) -> None:
-    """The likeliest token is the first byte of "è" there; llama.cpp tells no probabilities beside such a one."""
+    """The likeliest token there is the first byte of "è", beside which llama.cpp tells no probabilities."""
     found = opinion(small, SYSTEM, Message("user", "Il tuo messaggio"))
     assert found is not None
     assert 0.0 <= found < 0.1
