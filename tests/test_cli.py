@@ -231,7 +231,9 @@ def test_doctor_measures_what_is_here_and_reports_what_is_damaged(backchat, tmp_
     resolve("smollm2"), resolve("whisper-tiny.en"), resolve("smart-turn-v3.2")
     code, out, _ = backchat("doctor", "--llm", "smollm2")
     speed = next(line for line in out.splitlines() if "speed" in line)
-    assert "tokens/s" in speed
+    assert re.search(r"[1-9]\d* tokens/s; voice \d+x real time; answers after about \d", speed)
+    (larger,) = [line for line in out.splitlines() if "llm qwen2.5-1.5b" in line]
+    assert re.search(r"about \d+ tokens/s, answers after about \d.*: (in time: --llm|too la)", larger)
     assert code == (0 if speed.startswith("ok") and "bad " not in out else 1)
     (tmp_path / "bad.gguf").write_text("no weights")
     code, out, err = backchat("doctor", "--llm", tmp_path / "bad.gguf")

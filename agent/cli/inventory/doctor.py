@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.cli.parts.installation import Extra
+    from agent.cli.parts.paces import Paces
     from agent.engines.status import Entry
-    from agent.protocols import Engines
-    from agent.settings import Config, LimitsConfig
+    from agent.settings import Config
 
 
 @click.command()
@@ -135,6 +135,7 @@ def _speed(chosen: Any) -> bool:
     """Load the engines and time one short reply. A user speaks about 4.5 tokens a second."""
     import time
 
+    from agent.cli.parts import paces
     from agent.engines import registry as engines
     from agent.errors import BackchatError
     from agent.runner import run_real
@@ -146,36 +147,30 @@ def _speed(chosen: Any) -> bool:
         return _line(False, "engines", str(error))
     load = time.perf_counter() - began
     try:
-        rate, voice = run_real(_paces, loaded, chosen.limits)
+        found = run_real(paces.measured, loaded, chosen.limits)
     except BackchatError as error:
         return _line(False, "speed", str(error))
-    text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / voice:.0f}x real time"
+    rate, wait = 1 / found.token, found.voice_to_voice(chosen.turns)
+    text = f"loads in {load:.1f} s; {rate:.0f} tokens/s; voice {1 / found.voice:.0f}x real time"
     smallest = chosen.llm.model == "smollm2" or chosen.llm.engine != "llamacpp"
     cure = "close other programs, or take a smaller model" if smallest else "try --llm smollm2"
     slow = "" if rate > 6 else f"; slower than speech: {cure}"
-    return _line(rate > 6 and voice < 1, "speed", text + slow)
+    good = _line(rate > 6 and found.voice < 1, "speed", f"{text}; answers after about {wait:.1f} s{slow}")
+    _others(chosen, found)
+    return good
 
 
-async def _paces(loaded: Engines, limits: LimitsConfig) -> tuple[float, float]:
-    """Tokens a second, and seconds of work for a second of speech; 0 and infinity where there came none."""
-    import time
+def _others(chosen: Config, found: Paces) -> None:
+    """What other language models of the list would be like here."""
+    from agent.cli.parts import paces
+    from agent.weights import catalogue as store
 
-    from agent.messages import Message
-    from agent.runner import Runner
-
-    said, runner = "This is how fast I can speak.", Runner()
-    asked = [Message("user", "Count from one to twenty in words.")]
-    stamps, spoken = list[float](), 0.0
-    written = runner.stream("llm", lambda: loaded.llm.stream(asked), limits.first_token, limits.token)
-    async with written as tokens:
-        async for _ in tokens:
-            stamps.append(time.perf_counter())
-            if len(stamps) == 24:
-                break
-    began = time.perf_counter()
-    speech = runner.stream("tts", lambda: loaded.tts.stream(said), limits.speech, limits.speech)
-    async with speech as parts:
-        async for part in parts:
-            spoken += part.duration
-    voice = (time.perf_counter() - began) / spoken if spoken else float("inf")
-    return (len(stamps) - 1) / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0, voice
+    here = _file(chosen.llm.model)
+    if chosen.llm.engine != "llamacpp" or here is None:
+        return
+    models = {name: model for name, model in store.catalogue().items() if model.kind == "llm"}
+    sizes = [(name, model.size) for name, model in models.items() if name != chosen.llm.model]
+    for each in paces.prospects(found, chosen.turns, here.stat().st_size, sizes, paces.memory()):
+        told = f"about {each.rate:.0f} tokens/s, answers after about {each.wait:.1f} s"
+        verdict = f"in time: --llm {each.name}" if each.in_time else "too late here"
+        click.echo(f"-    {'llm ' + each.name:22} {told}: {verdict if each.fits else 'too large here'}")
