@@ -44,7 +44,7 @@ _DEAF, _MUTE = 2.0, 5.0
 _KEPT = 5.0
 """Seconds of sound that wait for a late reader before the oldest is dropped."""
 
-_CALM = 3
+_CALM = 5
 """Frames that a reader in no hurry is woken for: to be woken costs more than what is done with a frame."""
 
 _RESERVE = 0.04
@@ -68,7 +68,7 @@ class Microphone:
     and any thread may ask it. A frame's time is when its first sample sounded, as far as the device
     tells. `dropped` counts the frames that a late reader lost: the newest 5 s are kept; `overflows` the
     blocks before which the device had lost some. calm: tells, in PortAudio's thread, whether nothing hangs on
-    the next frame; then frames come three at a time.
+    the next frame; then frames come five at a time.
 
     Runs on trio and asyncio. Raises DeviceError on entry (none, unknown, busy), and from the iterator
     when the device stops giving sound.
