@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,6 +26,7 @@ from agent.weights import catalogue as models
 from audio.files import read_audio, read_channels
 from audio.frame import HEARING_RATE, Frame
 from audio.stt.whisper import Whisper
+from audio.tts import Speech
 from benchmarks.measure import replies, responses
 from benchmarks.results import Results
 from benchmarks.spoken import asked, spoken
@@ -52,7 +55,8 @@ def run(language: str = "", llm: str = "") -> Results:
     if language:
         return _beside_english(results, language, llm or "qwen2.5-0.5b")
     if llm:
-        results.add(row := _alone(llm, "meaning", []))
+        row = _alone(llm, "meaning", [])
+        results.add(row)
         results.target(f"median voice to voice, {llm} (s)", row["voice to voice"], "<=", IN_TIME)
         return results
     for model, policy, settings, bound in RUNS:
@@ -68,7 +72,8 @@ def _beside_english(results: Results, language: str, llm: str) -> Results:
     """The model in that language or those languages, and in English."""
     same = ["stt.model=whisper-base", "tts.engine=kokoro"]
     rows = [_alone(llm, "meaning", how, code) for how, code in ((same, "en"), ([], language))]
-    for row in rows:
+    answers = [answer for row in rows for answer in row.pop("answers")]
+    for row in [*rows, *answers]:
         results.add(row)
     more = rows[1]["voice to voice"] - rows[0]["voice to voice"]
     results.target(f"median voice to voice, {language}, more than in English (s)", more, "<=", 0.1)
@@ -96,13 +101,26 @@ def measured(model: str, policy: str, settings: list[str], language: str = "") -
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     questions = _questions(language)
+    noted = Noted(loaded.tts)
+    loaded = replace(loaded, tts=noted) if language else loaded
     lines = [Line(audio, "after", 1.0) for _, audio in questions]
     seen: list[ev.Event] = []
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "conversation.wav"
-        converse(loaded, config, lines, recording, realtime=True, watchers=[seen.append])
+        converse(loaded, config, lines, recording, realtime=True, watchers=[seen.append, noted.watch])
         waits, sounds = responses(recording), replies(recording)
-        told = _told([code for code, _ in questions], seen, read_channels(recording)[1]) if language else {}
+        heard = _heard(seen, read_channels(recording)[1]) if language else []
+    columns = ([code for code, _ in questions], heard, noted.heard, waits)
+    answers = [
+        {
+            "asked in": code,
+            "answered in": told,
+            "voice": voice,
+            "heard in": understood,
+            "voice to voice": wait,
+        }
+        for code, (told, understood), voice, wait in zip(*columns, strict=bool(language))
+    ]
     answered = [turn for turn in report.turns(seen) if turn.voice_to_voice is not None]
     assert len(waits) == len(answered) == len(questions), "every question must be answered, once"
     parts = [dict(turn.parts) for turn in answered]
@@ -110,7 +128,7 @@ def measured(model: str, policy: str, settings: list[str], language: str = "") -
     gates = [min(at - gate for at in sounds if at > gate) for gate in opened]
     return {
         "model": model,
-        **({"language": language} | told if language else {}),
+        **({"language": language} | _shares(answers) | {"answers": answers} if language else {}),
         "turn ends by": policy,
         "answered": len(waits),
         "voice to voice": statistics.median(waits),
@@ -121,21 +139,49 @@ def measured(model: str, policy: str, settings: list[str], language: str = "") -
     }
 
 
-def _told(codes: list[str], seen: list[ev.Event], agent: Frame) -> dict[str, float]:
-    """The shares of the questions in these languages that were answered in the same, by what the agent tells
-    of itself and by what Whisper base hears in its voice and words.
+class Noted:
+    """A voice that can change. heard: which voice each reply was begun with, in order."""
+
+    def __init__(self, voice: Any, said: list[str] | None = None) -> None:
+        self._voice = voice
+        self._said = [""] if said is None else said
+        self.heard: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._voice, name)
+
+    def with_voice(self, voice: str = "", language: str = "") -> Noted:
+        """As the voice's own; it notes on."""
+        return Noted(self._voice.with_voice(voice, language), self._said)
+
+    def stream(self, text: str) -> Iterator[Speech]:
+        """As the voice's own."""
+        self._said[0] = self._voice.voice
+        return self._voice.stream(text)
+
+    def watch(self, event: ev.Event) -> None:
+        """Note by whom a reply was begun that sounds now."""
+        if isinstance(event, ev.AudioStarted):
+            self.heard.append(self._said[0])
+
+
+def _heard(seen: list[ev.Event], agent: Frame) -> list[tuple[str, str]]:
+    """In which language each answer was, by what the agent tells of itself and by what Whisper base hears in
+    its voice and words.
     """
     whisper = Whisper(models.resolve("whisper-base"), language="auto")
     began = {event.turn: event.time for event in seen if isinstance(event, ev.AudioStarted)}
     ended = [event for event in seen if isinstance(event, ev.TurnEnded) and event.turn in began]
-    spoken_in, heard_in = list[bool](), list[bool]()
-    for code, event in zip(codes, ended, strict=True):
-        sound = agent.samples[round(began[event.turn] * agent.rate) : round(event.time * agent.rate)]
-        spoken_in.append(event.language == code)
-        heard_in.append(whisper.transcribe(Frame(sound, agent.rate)).language == code)
+    sounds = [agent.samples[round(began[e.turn] * agent.rate) : round(e.time * agent.rate)] for e in ended]
+    understood = [whisper.transcribe(Frame(sound, agent.rate)).language for sound in sounds]
+    return [(event.language, code) for event, code in zip(ended, understood, strict=True)]
+
+
+def _shares(answers: list[dict[str, Any]]) -> dict[str, float]:
+    """Which share of the answers was in the language of its question, as it is told and as it is heard."""
     return {
-        "same language": statistics.mean(map(float, spoken_in)),
-        "heard in it": statistics.mean(map(float, heard_in)),
+        name: statistics.mean(answer["asked in"] == answer[key] for answer in answers)
+        for name, key in (("same language", "answered in"), ("heard in it", "heard in"))
     }
 
 

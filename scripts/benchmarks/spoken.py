@@ -1,4 +1,4 @@
-"""What the agent says in each language as Whisper base hears it: the demo's talk and four questions more."""
+"""What the agent says in each language as Whisper base hears it: the demo's talk and six questions more."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ QUESTIONS: dict[str, list[str]] = {
     ],
 }
 """What is asked besides; with the demo's talk enough for a hundred words of answers."""
+STORIES = {
+    "es": ["Cuéntame un cuento sobre un gato.", "Explícame cómo se hace el pan."],
+    "fr": ["Raconte-moi une histoire sur un chat.", "Explique-moi comment on fait le pain."],
+    "it": ["Raccontami una storia su un gatto.", "Spiegami come si fa il pane."],
+    "pt": ["Me conte uma história sobre um gato.", "Me explique como se faz pão."],
+    "zh": ["给我讲一个关于猫的故事。", "请告诉我面包是怎么做的。"],
+}
+"""What is answered in many words, which a short answer of the model has not."""
 ENGLISH = (
     "am_michael",
     [
@@ -116,7 +124,7 @@ def _talk(code: str, recording: Path) -> list[tuple[float, float, str]]:
     with models.progress_bar() as progress:
         loaded = engines.load(config, progress)
     voice, *demo = (DEMO / f"{code}.txt").read_text(encoding="utf-8").splitlines()
-    sounds = spoken(voice, [*demo, *QUESTIONS[code]])
+    sounds = spoken(voice, [*demo, *QUESTIONS[code], *STORIES[code]])
     lines = [Line(sound, "over", OVER) if n == 2 else Line(sound) for n, sound in enumerate(sounds)]
     seen = list[ev.Event]()
     converse(loaded, config, lines, recording, watchers=[seen.append])
