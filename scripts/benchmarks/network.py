@@ -1,7 +1,7 @@
-"""A conversation over a bad network, by WebSocket and by WebRTC: lost packets, jitter, and a narrow link.
+"""A conversation over a bad network, by WebSocket and by WebRTC: lost packets, jitter, a narrow link, stalls.
 
-The network is a relay of our own (tests/bad_network.py): the same both ways, 150 ms +- 50 ms; TCP sends
-anew after 0.5 s what was lost. The transcriber, the voice and the detectors are the real ones; the answers
+The network is a relay of our own (tests/bad_network.py), the same both ways: TCP sends anew what was lost, a
+round trip and 0.2 s later. The transcriber, the voice and the detectors are the real ones; the answers
 are written in advance, so that it is known what the history must hold. The server is in this process.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import statistics
 import sys
 import time
@@ -55,11 +56,15 @@ OPTIONS = [
         ["--networks"],
         default="0,3,10,narrow",
         show_default=True,
-        help="Percents of packets that are lost; `narrow`: none, but `--narrow` bits a second for 30 s.",
+        help="Percents of packets that are lost; or none, and `64k`: so many bits a second go through; "
+        "`narrow`: `--narrow` bits a second for 30 s; `stalls`: every 4 s nothing goes for 0.5 to 2 s.",
     ),
     click.Option(["--narrow"], default=50_000, show_default=True),
+    click.Option(["--delay"], default=0.15, show_default=True, help="Seconds that a packet takes."),
+    click.Option(["--jitter"], default=0.05, show_default=True, help="Seconds more or less than that."),
 ]
-DELAY, JITTER = 0.15, 0.05
+STALLS, APART = (0.5, 2.0), 4.0
+"""How long nothing goes through (s), and how often."""
 NARROW_FROM, NARROW_FOR = 8.0, 30.0
 """When the narrow link becomes one, and for how long (s)."""
 RATE, BLOCK = 24_000, 0.02
@@ -452,15 +457,27 @@ async def narrowed(network: Network, bits: int) -> None:
         await anyio.sleep(NARROW_FOR)
 
 
-def talked(wire: str, how: str, narrow: int) -> Talk:
+async def stalled(network: Network) -> None:
+    """Let nothing through now and then, both ways."""
+    draw = random.Random(1)
+    while True:
+        await anyio.sleep(APART)
+        until = anyio.current_time() + draw.uniform(*STALLS)
+        for link in network.links:
+            link.free = max(link.free, until)
+
+
+def talked(wire: str, how: str, narrow: int, delay: float, jitter: float) -> Talk:
     """Hold the conversation by one wire over one kind of network."""
     mind = Mind()
-    loss = 0.0 if how == "narrow" else float(how) / 100
+    loss = float(how) / 100 if how.isdigit() else 0.0
+    rate = float(how[:-1]) * 1000 if how.endswith("k") else None
     config = load(None, ["server.port=0", "server.sessions=1", "server.load=1", "server.rate=100000"])
     engines = registry.load(config, given=registry.Given(llm=mind))
     lines = (QUESTIONS / "questions.tsv").read_text(encoding="utf-8").splitlines()
     texts = {name.removesuffix(".flac"): text for name, text in (line.split("\t") for line in lines)}
-    network = Network(*(Link(loss, DELAY, JITTER, draw=link.draw) for link in Network.like().links))
+    links = Network.like().links
+    network = Network(*(Link(loss, delay, jitter, rate, draw=link.draw) for link in links))
     found: list[Talk] = []
 
     async def inside() -> None:
@@ -469,6 +486,8 @@ def talked(wire: str, how: str, narrow: int) -> Talk:
             async with anyio.create_task_group() as tasks:
                 if how == "narrow":
                     tasks.start_soon(narrowed, network, narrow)
+                if how == "stalls":
+                    tasks.start_soon(stalled, network)
                 user = User(line, texts)
                 await user.speak()
                 tasks.cancel_scope.cancel()
@@ -484,7 +503,7 @@ def row(wire: str, how: str, talk: Talk) -> dict[str, Any]:
     wrong, count = sum(edits(*pair) for pair in said), sum(len(words) for words, _ in said)
     return {
         "wire": wire,
-        "network": "narrow" if how == "narrow" else f"{how} %",
+        "network": f"{how} %" if how.isdigit() else how,
         "answers": len(talk.waits),
         "median": statistics.median(talk.waits) if talk.waits else float("nan"),
         "worst": max(talk.waits, default=float("nan")),
@@ -496,11 +515,11 @@ def row(wire: str, how: str, talk: Talk) -> dict[str, Any]:
     }
 
 
-def run(wires: str, networks: str, narrow: int) -> Results:
+def run(wires: str, networks: str, narrow: int, delay: float, jitter: float) -> Results:
     results = Results("network")
     for wire in wires.split(","):
         for how in networks.split(","):
-            talk = talked(wire, how, narrow)
+            talk = talked(wire, how, narrow, delay, jitter)
             for said, heard in talk.heard:
                 if normalise(said) != normalise(heard):
                     print(f"  {said} -> {heard}", file=sys.stderr)

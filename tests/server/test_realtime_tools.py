@@ -95,6 +95,40 @@ def test_a_response_that_only_calls_has_no_message() -> None:
     talked(served, main)
 
 
+def test_a_response_beside_the_conversation_may_call_too() -> None:
+    replies = [["Let me look.", call("weather", city="Ely"), call("time")], "It rains."]
+    served = serving.pool([""], replies, "server.sessions=2")
+
+    async def main(client: Client) -> None:
+        await client.update(tools=[WEATHER], **TEXT)
+        await client.put("Rain in Ely?")
+        done = await client.respond(conversation="none", tools=[WEATHER, TIME], tool_choice="required")
+        assert [item["type"] for item in done["output"]] == ["message", "function_call", "function_call"]
+        told = client.of("response.function_call_arguments.done")
+        assert [(e["output_index"], e["item_id"]) for e in told] == [
+            (1, done["output"][1]["id"]),
+            (2, done["output"][2]["id"]),
+        ]
+        assert json.loads(told[0]["arguments"]) == {"city": "Ely"}
+        inside = {e["item"]["id"] for e in client.of("conversation.item.added")}
+        assert not inside & {item["id"] for item in done["output"]}
+        outputs = [{"type": "function_call_output", "call_id": e["call_id"], "output": "rain"} for e in told]
+        calls = [
+            {name: e[name] for name in ("type", "call_id", "name", "arguments")} for e in done["output"][1:]
+        ]
+        done = await client.respond(conversation="none", input=[*calls, *outputs], tool_choice="none")
+        assert done["output"][0]["content"][0]["text"] == "It rains."
+        assert client.errors == []
+
+    talked(served, main)
+    (aside,) = [one for one in served.model.each if one.asked]
+    assert [(m.role, len(m.calls), m.content) for m in aside.asked[1] if m.role != "system"] == [
+        ("assistant", 2, ""),
+        ("tool", 0, "rain"),
+        ("tool", 0, "rain"),
+    ]
+
+
 def test_what_is_asked_for_behind_an_output_waits_for_what_is_still_said() -> None:
     """A client that runs its tool at once is done before "Let me look." has been heard."""
     served = pool([["Let me look at that.", call("time")], "Noon."])

@@ -21,7 +21,7 @@ from agent.conversation.reply import Manner
 from agent.errors import EngineFault, RequestError
 from agent.messages import Message, joined
 from agent.server.fields import MANY, Fields, granted, told_of
-from agent.server.functions import MOST, Choice, Declared
+from agent.server.functions import MOST, Calling, Choice, Declared
 from agent.server.realtime import server_events
 from agent.server.realtime.calls import FunctionCall, FunctionOutput, as_message
 from agent.server.realtime.formats import sound
@@ -517,11 +517,8 @@ class ClientEvents:
         response.voice, response.speed = voice, speed
         context = None if wanted.input is None else await self._context(wanted.input)
         if wanted.conversation == "none":
-            if wanted.tools:
-                text = "tools: what is called belongs to the conversation; leave out conversation or tools"
-                raise RequestError(text, param="tools")
             await self._leave_out(event, refused)
-            await self._respond_aside(response, wanted.instructions, context)
+            await self._respond_aside(response, wanted.instructions, context, calling)
             return
         session = await self._settle()
         running, behind = self.server_events.running, self._given_back
@@ -582,9 +579,13 @@ class ClientEvents:
             await self.take(event)
 
     async def _respond_aside(
-        self, response: server_events.Response, instructions: str | None, context: tuple[Message, ...] | None
+        self,
+        response: server_events.Response,
+        instructions: str | None,
+        context: tuple[Message, ...] | None,
+        calling: Calling,
     ) -> None:
-        """Make a response that is no part of the conversation."""
+        """Make a response that is no part of the conversation, in which this may be called."""
         self._aside.admit()
         if context is None:
             context = () if self.session is None else tuple(self.session.history.said())
@@ -592,7 +593,7 @@ class ClientEvents:
         told = [Message("system", instructions)] if instructions else []
         messages = joined([Message("system", self.chosen.instructions)], [*context, *told])
         if self.tasks is not None:
-            self.tasks.start_soon(self._aside.make, response, messages)
+            self.tasks.start_soon(self._aside.make, response, messages, calling)
 
     async def prompt(self, since: float) -> None:
         """Nobody has said anything for `idle_timeout_ms`: the agent speaks unasked."""

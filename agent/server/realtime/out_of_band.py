@@ -9,8 +9,9 @@ import anyio
 
 from agent.conversation.voices import Voices
 from agent.errors import RequestError
-from agent.messages import Message
+from agent.messages import Message, in_one_go
 from agent.server.completion import Sampling, Written, write
+from agent.server.functions import Calling
 from agent.server.http.speech import say
 from agent.server.pool import Pool
 from agent.server.realtime import server_events
@@ -47,26 +48,31 @@ class OutOfBand:
             scope.cancel()
         return scope is not None
 
-    async def make(self, response: server_events.Response, messages: Sequence[Message]) -> None:
-        """One response, from its first event to its last."""
+    async def make(
+        self, response: server_events.Response, messages: Sequence[Message], calling: Calling
+    ) -> None:
+        """One response, from its first event to its last. calling: what its client may be asked to run."""
         self._scopes[response.id] = scope = anyio.CancelScope()
         response.open = response.cancelled = True  # by its client, if it is: nobody else can
         status = "cancelled"
         try:
-            await self._send([server_events.created(response), *server_events.opened(response)])
+            await self._send([server_events.created(response)])
             with scope:
-                status = await self._made(response, messages)
-            await self._send(server_events.closed(response, status, response.text))
+                status = await self._made(response, messages, calling)
+            begun = [] if response.outputs else server_events.opened(response)
+            await self._send([*begun, *server_events.closed(response, status, response.text)])
         finally:
             del self._scopes[response.id]
 
-    async def _made(self, response: server_events.Response, messages: Sequence[Message]) -> str:
+    async def _made(
+        self, response: server_events.Response, messages: Sequence[Message], calling: Calling
+    ) -> str:
         """Its status, once all of it was sent."""
         written = Written()
         try:
             with told("this response", TimeoutError):
                 async with self._pool.slot() as slot:
-                    await self._write(slot, response, messages, written)
+                    await self._write(slot, response, messages, written, calling)
                     await self._say(slot, response)
         except RequestError as error:
             response.error = str(error)
@@ -79,13 +85,17 @@ class OutOfBand:
         response: server_events.Response,
         messages: Sequence[Message],
         written: Written,
+        calling: Calling,
     ) -> None:
         sampling = Sampling(max_tokens=response.limit)
-        async with write(slot, self._pool.config, messages, sampling, written) as tokens:
+        async with write(slot, self._pool.config, in_one_go(messages), sampling, written, calling) as tokens:
             async for delta in tokens:
-                response.text += delta.text
+                response.text = delta.text if delta.anew else response.text + delta.text
                 if delta.text:
-                    await self._send([server_events.delta(response, delta.text)])
+                    begun = [] if response.item in response.outputs else server_events.opened(response)
+                    await self._send([*begun, server_events.delta(response, delta.text)])
+                if delta.call is not None:
+                    await self._send(server_events.called(response, delta.call))
         response.tokens = written.tokens
 
     async def _say(self, slot: SessionSlot, response: server_events.Response) -> None:

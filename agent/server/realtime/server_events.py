@@ -357,21 +357,9 @@ class ServerEvents:
         if not response.open:
             response.calls.append(call)
             return []
-        item = call_item(new_id("item"), call)
-        begun = {**item, "status": "in_progress", "arguments": ""}
-        where = {"response_id": response.id, "output_index": len(response.outputs)}
-        response.outputs[item["id"]] = item
-        placed, done = {**where, "item": begun}, {**where, "item": item}
-        piece: dict[str, Any] = {**where, "item_id": item["id"], "call_id": call.id}
-        whole = {**piece, "name": call.name, "arguments": call.arguments}
-        return [
-            message("response.output_item.added", **placed),
-            self._placed("conversation.item.added", begun),
-            message("response.function_call_arguments.delta", **piece, delta=call.arguments),
-            message("response.function_call_arguments.done", **whole),
-            message("response.output_item.done", **done),
-            self._later("conversation.item.done", item),
-        ]
+        added, *written, done = called(response, call)
+        placed = self._placed("conversation.item.added", added["item"])
+        return [added, placed, *written, done, self._later("conversation.item.done", done["item"])]
 
     def _token(self, turn: int, text: str) -> list[Message]:
         response = self.response(turn)
@@ -481,6 +469,23 @@ def opened(response: Response) -> list[Message]:
     return [
         message("response.output_item.added", **added),
         message("response.content_part.added", **where, part=part),
+    ]
+
+
+def called(response: Response, call: ToolCall) -> list[Message]:
+    """A call of it, as one of its items: from its beginning to its end."""
+    item = call_item(new_id("item"), call)
+    begun = {**item, "status": "in_progress", "arguments": ""}
+    where = {"response_id": response.id, "output_index": len(response.outputs)}
+    response.outputs[item["id"]] = item
+    placed, done = {**where, "item": begun}, {**where, "item": item}
+    piece: dict[str, Any] = {**where, "item_id": item["id"], "call_id": call.id}
+    whole = {**piece, "name": call.name, "arguments": call.arguments}
+    return [
+        message("response.output_item.added", **placed),
+        message("response.function_call_arguments.delta", **piece, delta=call.arguments),
+        message("response.function_call_arguments.done", **whole),
+        message("response.output_item.done", **done),
     ]
 
 
