@@ -603,6 +603,9 @@ class ServerConfig(Section):
     secrets: int = Field(default=1000, ge=1)
     """Most client secrets of Realtime that may be out at once; what their sessions say takes at most `memory`
     bytes together."""
+    responses: int = Field(default=256, ge=0)
+    """Most answers of `/v1/responses`, and conversations of them, that may be gone on with by their ids; the
+    newest, in memory, at most `memory` bytes together. 0: nothing is kept of any."""
     body: int = Field(default=25_000_000, ge=1000)
     """Most bytes of a request."""
     max_audio: float = Field(default=3600.0, gt=0.0)

@@ -11,7 +11,8 @@ from agent.server.admission.guard import Guard, address
 from agent.server.calls import twilio
 from agent.server.calls.webrtc import call, hang_up, ways
 from agent.server.http.converse import converse
-from agent.server.http.model_responses import respond
+from agent.server.http.kept import Kept, forgotten, shown
+from agent.server.http.model_responses import converse_on, respond
 from agent.server.http.openapi import description
 from agent.server.http.responses import Answer, Streamed, answer, error_answer
 from agent.server.http.speech import speech, transcription
@@ -88,7 +89,7 @@ def application(reception: Reception) -> Guard:
         route("/generate", _in_slot(pool, partial(generate, pool=pool)), "POST"),
         route("/converse", _in_slot(pool, partial(converse, reception=reception)), "POST"),
         route("/v1/chat/completions", _in_slot(pool, partial(chat, pool=pool)), "POST"),
-        route("/v1/responses", _in_slot(pool, partial(respond, pool=pool)), "POST"),
+        *(route(path, handler, method) for path, handler, method in _responses(pool)),
         route("/v1/audio/speech", _in_shared_slot(pool, partial(speech, pool=pool)), "POST"),
         route("/v1/audio/transcriptions", _in_shared_slot(pool, partial(transcription, pool=pool)), "POST"),
         route("/v1/realtime/client_secrets", secret, "POST"),
@@ -100,6 +101,20 @@ def application(reception: Reception) -> Guard:
     handlers: Any = {RequestError: wrong, HTTPException: _unknown, ClientDisconnect: _gone}
     app: Any = Starlette(routes=routes, exception_handlers=handlers)
     return Guard(app, pool.config.server, reception.admission, reception.refusals)
+
+
+def _responses(pool: Pool) -> list[tuple[str, Handler, str]]:
+    """`/v1/responses`, and what of them is kept."""
+    kept = Kept[Any](pool.config.server)
+    return [
+        ("/v1/responses", _in_slot(pool, partial(respond, pool=pool, kept=kept)), "POST"),
+        ("/v1/conversations", partial(converse_on, pool=pool, kept=kept), "POST"),
+        *(
+            (f"/v1/{kind}s/{{name}}", partial(handler, kept=kept, kind=kind), method)
+            for kind in ("response", "conversation")
+            for handler, method in ((shown, "GET"), (forgotten, "DELETE"))
+        ),
+    ]
 
 
 def _in_slot(pool: Pool, handler: Handler) -> Handler:

@@ -467,6 +467,27 @@ async def streams(served: Served) -> None:
     assert (await served.ask(stream=True)).text.count("response.output_text.delta") > 2
 
 
+@probes(r"responses: (store|previous_response_id|conversation(\.id)?)")
+async def gone_on(served: Served) -> None:
+    """More of it is tried in a file of its own."""
+    first = (await served.ask(input="One?")).json()
+    assert first["store"] is True
+    then = (await served.ask(input="Two?", previous_response_id=first["id"])).json()
+    assert served.read[1:] == [("user", "One?"), ("assistant", "One two three."), ("user", "Two?")]
+    assert then["previous_response_id"] == first["id"]
+    unkept = (await served.ask(store=False)).json()
+    assert unkept["store"] is False
+    where = "previous_response_id"
+    assert error(await served.ask(**{where: unkept["id"]})) == (400, where)
+    name = (await served.post("conversations", {})).json()["id"]
+    for given in (name, {"id": name}):
+        told = (await served.ask(input="Hm?", conversation=given)).json()
+        assert told["conversation"] == {"id": name}
+    assert [text for role, text in served.read if role == "user"] == ["Hm?", "Hm?"]
+    assert error(await served.ask(conversation="conv_nobody")) == (404, "conversation")
+    assert error(await served.ask(conversation=name, previous_response_id=first["id"])) == (400, where)
+
+
 @probes(r"responses: (instructions|text\.verbosity|reasoning.*|metadata)")
 async def manners(served: Served) -> None:
     told = await served.ask(instructions="Rhyme.", text={"verbosity": "low"}, metadata={"a": "b"})

@@ -14,16 +14,21 @@ import anyio
 import httpx
 import pytest
 import serving
+from hypothesis import given
+from hypothesis import strategies as st
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.responses import response_create_params
 from pydantic import ValidationError
 
 import scripted
+from agent import testing
 from agent.config import load
 from agent.protocols import Engines
 from agent.server.fields import refusal
-from agent.server.http.model_responses import Ask
+from agent.server.http.kept import Entry, Kept
+from agent.server.http.model_responses import Ask, _Said
 from agent.server.pool import Pool
+from agent.settings import ServerConfig
 
 pytestmark = pytest.mark.net
 
@@ -236,3 +241,93 @@ def test_speech_as_events_is_the_same_sound() -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unspeakable")
 
     talked(main, [""], [""])
+
+
+CALL = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+
+
+def read(pool: serving.Scripted) -> list[tuple[str, str, int]]:
+    """What the model read last: role, words and number of calls."""
+    (asked,) = [one.asked[-1] for one in pool.model.each if one.asked]
+    return [(message.role, message.content, len(message.calls)) for message in asked]
+
+
+def test_a_response_goes_on_from_another_one_also_behind_a_call() -> None:
+    async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        ask, tools = client.responses.create, [CALL]
+        first = await ask(model="gpt-5", input="Rain?", instructions="Rhyme.", tools=tools)
+        (called,) = [item for item in first.output if item.type == "function_call"]
+        output = {"type": "function_call_output", "call_id": called.call_id, "output": "rain"}
+        then = await ask(model="gpt-5", input=[output], tools=tools, previous_response_id=first.id)
+        assert then.output_text == "It rains."
+        events = await ask(model="gpt-5", input="Bye.", previous_response_id=then.id, stream=True)
+        last = [event async for event in events][-1].response
+        assert last.previous_response_id == then.id
+        for response in (first, then, last):
+            got = await client.responses.retrieve(response.id)
+            assert (got.id, got.output) == (response.id, response.output)
+        await client.responses.delete(then.id)
+        for gone in (client.responses.retrieve(then.id), client.responses.delete(then.id)):
+            with pytest.raises(NotFoundError):
+                await gone
+        assert (await http.get(f"/responses/{last.id}?stream=true")).status_code == 400
+
+    pool = talked(main, [], [[testing.call("weather")], "It rains.", "Bye."], "server.sessions=1")
+    assert read(pool)[-5:] == [
+        ("user", "Rain?", 0),
+        ("assistant", "", 1),
+        ("tool", "rain", 0),
+        ("assistant", "It rains.", 0),
+        ("user", "Bye.", 0),
+    ]
+    assert all("Rhyme." not in text for _, text, _ in read(pool)), "instructions are of one response"
+
+
+def test_a_conversation_has_what_was_said_in_its_responses() -> None:
+    async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        items = [{"type": "message", "role": "system", "content": "Rhyme."}]
+        made = await client.conversations.create(items=items, metadata={"a": "b"})
+        assert (await client.conversations.retrieve(made.id)).metadata == {"a": "b"}
+        for text in ("One?", "Two?"):
+            told = await client.responses.create(model="gpt-5", input=text, conversation=made.id, store=False)
+            assert told.conversation.id == made.id
+        assert (await client.conversations.delete(made.id)).deleted is True
+        with pytest.raises(NotFoundError):
+            await client.responses.create(model="gpt-5", input="x", conversation=made.id)
+
+    pool = talked(main, [], ["Sun."], "server.sessions=1")
+    assert read(pool) == [
+        ("system", "Rhyme.", 0),
+        ("user", "One?", 0),
+        ("assistant", "Sun.", 0),
+        ("user", "Two?", 0),
+    ]
+
+
+def test_only_the_newest_are_kept_and_nothing_where_nothing_may_be() -> None:
+    async def main(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        made = [(await http.post("/responses", json={"input": "x"})).json() for _ in range(3)]
+        found = [(await http.get(f"/responses/{each['id']}")).status_code for each in made]
+        assert (found, made[0]["store"]) == ([404, 200, 200], True)
+
+    talked(main, [], ["One."], "server.responses=2")
+
+    async def never(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+        made = (await http.post("/responses", json={"input": "x"})).json()
+        assert made["store"] is False
+        assert (await http.get(f"/responses/{made['id']}")).status_code == 404
+        refused = await http.post("/responses", json={"input": "x", "store": True})
+        assert refused.json()["error"]["param"] == "store"
+        assert (await http.post("/conversations")).status_code == 404
+
+    talked(never, [], ["One."], "server.responses=0")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 400)), max_size=20))
+def test_what_is_kept_stays_within_its_bytes(said: list[tuple[str, int]]) -> None:
+    kept = Kept(ServerConfig(responses=3, memory=1000))
+    for name, length in said:
+        kept.keep(name, Entry("conversation", {"id": name}, (_Said(role="user", content="x" * length),)))
+        assert sum(each.size for each in kept._entries.values()) <= 1000
+    kept.add("nobody", [_Said(role="user", content="x")])
+    assert "nobody" not in kept._entries

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from agent.errors import RequestError
 from agent.messages import Message, ToolCall, in_one_go
@@ -14,9 +15,10 @@ from agent.protocols import Delta
 from agent.server.completion import LIKELIEST, Sampling, Written, write
 from agent.server.fields import Fields
 from agent.server.functions import MOST, Calling, Choice, Declared, calling
+from agent.server.http.kept import Entry, Kept, conversation
 from agent.server.http.logprobs import Logprobs
 from agent.server.http.pictures import check, looked
-from agent.server.http.responses import EVENTS, JSON, Streamed, Write, error_body, line, sse
+from agent.server.http.responses import EVENTS, JSON, Answer, Streamed, Write, answer, error_body, line, sse
 from agent.server.http.text import Free, Objects, Schema, check_calls, read_body
 from agent.server.pool import Pool
 
@@ -111,7 +113,8 @@ def _kind(given: Any) -> Any:
     return wish if wish.get("type") is not None else {**wish, "type": "message"}
 
 
-_Item = Annotated[_Said | _Called | _Output, Field(discriminator="type"), BeforeValidator(_kind)]
+_Item: TypeAlias = _Said | _Called | _Output
+_Given = Annotated[_Said | _Called | _Output, Field(discriminator="type"), BeforeValidator(_kind)]
 
 
 class _Schematic(Schema):
@@ -141,6 +144,10 @@ class _Reasoning(Fields):
     effort: Literal["none", "minimal", "low"] | None = None
 
 
+class _ConversationID(Fields):
+    id: str
+
+
 class Ask(Fields):
     """The body of `/v1/responses`."""
 
@@ -149,25 +156,25 @@ class Ask(Fields):
         "background": (False,),
         "background_options": (),
         "context_management": ([],),
-        "conversation": (),
         "image": (),
         "max_tool_calls": (),
         "moderation": (),
-        "previous_response_id": (),
         "prompt": (),
         "prompt_cache_options": (),
         "prompt_cache_retention": ("in_memory",),
         "service_tier": ("auto", "default"),
-        "store": (False,),
         "stream_options": ({},),
         "truncation": ("disabled",),
     }
     ABOUT: ClassVar = frozenset({"prompt_cache_key", "safety_identifier", "user"})
 
     model: str | None = None
+    conversation: str | _ConversationID | None = None
+    previous_response_id: str | None = None
+    store: bool | None = None
     include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] | None = None
     """Thoughts are no items of a response here, so that none can lack what is in them."""
-    input: str | list[_Item] = Field(min_length=1)
+    input: str | list[_Given] = Field(min_length=1)
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
     metadata: dict[str, str] | None = None
@@ -180,6 +187,30 @@ class Ask(Fields):
     tools: list[Declared] = Field(default_factory=list[Declared], max_length=MOST)
     tool_choice: Choice = "auto"
     parallel_tool_calls: bool = True
+
+    _before: tuple[_Said | _Called | _Output, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_past(self) -> Self:
+        if self.conversation is not None and self.previous_response_id is not None:
+            why = {"field": "previous_response_id"}
+            raise PydanticCustomError("refused", "only without conversation", why)
+        return self
+
+    @property
+    def within(self) -> str | None:
+        """The conversation that it is part of."""
+        named = self.conversation
+        return named.id if isinstance(named, _ConversationID) else named
+
+    def go_on(self, kept: Kept[_Item]) -> None:
+        """Go on from what it names. Raises RequestError where that is not kept, or nothing is."""
+        if self.store and not kept.able:
+            raise RequestError("store: nothing is kept here (server.responses)", param="store")
+        if (name := self.previous_response_id) is not None:
+            self._before = kept.find("response", name, "previous_response_id").items
+        elif (name := self.within) is not None:
+            self._before = kept.find("conversation", name, "conversation").items
 
     @property
     def likeliest(self) -> int | None:
@@ -197,20 +228,43 @@ class Ask(Fields):
     @property
     def said(self) -> list[_Said | _Called | _Output]:
         """The conversation, the question last."""
+        return [*self._before, *self.asked]
+
+    @property
+    def asked(self) -> list[_Said | _Called | _Output]:
+        """What is new of it."""
         return [_Said(role="user", content=self.input)] if isinstance(self.input, str) else self.input
 
 
-async def respond(request: Request, pool: Pool) -> Streamed:
-    """`POST /v1/responses`, streamed and not. Nothing is kept of it."""
+class NewConversation(Fields):
+    """The body of `/v1/conversations`."""
+
+    items: list[_Given] = Field(default_factory=list[_Given])
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
+
+
+async def converse_on(request: Request, pool: Pool, kept: Kept[_Item]) -> Answer:
+    """`POST /v1/conversations`: responses may be part of it, and read what was said before."""
+    body = NewConversation()
+    if await request.body():
+        body = await read_body(request, NewConversation, pool, pool.context)
+    if not kept.able:
+        raise RequestError("no conversation is kept here (server.responses)", 404, "conversation_not_found")
+    return answer(dict(conversation(kept, body.items, body.metadata)))
+
+
+async def respond(request: Request, pool: Pool, kept: Kept[_Item]) -> Streamed:
+    """`POST /v1/responses`, streamed and not."""
     body = await read_body(request, Ask, pool, pool.context)
     pool.check("llm", body.model)
+    body.go_on(kept)
     config = pool.config
     pictures = [each.images for each in body.said]
     check(pictures, config)
     messages, calling = body.messages(config.session.system), chosen_by(body)
     check_calls(in_one_go(messages), "input")
     shown = [*([[]] if len(messages) > len(pictures) else []), *pictures]
-    told = _Told(body, pool.names["llm"])
+    told = _Told(body, pool.names["llm"], body.store is not False and kept.able)
     most, schema = body.max_output_tokens, body.text.format.schema_
     sampling = Sampling(most, body.temperature, body.top_p, schema=schema, likeliest=body.likeliest)
 
@@ -225,6 +279,7 @@ async def respond(request: Request, pool: Pool) -> Streamed:
                         await send(events)
         told.end(written)
         events = told.rest()
+        told.keep(kept)
         await send(events if body.stream else line(told.response(told.status)))
 
     media = EVENTS if body.stream else JSON
@@ -236,11 +291,19 @@ def chosen_by(body: Ask) -> Calling:
     return calling(body.tools, body.tool_choice, body.parallel_tool_calls)
 
 
+def _said(item: dict[str, Any]) -> _Item | None:
+    """An item of an answer, as the next question has it before it; None for one without a word."""
+    if item["type"] == "function_call":
+        return _Called(**{name: item[name] for name in ("type", "call_id", "name", "arguments")})
+    text = "".join(part["text"] for part in item["content"])
+    return _Said(role="assistant", content=text) if text else None
+
+
 class _Told:
     """What a client is told of one response."""
 
-    def __init__(self, body: Ask, model: str) -> None:
-        self._body, self._model = body, model
+    def __init__(self, body: Ask, model: str, stored: bool) -> None:
+        self._body, self._model, self._stored = body, model, stored
         self._id, self._item = f"resp_{uuid.uuid4().hex}", f"msg_{uuid.uuid4().hex}"
         self._created, self._number = int(time.time()), 0
         self.status: Literal["completed", "incomplete"] = "completed"
@@ -335,6 +398,14 @@ class _Told:
             "total_tokens": written.prompt_tokens + written.tokens,
         }
 
+    def keep(self, kept: Kept[_Item]) -> None:
+        """Have it kept, where that is wished for, and in the conversation that it is part of."""
+        body, said = self._body, [one for item in self._items if (one := _said(item)) is not None]
+        if self._stored:
+            kept.keep(self._id, Entry("response", self.response(self.status), (*body.said, *said)))
+        if body.within is not None:
+            kept.add(body.within, [*body.asked, *said])
+
     def _event(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1
         return sse({"type": kind, "sequence_number": number, **fields}, kind)
@@ -375,8 +446,9 @@ class _Told:
             "model": self._model,
             "output": self._items if over else [],
             "parallel_tool_calls": body.parallel_tool_calls,
-            "previous_response_id": None,
-            "store": False,
+            "previous_response_id": body.previous_response_id,
+            "conversation": None if body.within is None else {"id": body.within},
+            "store": self._stored,
             "temperature": body.temperature,
             "text": {"format": body.text.format.model_dump(by_alias=True)},
             "tool_choice": choice if isinstance(choice, str) else choice.model_dump(),

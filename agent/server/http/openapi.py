@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from agent import __version__
-from agent.server.http.model_responses import Ask
+from agent.server.http.model_responses import Ask, NewConversation
 from agent.server.http.responses import EVENTS, JSON, LINES, SDP, TEXT
 from agent.server.http.speech import Speak
 from agent.server.http.text import Chat, Generate
@@ -81,7 +81,7 @@ FORM = {
 def description() -> Fields:
     """The OpenAPI 3.1 document; bodies are described by the models that read them."""
     _, models = models_json_schema(
-        [(model, "validation") for model in (Generate, Chat, Ask, Speak, ClientSecret)],
+        [(model, "validation") for model in (Generate, Chat, Ask, NewConversation, Speak, ClientSecret)],
         ref_template="#/components/schemas/{model}",
     )
     media: Fields = {EVENTS: EVENT, LINES: STRING, TEXT: STRING}
@@ -130,13 +130,27 @@ def description() -> Fields:
     return {
         "openapi": "3.1.0",
         "info": {"title": "backchat", "version": __version__},
-        "paths": {**{path: {"post": it} for path, it in posts.items()}, **gets},
+        "paths": {**{path: {"post": it} for path, it in posts.items()}, **gets, **_kept()},
         "components": {
             "schemas": {**models["$defs"], "Error": ERROR},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}, {}],
     }
+
+
+def _kept() -> Fields:
+    """What may be gone on with, by its id."""
+    found: dict[str, Fields] = {JSON: {"type": "object", "required": ["id"]}}
+    about = "A conversation that responses may be part of"
+    paths = {"/v1/conversations": {"post": _post(about, _body("NewConversation"), found, NOT_FOUND)}}
+    for kind in ("response", "conversation"):
+        got, gone = (
+            _get(f"{what} {kind} that is kept", found, parameters=[NAME], more=NOT_FOUND)["get"]
+            for what in ("The", "The end of a")
+        )
+        paths[f"/v1/{kind}s/{{name}}"] = {"get": got, "delete": gone}
+    return paths
 
 
 def _body(name: str) -> Fields:
