@@ -148,6 +148,11 @@ class TurnController:
         """What was said in that turn (16 kHz), while it is the newest; None where it was typed."""
         return self._latest.audio if self._latest is not None and self._latest.number == turn else None
 
+    def coming(self, turn: int, now: float) -> list[tuple[float, int]]:
+        """See `Reply.coming`, of the reply `turn`; nothing where it is not the latest."""
+        reply = self._latest
+        return reply.coming(now) if reply is not None and reply.number == turn else []
+
     def enter(self, tasks: TaskGroup) -> None:
         """Work in this task group from now on."""
         self._tasks = tasks

@@ -88,10 +88,10 @@ class Pipeline:
                     async for part in parts:
                         now, mute = clock(), False
                         start, end = chunk.place(*spoken.source_range(part.start, part.end))
-                        self._emit(Synthesized(now, reply.number, start, end, part.duration, now - began))
-                        reply.ready()
                         words = [spoken.source_range(word.start, word.end) for word in part.words]
                         reply.say(part, chunk, words, now - began)
+                        self._emit(Synthesized(now, reply.number, start, end, part.duration, now - began))
+                        reply.ready()
                         await to.send(part)
                         began = clock()
                 reply.voiced = chunk.end

@@ -331,6 +331,12 @@ class Reply:
             whole += seconds >= begin + ENOUGH * (finish - begin)
         return [(start, end) for *_, start, end, _ in self._words[:whole]]
 
+    def coming(self, now: float) -> list[tuple[float, int]]:
+        """Of the words that were made and not heard by `now` (s): seconds until then, its end in `text`."""
+        heard = self.track.heard(now) if self.track is not None else 0.0
+        words = self._words[len(self.words_heard(now)) :]
+        return [(begin + ENOUGH * (finish - begin) - heard, end) for finish, begin, _, end, _ in words]
+
     def newly_heard(self, now: float) -> list[tuple[int, int]]:
         """The words that were heard since this was asked last; whoever knows our voice by them is told."""
         words = self.words_heard(now)  # fewer than before, where the reply went on from an earlier word

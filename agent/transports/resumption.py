@@ -25,6 +25,8 @@ Parts: TypeAlias = Mapping[Part, str]
 
 TOUCH = 5.0
 """Seconds between two signs of life of who holds a session; they count from the last."""
+ITEMS = 50
+"""Of what a client has put into its conversation, so many ids are kept."""
 
 
 class Store(Protocol):
@@ -141,21 +143,26 @@ class Reply:
     """A reply that is being said.
 
     text: what the model has written of it. whole: whether that is all. ends: of each word that was heard,
-    where in the reply's sound it ends (ms) and where in the text. item: what the client calls it.
+    where in the reply's sound that is (ms) and where in the text it ends. ahead: the same of the words that
+    will be heard next, if nothing comes between. item: its id.
     """
 
     text: str = ""
     whole: bool = False
     ends: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     item: str = ""
+    ahead: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     def parted(self, item: str | None = None, played: int | None = None) -> tuple[str, str]:
         """What of it was heard, and what is still to be said.
 
-        played: milliseconds of that item that the client says it has played, which it knows best.
+        played: milliseconds of that item that the client says it has played, which it knows best: what it
+        heard after the last word from its server is then known, too.
         """
-        known = played is not None and item == self.item
-        ends = [end for ms, end in self.ends if not known or ms <= (played or 0)]
+        if played is not None and item == self.item:
+            ends = [end for ms, end in (*self.ends, *self.ahead) if ms <= played]
+        else:
+            ends = [end for _, end in self.ends]
         at = max(ends, default=0)
         return self.text[:at].strip(), self.text[at:].strip()
 
@@ -165,13 +172,15 @@ class State:
     """What is kept of a session.
 
     said: the conversation, of replies what was heard. unheard: what was not, of the last that was cut.
-    chosen: what the client has chosen, setting by setting.
+    chosen: what the client has chosen, setting by setting. items: the ids of what the client has put into
+    the conversation, the last `ITEMS`: what it sends again, in doubt whether it has come, is not taken twice.
     """
 
     said: list[Message] = field(default_factory=list[Message])
     unheard: str = ""
     chosen: dict[str, Any] = field(default_factory=dict[str, Any])
     reply: Reply | None = None
+    items: list[str] = field(default_factory=list[str])
 
     def parted(self, item: str | None, played: int | None) -> tuple[list[Message], str, bool]:
         """The conversation as it was heard, what of the last reply is still to be said, and whether it is
@@ -190,7 +199,8 @@ class State:
         said = [
             _as_dict(message) for message in self.said if message.content or message.calls or message.call
         ]
-        return json.dumps({"said": said, "unheard": self.unheard, "chosen": self.chosen})
+        items = self.items[-ITEMS:]
+        return json.dumps({"said": said, "unheard": self.unheard, "chosen": self.chosen, "items": items})
 
     def reply_part(self) -> str:
         """The reply, as JSON."""
@@ -203,9 +213,9 @@ class State:
         said = [_message(each) for each in told.get("said", [])]
         reply = json.loads(parts.get("reply", "null"))
         if reply is not None:
-            ends = [(ms, end) for ms, end in reply["ends"]]
-            reply = Reply(reply["text"], reply["whole"], ends, reply["item"])
-        return cls(said, told.get("unheard", ""), told.get("chosen", {}), reply)
+            ends, ahead = ([(ms, end) for ms, end in reply[name]] for name in ("ends", "ahead"))
+            reply = Reply(reply["text"], reply["whole"], ends, reply["item"], ahead)
+        return cls(said, told.get("unheard", ""), told.get("chosen", {}), reply, told.get("items", []))
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 2) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from realtime_client import Client
 from websockets.asyncio.client import connect
 
 from agent.messages import Message, ToolCall
-from agent.transports.resumption import TOUCH, LocalStore, Reply, State, key, merged
+from agent.testing import SECONDS_PER_CHARACTER
+from agent.transports.resumption import TOUCH, LocalStore, Parts, Reply, State, key, merged
 
 WORDS = ["one two three four five six seven eight.", "Yes."]
 
@@ -83,10 +84,11 @@ CALLS = st.lists(st.builds(ToolCall, TEXT, TEXT, TEXT), max_size=2).map(tuple)
 MESSAGES = st.builds(
     Message, st.sampled_from(["user", "assistant", "tool"]), TEXT, calls=CALLS, call=TEXT, language=TEXT
 )
-REPLIES = st.builds(Reply, TEXT, st.booleans(), st.lists(st.tuples(st.integers(), st.integers())), TEXT)
+ENDS = st.lists(st.tuples(st.integers(), st.integers()))
+REPLIES = st.builds(Reply, TEXT, st.booleans(), ENDS, TEXT, ENDS)
 
 
-@given(st.builds(State, st.lists(MESSAGES), TEXT, st.just({}), st.none() | REPLIES))
+@given(st.builds(State, st.lists(MESSAGES), TEXT, st.just({}), st.none() | REPLIES, st.lists(TEXT)))
 def test_what_is_kept_is_read_back_as_it_was(state: State) -> None:
     found = State.of({"session": state.session(), "reply": state.reply_part()})
     state.said = [message for message in state.said if not message.empty]
@@ -98,15 +100,17 @@ def test_what_is_kept_is_read_back_as_it_was(state: State) -> None:
 def test_each_word_of_a_reply_was_heard_or_is_still_to_be_said(
     words: list[str], heard: int, played: int
 ) -> None:
+    """heard: words that the server knew of. The client has the last word, also of those that came after."""
     text, ends = " ".join(words), list[tuple[int, int]]()
-    for number, word in enumerate(words[:heard]):
+    for number, word in enumerate(words):
         at = len(" ".join(words[:number])) + (number > 0)
         ends.append((300 * (number + 1), at + len(word)))
-    before, rest = Reply(text, True, ends, "item_1").parted("item_1", played)
+    reply = Reply(text, True, ends[:heard], "item_1", ends[heard:])
+    before, rest = reply.parted("item_1", played)
     assert [*before.split(), *rest.split()] == words
     assert len(before.split()) == min(len(ends), played // 300)
-    before, rest = Reply(text, True, ends, "item_1").parted("item_2", played)
-    assert len(before.split()) == len(ends)
+    before, rest = reply.parted("item_2", played)
+    assert len(before.split()) == min(len(ends), heard)
 
 
 def test_what_was_chosen_last_counts_setting_by_setting() -> None:
@@ -192,6 +196,66 @@ def test_a_reply_that_was_cut_with_the_connection_goes_on_with_the_next_word() -
             asked = pool.model.asked[-1]
             assert asked[0].content.startswith("Be brief.")
             assert said(asked) == [("user", "count"), ("assistant", WORDS[0]), ("user", "and then?")]
+
+    resumed(pool, main)
+
+
+@pytest.mark.net
+def test_what_the_client_played_after_the_last_word_from_the_server_is_not_said_twice() -> None:
+    """Of a process that dies what it was about to note is lost."""
+    pool = serving.pool([], WORDS)
+
+    async def main(address: str) -> None:
+        async with connected(address) as client:
+            token = (await began(client))["token"]
+            await client.put("count")
+            await client.send("response.create")
+            item, ms = await heard_words(client, 2)
+            vanish(client)
+        async with connected(address) as client:
+            played = ms + round(1000 * len(" three four") * SECONDS_PER_CHARACTER)
+            await began(client, token, item_id=item, audio_end_ms=played)
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["transcript"] == "five six seven eight."
+
+    resumed(pool, main)
+
+
+@pytest.mark.net
+def test_what_was_sent_is_taken_once_and_what_was_taken_is_always_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whenever the process dies: each state that is kept has the question whose id it has."""
+    pool, states = serving.pool([], WORDS), list[State]()
+    put = LocalStore.put
+
+    async def noted(self: LocalStore, token: str, holder: str, parts: Parts) -> bool:
+        states.extend([State.of(parts)] if "session" in parts else [])
+        return await put(self, token, holder, parts)
+
+    monkeypatch.setattr(LocalStore, "put", noted)
+
+    async def main(address: str) -> None:
+        async with connected(address) as client:
+            token = (await began(client))["token"]
+            await client.put("count", id="mine")
+            await client.send("response.create")
+            await heard_words(client, 2)
+            vanish(client)
+        async with connected(address) as client:
+            assert (await began(client, token))["goes_on"]
+            await client.until("response.done")
+            content = [{"type": "input_text", "text": "count"}]
+            again = {"type": "message", "role": "user", "content": content, "id": "mine"}
+            await client.send("conversation.item.create", item=again)
+            assert (await client.until("error"))["error"]["code"] == "item_create_duplicate_item_id"
+            await client.put("and then?", id="next")
+            await client.respond()
+        asked = [each for each in states if "mine" in each.items]
+        assert all(Message("user", "count") in each.said for each in asked)
+        assert all((Message("user", "and then?") in each.said) == ("next" in each.items) for each in asked)
+        assert [each.content for each in pool.model.asked[-1]].count("count") == 1
+        assert "next" in asked[-1].items
 
     resumed(pool, main)
 

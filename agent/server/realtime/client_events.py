@@ -137,6 +137,8 @@ class ClientEvents:
         self._buffer = bytearray()
         self._pending: tuple[str, Message] | None = None
         """The last item's id and words, where the user said it: the question of the next response."""
+        self._asked: tuple[int, Message] | None = None
+        """The turn and the words of a question that is on its way into the history."""
         self._parts: dict[str, Part] = {}
         """Where in the history what the client has put into the conversation is, by the item's id."""
         self._given_back = False
@@ -168,14 +170,16 @@ class ClientEvents:
             self.look()
 
     def _watch(self, event: ev.Event) -> None:
-        if isinstance(event, ev.TurnCommitted | ev.TurnEnded):
+        if isinstance(event, ev.TurnCommitted | ev.TurnDiscarded | ev.TurnEnded):
+            if self._asked is not None and self._asked[0] == event.turn:
+                self._asked = None
             self.look()
 
     def look(self) -> None:
         """Have what was said by now kept."""
         if self.session is not None:
             said = [part.message for part in self.session.history.parts]
-            asked = [self._pending[1]] if self._pending is not None else []
+            asked = [each[1] for each in (self._asked, self._pending) if each is not None]
             self.keeper.look([*said, *asked], self.session.history.unheard)
 
     async def _leave_out(self, event: dict[str, Any], refused: Sequence[RequestError]) -> None:
@@ -195,6 +199,7 @@ class ClientEvents:
                 self.server_events.response(turn).item,
                 round(session.position(turn, moment) * 1000),
             )
+            self.keeper.coming = session.session.controller.coming
             self.server_events.spoken = self.session.spoken
             self.session.voice.muted = self.chosen.modality == "text"
             self.settled.set()
@@ -389,7 +394,7 @@ class ClientEvents:
         given, refused = granted(_KINDS.get(kind, _Item) if isinstance(kind, str) else _Item, item)
         await self._leave_out(event, refused)
         name, after = given.id or server_events.new_id("item"), event.get("previous_item_id")
-        if name in self.server_events.items:
+        if name in self.server_events.items or name in self.keeper.items:
             text = f"Error adding item: an item with id {name!r} already exists (item.id)."
             raise RequestError(text, code="item_create_duplicate_item_id", param="item.id")
         if after is not None and after != "root":
@@ -449,6 +454,7 @@ class ClientEvents:
         """Put an item's words into the history at its place; the user's last ones wait for a response."""
         if message.empty:
             return
+        self.keeper.items.append(name)
         if name == self.server_events.last:
             self._settle_pending(session)
             if message.role == "user":
@@ -493,6 +499,8 @@ class ClientEvents:
         session.history.remove(self._found(session, name))
         self._parts.pop(name, None)
         self.server_events.remove(name)
+        if name in self.keeper.items:
+            self.keeper.items.remove(name)
         await self._send([server_events.message("conversation.item.deleted", item_id=name)])
 
     async def _view(self, event: dict[str, Any]) -> None:
@@ -547,6 +555,7 @@ class ClientEvents:
         turn = session.send_text(said.content, manner, said.language)
         if name:
             self.server_events.questions[name] = turn
+            self._asked = (turn, said)
         self.server_events.asked(turn, response)
 
     async def _context(self, given: Sequence[_Given | _Reference]) -> tuple[Message, ...]:

@@ -18,6 +18,8 @@ AGAIN = 0.5
 
 Place = Callable[[int, float], tuple[str, int]]
 """From a reply and a moment (s) to the item that it is, and the milliseconds of its sound until then."""
+Coming = Callable[[int, float], list[tuple[float, int]]]
+"""From a reply and a moment (s) to the words that come: seconds until each is heard, and where it ends."""
 
 
 class Keeper:
@@ -38,6 +40,7 @@ class Keeper:
         self._due: dict[Part, str] = {}
         self._news = anyio.Event()
         self.place: Place = lambda turn, moment: ("", 0)
+        self.coming: Coming = lambda turn, moment: []
 
     @property
     def able(self) -> bool:
@@ -48,6 +51,11 @@ class Keeper:
     def token(self) -> str | None:
         """By which the client finds its session again; None before it has asked."""
         return self._token
+
+    @property
+    def items(self) -> list[str]:
+        """The ids of what the client has put into the conversation, on whichever connection."""
+        return self._state.items
 
     async def claim(self, token: str | None) -> State | None:
         """The session that is kept by that token, whose holder we are from now on; else a new one is kept.
@@ -62,7 +70,7 @@ class Keeper:
             return None
         self._token = token
         found, self._sent = State.of(parts), dict(parts)
-        self._state.chosen = found.chosen
+        self._state.chosen, self._state.items = found.chosen, found.items
         return found
 
     def goes_on(self, turn: int, text: str) -> None:
@@ -90,12 +98,11 @@ class Keeper:
                 self._texts[turn].whole = True
             case ev.TurnCommitted(turn=turn, answered=True):
                 self._turn = turn
+                self._sounds(event)
             case ev.TurnDiscarded(turn=turn):
                 self._texts.pop(turn, None)
-            case ev.WordHeard(turn=turn) if turn in self._texts:
-                reply = self._texts[turn]
-                reply.item, ms = self.place(turn, event.time)
-                reply.ends.append((ms, event.end))
+            case ev.WordHeard(turn=turn) | ev.Synthesized(turn=turn) if turn == self._turn:
+                self._sounds(event)
             case ev.TurnEnded(turn=turn):
                 self._texts.pop(turn, None)
                 self._turn = 0 if turn == self._turn else self._turn
@@ -103,6 +110,16 @@ class Keeper:
                 return
         self._state.reply = self._texts.get(self._turn)
         self._put("reply", self._state.reply_part())
+
+    def _sounds(self, event: ev.WordHeard | ev.Synthesized | ev.TurnCommitted) -> None:
+        """A word of the reply was heard, or more of it will be."""
+        if (reply := self._texts.get(event.turn)) is None:
+            return
+        reply.item, ms = self.place(event.turn, event.time)
+        if isinstance(event, ev.WordHeard):
+            reply.ends.append((ms, event.end))
+        coming = self.coming(event.turn, event.time)
+        reply.ahead = [(ms + round(1000 * seconds), end) for seconds, end in coming]
 
     def look(self, said: Sequence[Message], unheard: str) -> None:
         """The conversation is this now."""
