@@ -290,7 +290,9 @@ def _load(voice: str, weights: Path | None) -> tuple[Any, Any, tuple[type[Except
         model = (weights or Path(voices.voice_path(voice, download_missing=False))).read_bytes()
         if _DURATIONS.encode() in model:
             model += _declare_output(_DURATIONS)
-        return library.Hibari(voice=voice, model=model), hibari.dsp, faults
+        engine = library.Hibari(voice=voice, model=model)
+        engine.model_path = voice  # or it would keep the bytes of the model, too
+        return engine, hibari.dsp, faults
     except faults as error:
         raise ModelError(
             f"the voice {voice!r} cannot be loaded ({error}); use --set tts.voice=heart"

@@ -254,3 +254,8 @@ def test_it_loads_without_scipy_which_others_can_import_all_the_same() -> None:
         "import scipy.fft; assert scipy.fft.rfft([1.0, 2.0])[0] == 3.0"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_models_bytes_are_not_kept_beside_the_network(voice: Hibari) -> None:
+    """hibari remembers what it was loaded from: 8 MB, for nothing."""
+    assert not any(isinstance(kept, bytes) for kept in vars(voice._engine).values())
