@@ -131,7 +131,8 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True)
 class OverheardSpeech:
-    """Somebody who is not answered said this, not to the agent; `speaker` is who, or "another speaker".
+    """Somebody who is not answered said this, not to the agent; `speaker` is who, or "another speaker" in the
+    language that is spoken.
 
     It is in the history by that name.
     """

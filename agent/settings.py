@@ -296,10 +296,6 @@ SILENCES = ("complete", "likely", "unsure", "unlikely", "incomplete", "longest",
 """The settings of `turns` that are lengths of silence after which a turn is over."""
 
 
-NAMED = "Several people talk; each message begins with the name of who says it. Answer without a name."
-"""What a language model is told where it is told who says what."""
-
-
 class SpeakersConfig(Section):
     """Whose voice counts; off, until `only` names somebody."""
 
@@ -698,8 +694,11 @@ class Config(Section):
     server: ServerConfig = ServerConfig()
     cluster: ClusterConfig = ClusterConfig()
 
-    def told(self, *, tools: bool) -> str:
-        """The language model's instructions. tools: whether it has some besides those of servers."""
+    def told(self, *, tools: bool, several: str) -> str:
+        """The language model's instructions. tools: whether it has some besides those of servers.
+
+        several: what it is told where several people talk.
+        """
         behind = self.tools.instructions if tools or self.tools.mcp else ""
-        named = NAMED if self.speakers.named else ""
+        named = several if self.speakers.named else ""
         return " ".join(filter(None, (self.session.system, named, behind)))

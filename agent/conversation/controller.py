@@ -27,7 +27,7 @@ from agent.order import Kind as Urgency
 from agent.protocols import Engines
 from agent.runner import Engine, Runner
 from agent.settings import Config, STTConfig, TurnsConfig, VADConfig
-from agent.speakers import ANOTHER, Speaker, amid
+from agent.speakers import Speaker, amid
 from agent.text.cleaning import cleaned
 from agent.tools.execution import Execution, Running
 from agent.turns.endpointing import EndpointingDecision
@@ -195,8 +195,9 @@ class TurnController:
         """What somebody says who is only overheard."""
         if (found := await self._recognition.overheard(audio)) is not None:
             said, who = found
-            self._history.overhear(said.text, who.name or ANOTHER, said.language)
-            self._emit(ev.OverheardSpeech(self._runner.now(), said.text, who.name or ANOTHER))
+            name = who.name or self._recognition.language_of(said).speakers.other
+            self._history.overhear(said.text, name, said.language)
+            self._emit(ev.OverheardSpeech(self._runner.now(), said.text, name))
 
     def _known_in(self, audio: Frame) -> Speaker | None:
         """Who was known by their voice while that was said, whoever else was heard beside them."""

@@ -23,7 +23,7 @@ from agent.conversation.recognition import Recognition
 from agent.conversation.reply import Manner, Reply
 from agent.conversation.tool_use import Ask, ToolUse
 from agent.errors import BackchatError, leaves
-from agent.llm.context import ContextWindow, Prompt
+from agent.llm.context import ContextWindow, Prompt, known_context
 from agent.llm.deltas import Deltas
 from agent.messages import Message
 from agent.protocols import Delta, Engines, told_of
@@ -35,6 +35,7 @@ from agent.turns.comprehension import Comprehension, misheard, understood
 from agent.turns.corrections import corrected
 from agent.turns.elicitation import Elicitation
 from agent.turns.endpointing import EndpointingDecision
+from agent.turns.phrases import words_of
 from audio.frame import Frame
 from audio.stt import Transcript
 
@@ -54,6 +55,14 @@ BELONGS = 1.0
 
 Judge: TypeAlias = Callable[[Reply, EndpointingDecision], None]
 """Is told, for a turn, how long to wait before it is over."""
+
+
+def begun(engines: Engines, config: Config) -> History:
+    """The history of a conversation in which nothing was said yet."""
+    several = words_of(languages.code(engines.tts.language)).speakers.several
+    told = config.told(tools=bool(engines.tools), several=several)
+    context = known_context(engines.llm) or config.llm.context
+    return History(told, context, engines.tts.language)
 
 
 class Generation:

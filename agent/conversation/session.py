@@ -9,12 +9,12 @@ import anyio
 
 from agent import events as ev
 from agent.conversation.controller import TurnController
+from agent.conversation.generation import begun
 from agent.conversation.history import History
 from agent.conversation.image_input import Camera
 from agent.conversation.reply import Manner
 from agent.errors import SessionError
 from agent.images import Source
-from agent.llm.context import known_context
 from agent.protocols import Engines
 from agent.runner import Runner
 from agent.settings import Config
@@ -44,8 +44,7 @@ class Session:
         playback: Playback,
         watchers: Sequence[ev.Watcher] = (),
     ) -> None:
-        context = known_context(engines.llm) or config.llm.context
-        self.history = History(config.told(tools=bool(engines.tools)), context, engines.tts.language)
+        self.history: History = begun(engines, config)
         self._names = [engines.names[kind] for kind in ("llm", "stt", "tts")]
         self._runner, self._watchers = runner, watchers
         self.controller = TurnController(engines, config, runner, playback, self.history, self._emit)

@@ -41,6 +41,15 @@ class Command:
     around: frozenset[Phrase]
 
 
+class Speakers(Section):
+    """What the language model is told where several people talk, and the name of who has none."""
+
+    several: str = (
+        "Several people talk; each message begins with the name of who says it. Answer without a name."
+    )
+    other: str = "another speaker"
+
+
 @dataclass(frozen=True)
 class Language:
     """The word lists of one language, as its file explains them, and what follows from them."""
@@ -49,6 +58,7 @@ class Language:
     name: str
     sorry: str
     only: str
+    speakers: Speakers
     moment: str
     go_ahead: str
     agreements: Command
@@ -296,6 +306,7 @@ class _File(Section):
     go_on: _Command
     repeat: _Command
     apology: _Apology
+    speakers: Speakers = Speakers()
     tools: _Tools
     switch: _Switch = _Switch()
 
@@ -333,6 +344,7 @@ def _built(code: str, file: _File) -> Language:
         name=file.name,
         sorry=file.apology.sorry,
         only=file.apology.only,
+        speakers=file.speakers,
         moment=file.tools.moment,
         go_ahead=file.tools.go_ahead,
         agreements=Command(phrases_of(file.tools.agreements), softeners),

@@ -20,6 +20,7 @@ from agent.simulation.virtual import Line, converse
 from agent.speakers import Manners, Speaker
 from agent.testing import call
 from agent.tools.tool import tool
+from agent.turns.phrases import words_of
 from audio.frame import Frame
 from audio.stt import Transcript
 
@@ -45,10 +46,11 @@ class ByVoice(testing.ScriptedSTT):
         return Transcript(texts.pop(0) if len(texts) > 1 else texts[0])
 
 
-def talk(tmp_path: Path, said: dict[float, list[str]], replies, lines, *more: str, tools=()):
-    """The events, and the engines; Anna and Bert are enrolled."""
+def talk(tmp_path: Path, said: dict[float, list[str]], replies, lines, *more: str, tools=(), language="en"):
+    """The events, and the engines; Anna and Bert are enrolled. language: of the voice."""
     speakers = testing.ScriptedSpeakers({ANNA: "anna", BERT: "bert"})
     made = testing.engines(replies=replies, tools=tools)
+    made.tts.language = language
     engines = replace(made, stt=ByVoice(said=said), speakers=speakers)
     events: list[ev.Event] = []
     chosen = load(None, ["costs.mode=declared", "turns.meaning=off", "stt.interim=0", *more])
@@ -104,6 +106,24 @@ def test_a_stranger_may_be_overheard_and_is_neither_answered_nor_waited_for(tmp_
     assert told(engines)[-2:] == [f"another speaker: {NEWS}", "anna: What did they say?"] or told(engines)[
         -1
     ] == (f"another speaker: {NEWS} anna: What did they say?")
+
+
+@pytest.mark.parametrize(("language", "other"), [("de", "jemand anderes"), ("ja", "別の人")])
+def test_the_model_is_told_who_speaks_in_the_language_that_is_spoken(
+    language: str, other: str, tmp_path: Path
+):
+    lines = [
+        Line(scripted.loud(1.0, ANNA)),
+        Line(scripted.loud(3.0, TELEVISION), "over", 2.0),
+        Line(scripted.loud(1.0, ANNA)),
+    ]
+    said = {ANNA: ["A story.", "What did they say?"], TELEVISION: [NEWS]}
+    overhear = ("speakers.strangers=overhear", BOTH, f"stt.language={language}")
+    events, engines = talk(tmp_path, said, [STORY, "The news."], lines, *overhear, language=language)
+    assert [each.speaker for each in of(events, ev.OverheardSpeech)] == [other]
+    assert f"{other}: {NEWS}" in " ".join(told(engines))
+    assert words_of(language).speakers.several in engines.llm.asked[-1][0].content
+    assert words_of(language).speakers.several != words_of("en").speakers.several
 
 
 def test_who_is_only_overheard_is_noted_by_name(tmp_path: Path):

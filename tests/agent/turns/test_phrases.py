@@ -206,7 +206,7 @@ def test_a_file_that_lacks_a_key_or_has_another_kind_of_value_is_one_line(
 
 def test_what_may_be_left_out_is_what_a_language_can_do_without():
     optional = {path[0] for path, needed in KEYS.items() if not needed}
-    assert optional == {"corrections", "expects_answer", "farewells", "in_place", "switch"}
+    assert optional == {"corrections", "expects_answer", "farewells", "in_place", "speakers", "switch"}
     assert EN.corrections
     assert not read("xx", changed(("corrections",), MISSING)).corrections
     none = read("xx", changed(("farewells",), MISSING))
