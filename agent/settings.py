@@ -299,7 +299,7 @@ SILENCES = ("complete", "likely", "unsure", "unlikely", "incomplete", "longest",
 class SpeakersConfig(Section):
     """Whose voice counts; off, until `only` names somebody."""
 
-    engine: str = "dvector"
+    engine: str = "campplus"
     """A name from `backchat engines`: what tells voices apart."""
     model: str = ""
     """Its weights: a name from `backchat models`, or the path of a file; "": the engine's own."""

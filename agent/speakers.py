@@ -19,30 +19,20 @@ from agent.errors import ConfigError, ModelError
 from agent.settings import SpeakersConfig
 from audio.frame import Frame
 from audio.private import replacing
-from audio.speaker import Embedding, SpeakerEmbedding, spoken
+from audio.speaker import Bounds, Embedding, SpeakerEmbedding, spoken
 
 NAME = re.compile(r"[^\W_][\w -]{0,31}")
 """What a speaker may be called: it is a file's name, and is said to the language model."""
 EVERYBODY = "*"
 """In a list of names: all that are enrolled."""
 
-SECONDS = (0.4, 1.0, 2.0, 3.0)
-STRANGER, KNOWN = (0.34, 0.54, 0.66, 0.70), (0.64, 0.65, 0.68, 0.70)
-"""Below how alike (cosine) a voice is a stranger's, and from where on it is known, by the seconds of speech:
-the more there is, the surer. Measured with five readers in four languages, each enrolled with
-10 s: of 1 s of the same voice 2 % are below 0.57, of others 1 % above 0.62; of 2 s 0.70 and 0.66; of 3 s 0.77
-and 0.65."""
 STRETCH, LEAST = 2.0, 5.0
 """Seconds of speech that one embedding is made of at enrolment, and that there must be in all."""
-ALIKE = 0.6
-"""How alike (cosine) each stretch must be to their mean: else somebody else has spoken, or it was noise."""
 
 Verdict = Literal["known", "stranger", "doubt"]
 
 Treatment: TypeAlias = Literal["answered", "overheard", "ignored"]
 """What becomes of what somebody says: it is for the agent; it is noted, with who has said it; nothing."""
-ANOTHER = "another speaker"
-"""What a stranger is called where they are overheard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,12 @@ class Manners:
 
 
 class SpeakerRecognition(Protocol):
-    """Tells whose voice is heard. A plain blocking object."""
+    """Tells whose voice is heard. A plain blocking object.
+
+    bounds: how alike two embeddings are that are of one voice.
+    """
+
+    bounds: Bounds
 
     def who(self, audio: Frame) -> Speaker:
         """Whose voice is in `audio` (mono, any rate). Too little of it is a doubt. Raises EngineFault."""
@@ -117,7 +112,7 @@ class Enrolled:
     """
 
     def __init__(self, embedding: SpeakerEmbedding, config: SpeakersConfig) -> None:
-        self._embedding, self._config = embedding, config
+        self._embedding, self._config, self.bounds = embedding, config, embedding.bounds
         store = SpeakerStore(Path(config.folder).expanduser())
         enrolled = store.names()
         lists = {"only": config.only, "interrupt": config.interrupt, "overheard": config.overheard}
@@ -135,13 +130,13 @@ class Enrolled:
     def who(self, audio: Frame) -> Speaker:
         """The enrolled speaker whose voice is most like the one in `audio`."""
         speech = spoken(audio)
-        if speech.duration < SECONDS[0]:
+        if speech.duration < self.bounds.seconds[0]:
             return Speaker("doubt")
         heard = self._embedding.embed(speech)
         name, score = max(
             ((name, float(heard @ voice)) for name, voice in self._voices.items()), key=lambda found: found[1]
         )
-        stranger, known = (float(np.interp(speech.duration, SECONDS, bound)) for bound in (STRANGER, KNOWN))
+        stranger, known = self.bounds.of(speech.duration)
         if score >= known + self._config.strictness:
             return Speaker("known", name, score)
         return Speaker("stranger" if score < stranger + self._config.strictness else "doubt", "", score)
@@ -213,7 +208,7 @@ def enrolment(embedding: SpeakerEmbedding, said: Sequence[Frame]) -> Embedding:
     voices = [embedding.embed(part) for part in parts if part.duration >= STRETCH / 2]
     mean = np.mean(voices, axis=0)
     mean = (mean / np.linalg.norm(mean)).astype(np.float32)
-    if min(float(voice @ mean) for voice in voices) < ALIKE:
+    if min(float(voice @ mean) for voice in voices) < embedding.bounds.one_voice:
         raise ConfigError("that does not sound like one voice; speak alone, and where it is quiet")
     return mean
 

@@ -33,6 +33,7 @@ from agent.speakers import Speaker
 from agent.text.cleaning import json_text
 from agent.tools.tool import Tool
 from audio.frame import HEARING_RATE, Frame, Samples, silence
+from audio.speaker import Bounds, DVector
 from audio.stt import Transcript
 from audio.tts import Speech, Word
 from audio.vad import Evidence
@@ -123,12 +124,13 @@ class ScriptedSpeakers:
     """Whose voice it is (`agent.speakers.SpeakerRecognition`), by how loud it is.
 
     names: by the level of what they say; who speaks at another is a stranger. looks: how often it was asked.
-    least: seconds of speech below which it is in doubt.
+    least: seconds of speech below which it is in doubt. bounds: how alike they are is 0.9 or 0.1.
     """
 
     names: dict[float, str]
     least: float = 0.3
     looks: int = 0
+    bounds: Bounds = DVector.bounds
 
     def who(self, audio: Frame) -> Speaker:
         """The speaker of what is newest in `audio`."""

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from audio.frame import Frame
+from audio.speaker import Bounds
 from audio.vad import Evidence
 
 WINDOW = 1.0
@@ -31,12 +32,6 @@ FORGET = 2.0
 
 MEMORY = 20.0
 """Seconds for which it is remembered how alike strangers were."""
-
-RISE, LEAST = 0.1, 0.45
-"""By how much more alike (cosine) than any stranger before, and how alike at least, something is in which who
-is known may speak as well. Measured with 1 s of a television and two readers: alone it rose by 0.09 at most;
-beside somebody who is 5 or 10 dB louder by 0.11 at least, beside one as loud as it in 9 of 16 by more than
-0.1."""
 
 LOUDER, LOUDEST, SYLLABLE = 2.5, 3.0, 0.06
 """Decibels by which it must be louder than the loudest of so many seconds before, each in the mean of so many
@@ -52,11 +47,11 @@ Whose: TypeAlias = Literal["known", "stranger", "doubt"]
 class PersonalVAD:
     """Speech is heard until it is known to be a stranger's, and again once it is not that alone any more.
 
-    start: the sure detector's probability from which it is speech.
+    bounds: how alike voices are that are one. start: the sure detector's probability from which it is speech.
     """
 
-    def __init__(self, start: float = 0.5) -> None:
-        self._start = start
+    def __init__(self, bounds: Bounds, start: float = 0.5) -> None:
+        self._bounds, self._start = bounds, start
         self.whose: Whose = "doubt"
         self.strange: Sequence[Evidence] = ()
         """The evidence that the newest frame has completed, of strangers alone."""
@@ -122,7 +117,7 @@ class PersonalVAD:
     def _beside(self, alike: float) -> bool:
         """Whether it is more alike than strangers were."""
         before = [score for _, score in self._strangers]
-        return len(before) > 1 and alike >= max(LEAST, max(before) + RISE)
+        return len(before) > 1 and alike >= max(self._bounds.least, max(before) + self._bounds.rise)
 
 
 class _Loudness:

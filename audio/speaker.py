@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log
 from pathlib import Path
@@ -34,13 +36,39 @@ Embedding: TypeAlias = npt.NDArray[np.float32]
 """A voice as a direction: float32, shape (n,), of length 1. The cosine of two says how alike they are."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """From where on two embeddings of one network are of one voice (cosines).
+
+    seconds: of speech, for which `stranger` and `known` say below how alike a voice is a stranger's, and from
+    where on it is known: the more there is, the surer.
+    one_voice: how alike each stretch of an enrolment must be to their mean: else somebody else has spoken.
+    rise, least: by how much more alike than any stranger before, and how alike at least, something is in
+    which who is known may speak as well.
+    """
+
+    seconds: Sequence[float]
+    stranger: Sequence[float]
+    known: Sequence[float]
+    one_voice: float
+    rise: float
+    least: float
+
+    def of(self, seconds: float) -> tuple[float, float]:
+        """Both bounds for so much speech."""
+        stranger, known = (float(np.interp(seconds, self.seconds, b)) for b in (self.stranger, self.known))
+        return stranger, known
+
+
 class SpeakerEmbedding(Protocol):
     """Turns speech into an embedding of whose it is. A plain blocking object.
 
     model: what its embeddings are called: those of another model cannot be compared with them.
+    bounds: how alike two of them are that are of one voice.
     """
 
     model: str
+    bounds: Bounds
 
     def embed(self, audio: Frame) -> Embedding:
         """The voice in `audio` (mono, any rate), which `spoken` has gone over. Raises EngineFault."""
@@ -70,6 +98,11 @@ class DVector:
 
     default_model = "dvector"
     model = "dvector"
+    bounds = Bounds((0.4, 1.0, 2.0, 3.0), (0.34, 0.54, 0.66, 0.70), (0.64, 0.65, 0.68, 0.70), 0.6, 0.1, 0.45)
+    """Measured with five readers in four languages, each enrolled with 10 s: of 1 s of the same voice 2 % are
+    below 0.57, of others 1 % above 0.62; of 2 s 0.70 and 0.66; of 3 s 0.77 and 0.65. With 1 s of a television
+    and two readers: alone it rose by 0.09 at most; beside somebody who is 5 or 10 dB louder by 0.11 at least,
+    beside one as loud as it in 9 of 16 by more than 0.1."""
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
         """Load the ONNX file `weights`. threads: cores for one embedding.

@@ -108,7 +108,12 @@ HEAVY: dict[str, set[str]] = {
         "agent/reports/fonts.py",
         "agent/reports/timeline.py",
     },
-    "onnx": {"audio/tts/kokoro_graph.py", "audio/tts/vits/piper_graph.py", "audio/tts/vits/from_piper.py"},
+    "onnx": {
+        "audio/campplus.py",
+        "audio/tts/kokoro_graph.py",
+        "audio/tts/vits/piper_graph.py",
+        "audio/tts/vits/from_piper.py",
+    },
     "onnxruntime": {"audio/onnx.py"},
     "opentelemetry": {"agent/server/telemetry/traces.py"},
     "phonemizer": {"audio/tts/kokoro_phonemes.py"},

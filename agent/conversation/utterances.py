@@ -52,7 +52,8 @@ class UtteranceDetector:
         """Seconds that the last interim transcript took; written by who has it made."""
         self._silence_told = 0.0
         self._detector = engines.vad(config.vad)
-        self.personal = PersonalVAD(config.vad.start) if engines.speakers is not None else None
+        speakers = engines.speakers
+        self.personal = None if speakers is None else PersonalVAD(speakers.bounds, config.vad.start)
         """Hears whose speech it is, where that makes a difference."""
         self._overheard = seg.Segmenter(late=WINDOW + LATENCY) if config.speakers.overhears else None
         """Cuts what those say who are only overheard."""

@@ -83,7 +83,7 @@ OFFERED: dict[Kind, tuple[str, ...]] = {
     "vad": ("feed",),
     "wake": ("feed",),
     "endpointing": ("complete",),
-    "speakers": ("model", "embed"),
+    "speakers": ("model", "bounds", "embed"),
     "turns": (
         "config",
         "onset",

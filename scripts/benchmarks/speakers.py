@@ -27,7 +27,7 @@ from agent.simulation.virtual import Line, converse
 from agent.speakers import EVERYBODY, Enrolled, Speaker, SpeakerRecognition, SpeakerStore, enrolment
 from audio.files import read_audio
 from audio.frame import HEARING_RATE, Frame, silence
-from audio.speaker import SpeakerEmbedding
+from audio.speaker import Bounds, SpeakerEmbedding
 from benchmarks import disguise, speech
 from benchmarks.results import Results
 from benchmarks.turntaking import HUMAN
@@ -91,6 +91,10 @@ class Timed:
     engine: SpeakerRecognition
     spent: float = 0.0
     looks: int = 0
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.engine.bounds
 
     def who(self, audio: Frame) -> Speaker:
         began = time.process_time()

@@ -16,12 +16,14 @@ from agent.errors import ConfigError, ModelError
 from agent.settings import SpeakersConfig
 from agent.speakers import Enrolled, SpeakerStore, enrolment
 from audio.frame import HEARING_RATE, Frame
+from audio.speaker import DVector
 
 
 class Pitch:
     """An embedding that hears nothing but which of four tones is the loudest."""
 
     model = "pitch"
+    bounds = DVector.bounds
     hertz = np.array([200.0, 400.0, 800.0, 1600.0])
 
     def embed(self, audio: Frame):

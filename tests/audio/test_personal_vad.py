@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio.frame import HEARING_RATE, Frame, silence
-from audio.personal_vad import EVERY, FORGET, HEARD, LEAST, MEMORY, SYLLABLE, WINDOW, PersonalVAD
+from audio.personal_vad import EVERY, FORGET, HEARD, MEMORY, SYLLABLE, WINDOW, PersonalVAD
+from audio.speaker import DVector
 from audio.vad import Evidence
 
 STEP = 0.02
+BOUNDS = DVector.bounds
 
 
 def frame(number: int) -> Frame:
@@ -37,7 +39,7 @@ def speaks(vad: PersonalVAD, voices: str) -> list[float]:
 
 
 def test_a_stranger_is_heard_only_until_it_is_known_that_it_is_one():
-    heard = speaks(PersonalVAD(), "-" * 50 + "s" * 400)
+    heard = speaks(PersonalVAD(BOUNDS), "-" * 50 + "s" * 400)
     until = 50 + round(EVERY / STEP)
     assert heard[50:until] == [1.0] * (until - 50)
     assert set(heard[until:]) == {0.0}
@@ -45,13 +47,13 @@ def test_a_stranger_is_heard_only_until_it_is_known_that_it_is_one():
 
 def test_a_stranger_who_pauses_is_still_one_and_not_after_a_while():
     short, long = round(FORGET / STEP) - 5, round(FORGET / STEP) + 5
-    heard = speaks(PersonalVAD(), "s" * 50 + "-" * short + "s" * 50 + "-" * long + "s" * 10)
+    heard = speaks(PersonalVAD(BOUNDS), "s" * 50 + "-" * short + "s" * 50 + "-" * long + "s" * 10)
     assert set(heard[50 + short : 100 + short]) == {0.0}
     assert heard[-10:] == [1.0] * 10
 
 
 def test_the_owner_is_heard_from_where_they_began_amid_a_stranger():
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     speaks(vad, "s" * 200)
     assert vad.whose == "stranger"
     vad.told(frame(150), "known")
@@ -64,7 +66,7 @@ def test_the_owner_is_heard_from_where_they_began_amid_a_stranger():
 
 @given(st.text("os-", max_size=600))
 def test_nothing_is_made_up_and_the_owner_alone_is_always_heard(voices: str):
-    heard = speaks(PersonalVAD(), voices)
+    heard = speaks(PersonalVAD(BOUNDS), voices)
     alone = "s" not in voices
     for number, (voice, probability) in enumerate(zip(voices, heard, strict=True)):
         if voice == "o" and alone:
@@ -91,7 +93,7 @@ def amid(vad: PersonalVAD, levels: list[float], begin: int = 0, alike: float = 0
 
 
 def test_who_is_louder_than_a_stranger_is_heard_in_a_moment_and_for_a_moment():
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     before = amid(vad, [-30.0] * 200)
     assert before[-1] == 0.0
     heard = amid(vad, [-26.0] * 200, 200)
@@ -107,17 +109,17 @@ def test_who_is_louder_than_a_stranger_is_heard_in_a_moment_and_for_a_moment():
 @settings(max_examples=15)
 @given(st.lists(st.floats(-2.0, 0.0), min_size=200, max_size=200))
 def test_a_stranger_who_gets_no_louder_is_not_heard(levels: list[float]):
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     heard = amid(vad, [-30.0 + level for level in levels])
     assert set(heard[round(2 * EVERY / STEP) :]) == {0.0}
 
 
 @pytest.mark.parametrize(
     ("alike", "heard"),
-    [(0.38, False), (0.43, False), (LEAST - 0.01, False), (LEAST + 0.01, True), (0.6, True)],
+    [(0.38, False), (0.43, False), (BOUNDS.least - 0.01, False), (BOUNDS.least + 0.01, True), (0.6, True)],
 )
 def test_what_is_more_alike_than_any_stranger_was_may_be_who_is_known(alike: float, heard: bool):
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     amid(vad, [-30.0] * 200, alike=0.34)
     told = vad.told(frame(199), "stranger", alike)
     assert (told, vad.whose) == (("doubt", "doubt") if heard else ("stranger", "stranger"))
@@ -130,14 +132,14 @@ def test_what_is_more_alike_than_any_stranger_was_may_be_who_is_known(alike: flo
 
 
 def test_what_is_as_alike_as_a_stranger_was_is_none_the_more_for_being_in_doubt():
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     amid(vad, [-30.0] * 200, alike=0.5)
     assert vad.told(frame(199), "doubt", 0.58) == "doubt"
     assert vad.whose == "stranger"
 
 
 def test_how_alike_strangers_were_is_forgotten_after_a_while():
-    vad = PersonalVAD()
+    vad = PersonalVAD(BOUNDS)
     amid(vad, [-30.0] * 200, alike=0.5)
     later = Frame(silence(STEP, HEARING_RATE), HEARING_RATE, 4.0 + MEMORY)
     assert vad.told(later, "stranger", 0.9) == "stranger", "there is nobody any more to be compared with"

@@ -1,4 +1,4 @@
-"""The d-vector: alike for one voice whatever it says and however loud, unlike for another; its features."""
+"""Embeddings: alike for one voice whatever it says and however loud, unlike for another; their features."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from agent.engines.registry import load_one
 from agent.settings import Config, SpeakersConfig
 from agent.speakers import Enrolled, SpeakerStore, enrolment
+from audio import campplus
 from audio.errors import ModelError
 from audio.frame import HEARING_RATE, Frame, silence
 from audio.speaker import LEVEL, DVector, features, spoken
@@ -29,8 +30,9 @@ def voice(text: str, higher: float = 1.0) -> Frame:
 
 
 @pytest.mark.model
-def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(tmp_path: Path):
-    embedding = load_one("speakers", Config(speakers=SpeakersConfig(only=("*",))))
+@pytest.mark.parametrize("engine", ["campplus", "dvector"])
+def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(engine: str, tmp_path: Path):
+    embedding = load_one("speakers", Config(speakers=SpeakersConfig(engine=engine, only=("*",))))
     store = SpeakerStore(tmp_path)
     store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
     enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
@@ -43,6 +45,20 @@ def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(tmp_path: P
         assert enrolled.who(voice(ASKED, higher)).verdict == "stranger"
     assert enrolled.who(Frame(asked.samples[: HEARING_RATE // 4], HEARING_RATE)).verdict == "doubt"
     assert enrolled.who(Frame(silence(2.0, HEARING_RATE), HEARING_RATE)).verdict == "doubt"
+
+
+@pytest.mark.model
+def test_a_voice_is_known_beside_another_that_is_half_as_loud(tmp_path: Path):
+    """As beside a television: by the d-vector it is in doubt."""
+    embedding = load_one("speakers", Config(speakers=SpeakersConfig(only=("*",))))
+    store = SpeakerStore(tmp_path)
+    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
+    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    mine, other = voice(ASKED).samples, voice(ENROLLED, 0.75).samples
+    beside = np.resize(other[HEARING_RATE:], len(mine))
+    for begin in range(4000, len(mine) - HEARING_RATE, HEARING_RATE // 2):
+        newest = (mine + 0.5 * beside)[begin : begin + HEARING_RATE]
+        assert enrolled.who(Frame(newest, HEARING_RATE)).verdict == "known"
 
 
 @pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
@@ -59,6 +75,26 @@ def test_a_tone_lies_in_the_bins_of_its_pitch(hertz: float):
     }
 
 
+@pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
+def test_a_tone_lies_in_the_bins_of_its_pitch_on_kaldis_scale(hertz: float):
+    time = np.arange(HEARING_RATE) / HEARING_RATE
+    rows = campplus.features(np.sin(2 * np.pi * hertz * time).astype(np.float32))
+    assert rows.shape == (98, 80)  # windows of 400 samples that lie within a second
+    low, high, mel = (np.log1p(each / 700) for each in (20, HEARING_RATE / 2, hertz))
+    expected = (mel - low) / (high - low) * 81 - 1
+    assert np.abs(rows.argmax(axis=1) - expected).max() <= 1.0
+
+
+def test_bounds_are_surer_the_more_there_is_to_hear():
+    for bounds in (campplus.CAMPlusPlus.bounds, DVector.bounds):
+        assert list(bounds.stranger) == sorted(bounds.stranger)
+        assert list(bounds.known) == sorted(bounds.known)
+        assert bounds.of(bounds.seconds[-1] + 5) == (bounds.stranger[-1], bounds.known[-1])
+        for seconds in bounds.seconds:
+            stranger, known = bounds.of(seconds)
+            assert stranger <= known
+
+
 @pytest.mark.parametrize("gain", [0.001, 1.0, 30.0])
 def test_what_is_spoken_has_one_level_and_no_silence(gain: float):
     noise = np.random.default_rng(0).normal(0, 0.02, HEARING_RATE).astype(np.float32)
@@ -72,4 +108,7 @@ def test_another_file_is_no_network(tmp_path: Path):
     file.write_bytes(b"no network")
     with pytest.raises(ModelError, match="this is no d-vector network") as told:
         DVector(file)
+    assert "\n" not in str(told.value)
+    with pytest.raises(ModelError, match=r"backchat models pull campplus") as told:
+        campplus.CAMPlusPlus(file)
     assert "\n" not in str(told.value)

@@ -151,6 +151,7 @@ def test_catalogue_is_complete_and_pinned():
         "hibari-kore",
         "kokoro",
         "smart-turn-v3.2",
+        "campplus",
         "dvector",
         "minilm",
     ]
