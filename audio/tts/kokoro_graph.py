@@ -149,13 +149,15 @@ def opened(path: Path, threads: int) -> Network:
     try:
         if frontier:
             front = [library.helper.make_empty_tensor_value_info(name) for name in frontier]
-            session = onnx.session(_part(library, model, list(graph.input), [*front, *durations]), threads)
+            session = onnx.session(
+                _part(library, model, list(graph.input), [*front, *durations]), threads, alone=False
+            )
             given = [
                 library.helper.make_tensor_value_info(each.name, _KINDS[each.type], [None] * len(each.shape))
                 for each in session.get_outputs()[: len(frontier)]
             ]
             style = next(each for each in graph.input if each.name == "style")
-            decoder = onnx.session(_part(library, model, [*given, style], [samples]), threads)
+            decoder = onnx.session(_part(library, model, [*given, style], [samples]), threads, alone=False)
         else:
             session = onnx.session(_part(library, model, list(graph.input), [samples, *durations]), threads)
         inputs = {i.name: i for i in session.get_inputs()}
