@@ -327,6 +327,12 @@ def read(code: str, data: bytes) -> Language:
         ) from None
 
 
+def _laughter(syllables: Iterable[str]) -> re.Pattern[str]:
+    """Any of them twice or more, the longest first."""
+    among = "|".join(map(re.escape, sorted(syllables, key=len, reverse=True)))
+    return re.compile(f"(?:{among}){{2,}}")
+
+
 def _built(code: str, file: _File) -> Language:
     stop, asking = file.stop, file.asking
     known = frozenset(text for text in _texts(file.model_dump()) if scripts.unspaced(text))
@@ -336,7 +342,6 @@ def _built(code: str, file: _File) -> Language:
         return frozenset((*phrase, "?") if asks else phrase for phrase, asks in bare)
 
     softeners = phrases_of(file.softeners)
-    syllables = "|".join(map(re.escape, sorted(file.laughter, key=len, reverse=True)))
     ends, declines = phrases_of(stop.ends), phrases_of(stop.declines)
     around = phrases_of(stop.around) | softeners
     return Language(
@@ -352,7 +357,7 @@ def _built(code: str, file: _File) -> Language:
         hallucinations=phrases_of(file.hallucinations),
         backchannels=phrases_of(file.backchannels),
         sounds=frozenset(squeeze(word) for word in file.sounds),
-        laughter=re.compile(f"(?:{syllables}){{2,}}"),
+        laughter=_laughter(file.laughter),
         answers=phrases_of(file.answers),
         commands={
             "stop": Command(phrases_of(stop.phrases) | ends | declines, around),
