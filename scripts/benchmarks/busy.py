@@ -21,7 +21,6 @@ import click
 
 from benchmarks.results import Results
 
-MODEL = os.environ.get("BENCH_MODEL", "qwen2.5-0.5b")
 BUSY = (0, 1, 2, 4)
 """Processes that compute all the while."""
 ASKED = 3
@@ -36,7 +35,11 @@ CPU, SLOWER = 0.025, 1.6
 """Seconds of CPU a token, and voice to voice beside two busy processes as a factor of that beside none."""
 LIMIT = 150
 """Seconds after which a row that does not come to its end is given up."""
-OPTIONS = (click.Option(["--baseline"], metavar="REF", help="Another commit, measured in turn."),)
+OPTIONS = (
+    click.Option(["--baseline"], metavar="REF", help="Another commit, measured in turn."),
+    click.Option(["--llm"], default="qwen2.5-0.5b", show_default=True, help="The language model."),
+    click.Option(["--busy"], type=int, multiple=True, help="Only beside so many; repeatable."),
+)
 
 
 @contextmanager
@@ -120,26 +123,28 @@ def judged(rows: list[dict[str, Any]]) -> Results:
     results = Results("busy", rows)
     ours = {row["busy"]: row for row in rows if row["build"] == "this"}
     bad = float("inf")
-    for busy, wanted in WANTED.items():
-        results.target(f"tokens/s beside {busy}", ours[busy].get("tokens/s", 0.0), ">=", wanted)
+    for busy in sorted(WANTED.keys() & ours):
+        results.target(f"tokens/s beside {busy}", ours[busy].get("tokens/s", 0.0), ">=", WANTED[busy])
     cost = max(row.get("CPU ms a token", bad) for row in ours.values()) / 1000
     results.target("most CPU a token (s)", cost, "<=", CPU)
-    slower = ours[2].get("voice to voice", bad) / ours[0].get("voice to voice", bad)
-    results.target("voice to voice beside 2, as a factor of that beside none", slower, "<=", SLOWER)
-    results.target("longest gap in a reply beside 2 (s)", ours[2].get("gap", bad), "<=", 0.0)
+    if ours.keys() >= {0, 2}:
+        slower = ours[2].get("voice to voice", bad) / ours[0].get("voice to voice", bad)
+        results.target("voice to voice beside 2, as a factor of that beside none", slower, "<=", SLOWER)
+    if 2 in ours:
+        results.target("longest gap in a reply beside 2 (s)", ours[2].get("gap", bad), "<=", 0.0)
     return results
 
 
-def run(baseline: str | None = None) -> Results:
+def run(baseline: str | None = None, llm: str = "qwen2.5-0.5b", busy: tuple[int, ...] = ()) -> Results:
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
         builds = {"this": Path.cwd()}
         if baseline is not None:
             builds[baseline] = stack.enter_context(checkout(baseline))
-        for busy in BUSY:
+        for count in busy or BUSY:
             for build, tree in builds.items():
-                with crowd(busy):
-                    rows.append({"build": build, "busy": busy, **measured(tree, MODEL)})
+                with crowd(count):
+                    rows.append({"build": build, "busy": count, **measured(tree, llm)})
                 print(rows[-1], file=sys.stderr)
     return judged(rows)
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import statistics
 
+import click
+
 import growing
 from agent.weights import catalogue as models
 from benchmarks.results import Results
@@ -13,10 +15,11 @@ from benchmarks.results import Results
 TURNS, PASTED, PARTS = 2000, 50, 5
 REAL = 40
 """Turns of a session of its own whose answers SmolLM2 writes itself."""
+OPTIONS = [click.Option(["--turns"], default=TURNS, show_default=True, help="Of the first session.")]
 
 
-def run() -> Results:
-    grown = growing.grow(models.resolve("smollm2"), TURNS, PASTED)
+def run(turns: int = TURNS) -> Results:
+    grown = growing.grow(models.resolve("smollm2"), turns, PASTED)
     results = Results("growth")
     read, ahead = grown.model.read, grown.model.ahead
     means: list[float] = []
@@ -27,7 +30,7 @@ def run() -> Results:
         means.append(statistics.mean(waited) + statistics.mean(before))
         results.add(
             {
-                "turns": f"{TURNS * part // PARTS + 1}-{TURNS * (part + 1) // PARTS}",
+                "turns": f"{turns * part // PARTS + 1}-{turns * (part + 1) // PARTS}",
                 "read_while_waiting_mean": statistics.mean(waited),
                 "median": statistics.median(waited),
                 "longest": max(waited),
@@ -36,13 +39,13 @@ def run() -> Results:
             }
         )
     results.target("turns without their answer", len(grown.wrong), "<=", 0)
-    results.target("refusals of what is too long", grown.refused, ">=", TURNS // PASTED)
+    results.target("refusals of what is too long", grown.refused, ">=", turns // PASTED)
     results.target("tokens read in a turn, last fifth against the first", means[-1] / means[0], "<=", 1.1)
     early, late = grown.kept
     results.target("kilobytes that three quarters of the session add", (late - early) / 1000, "<=", 200)
     real = growing.answers(models.resolve("smollm2"), REAL)
-    for name, turns in (("first half", slice(REAL // 2)), ("second half", slice(REAL // 2, REAL))):
-        read = real.model.read[turns]
+    for name, half in (("first half", slice(REAL // 2)), ("second half", slice(REAL // 2, REAL))):
+        read = real.model.read[half]
         results.add(
             {
                 "turns": f"{name} of {REAL} with real answers",

@@ -19,13 +19,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import anyio
+import click
 import numpy as np
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
@@ -55,6 +56,10 @@ QUIET = 12.0
 """Seconds after which the server has cleared away what ended sessions left (`agent.server.run.TIDY`)."""
 PATIENCE = 30.0
 """Seconds after which a question counts as not answered."""
+OPTIONS = [
+    click.Option(["--llm"], multiple=True, help="Only this language model; repeatable."),
+    click.Option(["--at-once"], type=int, multiple=True, help="Only so many people; repeatable."),
+]
 UNCOUNTED = "server.rate=100000"
 """All of them come from one address."""
 BETWEEN = 1.0
@@ -287,8 +292,10 @@ def measured(what: str, slots: int, count: int, *more: str) -> dict[str, Any]:
         return found | {"CPU s an answer": cost / max(answers, 1), **waited(served)}
 
 
-def _crowd(results: Results, model: str, wanted: int) -> None:
-    """How many can talk at once to this model, twice as many as that, and a slow engine among its engines."""
+def _crowd(results: Results, model: str, wanted: int, counts: Sequence[int]) -> None:
+    """How many can talk at once to this model: the first of `counts` that is too many ends it. With all of
+    `CLIENTS` also twice as many as that, and a slow engine among its engines.
+    """
 
     def load(what: str, slots: int, count: int, *more: str) -> dict[str, Any]:
         found = {"model": model, **measured(what, slots, count, f"llm.model={model}", *more)}
@@ -296,12 +303,14 @@ def _crowd(results: Results, model: str, wanted: int) -> None:
         return found
 
     most = 0
-    for count in CLIENTS:
+    for count in counts:
         found = load(f"{count} at once", count, count, "server.load=1")
         if found["p95"] > BOUND or found["unanswered"]:
             break
         most = count
     results.target(f"{model}: people at once with p95 voice to voice <= {BOUND} s", most, ">=", wanted)
+    if counts is not CLIENTS:
+        return
     slots = max(most, 1)
     found = load(f"{2 * slots} come, {slots} slots", slots, 2 * slots)
     results.target(f"{model}: p95 of those inside when twice as many come (s)", found["p95"], "<=", BOUND)
@@ -313,10 +322,12 @@ def _crowd(results: Results, model: str, wanted: int) -> None:
     load(f"{max(slots // 2, 1)} at once, {SLOW}", slots, max(slots // 2, 1), SLOW)
 
 
-def run() -> Results:
+def run(llm: tuple[str, ...] = (), at_once: tuple[int, ...] = ()) -> Results:
     results = Results("serve")
-    for model, wanted in WANTED.items():
-        _crowd(results, model, wanted)
+    for model in llm or WANTED:
+        _crowd(results, model, WANTED.get(model, 1), at_once or CLIENTS)
+    if at_once:
+        return results
     with server(2, UNCOUNTED, "server.load=1") as served:
         anyio.run(short, served, max(SHORT // 5, 5))  # until the allocators have what they need
         time.sleep(QUIET)
