@@ -18,6 +18,8 @@ from agent.messages import Message, ToolCall, ToolSchema
 from agent.protocols import Delta, Engines, TokenProbability
 from agent.server.pool import Pool
 from agent.server.run import run_server
+from audio.frame import Frame
+from audio.stt import Token, Transcript
 
 SETTINGS = (
     *("stt.interim=0", "turns.meaning=off", "echo.cancel=false"),
@@ -70,6 +72,27 @@ class Model:
             yield Delta(token, probabilities=sure)
 
 
+class Ears(testing.ScriptedSTT):
+    """Hears what is written for it, whatever it is told to expect, and is sure of it."""
+
+    languages = ("en",)
+
+    def expecting(self, language: str = "", context: str = "") -> Ears:
+        """The same."""
+        return self
+
+    def scoring(self) -> Ears:
+        """The same."""
+        return self
+
+    def transcribe(self, audio: Frame, *, final: bool = True) -> Transcript:
+        """The words, each of which is a token."""
+        said = super().transcribe(audio, final=final)
+        return replace(
+            said, tokens=tuple(Token(word.encode(), 0.0) for word in re.findall(r" ?\S+", said.text))
+        )
+
+
 ANYBODY = {"name": {"type": "string"}, "age": {"type": "integer"}}
 """What an object without a schema holds."""
 
@@ -85,7 +108,7 @@ def main(words: Sequence[str]) -> None:
     at = words.index("--tls") if "--tls" in words else len(words)
     certificate, key = map(Path, words[at + 1 :] or ("", ""))
     model: Any = Model()
-    stt, tts = testing.ScriptedSTT(["What is the time?"]), testing.ScriptedTTS(language="en")
+    stt, tts = Ears(["What is the time?"]), testing.ScriptedTTS(language="en")
     engines = Engines(stt, model, tts, vad=testing.LoudnessDetector)
     pool = Pool(load(None, [*SETTINGS, *words[:at]]), [engines])
     tls = (certificate, key) if at < len(words) else (None, None)
