@@ -295,39 +295,65 @@ def progress_bar() -> Generator[Progress]:
     It stands there only while something is fetched, and hides the cursor no longer than that. A narrow
     terminal has no room for the bar and shows its figures.
     """
-    from rich import filesize, progress
-    from rich.console import Console
-    from rich.table import Column
-
-    console = Console(stderr=True)
-    bars: dict[str, progress.Progress] = {}
+    shown: list[_Bars] = []
 
     def draw(label: str, done: int, total: int) -> None:
-        if not console.is_terminal:
-            if label not in bars:
-                console.print(f"{label}: fetching {filesize.decimal(total)}", highlight=False)
-            if done == total:
-                console.print(f"{label}: done", highlight=False)
-        if label not in bars:
-            name = progress.TextColumn("{task.description}")
-            amount = progress.DownloadColumn(table_column=Column(no_wrap=True))
-            drawn = [progress.BarColumn(), amount, progress.TimeRemainingColumn()]
-            bars[label] = progress.Progress(
-                name,
-                *(drawn if console.width >= WIDE else [amount]),
-                console=console,
-                disable=not console.is_terminal,
-                redirect_stdout=False,
-                transient=True,
-            )
-            bars[label].add_task(label, total=total)
-            bars[label].start()
-        bars[label].update(bars[label].task_ids[0], completed=done)
-        if done == total:
-            bars[label].stop()
+        if not shown:  # most starts fetch nothing, and need not load what draws
+            shown.append(_Bars())
+        shown[0].draw(label, done, total)
 
     try:
         yield draw
     finally:
-        for each in bars.values():
+        for each in shown:
+            each.stop()
+
+
+class _Bars:
+    """The bars that stand there, by what is fetched."""
+
+    def __init__(self) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._bars: dict[str, progress.Progress] = {}
+
+    def draw(self, label: str, done: int, total: int) -> None:
+        """So many bytes of `total` have come."""
+        from rich import filesize
+
+        if not self._console.is_terminal:
+            if label not in self._bars:
+                self._console.print(f"{label}: fetching {filesize.decimal(total)}", highlight=False)
+            if done == total:
+                self._console.print(f"{label}: done", highlight=False)
+        if label not in self._bars:
+            self._begin(label, total)
+        bar = self._bars[label]
+        bar.update(bar.task_ids[0], completed=done)
+        if done == total:
+            bar.stop()
+
+    def _begin(self, label: str, total: int) -> None:
+        from rich import progress
+        from rich.table import Column
+
+        name = progress.TextColumn("{task.description}")
+        amount = progress.DownloadColumn(table_column=Column(no_wrap=True))
+        drawn = [progress.BarColumn(), amount, progress.TimeRemainingColumn()]
+        bar = self._bars[label] = progress.Progress(
+            name,
+            *(drawn if self._console.width >= WIDE else [amount]),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            redirect_stdout=False,
+            transient=True,
+        )
+        bar.add_task(label, total=total)
+        bar.start()
+
+    def stop(self) -> None:
+        """None stands there any more."""
+        for each in self._bars.values():
             each.stop()

@@ -724,3 +724,15 @@ def test_a_real_model_comes_through_the_registry(cache):
     assert path == cache / "models/smart-turn-v3.2/smart-turn-v3.2-cpu.onnx"
     assert models.verify("smart-turn-v3.2") == {"smart-turn-v3.2-cpu.onnx": "whole"}
     assert path.stat().st_size == 8_679_182
+
+
+def test_what_draws_is_loaded_with_the_first_byte_and_not_at_every_start():
+    program = """
+import sys
+from agent.weights import catalogue
+with catalogue.progress_bar() as progress:
+    assert "rich.progress" not in sys.modules
+    progress("a-model", 0, 100)
+    assert "rich.progress" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
