@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import anyio
 
 from agent import languages
 from agent.conversation.voices import at_speed
-from agent.engines.registry import Tell, load, load_endpointing, load_one, model_of, spoken_languages
+from agent.engines.registry import (
+    Tell,
+    load,
+    load_endpointing,
+    load_one,
+    model_of,
+    spoken_languages,
+    wake_words,
+)
 from agent.errors import Busy, RequestError
 from agent.llm.context import known_context
 from agent.order import Kind, Queue
 from agent.protocols import Engines, HasSlots, WritesInTurn
 from agent.runner import Engine, SharedLock, Waited
 from agent.server.admission.load import Load
-from agent.settings import Config
+from agent.settings import Config, WakeConfig
 from agent.transports.slot import SessionSlot
 from agent.weights.catalogue import Progress
 from audio.cores import usable_cores
@@ -40,6 +49,14 @@ FREEING = 1.0
 """Seconds that a newcomer waits for a slot: whoever has just gone may still be leaving it."""
 LOOK = 0.01
 """Seconds between two looks at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A wake word that can be listened for. model: as `wake.model`. phrase: what is to be said."""
+
+    model: str
+    phrase: str
 
 
 class Pool:
@@ -245,6 +262,30 @@ class Pool:
         wish = {"languages": tuple(codes)} if len(codes) > 1 else {"language": codes[0], "languages": ()}
         stt = self.config.stt.model_copy(update=wish)
         return self.config.model_copy(update={"stt": stt})
+
+    def wake_words(self) -> dict[str, Word]:
+        """The wake words that there are, by the name that clients choose them by."""
+        chosen = self.config.wake.model
+        found = {name: Word(name, phrase) for name, phrase in wake_words(self.config).items()}
+        if chosen and chosen not in found:
+            name = Path(chosen).stem
+            found[name] = Word(chosen, name.replace("_", " "))
+        return found
+
+    def waking(self, name: str | None, param: str = "wake") -> WakeConfig:
+        """The wake word that a client chooses; None: that of the settings, "none": it needs none.
+
+        Raises RequestError for one that is not here.
+        """
+        chosen = self.config.wake
+        if name is None or name == "none":
+            return chosen if name is None else chosen.model_copy(update={"model": ""})
+        if not (known := self.wake_words()):
+            raise RequestError("no wake word is here: the server lacks the extra wake", 404, "no_wake_word")
+        if name not in known:
+            text = f"{param}: no wake word is called {name[:40]!r}; there are: {', '.join(known)}"
+            raise RequestError(text, param=param)
+        return chosen.model_copy(update={"model": known[name].model})
 
     def _slots(self, copies: Sequence[Engines]) -> list[SessionSlot]:
         llm = copies[0].llm

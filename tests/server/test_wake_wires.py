@@ -74,8 +74,12 @@ def nothing_of_before(ears: Ears, told: list[dict[str, Any]], logged: str) -> No
     assert "Secretcanary" not in logged + json.dumps(told) + generate_latest().decode()
 
 
-def test_realtime_hears_what_comes_behind_the_word_alone(caplog: pytest.LogCaptureFixture) -> None:
-    pool, ears = listening()
+@pytest.mark.parametrize(("settings", "query"), [((), ""), (("wake.model=",), "&wake=hey_jarvis")])
+def test_realtime_hears_what_comes_behind_the_word_alone(
+    settings: tuple[str, ...], query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it is the server's settings that want it, or the client."""
+    pool, ears = listening(*settings)
     told: list[dict[str, Any]] = []
     resampled = Frame(sound(), HEARING_RATE).at_rate(24_000).samples
 
@@ -83,7 +87,7 @@ def test_realtime_hears_what_comes_behind_the_word_alone(caplog: pytest.LogCaptu
         with anyio.fail_after(30), caplog.at_level(logging.DEBUG):
             async with (
                 serving.running(pool) as address,
-                connect(f"ws{address.removeprefix('http')}/v1/realtime?events=all") as socket,
+                connect(f"ws{address.removeprefix('http')}/v1/realtime?events=all{query}") as socket,
             ):
                 for start in range(0, len(resampled), 2400):
                     part = base64.b64encode(pcm16(resampled[start : start + 2400])).decode()
@@ -134,3 +138,34 @@ def test_a_satellite_waits_for_our_word_unless_it_has_its_own(
         assert kinds[0] == "detection", "nothing is told before the word"
     else:
         assert "detection" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("chosen", "settings", "model"),
+    [(None, "hey_jarvis", "hey_jarvis"), ("alexa", "hey_jarvis", "alexa"), ("none", "hey_jarvis", ""),
+     ("alexa", "", "alexa"), (None, "", "")],
+)  # fmt: skip
+def test_a_client_chooses_its_word_and_the_rest_stays_the_servers(
+    chosen: str | None, settings: str, model: str
+) -> None:
+    pool, _ = listening(f"wake.model={settings}", "wake.follow_up=3")
+    found = pool.waking(chosen)
+    assert (found.model, found.follow_up) == (model, 3.0)
+
+
+def test_a_word_that_is_not_here_is_refused_by_name_before_anything_is_heard() -> None:
+    pool, ears = listening()
+
+    async def main() -> dict[str, Any]:
+        with anyio.fail_after(30):
+            async with (
+                serving.running(pool) as address,
+                connect(f"ws{address.removeprefix('http')}/v1/realtime?wake=hal") as socket,
+            ):
+                return json.loads(await socket.recv())
+
+    told = anyio.run(main, backend="asyncio")
+    assert (told["type"], told["error"]["param"]) == ("error", "wake")
+    assert "no wake word is called 'hal'; there are: " in told["error"]["message"]
+    assert "hey_jarvis" in told["error"]["message"]
+    assert ears.given == []

@@ -40,7 +40,9 @@ async def call(request: Request, reception: Reception) -> Answer:
     reception.pool.check("llm", model if isinstance(model, str) else None)
     bound = request.scope.get(BOUND)
     run = partial(_run, reception, address(request.scope), offer, session if bound is None else bound)
-    name, sdp = await reception.tasks.start(run, request.query_params.get("events") == "all")
+    asked = {name: request.query_params[name] for name in ("events", "wake") if name in request.query_params}
+    reception.pool.waking(asked.get("wake"))
+    name, sdp = await reception.tasks.start(run, asked)
     return Answer(sdp.encode(), SDP, 201, {"location": f"/v1/realtime/calls/{name}"})
 
 
@@ -90,7 +92,7 @@ async def _run(
     where: str,
     offer: str,
     bound: Mapping[str, Any] | None,
-    events: bool,
+    asked: Mapping[str, str],
     *,
     task_status: TaskStatus[tuple[str, str]],
 ) -> None:
@@ -106,7 +108,7 @@ async def _run(
                     with anyio.move_on_after(limits.first_event):
                         await peer.opened.wait()
                     if peer.opened.is_set() and not peer.gone.is_set():
-                        await Call(peer, visit, bound, events).run()
+                        await Call(peer, visit, bound, asked).run()
     except RequestError as error:
         if not answered:
             raise
@@ -126,9 +128,9 @@ def _known(reception: Reception, name: str, peer: Peer) -> Generator[None]:
 class _Channel:
     """The data channel, as `Realtime` uses a WebSocket."""
 
-    def __init__(self, peer: Peer, events: bool) -> None:
+    def __init__(self, peer: Peer, asked: Mapping[str, str]) -> None:
         self._peer, self._texts = peer, peer.texts()
-        self.query_params = {"events": "all" if events else ""}
+        self.query_params = asked
 
     async def send_text(self, text: str) -> None:
         """Send it. Raises Gone."""
@@ -147,8 +149,10 @@ class _Channel:
 class Call(Realtime):
     """A Realtime session whose sound goes by tracks. The server knows what was played: nobody truncates."""
 
-    def __init__(self, peer: Peer, visit: Visit, bound: Mapping[str, Any] | None, events: bool) -> None:
-        channel: Any = _Channel(peer, events)
+    def __init__(
+        self, peer: Peer, visit: Visit, bound: Mapping[str, Any] | None, asked: Mapping[str, str]
+    ) -> None:
+        channel: Any = _Channel(peer, asked)
         super().__init__(channel, visit, Gone, "realtime", bound)
         self._peer, self._first_event = peer, None
         self._playing: tuple[int, str] | None = None

@@ -43,7 +43,7 @@ UNKNOWN = 4000
 async def talk(socket: WebSocket, visit: Visit, vanished: type[Exception]) -> None:
     """Speak the protocol on a connection that is open.
 
-    Raises RequestError for who speaks its beta, or asks for a model that is not here.
+    Raises RequestError for who speaks its beta, or asks for a model or a wake word that is not here.
     """
     asked = socket.query_params
     kind: Kind = "transcription" if asked.get("intent") == "transcription" else "realtime"
@@ -52,6 +52,7 @@ async def talk(socket: WebSocket, visit: Visit, vanished: type[Exception]) -> No
         if beta or BETA_PROTOCOL in socket.scope.get("subprotocols", []):
             raise beta_refused("OpenAI-Beta: realtime=v1 is the beta of this protocol")
         visit.pool.check("stt" if kind == "transcription" else "llm", asked.get("model"))
+        visit.pool.waking(asked.get("wake"))
     except RequestError as error:
         await socket.send_text(json_text(server_events.refused(error, None)))
         await socket.close(UNKNOWN, str(error)[:120])
@@ -77,6 +78,7 @@ class Realtime:
         self._socket, self._pool, self._vanished = socket, visit.pool, vanished
         self._entry, self._bound = visit.entry, bound
         self._client = ClientEvents(visit, self._send, kind)
+        self._client.chosen.wake = visit.pool.waking(socket.query_params.get("wake"))
         visit.hang_up, visit.lost = self.hang_up, self.lost
         self._events = socket.query_params.get("events") == "all"
         self._sending = anyio.Lock()

@@ -249,6 +249,8 @@ class RealtimeConfig:
         """How much faster than by itself."""
         self.instructions = pool.config.session.system
         self.modality: Modality = "audio"
+        self.wake = pool.config.wake
+        """The word before which nothing of the user is listened to; chosen as the client connects."""
         self.detection: ServerVad | SemanticVad | None = SemanticVad(
             interrupt_response=pool.config.turns.interrupt and pool.config.turns.overlap == "interrupt"
         )
@@ -380,7 +382,7 @@ class RealtimeConfig:
         if self.detection is not None and self._chosen:
             overlap = "interrupt" if self.detection.interrupt_response else "wait"
             turns = turns.model_copy(update={"interrupt": True, "overlap": overlap})
-        return config.model_copy(update={**changes, "turns": turns, "vad": vad})
+        return config.model_copy(update={**changes, "turns": turns, "vad": vad, "wake": self.wake})
 
     @property
     def manner(self) -> Manner:

@@ -8,7 +8,6 @@ import agent
 from agent.languages import folders
 from agent.server.pool import Pool
 from agent.server.wyoming.library import domain
-from agent.server.wyoming.wake import words
 
 NAME = "backchat"
 
@@ -66,7 +65,7 @@ def info(pool: Pool) -> Any:
                 ],
             )
         ]
-        if (known := words(pool))
+        if (known := pool.wake_words())
         else [],
     )
 

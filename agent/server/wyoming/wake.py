@@ -6,11 +6,7 @@ It is no conversation: no engine but that of the word hears the sound, and no sl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 
-from agent.engines.registry import wake_words
-from agent.errors import RequestError
 from agent.server.pool import Pool
 from agent.server.wyoming import requests
 from agent.server.wyoming.asr import Sound
@@ -18,24 +14,6 @@ from agent.server.wyoming.caller import Caller
 from agent.server.wyoming.library import domain
 from agent.server.wyoming.wire import Received
 from audio.frame import HEARING_RATE, Frame, Samples
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A wake word that can be listened for. model: as `wake.model`. phrase: what is to be said."""
-
-    model: str
-    phrase: str
-
-
-def words(pool: Pool) -> dict[str, Word]:
-    """Those that there are, by the name that clients choose them by."""
-    chosen = pool.config.wake.model
-    found = {name: Word(name, phrase) for name, phrase in wake_words(pool.config).items()}
-    if chosen and chosen not in found:
-        name = Path(chosen).stem
-        found[name] = Word(chosen, name.replace("_", " "))
-    return found
 
 
 async def detect(caller: Caller, first: Received) -> None:
@@ -59,18 +37,12 @@ class _Listening:
     """Some words in one stream of sound. names: which; none for the setting's, or all where it has none."""
 
     def __init__(self, pool: Pool, names: tuple[str, ...] | None) -> None:
-        known, chosen = words(pool), pool.config.wake
-        if not known:
-            raise RequestError("no wake word is here: the server lacks the extra wake", 404, "no_wake_word")
+        known, chosen = pool.wake_words(), pool.config.wake
         usual = [name for name, word in known.items() if word.model == chosen.model] or list(known)
-        if unknown := [name for name in names or usual if name not in known]:
-            text = f"names: no wake word is called {unknown[0]!r}; there are: {', '.join(known)}"
-            raise RequestError(text, param="names")
+        wanted = {name: pool.waking(name, "names") for name in names or usual or ("",)}
         with pool.shared_slot() as slot:
             make = slot.engines.wake
-        self._engines = {
-            name: make(chosen.model_copy(update={"model": known[name].model})) for name in names or usual
-        }
+        self._engines = {name: make(config) for name, config in wanted.items()}
         self._sound, self._heard = Sound(math.inf), 0
 
     def hears(self, samples: Samples, rate: int) -> list[tuple[str, float]]:
