@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +179,27 @@ def test_evidence_comes_in_order_and_without_gaps_however_the_frames_fall(size: 
     fast = [e.time for e in evidence if not e.confirmed]
     assert np.allclose(fast, 0.01 * np.arange(1, len(fast) + 1))
     assert len(fast) == len(said) // size * size // 160
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.parametrize("limit", [None, "3"])
+def test_it_computes_in_the_thread_that_calls_it(limit: str | None):
+    """Threads that meet dozens of times in a step of 0.1 ms hold up all Python where the cores are busy."""
+    program = """
+import os
+import numpy as np
+from audio.frame import Frame
+from audio.vad import VoiceDetector
+detector, before = VoiceDetector(), len(os.listdir("/proc/self/task"))
+noise = np.random.default_rng(0).normal(0.0, 0.3, 16_000).astype(np.float32)
+assert any(found.confirmed for found in detector.feed(Frame(noise, 16_000)))
+print(len(os.listdir("/proc/self/task")) - before, os.environ.get("OMP_THREAD_LIMIT"))
+"""
+    env = {name: value for name, value in os.environ.items() if name != "OMP_THREAD_LIMIT"}
+    env |= {} if limit is None else {"OMP_THREAD_LIMIT": limit}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True
+    )
+    more, left = done.stdout.split()
+    assert left == str(limit), "the settings of others are as they were"
+    assert (int(more) > 0) == (limit is not None), "who has set the limit is obeyed"
