@@ -40,6 +40,10 @@ def _telling(schema: Any) -> Any:
     return told
 
 
+_PLAIN = frozenset(("type", "description", "enum", "default", "minimum", "maximum", "format"))
+"""What a parameter may have of a schema to be told in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
     """What a model is told of a tool. parameters: a JSON schema of an object; references are resolved in it.
@@ -62,6 +66,30 @@ class ToolSchema:
             "type": "function",
             "function": {**self.as_function()["function"], "parameters": _telling(self.parameters)},
         }
+
+    @property
+    def brief(self) -> str:
+        """The same in one line: its name, what its parameters are called, what it is for, and what is told of
+        each of them.
+        """
+        properties = cast(Mapping[str, Any], self.parameters.get("properties") or {})
+        told = filter(None, (_parameter(name, each) for name, each in properties.items()))
+        return " ".join((f"{self.name}({', '.join(properties)}): {self.description}", *told)).replace(
+            "\n", " "
+        )
+
+
+def _parameter(name: str, schema: Any) -> str:
+    """What a model is told of one parameter; "" where its name says it all."""
+    if not isinstance(schema, Mapping):
+        return ""
+    given = cast(Mapping[str, Any], schema)
+    if not given.keys() <= _PLAIN:
+        return f"{name}: {json_text(_telling(given))}"
+    described = str(given.get("description") or "")
+    values = "|".join(map(str, cast(Sequence[Any], given.get("enum") or ())))
+    told = " ".join(filter(None, (values, described)))
+    return f"{name}: {told}" if told else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import http.client
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ from agent.messages import Message, ToolSchema, alternating, in_words
 from agent.protocols import Delta, Finish, FinishReason
 from agent.text import marks
 from agent.text.calls import TAG, Opening, opening
+from agent.text.cleaning import json_text
 from audio.cores import physical_cores
 
 _HALF = "\ufffd"
@@ -57,6 +59,10 @@ TRIES = 4
 HEADS = 64
 """Sets of tools of which is remembered what was found out, and beginnings of prompts as tokens."""
 
+_STUB = ToolSchema(secrets.token_hex(8), "", {"type": "object", "properties": {}})
+"""A tool that stands in a prompt for all others."""
+
+K = TypeVar("K")
 T = TypeVar("T")
 
 NOTHING_ASKED = ("Hello.", "Okay.", "I see.")
@@ -68,6 +74,9 @@ CPU = 0
 WORTHWHILE = 4
 """Tokens from which reading ahead pays. Measured with the 0.5B, 1, 2, 4, 8 and 64 take 39, 69, 96, 156 and
 832 ms of CPU: a few cost less where they are read with what follows."""
+
+NAME = '{"name": "'
+"""With what a call begins, up to the name of its tool."""
 
 MOST_OF_A_CALL = 400
 """Tokens that a call may have."""
@@ -136,8 +145,10 @@ class LlamaCpp:
         self._template = marks.template(thinking)
         self._tools: tuple[ToolSchema, ...] = ()
         self._must_call = self._own_form = False
+        self._stub = ""
+        """What the template makes of `_STUB`, in whose place the tools are told in brief."""
         # These are shared by all that this one gives:
-        self._loose: dict[tuple[ToolSchema, ...], frozenset[str]] = {}
+        self._loose: dict[ToolSchema, bool] = {}
         self._behind: dict[tuple[ToolSchema, ...], str] = {}
         self._usual: dict[tuple[ToolSchema, ...], dict[str, float]] = {}
         """How probable each tool is where nothing is asked for."""
@@ -262,7 +273,7 @@ class LlamaCpp:
 
     def _named(self, prompt: list[int], lead: str) -> dict[str, float]:
         """How probable each tool is, if one were called here; see `calls.named`."""
-        name = self._tokens(f'{lead}{{"name": "', special=True)
+        name = self._tokens(lead + NAME, special=True)
         asked = {"prompt": [*prompt, *name], "n_predict": 1, "n_probs": calls.SCORES, "temperature": 0.0}
         return calls.named(_scores(self._completed(asked)), [tool.name for tool in self._tools])
 
@@ -287,26 +298,45 @@ class LlamaCpp:
 
     def _constrained(self, prompt: list[int], most: int) -> Iterator[str]:
         """One call, token by token, that has one of the tools' names and arguments as its schema wants."""
-        body = {
-            "prompt": prompt,
-            "n_predict": max(1, min(most, MOST_OF_A_CALL)),
-            "temperature": 0.0,
-        }
-        loose = self._loose.get(self._tools)
-        if loose is None:
-            loose = _remember(self._loose, self._tools, self._unkept(body))
-        asked = {**body, "stream": True, "json_schema": calls.form(self._tools, loose)}
-        for event in self._events("/completion", self._asked(asked)):
-            yield event["content"]
+        called = self._likeliest_tool(prompt)
+        begin = f'{{"name": {json_text(called.name)}, "arguments": '
+        yield begin
+        read = prompt + self._tokens(begin, special=True)
+        yield from self._held_to(self._wanted(called, read), read, most)
+        yield "}"
 
-    def _unkept(self, body: dict[str, Any]) -> frozenset[str]:
-        """The tools whose arguments no grammar can be made of: any object is, and is judged when they run."""
-        if self._holds({**body, "json_schema": calls.form(self._tools)}):
-            return frozenset()
-        unkept = (
-            each for each in self._tools if not self._holds({**body, "json_schema": calls.form([each])})
-        )
-        return frozenset(tool.name for tool in unkept)
+    def _likeliest_tool(self, prompt: list[int]) -> ToolSchema:
+        """The tool whose name is written here, token by token, until it is told from the others."""
+        prompt, name, left = [*prompt, *self._tokens(NAME, special=True)], "", list(self._tools)
+        while len(left) > 1:
+            asked = {"prompt": prompt, "n_predict": 1, "n_probs": calls.SCORES, "temperature": 0.0}
+            next_one = calls.likeliest(
+                _scores(self._completed(asked)), [each.name[len(name) :] for each in left]
+            )
+            if next_one is None:
+                break
+            prompt, name = [*prompt, next_one.id], name + next_one.text.partition('"')[0]
+            left = [each for each in left if each.name.startswith(name)]
+            left = [each for each in left if '"' not in next_one.text or each.name == name]
+        return left[0]
+
+    def _wanted(self, tool: ToolSchema, prompt: list[int]) -> Mapping[str, Any]:
+        """What a tool's arguments are held to behind this prompt: any object where no grammar can be made of
+        their schema, and they are judged when the tool runs.
+        """
+        wanted = calls.arguments_of(tool)
+        if tool not in self._loose:
+            held = self._holds({"prompt": prompt, "temperature": 0.0, "json_schema": wanted})
+            _remember(self._loose, tool, not held)
+        return calls.ANY_ARGUMENTS if self._loose[tool] else wanted
+
+    def _held_to(self, schema: Mapping[str, Any], prompt: list[int], most: int) -> Iterator[str]:
+        """JSON that fits this schema, token by token, behind a prompt."""
+        body = {"prompt": prompt, "n_predict": max(1, min(most, MOST_OF_A_CALL)), "temperature": 0.0}
+        for event in self._events(
+            "/completion", self._asked({**body, "stream": True, "json_schema": schema})
+        ):
+            yield event["content"]
 
     def _written(
         self, prompt: list[int], seed: int, most: int, first: _First | None = None
@@ -453,10 +483,14 @@ class LlamaCpp:
         """
         told = self._changed(_tools=tuple(tools), _must_call=required, _own_form=True)
         try:
+            stub = told._changed(_tools=(_STUB,))._apply([Message("user", "?")], own=True)
             probe = told._apply([Message("user", "?")], own=True)
         except EngineFault:  # a template that takes none of these
-            probe = ""
-        return told._changed(_own_form=any(tool.name in probe for tool in tools))
+            return told._changed(_own_form=False)
+        own = any(tool.name in probe for tool in tools)
+        # Told so, a small model that is left to the draw calls for anything: that knows the form it has seen.
+        brief = self._call_threshold > 0.0
+        return told._changed(_own_form=own, _stub=_object_with(_STUB.name, stub) if brief else "")
 
     def with_schema(self, schema: Mapping[str, Any]) -> LlamaCpp:
         """This slot, whose answers are JSON that fits this schema; see `WritesJSON`."""
@@ -616,9 +650,11 @@ class LlamaCpp:
             ],
             "chat_template_kwargs": self._template,
         }
+        brief = "\n".join(_harmless(tool.brief) for tool in self._tools) if own and self._stub else ""
         if own:
-            asked["tools"] = [_harmless(tool.as_prompt()) for tool in self._tools]
-        return self._post("/apply-template", asked)["prompt"]
+            asked["tools"] = [_harmless(tool.as_prompt()) for tool in ((_STUB,) if brief else self._tools)]
+        rendered: str = self._post("/apply-template", asked)["prompt"]
+        return rendered.replace(self._stub, brief, 1) if brief else rendered
 
     def _tokens(self, text: str, *, special: bool, begins: bool = False) -> list[int]:
         asked = {"content": text, "parse_special": special, "add_special": begins}
@@ -706,8 +742,8 @@ class _First:
     never: Sequence[int]
 
 
-def _remember(known: dict[tuple[ToolSchema, ...], T], tools: tuple[ToolSchema, ...], value: T) -> T:
-    """Know this of these tools, and forget the oldest of too many: clients bring ever new ones."""
+def _remember(known: dict[K, T], tools: K, value: T) -> T:
+    """Know this of these tools, or of one, and forget the oldest of too many: clients bring ever new ones."""
     if len(known) >= HEADS:
         known.pop(next(iter(known)), None)
     known[tools] = value
@@ -717,6 +753,17 @@ def _remember(known: dict[tuple[ToolSchema, ...], T], tools: tuple[ToolSchema, .
 def _answered(messages: Sequence[Message]) -> bool:
     """Whether what was said last is what came of a call, whatever instructions stand behind it."""
     return next((each.role for each in reversed(messages) if each.role != "system"), "") == "tool"
+
+
+def _object_with(name: str, rendered: str) -> str:
+    """The JSON object in a prompt that has this name in it, and stands alone; "" where none has."""
+    at = rendered.find(name)
+    for begin in (found.start() for found in re.finditer(r"\{", rendered[: max(at, 0)])):
+        with suppress(ValueError):
+            _, end = json.JSONDecoder().raw_decode(rendered, begin)
+            if end > at and rendered.count(name) == 1:
+                return rendered[begin:end]
+    return ""
 
 
 def _lead(parts: Sequence[str | int]) -> str:

@@ -119,21 +119,13 @@ _DEGREES = {"c": "c", "celsius": "c", "f": "f", "fahrenheit": "f", "k": "k", "ke
 
 @tool(effect="reads")
 def calculate(expression: str) -> str:
-    """Work out an arithmetic expression exactly.
-
-    expression: with + - * / ^ %, brackets, sqrt, round, min, max, as "(17.5 + 3) * 12" or "15% of 80".
-    """
+    """Work out an arithmetic expression exactly."""
     return f"{expression} = {_shown(value_of(expression))}"
 
 
 @tool(effect="reads")
 def convert_units(value: float, unit: str, to: str) -> str:
-    """Convert a length, weight, volume, time, speed, area, amount of data or temperature into another unit.
-
-    value: how much.
-    unit: of it, such as "miles" or "celsius".
-    to: the unit that is wanted.
-    """
+    """Convert a length, weight, volume, time, speed, area, amount of data or temperature to another unit."""
     return f"{_shown(value)} {unit} = {_shown(converted(value, unit, to))} {to}"
 
 

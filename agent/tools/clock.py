@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
-
-from pydantic import Field
 
 from agent.errors import ToolError
 from agent.tools.tool import tool
@@ -37,10 +34,7 @@ COUNTRIES = {
 
 @tool(effect="reads")
 def current_time(place: str = "") -> str:
-    """The time and the date now, here or in another place.
-
-    place: a city, country or time zone such as "Tokyo" or "Europe/Paris"; empty for here.
-    """
+    """The time and the date now, here or in another place."""
     zone = _zone(place)
     now = datetime.now(zone) if zone is not None else datetime.now().astimezone()
     where = f" in {place}" if place else ""
@@ -48,14 +42,7 @@ def current_time(place: str = "") -> str:
 
 
 @tool(effect="reads")
-def day_of(
-    days_later: Annotated[
-        int, Field(description="days from today: 1 is tomorrow, -1 yesterday, 7 in a week")
-    ] = 0,
-    day: Annotated[
-        str, Field(description="a date as YYYY-MM-DD to count from instead, if one is named")
-    ] = "",
-) -> str:
+def day_of(days_later: int = 0, day: str = "") -> str:
     """The weekday and date of a day, and how many days it is from today."""
     today = date.today()
     named = {"": 0, "today": 0, "tomorrow": 1, "yesterday": -1}

@@ -115,10 +115,7 @@ def _set_timer(of: Of) -> Callable[..., str]:
     def set_timer(
         conversation: ToolContext, minutes: float = 0, seconds: float = 0, hours: float = 0, about: str = ""
     ) -> str:
-        """Set a timer, or a reminder after some time. It speaks up by itself when it is due.
-
-        about: what to remind of, if the user says so; empty for a plain timer.
-        """
+        """Set a timer, or a reminder after some time. It speaks up by itself when it is due."""
         length = hours * 3600 + minutes * 60 + seconds
         if not 0 < length <= LONGEST:
             most = length_in_words(LONGEST)
@@ -135,15 +132,10 @@ def _set_timer(of: Of) -> Callable[..., str]:
 def _set_alarm(of: Of) -> Callable[..., str]:
     def set_alarm(
         conversation: ToolContext,
-        at: Annotated[
-            str, Field(description='time of day as "HH:MM", or date and time as "YYYY-MM-DDTHH:MM"')
-        ],
+        at: Annotated[str, Field(description="HH:MM, or YYYY-MM-DDTHH:MM")],
         about: str = "",
     ) -> str:
-        """Set an alarm, or a reminder, for a time of day. It speaks up by itself then.
-
-        about: what to remind of, if the user says so; empty for a plain alarm.
-        """
+        """Set an alarm, or a reminder, for a time of day. It speaks up by itself then."""
         due = moment(at, conversation.time())
         about = cleaned(about).strip()
         when = f"{datetime.fromtimestamp(due):%A at %H:%M}"
@@ -171,7 +163,7 @@ def _cancel_timer(of: Of) -> Callable[..., str]:
     def cancel_timer(conversation: ToolContext, about: str = "") -> str:
         """Cancel a timer, alarm or reminder.
 
-        about: which one, by its words, if there are several; "all" for all of them; empty for the only one.
+        about: which one, if there are several; "all" for all of them.
         """
         timers = (store := of(conversation)).all()
         found = fitting(timers, about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from agent.messages import ToolCall, ToolSchema
@@ -94,9 +94,28 @@ def _odds(chance: float) -> float:
     return math.log(certain / (1 - certain))
 
 
-def form(tools: Sequence[ToolSchema], loose: Collection[str] = ()) -> dict[str, Any]:
-    """The JSON schema of one call of one of these tools. loose: those whose arguments may be any."""
-    return {**_COMPACT, "anyOf": [_called(tool, loose=tool.name in loose) for tool in tools]}
+def likeliest(scores: Sequence[Scored], rests: Sequence[str]) -> Scored | None:
+    """The likeliest token with which one of some names goes on, or ends with a quote; None where none does.
+
+    rests: what is still to be written of each name.
+    """
+    ends = [f'{rest}"' for rest in rests]
+    fit = [each for each in scores if each.text and any(_fits(each.text, end) for end in ends)]
+    return max(fit, key=lambda each: each.chance, default=None)
+
+
+def _fits(token: str, rest: str) -> bool:
+    return rest.startswith(token) or token.startswith(rest)
+
+
+def arguments_of(tool: ToolSchema) -> dict[str, Any]:
+    """The JSON schema of what this tool is called with, as far as a grammar can be made of it."""
+    given: dict[str, Any] = {"properties": {}, **_plain(tool.parameters)}
+    return {**_COMPACT, **given, "type": "object", "additionalProperties": False}
+
+
+ANY_ARGUMENTS: dict[str, Any] = {**_COMPACT, "type": "object"}
+"""The same of a tool of whose schema no grammar can be made."""
 
 
 def whole(written: str) -> ToolCall | None:
@@ -112,15 +131,6 @@ def runs_away(written: str) -> bool:
     """Whether a call, as far as it is written, repeats itself inside a text or a number, as if for ever."""
     rest = _TEXT.sub("", written)
     return _NUMBER.search(rest) is not None or ('"' in rest and _RUNS.search(rest) is not None)
-
-
-def _called(tool: ToolSchema, *, loose: bool) -> dict[str, Any]:
-    """The schema of a call of this tool. loose: with any arguments."""
-    given: dict[str, Any] = {"properties": {}, **_plain(tool.parameters)}
-    arguments: dict[str, Any] = {**given, "type": "object", "additionalProperties": False}
-    arguments = {"type": "object"} if loose else arguments
-    properties: dict[str, Any] = {"name": {"const": tool.name}, "arguments": arguments}
-    return {"type": "object", "properties": properties, "required": ["name", "arguments"]}
 
 
 def _plain(schema: Any) -> Any:

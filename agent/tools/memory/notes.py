@@ -132,10 +132,7 @@ def known(notes: Sequence[str]) -> str:
 
 def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def remember(conversation: ToolContext, note: str) -> str:
-        """Write a note of what the user wants remembered. Only when they ask for it.
-
-        note: what the user wants remembered, in one sentence about them.
-        """
+        """Write a note of what the user wants remembered. Only when they ask for it."""
         line = " ".join(cleaned(note).split())
         if not line or len(line) > LONGEST:
             raise ToolError(f"A note has 1 to {LONGEST} characters.")
@@ -150,10 +147,7 @@ def _remember(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..
 
 def _recall(of: Of, meant: WeakKeyDictionary[ToolContext, str]) -> Callable[..., str]:
     def recall(conversation: ToolContext, about: str = "") -> str:
-        """Look up what is known about the user: what they like, can eat or cannot eat, family, things, plans.
-
-        about: words of what is looked for; empty for everything.
-        """
+        """Look up what is known about the user: what they like, can or cannot eat, family, things, plans."""
         store = of(conversation)
         found = store.about(about) or store.all()
         if found and stems(about):
