@@ -287,7 +287,7 @@ class Threshold:
         ("qwen2.5-1.5b", "0", catalogue()["qwen2.5-1.5b"].settings["call_threshold"]),
         ("qwen2.5-1.5b", "0.5", 0.5),
         ("qwen2.5-1.5b", "-1", -1.0),
-        ("qwen2.5-0.5b", "0", 0.0),
+        ("smollm2", "0", 0.0),
         (__file__, "0", 0.0),
     ],
 )
