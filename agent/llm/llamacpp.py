@@ -100,6 +100,8 @@ class LlamaCpp:
     Raises ModelError when the file is missing, no GGUF, or cannot be loaded.
     """
 
+    _stub = ""
+    """What the template makes of `_STUB`, in whose place the tools are told in brief; "": they are not."""
     in_turn = True
     """On two cores four and eight conversations at once were measured at the 55 tokens a second of one."""
 
@@ -145,8 +147,6 @@ class LlamaCpp:
         self._template = marks.template(thinking)
         self._tools: tuple[ToolSchema, ...] = ()
         self._must_call = self._own_form = False
-        self._stub = ""
-        """What the template makes of `_STUB`, in whose place the tools are told in brief."""
         # These are shared by all that this one gives:
         self._loose: dict[ToolSchema, bool] = {}
         self._behind: dict[tuple[ToolSchema, ...], str] = {}

@@ -113,7 +113,7 @@ def _stops(path: Path, loaded: engines.Engines, config: Any) -> list[Stop]:
         frame = Frame(np.concatenate(said), HEARING_RATE)
         text = loaded.stt.transcribe(frame).text.strip()
         assert loaded.endpointing is not None
-        told = expected(loaded.llm, config.told(tools=False), text)
+        told = expected(loaded.llm, config.told(tools=False, several=""), text)
         found.append(Stop(over, text, loaded.endpointing.complete(frame), told))
     return [stop for stop in found if stop.text]
 

@@ -49,7 +49,7 @@ def run(
             llm = load_one("llm", load(None, [f'llm.model="{name}"', *settings]), progress)
         short = llm.with_sampling(max_tokens=LONGEST, stop=(), seed=0)
         for code in codes:
-            system = load(None, settings, code).told(tools=False)
+            system = load(None, settings, code).told(tools=False, several="")
             results.add({"model": name, "language": code} | _asked(short, code, half, system, answers))
     return results
 

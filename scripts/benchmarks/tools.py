@@ -50,7 +50,7 @@ class Asked:
     def __init__(self, model: str, tools: Sequence[Tool], config: Config) -> None:
         llm = load_one("llm", load(None, [f"llm.model={model}", "llm.temperature=0"]))
         self._told = llm.with_tools([tool.schema for tool in tools])
-        self._system = Message("system", config.told(tools=True))
+        self._system = Message("system", config.told(tools=True, several=""))
         self._told.prefill([self._system])
         self.first: list[float] = []
         """Seconds to the first words of each answer that called nothing."""

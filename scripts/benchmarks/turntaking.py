@@ -126,7 +126,7 @@ def _pauses(said: Utterance, loaded: engines.Engines, config: Config) -> list[Pa
                 text = loaded.stt.transcribe(event.audio).text
                 assert loaded.endpointing is not None
                 complete = loaded.endpointing.complete(event.audio)
-                told = expected(loaded.llm, config.told(tools=False), text)
+                told = expected(loaded.llm, config.told(tools=False, several=""), text)
                 found.append(Pause(text, complete, left, told))
     return found
 
