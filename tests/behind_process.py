@@ -45,13 +45,15 @@ class LocalSeat:
         return self.process.ask(what, self.name, *args)
 
     def leave(self) -> None:
-        self.process.ask("leave", self.name)
+        if not self.process.lost:
+            self.process.portal.start_task_soon(self.process.worker.leave, self.name)
 
 
 class LocalLine(Line):
     """To the first process that has a seat."""
 
     taken = 0
+    patience = 0.0
 
     def __init__(self, kind: Served, processes: Sequence[Process]) -> None:
         super().__init__(kind)

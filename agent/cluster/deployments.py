@@ -8,6 +8,7 @@ as seats are taken, and scales by that.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from agent.cluster.library import ray, serve
 from agent.cluster.line import DEPLOYMENTS
 from agent.cluster.worker import Worker
 from agent.errors import EngineFault
+from agent.runner import Runner
 from agent.settings import Config
 
 SESSIONS = "Sessions"
@@ -28,6 +30,12 @@ REQUESTS = 8
 SPARE_REQUESTS = 64
 MARGIN = 5.0
 """Seconds that Serve gives a replica beyond those in which replies end."""
+CHECK = 1.0
+"""Seconds between two looks of Serve at a replica: one that has died is replaced that soon."""
+LOADING = 60.0
+"""Seconds, three times of which Serve gives an engine whose process has died to load anew."""
+ANSWER = 4.0
+"""Seconds that a worker is given to answer what asks nothing of its engine."""
 CALLS = 1000
 """Calls that a worker takes at once; the engine makes one item after the other all the same."""
 
@@ -39,8 +47,14 @@ class Seats:
         gpus = getattr(config.cluster, f"{kind}_gpus", 0.0)
         made = ray().remote(Worker)
         self._worker = made.options(
-            num_cpus=config.cluster.cpus, num_gpus=gpus, max_concurrency=CALLS, max_restarts=-1
+            num_cpus=0,
+            num_gpus=gpus,
+            max_concurrency=CALLS,
+            max_restarts=-1,
+            scheduling_strategy=_here(elsewhere=bool(gpus)),
         ).remote(kind, config, seats)
+        self._loaded = self._other = False
+        self._next = 0.0
 
     async def facts(self) -> Facts:
         """What is known of the engine, once it is loaded."""
@@ -57,24 +71,64 @@ class Seats:
     async def sit(self, name: str, caller: Any) -> AsyncGenerator[Any]:
         """The worker, with a seat of that name at it until who asked goes; None where all are taken.
 
-        A replica that is to go takes each seat back between two replies; another one has one then.
+        A replica that is to go takes each seat back between two replies, once another one serves.
 
         caller: the actor that asks; None: it gives the seat back itself.
         """
-        if draining() or not await self._asked("sit", name):
+        try:
+            seated = not draining() and await asyncio.wait_for(self._asked("sit", name), ANSWER)
+        except TimeoutError:  # it hangs, or begins anew: what it gives later is not waited for
+            self._worker.leave.options(max_task_retries=-1).remote(name)
+            seated = False
+        if not seated:
             yield None
             return
         try:
             yield self._worker
-            while await _there(caller) and not (draining() and await self._asked("rests", name)):
+            while await _there(caller) and not await self._over(name):
                 await asyncio.sleep(LOOK)
         finally:
             await self._asked("leave", name)
 
+    async def _over(self, name: str) -> bool:
+        """Whether who has that seat is better off at another replica."""
+        return draining() and await self._asked("rests", name) and await self._replaced()
+
+    async def _replaced(self) -> bool:
+        """Whether another replica serves; looked at once for all seats, until it does."""
+        if not self._other and (now := time.monotonic()) >= self._next:
+            self._next = now + LOOK
+            self._other = await Runner().wait_for(_another)
+        return self._other
+
     async def check_health(self) -> None:
-        """Raises where the engine hangs for all who use it: Serve replaces it."""
-        if not await self._asked("healthy"):
+        """Raises where the engine hangs for all who use it, or its process does: Serve replaces it."""
+        if not self._loaded:  # Serve waits for that, and so long nobody is sent here
+            await self._asked("healthy")
+            self._loaded = True
+            return
+        try:
+            healthy = await asyncio.wait_for(self._worker.healthy.remote(), ANSWER)
+        except ray().exceptions.RayActorError:  # it has died, and loads anew
+            self._loaded = False
+            return
+        if not healthy:
             raise EngineFault("the engine does not come back from its work")
+
+
+def _another() -> bool:
+    """Whether a replica of this deployment is in service: this one, which asks, is not."""
+    own = serve().get_replica_context()
+    app = serve().status().applications.get(own.app_name)
+    there = app.deployments.get(own.deployment) if app is not None else None
+    return there is not None and there.replica_states.get("RUNNING", 0) > 0
+
+
+def _here(*, elsewhere: bool) -> Any:
+    """On this machine, so that a replica and its worker die together; elsewhere: or where there is room."""
+    node = ray().get_runtime_context().get_node_id()
+    strategies = ray().util.scheduling_strategies
+    return strategies.NodeAffinitySchedulingStrategy(node, soft=elsewhere, _spill_on_unavailable=elsewhere)
 
 
 async def _there(actor: Any) -> bool:
@@ -118,9 +172,10 @@ def _engine(kind: Served, config: Config) -> Any:
         name=DEPLOYMENTS[kind],
         num_replicas=getattr(config.cluster, kind),
         max_ongoing_requests=CALLS,
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": config.cluster.cpus},
         graceful_shutdown_timeout_s=config.server.drain_timeout + MARGIN,
-        health_check_period_s=2,
+        health_check_period_s=CHECK,
+        health_check_timeout_s=LOADING,
     )
     return deployment.bind(kind, config, count)
 
@@ -139,6 +194,7 @@ def _sessions(config: Config, engines: Sequence[Any]) -> Any:
         max_ongoing_requests=REQUESTS * config.server.sessions + SPARE_REQUESTS,
         ray_actor_options={"num_cpus": config.cluster.cpus},
         graceful_shutdown_timeout_s=config.server.drain_timeout + MARGIN,
+        health_check_period_s=CHECK,
     )
     return deployment.bind(*engines)
 

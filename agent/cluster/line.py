@@ -7,6 +7,7 @@ what is asked goes straight to the engine's process, one item at a time: nothing
 from __future__ import annotations
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +30,10 @@ DEPLOYMENTS: dict[Served, str] = {
 """What the deployment of each engine is called."""
 TRIES = 3
 """Replicas that are tried for a seat, or for what could not be begun at another that has gone."""
+PATIENCE = 30.0
+"""Seconds for which a seat is waited for, as where an engine that died or hung is being replaced."""
+PAUSE = 0.1
+"""Seconds between two tries."""
 GRACE = 1.0
 """Seconds that an answer may take longer than its limit, which the other side keeps too."""
 
@@ -51,6 +56,8 @@ class Seat(Protocol):
 
 class Line(ABC):
     """What one session, or one copy of an engine, asks; one thing at a time."""
+
+    patience = PATIENCE
 
     def __init__(self, kind: Served) -> None:
         self._kind: Served = kind
@@ -80,19 +87,24 @@ class Line(ABC):
                     seat.ask("close", answer.stream, limit=wished().limit)
 
     def _begun(self, what: str, request: Request) -> tuple[Seat, Answer]:
-        """What has not begun may be asked of another replica, if one has gone."""
-        for _ in range(TRIES):
+        """What has not begun may be asked of another replica, if one has gone, or one that comes soon."""
+        until = time.monotonic() + min(self.patience, wished().limit)
+        attempt = 0
+        while True:
+            attempt += 1
+            why = "the {} engine's process has gone, and no other answers"
             with suppress(Lost):
                 seat = self._seat = self._seat or self.take()
                 if seat is None:
-                    raise EngineFault(f"every seat at the {self._kind} engine is taken; add replicas")
-                answer = self._answer(seat, what, request)
-                if answer.seated:
-                    return seat, answer
+                    why = "every seat at the {} engine is taken, or hangs; add replicas"
+                else:
+                    answer = self._answer(seat, what, request)
+                    if answer.seated:
+                        return seat, answer
             self._drop()
-        raise EngineFault(
-            f"the {self._kind} engine's process has gone, and {TRIES - 1} others did not answer"
-        )
+            if attempt >= TRIES and time.monotonic() >= until:
+                raise EngineFault(why.format(self._kind))
+            time.sleep(PAUSE)
 
     def _asked(self, seat: Seat, what: str, *args: Any) -> Answer:
         """What goes on at one replica is lost with it."""
@@ -112,8 +124,16 @@ class Line(ABC):
         self._seat = None
 
     def _answer(self, seat: Seat, what: str, *args: Any) -> Answer:
+        """What comes of it. Where it hangs, what is asked next is asked at another seat."""
         wish: Wish = wished()
-        return seat.ask(what, *args, wish, limit=wish.limit)
+        try:
+            answer = seat.ask(what, *args, wish, limit=wish.limit)
+        except EngineStalled:
+            self._drop()
+            raise
+        if isinstance(answer.error, EngineStalled):
+            self._drop()
+        return answer
 
 
 @dataclass
@@ -178,7 +198,10 @@ def _handle(kind: Served) -> Any:
         app = serve().get_replica_context().app_name
     except wrong:
         app = APP
-    return serve().get_deployment_handle(DEPLOYMENTS[kind], app)
+    handle = serve().get_deployment_handle(DEPLOYMENTS[kind], app)
+    if not handle.is_initialized:
+        handle._init(_prefer_local_routing=True)  # a session falls silent with no machine but its own
+    return handle
 
 
 def _caller() -> Any:

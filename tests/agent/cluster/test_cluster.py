@@ -67,14 +67,18 @@ def chat(address: str, text: str) -> str:
     return answer.json()["choices"][0]["message"]["content"]
 
 
+async def ask(user: ComingBack, question: str) -> None:
+    await user.ask(question, f"{question} {cluster_engines.COUNT}")
+
+
 async def talk(address: str, server: psutil.Process) -> None:
     """A conversation, in which first the engines die, between two replies, and then the session's process."""
     user = ComingBack(address)
     await user.open()
-    await user.ask("first")
+    await ask(user, "first")
     for worker in processes(server, "ray::Worker"):
         worker.kill()
-    await user.ask("second")
+    await ask(user, "second")
     assert await user.told("Which words") == f"second {cluster_engines.COUNT}"
 
     async def kill() -> None:
@@ -86,9 +90,10 @@ async def talk(address: str, server: psutil.Process) -> None:
         async with anyio.create_task_group() as tasks:
             if not user.absences:
                 tasks.start_soon(kill)
-            await user.ask(question)
+            await ask(user, question)
         assert await user.told("Which words") == f"{question} {cluster_engines.COUNT}"
     assert user.replaced == 0
+    assert all(cut.right for cut in user.cuts)
     assert all(absence < 20 for absence in user.absences)
     await user.close()
 
@@ -99,6 +104,7 @@ def test_a_cluster_serves_as_one_process_does_and_goes_on_where_one_of_its_own_d
     pytest.importorskip("ray")
     with cluster(tmp_path, monkeypatch) as (address, server):
         assert chat(address, "hello") == f"hello {cluster_engines.COUNT}"
+        assert 'replica="' in httpx.get(f"{address}/metrics", timeout=60).text
         said = {"model": "tts-1", "voice": "alloy", "input": "hello you", "response_format": "pcm"}
         speech = httpx.post(f"{address}/v1/audio/speech", json=said, timeout=60)
         assert len(speech.content) == pytest.approx(len("hello you") * 0.06 * 48_000, rel=0.05)

@@ -17,6 +17,7 @@ from behind_process import LocalLine, behind, processes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cluster import line
 from agent.cluster.calls import OFFERS, differs
 from agent.cluster.engine import engine_at
 from agent.cluster.run import begin, build
@@ -139,6 +140,49 @@ def test_a_process_that_is_lost_costs_one_answer_and_between_two_none() -> None:
             list(remote.stream(ASKED))
 
 
+def test_an_engine_that_hangs_costs_one_answer_and_the_next_is_asked_elsewhere() -> None:
+    over = threading.Event()
+
+    class Hanging(ScriptedLLM):
+        def stream(self, messages):
+            yield from itertools.islice(super().stream(messages), 2)
+            over.wait(20)
+
+    with behind("llm", Hanging(["one two three"]), ScriptedLLM(["four five six"])) as (remote, _):
+        stream = remote.stream(ASKED)
+        with wishing(Wish(limit=0.2)):
+            assert [next(stream), next(stream)] == ["one", " two"]
+            with pytest.raises(EngineStalled):
+                next(stream)
+        assert "".join(remote.stream(ASKED)) == "four five six"
+        over.set()
+
+
+def test_a_replica_that_comes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when Serve replaces the only one; behind the seat that was lost nothing is asked."""
+    with behind("llm", ScriptedLLM(["one", "two"])) as (remote, (process,)):
+        assert list(remote.stream(ASKED)) == ["one"]
+        monkeypatch.setattr(LocalLine, "patience", 20.0)
+        monkeypatch.setattr(line, "time", Tries(process.again))
+        process.lost = True
+        assert list(remote.stream(ASKED)) == ["two"]
+
+
+class Tries:
+    """A clock that stands; after the third try something happens."""
+
+    def __init__(self, happens) -> None:
+        self.happens, self.tried = happens, 0
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.tried += 1
+        if self.tried == 3:
+            self.happens()
+
+
 def test_a_seat_that_was_given_up_there_is_taken_anew() -> None:
     with behind("stt", ScriptedSTT(["hello"])) as (remote, (process,)):
         assert remote.transcribe(SOUND).text == "hello"
@@ -157,7 +201,7 @@ def test_who_leaves_has_closed_what_it_began_and_its_seat_is_free() -> None:
         next(stream)
         with pytest.raises(EngineFault, match="every seat"):
             next(other.stream(ASKED))
-        lines[0]._seat.leave()
+        found[0].ask("leave", lines[0]._seat.name)
         assert (model.closed, model.open) == (1, 0)
         assert "".join(other.stream(ASKED)) == "one two three"
         stream.close()
