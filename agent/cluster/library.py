@@ -16,6 +16,11 @@ def ray() -> Any:
     return ray  # pyright: ignore[reportUnknownVariableType]
 
 
+def replica() -> str:
+    """The name of the replica in which this runs."""
+    return str(serve().get_replica_context().replica_id.unique_id)
+
+
 def serve() -> Any:
     """Its part that runs servers. Raises MissingExtra."""
     ray()

@@ -22,6 +22,8 @@ from agent.transports.resumption import TOUCH, LocalStore, Parts
 from audio.private import append, replacing, write_whole
 
 NAME = "backchat-sessions"
+HEAD = "node:__internal_head__"
+"""What only Ray's head node has. The store is there: it finds its file again wherever else a machine dies."""
 LINES = 5000
 """Lines after which the file is written anew, with one for each session."""
 PATIENCE = 5.0
@@ -85,6 +87,21 @@ def _line(change: list[Any]) -> bytes:
     return json.dumps(change).encode() + b"\n"
 
 
+class Shared(JournalStore):
+    """What the processes of a cluster have in common: its sessions, and the figures that each told last."""
+
+    def __init__(self, file: Path, seconds: float, most: int, now: Callable[[], float] = time.time) -> None:
+        super().__init__(file, seconds, most, now)
+        self._pages: dict[str, tuple[float, str]] = {}
+
+    async def pages(self, name: str, text: str) -> dict[str, str]:
+        """The figures of those that told theirs lately, by their names; name, text: who asks, and its own."""
+        now = self._now()
+        self._pages[name] = (now, text)
+        self._pages = {who: each for who, each in self._pages.items() if each[0] > now - 3 * TOUCH}
+        return {who: told for who, (_, told) in self._pages.items()}
+
+
 class RayStore:
     """The cluster's store, from anywhere in it; the first who asks has it begin."""
 
@@ -92,13 +109,14 @@ class RayStore:
         server = config.server
         made = (
             ray()
-            .remote(JournalStore)
+            .remote(Shared)
             .options(
                 name=NAME,
                 namespace=NAME,
                 lifetime="detached",
                 get_if_exists=True,
                 num_cpus=0,
+                resources={HEAD: 0.001},
                 max_restarts=-1,
                 max_task_retries=1,
             )
@@ -127,6 +145,13 @@ class RayStore:
             await anyio.sleep(TOUCH)
             with suppress(ConnectionError):
                 await self._asked("tidy")
+
+    async def pages(self, name: str, text: str) -> dict[str, str]:
+        """See `Shared.pages`; of this process alone, where it cannot be reached."""
+        try:
+            return await self._asked("pages", name, text)
+        except ConnectionError:
+            return {name: text}
 
     async def _asked(self, what: str, *args: Any) -> Any:
         failures = ray().exceptions

@@ -60,7 +60,7 @@ def application(reception: Reception) -> Guard:
         return answer({"status": "ready"})
 
     async def figures(request: Request) -> Answer:
-        return Answer(metrics.text(), "text/plain; version=0.0.4")
+        return Answer(await metrics.page(), "text/plain; version=0.0.4")
 
     async def described(request: Request) -> Answer:
         return answer(description())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent import events as ev
 from agent.errors import MissingExtra
+from agent.runner import Waited
 from agent.server.pool import Pool
+from agent.server.telemetry.pages import merged
 from agent.server.telemetry.traces import Traces, TurnSpans
 
 SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -14,12 +17,16 @@ MOST_TOOLS = 100
 """Tools that are counted apart."""
 FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
+Gather = Callable[[str], Awaitable[Mapping[str, str]]]
+"""From the page of this process to those of all, this one included, by name."""
+
 
 class Metrics:
     """One registry for one server. traces: where each turn is told as a span too."""
 
     def __init__(self, pool: Pool, traces: Traces | None = None) -> None:
         self._traces = traces
+        self.gather: Gather | None = None
         try:
             import prometheus_client as prometheus
         except ImportError as error:
@@ -65,7 +72,8 @@ class Metrics:
             registry=registry,
             buckets=(0.005, 0.01, 0.02, *SECONDS),
         )
-        pool.watch_waits(lambda engine, kind, waited: waits.labels(engine, kind).observe(waited))
+        self.waited: Waited = lambda engine, kind, waited: waits.labels(engine, kind).observe(waited)
+        pool.watch_waits(self.waited)
         self.unheard = timed("backchat_jitter_buffer_seconds", "Sound not heard yet, at each turn's end.")
         self.unread = timed(
             "backchat_unread_items",
@@ -105,8 +113,12 @@ class Metrics:
         name = event.name if known and event.name in self._tool_names else "other"
         self._tools.labels(name, event.outcome).observe(max(0.0, event.took))
 
+    async def page(self) -> bytes:
+        """What is told of this server: of all its processes, where there are several."""
+        return self.text() if self.gather is None else merged(await self.gather(self.text().decode()))
+
     def text(self) -> bytes:
-        """All of them, in Prometheus's text format."""
+        """Those of this process, in Prometheus's text format."""
         return self._prometheus.generate_latest(self.registry)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cluster import store as stores
-from agent.cluster.store import JournalStore
+from agent.cluster.store import JournalStore, Shared
 from agent.transports.resumption import TOUCH
 
 
@@ -76,6 +76,20 @@ def test_a_line_that_was_not_written_to_its_end_costs_no_other(tmp_path: Path) -
         assert await again.claim(token, "b") == {"session": "heard"}
         assert file.stat().st_mode & 0o077 == 0
         assert whole.count(b"\n") == 2
+
+    anyio.run(main)
+
+
+def test_the_figures_of_each_process_are_known_to_all_until_it_is_silent(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def main() -> None:
+        store = Shared(tmp_path / "sessions.jsonl", 60, 9, clock)
+        assert await store.pages("a", "1") == {"a": "1"}
+        clock.time += 2 * TOUCH
+        assert await store.pages("b", "2") == {"a": "1", "b": "2"}
+        clock.time += 2 * TOUCH
+        assert await store.pages("b", "3") == {"b": "3"}
 
     anyio.run(main)
 
