@@ -19,7 +19,7 @@ from agent.errors import ConfigError, ModelError
 from agent.settings import SpeakersConfig
 from audio.frame import Frame
 from audio.private import replacing
-from audio.speaker import Bounds, Embedding, SpeakerEmbedding, spoken
+from audio.speaker import Bounds, Embedding, SpeakerEmbedding, spoken, voiced
 
 NAME = re.compile(r"[^\W_][\w -]{0,31}")
 """What a speaker may be called: it is a file's name, and is said to the language model."""
@@ -128,7 +128,7 @@ class Enrolled:
         self._voices = {name: store.voice(name, embedding.model) for name in wanted}
 
     def who(self, audio: Frame) -> Speaker:
-        """The enrolled speaker whose voice is most like the one in `audio`."""
+        """The enrolled speaker whose voice is most like the one in `audio`. A whisper is a doubt."""
         speech = spoken(audio)
         if speech.duration < self.bounds.seconds[0]:
             return Speaker("doubt")
@@ -139,7 +139,8 @@ class Enrolled:
         stranger, known = self.bounds.of(speech.duration)
         if score >= known + self._config.strictness:
             return Speaker("known", name, score)
-        return Speaker("stranger" if score < stranger + self._config.strictness else "doubt", "", score)
+        strange = score < stranger + self._config.strictness and voiced(speech)
+        return Speaker("stranger" if strange else "doubt", "", score)
 
 
 class SpeakerStore:

@@ -32,6 +32,12 @@ LEVEL = -26.0
 BELOW = 35.0
 """Decibels below the loudest 20 ms of an utterance from which they are silence."""
 
+LOUDNESS = 0.67
+"""The power of a spectrum's magnitudes that leaves the pitch and flattens the vocal tract."""
+
+PERIODIC = 0.2
+"""How periodic a voice is at least, in its best quarter: readers 0.25 to 0.58, whispered 0.08 to 0.14."""
+
 Embedding: TypeAlias = npt.NDArray[np.float32]
 """A voice as a direction: float32, shape (n,), of length 1. The cosine of two says how alike they are."""
 
@@ -86,6 +92,22 @@ def spoken(audio: Frame) -> Frame:
     louder = np.sort(np.square(speech).mean(axis=1))[-max(1, len(speech) // 2) :].mean()
     level = np.float32(10 ** (LEVEL / 20) / np.sqrt(louder))
     return Frame(speech.ravel() * level, HEARING_RATE, audio.time)
+
+
+def voiced(speech: Frame) -> bool:
+    """Whether there is a voice in `speech` (16 kHz, 40 ms or more), and no whisper, by which nobody is known.
+
+    The autocorrelation of flattened spectra of 40 ms below 3 kHz, from 60 to 400 Hz: Tolonen and Karjalainen
+    2000, "A Computationally Efficient Multipitch Analysis Model".
+    """
+    blocks = np.lib.stride_tricks.sliding_window_view(speech.samples, 2 * BLOCK)[::BLOCK]
+    spectra = (
+        np.abs(np.fft.rfft(blocks * np.hanning(2 * BLOCK), 2048))[:, : 3000 * 2048 // HEARING_RATE]
+        ** LOUDNESS
+    )
+    alike = np.fft.irfft(spectra, 2048)
+    pitches = alike[:, HEARING_RATE // 400 : HEARING_RATE // 60].max(axis=1) / (alike[:, 0] + 1e-9)
+    return bool(np.sort(pitches)[-max(1, len(pitches) // 4) :].mean() > PERIODIC)
 
 
 class DVector:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from agent.engines.registry import load_one
 from agent.settings import Config, SpeakersConfig
@@ -13,7 +14,7 @@ from agent.speakers import Enrolled, SpeakerStore, enrolment
 from audio import campplus
 from audio.errors import ModelError
 from audio.frame import HEARING_RATE, Frame, silence
-from audio.speaker import LEVEL, DVector, features, spoken
+from audio.speaker import LEVEL, DVector, features, spoken, voiced
 
 ENROLLED = (
     "The owl flew over the quiet valley until the first light came. Nobody had seen it for years. "
@@ -59,6 +60,41 @@ def test_a_voice_is_known_beside_another_that_is_half_as_loud(tmp_path: Path):
     for begin in range(4000, len(mine) - HEARING_RATE, HEARING_RATE // 2):
         newest = (mine + 0.5 * beside)[begin : begin + HEARING_RATE]
         assert enrolled.who(Frame(newest, HEARING_RATE)).verdict == "known"
+
+
+def vowel(source: np.ndarray, formants: tuple[float, ...]) -> Frame:
+    """What a vocal tract makes of that source (16 kHz)."""
+    for formant in formants:
+        radius, angle = np.exp(-np.pi * 150 / HEARING_RATE), 2 * np.pi * formant / HEARING_RATE
+        source = lfilter([1.0], [1.0, -2 * radius * np.cos(angle), radius**2], source)
+    return Frame((0.1 * source / np.abs(source).max()).astype(np.float32), HEARING_RATE)
+
+
+@pytest.mark.parametrize("formants", [(700, 1200, 2600), (300, 2300, 3000), (350, 900, 2500)])
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_a_voice_is_voiced_at_any_pitch_and_a_whisper_is_not(formants: tuple[float, ...], seconds: float):
+    count = round(seconds * HEARING_RATE)
+    for period in (50, 70, 100, 160, 200):  # 320 to 80 Hz
+        assert voiced(vowel((np.arange(count) % period == 0).astype(float), formants))
+    for seed in range(10):
+        assert not voiced(vowel(noise(count, seed), formants))
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("engine", ["campplus", "dvector"])
+def test_a_whisper_is_a_doubt_and_no_stranger(engine: str, tmp_path: Path):
+    """It is as unlike its owner's voice as a stranger's, and whoever whispers is to be heard."""
+    embedding = load_one("speakers", Config(speakers=SpeakersConfig(engine=engine, only=("*",))))
+    store = SpeakerStore(tmp_path)
+    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
+    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    vowels = [vowel(noise(3000, each), (350 + 40 * each, 2300 - 90 * each)).samples for each in range(10)]
+    tract = np.concatenate(vowels)
+    assert enrolled.who(Frame(tract, HEARING_RATE)).verdict == "doubt"
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(count)
 
 
 @pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
