@@ -227,7 +227,7 @@ FULL = (
     "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     "import scripted, agent.reports.timeline\nfrom agent.engines import registry\n"
     "offered = scripted.engines(['Why does it ring?'], ['A bell.'])\n"
-    "registry.load, registry.load_one = lambda *_: offered, lambda *_: offered.tts\n"
+    "registry.load, registry.load_one = lambda *_: offered, lambda *_, **__: offered.tts\n"
     "resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
     "sys.argv = ['backchat', *{words!r}]\n"
     "from agent.cli import main; main()\n"

@@ -73,7 +73,7 @@ PROGRAM = """
 import sys; sys.path[:0] = {paths!r}
 import scripted, agent.engines.registry
 agent.engines.registry.load = lambda *_: scripted.engines(["Why?"], ["Hello there."])
-agent.engines.registry.load_one = lambda kind, *_: getattr(agent.engines.registry.load(), kind)
+agent.engines.registry.load_one = lambda kind, *_, **__: getattr(agent.engines.registry.load(), kind)
 from agent.cli import main; main()
 """
 

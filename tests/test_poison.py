@@ -25,7 +25,7 @@ CHAT = (
     "    def stream(self, messages):\n"
     "        ''.join(message.content for message in messages).encode()\n"
     "        yield from super().stream(messages)\n"
-    "agent.engines.registry.load_one = lambda *_: Model(['na\\u00efve \\U0001f600 \\x1b[2Jend.'])\n"
+    "agent.engines.registry.load_one = lambda *_, **__: Model(['na\\u00efve \\U0001f600 \\x1b[2Jend.'])\n"
     "from agent.cli import main\n"
     "sys.argv = ['backchat', 'chat']\n"
     "main()\n"

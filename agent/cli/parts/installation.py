@@ -41,8 +41,8 @@ def extras() -> list[Extra]:
     packages = {name: {each.name for each in own} for name, own in parts.items()}
     found: list[Extra] = []
     for name, own in parts.items():
-        if any(packages[other] < packages[name] for other in names):
-            continue
+        if any(len(packages[other]) > 1 and packages[other] < packages[name] for other in names):
+            continue  # a single package may be what both need
         lacking = tuple(why for each in own if (why := _lacking(each, modules)))
         there = {each.name: version(each.name) for each in own if not _lacking(each, modules)}
         found.append(Extra(name, there, lacking))
