@@ -6,7 +6,8 @@ with `truncate`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from agent.conversation.history import History, Part
 from agent.conversation.reply import Manner
 from agent.conversation.session import Session
 from agent.conversation.voices import SessionVoice
-from agent.errors import RequestError
+from agent.errors import RequestError, SessionError
 from agent.images import Picture, Upload
 from agent.protocols import Description, Engines, VisionEngine
 from agent.runner import Runner
@@ -61,6 +62,15 @@ class Sound:
 
 
 Item: TypeAlias = ev.Event | Sound
+
+
+@contextmanager
+def _unless_ended() -> Generator[None]:
+    """What a client asks for while its session ends, before it can know of that, is refused and no fault."""
+    try:
+        yield
+    except SessionError:
+        raise RequestError("this session has ended; connect anew", 408, "session_expired") from None
 
 
 class RemoteSession:
@@ -178,9 +188,10 @@ class RemoteSession:
         """Answer this text, or without one speak unasked; a reply that is being said is interrupted.
 
         manner: how, this once; None: as always. language: ISO code of the text, where it is known. say: what
-        is said unasked. Returns the number of the reply.
+        is said unasked. Returns the number of the reply. Raises RequestError where the session has ended.
         """
-        self._session.send_text(text, say, manner=manner, language=language)
+        with _unless_ended():
+            self._session.send_text(text, say, manner=manner, language=language)
         return self._opened
 
     async def commit(self) -> int:
@@ -222,7 +233,8 @@ class RemoteSession:
         if image is not None:
             room(self.kept, len(image), self._limits)
         upload = None if image is None else Upload(image, self._limits.max_pixels)
-        self._session.show(upload, once=once, live=live)
+        with _unless_ended():
+            self._session.show(upload, once=once, live=live)
 
     def cancel(self) -> None:
         """End the reply that is being made or said."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from unittest.mock import patch
 
 import anyio
+import pytest
 import serving
 
 from agent import events as ev
 from agent.config import load
+from agent.errors import RequestError
 from agent.runner import Runner, VirtualRunner
 from agent.settings import Costs
 from agent.simulation.virtual import run_virtual
@@ -145,3 +147,22 @@ def test_silence_is_not_read_and_what_sounds_is_at_once() -> None:
 
     with patch.object(Playout, "read", counted):
         run_virtual(pool.config, main)
+
+
+def test_what_is_asked_of_a_session_that_has_ended_is_refused_and_no_fault() -> None:
+    """It ends while the client's words are on their way."""
+    pool = serving.pool([], [STORY])
+
+    async def main() -> None:
+        async with pool.slot() as slot, anyio.create_task_group() as tasks:
+            line = RemoteSession(VirtualSlot(slot.engines), pool.config)
+            tasks.start_soon(line.run)
+            await line.ready.wait()
+            line.hang_up()
+            async for _ in line.items():
+                pass
+            for ask in (lambda: line.send_text("A story, please."), lambda: line.show(None)):
+                with pytest.raises(RequestError, match="this session has ended; connect anew"):
+                    ask()
+
+    run_virtual(pool.config, main)
