@@ -38,6 +38,7 @@ ELSEWHERE = {
     "load": "it is measured over ten seconds: test_load",
     "resume": "nobody is refused, a session is forgotten: test_resume",
     "resumable": "the same",
+    "responses": "nobody is refused, the oldest is forgotten: test_model_responses",
     "max_buffer": "a client that does not read cannot be told: test_serve_model, test_grpc",
 }
 TOKEN = "t" * 20
