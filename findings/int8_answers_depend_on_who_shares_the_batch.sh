@@ -4,7 +4,7 @@
 # whole tensor, all its rows: beside a row that is a hundred times louder the same row comes out with an error of half
 # its largest value; beside zeros, or a row of its own size, it hardly moves. The model in float answers the
 # same beside anybody. Hurt: servers that batch the requests of several users to save time: one loud or broken
-# recording spoils what the others said, and tests with one user never see it. (Padding costs nothing, which is why
+# recording moves what the others get, and tests with one user never see it. (Padding costs nothing, which is why
 # batches of one speaker look fine.) Normalize the rows before, or batch only the model in float.
 #
 # Seen: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6, CPython 3.11, quantize_dynamic as it comes.

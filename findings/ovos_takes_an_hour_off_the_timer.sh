@@ -2,7 +2,7 @@
 # Two libraries that assistants set timers by lose an hour, or half of one, and give the rest as the result. The parser
 # of OpenVoiceOS, the heir of Mycroft's, knows no "an": of "an hour and ten minutes" it makes ten minutes, "an hour and
 # a half" is no duration, and a moment "in an hour and a half" is in one hour; "five to ten minutes" is ten. The words
-# left over come back beside the result, and skills throw them away. parsedatetime takes "in half an hour" for an hour
+# left over come back beside the result, which looks like any other. parsedatetime takes "in half an hour" for an hour
 # from now and "at seven in the morning" for six o'clock, and calls both understood. With figures ("1 hour and 10
 # minutes", "7am") both are right, but recognisers write small numbers as words. Hurt: who cooks, parks or takes
 # medicine by it. Refuse a result that leaves number words or "hour" over.

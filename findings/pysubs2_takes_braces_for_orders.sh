@@ -2,7 +2,7 @@
 # Captions through the two usual libraries. pysubs2 holds every line as Advanced SubStation, where braces are orders:
 # "Type {name} here" is written to SRT and WebVTT as "Type  here", and so is read from them; what an assistant says of
 # code or templates is not in its captions. And neither pysubs2 nor webvtt-py knows WebVTT's own signs: "a < b & c" is
-# written as it is, which a browser reads as the beginning of a tag and drops, and "a &lt; b &amp; c", the right way, is
+# written as it is, which by the format's rules begins a tag that ends nowhere, and "a &lt; b &amp; c", the right way, is
 # read as just that. The one undoes what the other does not do, so a test that writes and reads back is content. Hurt:
 # captions of technical talk on the web. Escape before writing WebVTT; pysubs2 has no escape for a brace.
 #

@@ -30,13 +30,18 @@ def voice(text: str, higher: float = 1.0) -> Frame:
     return Frame(samples, round(parts[0].rate * higher)).at_rate(HEARING_RATE)
 
 
+def knowing_heart(folder: Path, engine: str = "campplus") -> Enrolled:
+    """Hibari's voice enrolled, by that embedding."""
+    config = SpeakersConfig(engine=engine, only=("*",), folder=str(folder))
+    embedding = load_one("speakers", Config(speakers=config))
+    SpeakerStore(folder).enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
+    return Enrolled(embedding, config)
+
+
 @pytest.mark.model
 @pytest.mark.parametrize("engine", ["campplus", "dvector"])
 def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(engine: str, tmp_path: Path):
-    embedding = load_one("speakers", Config(speakers=SpeakersConfig(engine=engine, only=("*",))))
-    store = SpeakerStore(tmp_path)
-    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
-    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    enrolled = knowing_heart(tmp_path, engine)
     asked = voice(ASKED)
     for gain in (0.1, 1.0, 3.0):
         quiet = silence(1.0, HEARING_RATE)
@@ -51,10 +56,7 @@ def test_the_enrolled_voice_is_known_at_any_level_and_others_are_not(engine: str
 @pytest.mark.model
 def test_a_voice_is_known_beside_another_that_is_half_as_loud(tmp_path: Path):
     """As beside a television: by the d-vector it is in doubt."""
-    embedding = load_one("speakers", Config(speakers=SpeakersConfig(only=("*",))))
-    store = SpeakerStore(tmp_path)
-    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
-    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    enrolled = knowing_heart(tmp_path)
     mine, other = voice(ASKED).samples, voice(ENROLLED, 0.75).samples
     beside = np.resize(other[HEARING_RATE:], len(mine))
     for begin in range(4000, len(mine) - HEARING_RATE, HEARING_RATE // 2):
@@ -84,10 +86,7 @@ def test_a_voice_is_voiced_at_any_pitch_and_a_whisper_is_not(formants: tuple[flo
 @pytest.mark.parametrize("engine", ["campplus", "dvector"])
 def test_a_whisper_is_a_doubt_and_no_stranger(engine: str, tmp_path: Path):
     """It is as unlike its owner's voice as a stranger's, and whoever whispers is to be heard."""
-    embedding = load_one("speakers", Config(speakers=SpeakersConfig(engine=engine, only=("*",))))
-    store = SpeakerStore(tmp_path)
-    store.enroll("heart", enrolment(embedding, [voice(ENROLLED)]), embedding.model)
-    enrolled = Enrolled(embedding, SpeakersConfig(only=("*",), folder=str(tmp_path)))
+    enrolled = knowing_heart(tmp_path, engine)
     vowels = [vowel(noise(3000, each), (350 + 40 * each, 2300 - 90 * each)).samples for each in range(10)]
     tract = np.concatenate(vowels)
     assert enrolled.who(Frame(tract, HEARING_RATE)).verdict == "doubt"

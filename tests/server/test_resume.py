@@ -170,6 +170,17 @@ async def heard_words(client: Client, count: int) -> tuple[str, int]:
                 return item, told["audio_end_ms"]
 
 
+async def cut_behind(address: str, words: int, **item: str) -> tuple[str, str, int]:
+    """A client that asks and is gone behind so many words: its session, the reply, and how far that was."""
+    async with connected(address) as client:
+        token = (await began(client))["token"]
+        await client.put("count", **item)
+        await client.send("response.create")
+        told, ms = await heard_words(client, words)
+        vanish(client)
+    return token, told, ms
+
+
 @pytest.mark.net
 def test_a_reply_that_was_cut_with_the_connection_goes_on_with_the_next_word() -> None:
     """The client says what it has played; the rest is said, and the model asked nothing anew."""
@@ -206,12 +217,7 @@ def test_what_the_client_played_after_the_last_word_from_the_server_is_not_said_
     pool = serving.pool([], WORDS)
 
     async def main(address: str) -> None:
-        async with connected(address) as client:
-            token = (await began(client))["token"]
-            await client.put("count")
-            await client.send("response.create")
-            item, ms = await heard_words(client, 2)
-            vanish(client)
+        token, item, ms = await cut_behind(address, 2)
         async with connected(address) as client:
             played = ms + round(1000 * len(" three four") * SECONDS_PER_CHARACTER)
             await began(client, token, item_id=item, audio_end_ms=played)
@@ -236,12 +242,7 @@ def test_what_was_sent_is_taken_once_and_what_was_taken_is_always_kept(
     monkeypatch.setattr(LocalStore, "put", noted)
 
     async def main(address: str) -> None:
-        async with connected(address) as client:
-            token = (await began(client))["token"]
-            await client.put("count", id="mine")
-            await client.send("response.create")
-            await heard_words(client, 2)
-            vanish(client)
+        token, *_ = await cut_behind(address, 2, id="mine")
         async with connected(address) as client:
             assert (await began(client, token))["goes_on"]
             await client.until("response.done")
@@ -265,12 +266,7 @@ def test_who_is_cut_twice_in_one_reply_hears_each_word_once() -> None:
     pool = serving.pool([], WORDS)
 
     async def main(address: str) -> None:
-        async with connected(address) as client:
-            token = (await began(client))["token"]
-            await client.put("count")
-            await client.send("response.create")
-            await heard_words(client, 2)
-            vanish(client)
+        token, *_ = await cut_behind(address, 2)
         async with connected(address) as client:
             session = await began(client, token)
             assert session["goes_on"]
@@ -297,12 +293,7 @@ def test_without_a_word_of_the_client_what_was_sent_counts_as_heard_and_no_word_
     pool = serving.pool([], WORDS)
 
     async def main(address: str) -> None:
-        async with connected(address) as client:
-            token = (await began(client))["token"]
-            await client.put("count")
-            await client.send("response.create")
-            await heard_words(client, 2)
-            vanish(client)
+        token, *_ = await cut_behind(address, 2)
         async with connected(address) as client:
             assert (await began(client, token))["resumed"]
             await client.until("response.done")

@@ -56,9 +56,7 @@ def loading(*, lines: bool = True) -> Generator[tuple[models.Progress, Callable[
 
 @contextmanager
 def _kept() -> Generator[None]:
-    """Within, nothing is looked for that could be thrown away: engines and their libraries are a million
-    objects that stay, and looking through them again and again took a twentieth of all that loading takes.
-    """
+    """Within, nothing is looked for that could be thrown away: what engines and libraries make stays."""
     gc.disable()
     try:
         yield

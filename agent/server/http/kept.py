@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["response", "conversation"]
 
-I = TypeVar("I", bound=BaseModel)  # noqa: E741
+T = TypeVar("T", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[I]):
+class Entry(Generic[T]):
     """One of them. items: all that was said, from the beginning. shown: itself, as it is told.
 
     Who has its id may read it: there are too many to guess.
@@ -32,7 +32,7 @@ class Entry(Generic[I]):
 
     kind: Kind
     shown: Mapping[str, Any]
-    items: tuple[I, ...] = ()
+    items: tuple[T, ...] = ()
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,19 +40,19 @@ class Entry(Generic[I]):
         object.__setattr__(self, "size", held)
 
 
-class Kept(Generic[I]):
+class Kept(Generic[T]):
     """The newest, by their ids: at most `responses` of them, and `memory` bytes together."""
 
     def __init__(self, limits: ServerConfig) -> None:
         self._limits = limits
-        self._entries: dict[str, Entry[I]] = {}
+        self._entries: dict[str, Entry[T]] = {}
 
     @property
     def able(self) -> bool:
         """Whether anything is kept here."""
         return self._limits.responses > 0
 
-    def keep(self, name: str, entry: Entry[I]) -> None:
+    def keep(self, name: str, entry: Entry[T]) -> None:
         """Keep it under that id, as the newest."""
         self._entries.pop(name, None)
         self._entries[name] = entry
@@ -60,13 +60,13 @@ class Kept(Generic[I]):
         while len(self._entries) > self._limits.responses or size > self._limits.memory:
             size -= self._entries.pop(next(iter(self._entries))).size
 
-    def add(self, name: str, items: Sequence[I]) -> None:
+    def add(self, name: str, items: Sequence[T]) -> None:
         """This was said in a conversation too, if it is still there."""
         entry = self._entries.get(name)
         if entry is not None and entry.kind == "conversation":
             self.keep(name, replace(entry, items=(*entry.items, *items)))
 
-    def find(self, kind: Kind, name: str, param: str | None = None) -> Entry[I]:
+    def find(self, kind: Kind, name: str, param: str | None = None) -> Entry[T]:
         """Raises RequestError where it is not there."""
         entry = self._entries.get(name)
         if entry is None or entry.kind != kind:
@@ -96,7 +96,7 @@ async def forgotten(request: Request, kept: Kept[Any], kind: Kind) -> Answer:
     return answer({"id": name, "object": told, "deleted": True})
 
 
-def conversation(kept: Kept[I], items: Sequence[I], metadata: Mapping[str, str]) -> Mapping[str, Any]:
+def conversation(kept: Kept[T], items: Sequence[T], metadata: Mapping[str, str]) -> Mapping[str, Any]:
     """A new conversation in which this was said, as it is told."""
     name = f"conv_{uuid.uuid4().hex}"
     about = {"object": "conversation", "created_at": int(time.time()), "metadata": dict(metadata)}

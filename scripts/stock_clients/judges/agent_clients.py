@@ -5,23 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydantic import BaseModel
-from trial import BASE, KEY, trial
+from samples import AT, Person, weather
+from trial import KEY, trial
 
 os.environ["OPENAI_API_KEY"] = KEY
-AT: dict[str, Any] = {"base_url": BASE, "api_key": KEY}
-
-
-class Person(BaseModel):
-    """Somebody."""
-
-    name: str
-    age: int
-
-
-def weather(city: str) -> str:
-    """How the weather is."""
-    return f"Rain in {city}."
 
 
 def agno() -> None:

@@ -7,23 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel
+from samples import AT, Person, weather
 from trial import BASE, KEY, trial, wav
 
 os.environ["OPENAI_API_KEY"], os.environ["OPENAI_BASE_URL"] = KEY, BASE
-AT: dict[str, Any] = {"base_url": BASE, "api_key": KEY}
-
-
-class Person(BaseModel):
-    """Somebody."""
-
-    name: str
-    age: int
-
-
-def weather(city: str) -> str:
-    """How the weather is."""
-    return f"Rain in {city}."
 
 
 def griptape() -> None:
