@@ -6,7 +6,7 @@
 # checks are others. Hurt: who counts on Ray to replace what a machine took with it while
 # somebody waits, in a telephone call for instance.
 #
-# Seen: ray 2.60.0, CPython 3.11, one machine: 17 s as it comes, 6 s with 400 ms and 4 failures, of which 5 s begin each watch.
+# Seen: ray 2.60.0, CPython 3.11, one machine: 17 s as it comes, 6 s with 400 ms and 4 failures.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
